@@ -1,0 +1,344 @@
+//! A connector's specification: the JSON document its `spec()` answers. The format is described for partners in
+//! `docs/specification.md`; this is its type. Unknown keys are refused.
+
+use crate::key::Instance;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// `source-marketo`: lower-case letters, digits and dashes.
+    pub name: String,
+    pub version: Version,
+    pub publisher: String,
+    pub title: String,
+    #[serde(default)]
+    pub description: String,
+    /// Version of the cursors and delivery states this connector writes.
+    pub state_version: u32,
+    /// JSON Schema of the configuration. A property with `writeOnly: true` is a secret: text, never given to the
+    /// connector, only to credentials.
+    pub configuration: serde_json::Value,
+    #[serde(default)]
+    pub credentials: Vec<CredentialSpec>,
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    #[serde(default)]
+    pub rates: Vec<Rate>,
+    /// Which vendor instance a connection is, as templates over the configuration.
+    pub instance: Instance,
+    /// For destinations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySpec>,
+    /// For sources: how native records become the model's entities.
+    #[serde(default)]
+    pub mappings: Vec<MappingSpec>,
+}
+
+/// A credential the host obtains and adds. Values are templates over the configuration, secrets included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialSpec {
+    pub name: String,
+    #[serde(flatten)]
+    pub method: CredentialMethod,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "kebab-case")]
+pub enum CredentialMethod {
+    /// RFC 6749 4.4. The token goes into `Authorization: Bearer`.
+    #[serde(rename = "oauth2-client-credentials")]
+    OAuth2ClientCredentials {
+        /// The origin and path of the token endpoint, reachable by the host alone.
+        origin: String,
+        path: String,
+        client_id: String,
+        client_secret: String,
+        #[serde(default)]
+        parameters_in: ParametersIn,
+    },
+    /// AWS Signature Version 4, signed by the host.
+    AwsSigv4 {
+        service: String,
+        region: String,
+        access_key_id: String,
+        secret_access_key: String,
+        /// Empty after templating: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_token: Option<String>,
+    },
+}
+
+/// Where a token request carries its parameters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParametersIn {
+    /// A form-encoded POST body, as the RFC says.
+    #[default]
+    Body,
+    /// The query string of a GET.
+    Query,
+}
+
+/// A place the connector may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    pub name: String,
+    /// `https://{munchkin_id}.mktorest.com`: scheme, host and port only. What is put into a placeholder must be one
+    /// DNS label.
+    pub url: String,
+    /// The publisher's domains: the host of `url` must be one of them or end in one.
+    pub domains: Vec<String>,
+    pub rules: Vec<EgressRule>,
+}
+
+/// What may be sent to an origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressRule {
+    pub methods: Vec<String>,
+    /// The path begins with this.
+    pub path: String,
+    pub access: Access,
+    /// The one credential that may go there; absent: none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// Whether a request changes something at the vendor. A dry run refuses what writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// A budget of the vendor instance, shared by all that use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Rate {
+    /// At most `calls` in any `seconds`.
+    Window { calls: u32, seconds: u32 },
+    /// At most `calls` at once.
+    Concurrent { calls: u32 },
+}
+
+/// What a destination promises about repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryClass {
+    /// A repeated batch may reach the vendor twice; the host waits out requests that may still be on their way.
+    AtLeastOnce,
+    /// A repeat, at any time, leaves what one call would have left.
+    EffectivelyOnce,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySpec {
+    pub class: DeliveryClass,
+    pub batch_rows: u32,
+    /// Longest time a request of ours may still be on its way after a kill.
+    #[serde(default = "DeliverySpec::default_request_timeout_ms")]
+    pub request_timeout_ms: u64,
+}
+
+impl DeliverySpec {
+    fn default_request_timeout_ms() -> u64 {
+        60_000
+    }
+}
+
+/// The shipped mapping of one stream to one entity of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingSpec {
+    pub stream: String,
+    /// `person`.
+    pub entity: String,
+    /// Target field of the model <- CEL over the native `record`.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Why a specification is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    #[error("the specification is not what docs/specification.md describes: {0}")]
+    Malformed(String),
+    #[error("{path}: {problem}")]
+    Invalid { path: String, problem: String },
+}
+
+impl Spec {
+    /// Most bytes a specification may have.
+    pub const BYTES_MAX: usize = 256 * 1024;
+
+    /// Reads and checks a specification.
+    pub fn parse(json: &str) -> Result<Self, SpecError> {
+        if json.len() > Self::BYTES_MAX {
+            return Err(SpecError::Malformed(format!("{} bytes; at most {}", json.len(), Self::BYTES_MAX)));
+        }
+        let spec: Self = serde_json::from_str(json).map_err(|e| SpecError::Malformed(e.to_string()))?;
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        named("name", &self.name)?;
+        named("publisher", &self.publisher)?;
+        for (i, credential) in self.credentials.iter().enumerate() {
+            named(&format!("credentials[{i}].name"), &credential.name)?;
+        }
+        for (i, origin) in self.origins.iter().enumerate() {
+            self.validate_origin(i, origin)?;
+        }
+        if let Some(delivery) = &self.delivery
+            && delivery.batch_rows == 0
+        {
+            return invalid("delivery.batch_rows", "must be at least 1");
+        }
+        for (i, rate) in self.rates.iter().enumerate() {
+            let (Rate::Window { calls, .. } | Rate::Concurrent { calls }) = rate;
+            let endless = matches!(rate, Rate::Window { seconds: 0, .. });
+            if *calls == 0 || endless {
+                return invalid(&format!("rates[{i}]"), "calls and seconds must be at least 1");
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_origin(&self, i: usize, origin: &Origin) -> Result<(), SpecError> {
+        named(&format!("origins[{i}].name"), &origin.name)?;
+        if origin.domains.is_empty() || origin.domains.iter().any(|d| d.is_empty() || d.contains('{')) {
+            return invalid(&format!("origins[{i}].domains"), "name at least one domain, without placeholders");
+        }
+        for (j, rule) in origin.rules.iter().enumerate() {
+            let path = format!("origins[{i}].rules[{j}]");
+            if !rule.path.starts_with('/') {
+                return invalid(&format!("{path}.path"), "must begin with /");
+            }
+            if rule.methods.is_empty() || rule.methods.iter().any(|m| !METHODS.contains(&m.as_str())) {
+                return invalid(&format!("{path}.methods"), "must be some of GET POST PUT PATCH DELETE HEAD");
+            }
+            if let Some(wanted) = &rule.credential
+                && !self.credentials.iter().any(|c| &c.name == wanted)
+            {
+                return invalid(&format!("{path}.credential"), "no credential of this name is declared");
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the configuration's secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&str> {
+        let Some(properties) = self.configuration.get("properties").and_then(|p| p.as_object()) else {
+            return Vec::new();
+        };
+        let secret = |p: &serde_json::Value| p.get("writeOnly").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        properties.iter().filter(|(_, p)| secret(p)).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+
+fn invalid<T>(path: &str, problem: &str) -> Result<T, SpecError> {
+    Err(SpecError::Invalid { path: path.to_owned(), problem: problem.to_owned() })
+}
+
+fn named(path: &str, name: &str) -> Result<(), SpecError> {
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if name.is_empty() || name.len() > 64 || !plain {
+        return invalid(path, "must be 1 to 64 lower-case letters, digits or dashes");
+    }
+    Ok(())
+}
+
+/// Why a template could not be filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    #[error("the template `{0}` has an unclosed placeholder")]
+    Unclosed(String),
+    #[error("the configuration has no text `{0}`")]
+    Missing(String),
+}
+
+/// Fills `{name}` placeholders of a template from configuration values that are text, numbers or booleans.
+pub fn fill(template: &str, configuration: &serde_json::Value) -> Result<String, TemplateError> {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let (name, tail) = after.split_once('}').ok_or_else(|| TemplateError::Unclosed(template.to_owned()))?;
+        match configuration.get(name) {
+            Some(serde_json::Value::String(text)) => filled.push_str(text),
+            Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
+                filled.push_str(&value.to_string());
+            }
+            _ => return Err(TemplateError::Missing(name.to_owned())),
+        }
+        rest = tail;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn minimal() -> serde_json::Value {
+        json!({
+            "name": "source-x", "version": "0.1.0", "publisher": "attiva", "title": "X", "state_version": 1,
+            "configuration": {"type": "object", "properties": {"id": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}}},
+            "credentials": [{"name": "x", "method": "oauth2-client-credentials", "origin": "api", "path": "/token",
+                             "client_id": "{id}", "client_secret": "{secret}", "parameters_in": "query"}],
+            "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
+                         "rules": [{"methods": ["GET"], "path": "/", "access": "read", "credential": "x"}]}],
+            "rates": [{"kind": "window", "calls": 50, "seconds": 20}, {"kind": "concurrent", "calls": 5}],
+            "instance": {"system": "X", "id": "{id}"}
+        })
+    }
+
+    #[test]
+    fn a_specification_is_read_and_its_secrets_known() {
+        let spec = Spec::parse(&minimal().to_string()).unwrap();
+        assert_eq!(spec.secrets(), ["secret"]);
+        assert_eq!(Spec::parse(&serde_json::to_string(&spec).unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            ("/name", json!("Source X"), "name"),
+            ("/unknown", json!(1), "unknown field"),
+            ("/origins/0/rules/0/credential", json!("y"), "origins[0].rules[0].credential"),
+            ("/origins/0/rules/0/path", json!("x"), "origins[0].rules[0].path"),
+            ("/origins/0/rules/0/methods", json!(["TRACE"]), "origins[0].rules[0].methods"),
+            ("/origins/0/domains", json!([]), "origins[0].domains"),
+            ("/rates/0/calls", json!(0), "rates[0]"),
+        ];
+        for (pointer, value, expected) in cases {
+            let mut spec = minimal();
+            match spec.pointer_mut(pointer) {
+                Some(place) => *place = value,
+                None => spec[pointer.trim_start_matches('/')] = value,
+            }
+            let error = Spec::parse(&spec.to_string()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{pointer}: {error}");
+        }
+    }
+
+    #[test]
+    fn templates_take_values_and_miss_what_is_missing() {
+        let configuration = json!({"id": "123-ABC-456", "port": 9});
+        assert_eq!(fill("https://{id}.example.com:{port}", &configuration).unwrap(), "https://123-ABC-456.example.com:9");
+        assert_eq!(fill("{nobody}", &configuration), Err(TemplateError::Missing("nobody".into())));
+        assert_eq!(fill("{id", &configuration), Err(TemplateError::Unclosed("{id".into())));
+    }
+}
