@@ -23,13 +23,9 @@ impl FaultKind {
     pub fn is_retried(self) -> bool {
         match self {
             Self::RateLimited | Self::Transient => true,
-            Self::Config
-            | Self::Auth
-            | Self::Scope
-            | Self::Quota
-            | Self::Data
-            | Self::Unsupported
-            | Self::Internal => false,
+            Self::Config | Self::Auth | Self::Scope | Self::Quota | Self::Data | Self::Unsupported | Self::Internal => {
+                false
+            }
         }
     }
 

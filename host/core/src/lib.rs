@@ -2,18 +2,11 @@
 //! deliveries. No clock, no I/O, no runtime: time comes in as an argument, and the ports that `attiva-wasm` and
 //! `attiva-store` implement are traits here.
 
-pub mod delivery;
 pub mod fault;
 pub mod id;
-pub mod identity;
 pub mod key;
-pub mod merge;
 pub mod model;
 pub mod page;
-pub mod ports;
-pub mod record;
-pub mod retry;
-pub mod run;
 pub mod spec;
 pub mod time;
 pub mod value;

@@ -39,7 +39,6 @@ pub struct Spec {
 
 /// A credential the host obtains and adds. Values are templates over the configuration, secrets included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CredentialSpec {
     pub name: String,
     #[serde(flatten)]
@@ -47,7 +46,7 @@ pub struct CredentialSpec {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case")]
+#[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CredentialMethod {
     /// RFC 6749 4.4. The token goes into `Authorization: Bearer`.
     #[serde(rename = "oauth2-client-credentials")]
@@ -317,6 +316,11 @@ mod tests {
         let cases = [
             ("/name", json!("Source X"), "name"),
             ("/unknown", json!(1), "unknown field"),
+            (
+                "/credentials/0",
+                json!({"name": "x", "method": "aws-sigv4", "service": "s3", "region": "r", "access_key_id": "a", "secret_access_key": "b", "extra": 1}),
+                "extra",
+            ),
             ("/origins/0/rules/0/credential", json!("y"), "origins[0].rules[0].credential"),
             ("/origins/0/rules/0/path", json!("x"), "origins[0].rules[0].path"),
             ("/origins/0/rules/0/methods", json!(["TRACE"]), "origins[0].rules[0].methods"),
@@ -337,7 +341,10 @@ mod tests {
     #[test]
     fn templates_take_values_and_miss_what_is_missing() {
         let configuration = json!({"id": "123-ABC-456", "port": 9});
-        assert_eq!(fill("https://{id}.example.com:{port}", &configuration).unwrap(), "https://123-ABC-456.example.com:9");
+        assert_eq!(
+            fill("https://{id}.example.com:{port}", &configuration).unwrap(),
+            "https://123-ABC-456.example.com:9"
+        );
         assert_eq!(fill("{nobody}", &configuration), Err(TemplateError::Missing("nobody".into())));
         assert_eq!(fill("{id", &configuration), Err(TemplateError::Unclosed("{id".into())));
     }
