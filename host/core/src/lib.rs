@@ -4,9 +4,13 @@
 
 pub mod fault;
 pub mod id;
+pub mod identity;
 pub mod key;
+pub mod merge;
 pub mod model;
 pub mod page;
+pub mod ports;
+pub mod record;
 pub mod spec;
 pub mod time;
 pub mod value;

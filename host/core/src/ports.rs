@@ -1,0 +1,4 @@
+//! What the core needs from outside: the store and the connectors. `attiva-store` and `attiva-wasm` implement these.
+
+pub mod connector;
+pub mod store;

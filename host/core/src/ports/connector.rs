@@ -1,0 +1,154 @@
+//! The connectors, as the host's drivers see them.
+
+use crate::page::{Batch, CheckResult, Cursor, Outcome, OutcomeStatus, Page, Warning};
+use crate::{DataType, Fault, Millis};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// What one call used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub cpu_ns: u64,
+    pub wall_ns: u64,
+    pub peak_memory: u64,
+    pub requests: u64,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+}
+
+/// A column of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnSpec {
+    pub name: String,
+    pub data_type: DataType,
+    pub nullable: bool,
+    pub label: String,
+}
+
+/// Something a source can read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    pub name: String,
+    pub title: String,
+    pub columns: Vec<ColumnSpec>,
+    pub key: String,
+    pub cursor_column: Option<String>,
+    pub deletes: bool,
+    pub keyed_by: Option<(String, String)>,
+    pub suggested: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimits {
+    pub max_rows: u32,
+    pub max_bytes: u64,
+}
+
+/// A configured source.
+#[async_trait]
+pub trait Source: Send + Sync {
+    async fn check(&self) -> Result<Vec<CheckResult>, Fault>;
+    async fn discover(&self) -> Result<Vec<Stream>, Fault>;
+    async fn read(
+        &self,
+        stream: &str,
+        fields: &[String],
+        cursor: Option<&Cursor>,
+        limits: PageLimits,
+    ) -> Result<(Page, Usage), Fault>;
+    /// The run has ended: what it spooled is no longer needed.
+    async fn release(&self, stream: &str) -> Result<(), Fault>;
+}
+
+/// A field of a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldSpec {
+    pub name: String,
+    pub data_type: DataType,
+    pub required: bool,
+    pub matching_key: bool,
+    pub read_only_because: Option<String>,
+    pub label: String,
+}
+
+/// A kind of object a destination can fill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetObject {
+    pub name: String,
+    pub title: String,
+    pub fields: Vec<FieldSpec>,
+    pub open_fields: bool,
+    pub options_schema: serde_json::Value,
+}
+
+/// An activation's place at the vendor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub object: String,
+    pub name: String,
+    #[serde(default)]
+    pub options: serde_json::Value,
+}
+
+/// What a delivery tells the destination of itself, the same in every call and repeat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRun {
+    pub id: String,
+    pub started_at: Millis,
+    pub rows_expected: Option<u64>,
+    pub columns: Vec<(String, DataType)>,
+}
+
+/// A thing that exists at the vendor because of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    pub name: String,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    pub sha256: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    pub state: Vec<u8>,
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    pub state: Vec<u8>,
+    /// One per row, in order.
+    pub outcomes: Vec<Outcome>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    pub state: Vec<u8>,
+    pub pending_become: OutcomeStatus,
+    /// By key.
+    pub exceptions: Vec<(String, Outcome)>,
+    pub artifacts: Vec<Artifact>,
+    pub warnings: Vec<Warning>,
+    pub wait_ms: Option<u64>,
+}
+
+/// A configured destination.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    async fn check(&self) -> Result<Vec<CheckResult>, Fault>;
+    async fn discover(&self) -> Result<Vec<TargetObject>, Fault>;
+    async fn prepare(&self, target: &Target, run: &DeliveryRun, dry_run: bool) -> Result<Prepared, Fault>;
+    async fn deliver(
+        &self,
+        target: &Target,
+        run: &DeliveryRun,
+        state: &[u8],
+        batch: &Batch,
+    ) -> Result<Delivered, Fault>;
+    async fn finish(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
+    async fn poll(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
+    async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<(), Fault>;
+    /// The delivery has ended: what it spooled is no longer needed.
+    async fn release(&self, run: &DeliveryRun) -> Result<(), Fault>;
+}

@@ -1,0 +1,494 @@
+//! The durable side, shaped by what the product does. Every method that changes something is one transaction and
+//! returns when that is durable; after kill -9 everything acknowledged is there, and nothing is half there.
+//!
+//! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
+
+use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use crate::identity::Identity;
+use crate::page::{Cursor, OutcomeStatus, Reject};
+use crate::record::{Body, Presence, RecordChange};
+use crate::{DataType, Fault, FaultKind, Millis, Value};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// A position in a sandbox's sequence of accepted changes. 0 is before the first.
+pub type Seq = u64;
+
+/// Why the store did not do it. Nothing of the operation has happened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the data directory is in use by another process")]
+    InUse,
+    #[error("the disk is full")]
+    Full,
+    #[error("the version is {found}, not {expected}")]
+    VersionMismatch { expected: String, found: String },
+    #[error("it exists already")]
+    Exists,
+    #[error("there is no such thing")]
+    Missing,
+    #[error("the data was written by a newer version ({found}; this one knows {known})")]
+    TooNew { found: u32, known: u32 },
+    #[error("the stored data cannot be read: {0}")]
+    Corrupt(String),
+    #[error("the store is closed")]
+    Closed,
+    #[error("the disk refused: {0}")]
+    Io(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let (kind, code, action) = match &error {
+            StoreError::InUse => {
+                (FaultKind::Config, "store.in-use", "Stop the other process, or use another directory.")
+            }
+            StoreError::Full => (FaultKind::Transient, "store.full", "Free disk space; work goes on by itself."),
+            StoreError::VersionMismatch { .. } => {
+                (FaultKind::Config, "store.version-mismatch", "Read it again and repeat the change.")
+            }
+            StoreError::Exists => {
+                (FaultKind::Config, "store.exists", "Choose another name, or change the existing one.")
+            }
+            StoreError::Missing => (FaultKind::Config, "store.missing", "Check the id."),
+            StoreError::TooNew { .. } => (FaultKind::Config, "store.too-new", "Start the newer version of Attiva."),
+            StoreError::Corrupt(_) => (FaultKind::Internal, "store.corrupt", "Restore a backup, and report this."),
+            StoreError::Closed => (FaultKind::Transient, "store.closed", "The host is stopping; repeat when it is up."),
+            StoreError::Io(_) => (FaultKind::Transient, "store.io", "Check the disk; work goes on by itself."),
+        };
+        Fault::new(kind, code, error.to_string()).action(action)
+    }
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+// Documents: what people configure and follow. Small, versioned, by kind and id.
+
+/// Kinds of documents of a sandbox. The text form is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Connection,
+    Segment,
+    Activation,
+    Run,
+    Delivery,
+}
+
+/// Kinds of documents of the control database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlKind {
+    Organisation,
+    Sandbox,
+    ApiKey,
+    Plugin,
+    /// A connection's secrets, sealed.
+    Secret,
+    /// What an operator allowed a connection beyond its plugin's own origins.
+    Grant,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    pub id: String,
+    pub body: serde_json::Value,
+    /// Rises by one with every change.
+    pub version: u64,
+}
+
+/// What a change expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Anything,
+    Absent,
+    Version(u64),
+}
+
+/// A document to write along with a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentWrite {
+    pub kind: Kind,
+    pub id: String,
+    pub body: serde_json::Value,
+}
+
+// Records.
+
+/// Where a stream of a connection stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamState {
+    pub cursor: Cursor,
+    /// False: caught up when this was committed.
+    pub more: bool,
+}
+
+/// One page, committed as a whole: records, rejects, cursor and the run's progress.
+#[derive(Debug, Clone)]
+pub struct PageCommit {
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub run: RunId,
+    pub records: Vec<RecordChange>,
+    pub rejects: Vec<Reject>,
+    pub state: StreamState,
+    /// The run's document, as it is after this page; `None`: unchanged.
+    pub document: Option<DocumentWrite>,
+    pub now: Millis,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageCommitted {
+    pub changed: u64,
+    pub unchanged: u64,
+    /// Something newer was known.
+    pub stale: u64,
+    pub rejected: u64,
+    /// The newest sequence number.
+    pub seq: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecord {
+    /// The store's own number of the record.
+    pub number: i64,
+    pub source_key: String,
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub body: Body,
+    /// The profile it belongs to, once projected.
+    pub profile: Option<ProfileId>,
+}
+
+// Projection.
+
+/// What a change is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// A record was added, changed, deleted; `subject` is its number.
+    Records,
+    /// A profile was added, changed, removed; `subject` is its number.
+    Profiles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    pub seq: Seq,
+    pub subject: i64,
+}
+
+/// A record's place in the identity graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordLink {
+    pub record: i64,
+    /// Empty for a record that is gone.
+    pub identities: Vec<Identity>,
+    /// `None` for a record that is gone.
+    pub profile: Option<ProfileId>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileWrite {
+    pub id: ProfileId,
+    /// Non-null attributes of the model.
+    pub attributes: Vec<(String, Value)>,
+    /// Records that make it up.
+    pub records: u32,
+    /// The newest change of any of them.
+    pub changed_at: Millis,
+}
+
+/// One step of the profile projector. A profile whose attributes are what they were is not a change.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileCommit {
+    /// The projector has dealt with all record changes up to here.
+    pub upto: Seq,
+    pub links: Vec<RecordLink>,
+    pub profiles: Vec<ProfileWrite>,
+    /// Profiles that are no more, and who took their place.
+    pub removed: Vec<(ProfileId, Option<ProfileId>)>,
+    pub now: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    pub number: i64,
+    pub id: ProfileId,
+    pub attributes: Vec<(String, Value)>,
+    pub records: u32,
+    pub changed_at: Millis,
+}
+
+// Membership.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MembershipStatus {
+    Realized,
+    Exited,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MembershipChange {
+    pub segment: SegmentId,
+    /// The profile's number.
+    pub profile: i64,
+    pub status: MembershipStatus,
+}
+
+/// One step of the segment projector, or one chunk of the evaluation of a new segment.
+#[derive(Debug, Clone)]
+pub struct MembershipCommit {
+    /// Whose cursor moves: `segments`, or `segment:<id>` for a first evaluation.
+    pub projector: String,
+    pub upto: u64,
+    /// Why: `change`, `evaluation`.
+    pub cause: String,
+    pub changes: Vec<MembershipChange>,
+    pub document: Option<DocumentWrite>,
+    pub now: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    pub profile: ProfileId,
+    pub status: MembershipStatus,
+    /// Since when it has this status.
+    pub since: Millis,
+}
+
+// Deliveries.
+
+/// Rows of a batch as they were taken: a repeat after a kill sends exactly these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenBatch {
+    pub number: u32,
+    /// Position of the first row in the delivery.
+    pub first: u64,
+    pub columns: Vec<(String, DataType)>,
+    pub rows: Vec<OpenRow>,
+    /// When it was first sent; for the wait before a repeat.
+    pub opened_at: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenRow {
+    pub position: u64,
+    pub profile: ProfileId,
+    pub values: Vec<Value>,
+}
+
+/// A member waiting in a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedMember {
+    pub position: u64,
+    /// `None`: the profile has gone since.
+    pub profile: Option<Profile>,
+    pub profile_id: ProfileId,
+}
+
+/// What became of a member in a delivery; the books are kept in these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemStatus {
+    Queued,
+    Created,
+    Updated,
+    Removed,
+    Unchanged,
+    Excluded,
+    Failed,
+    Unmatched,
+    Pending,
+}
+
+impl From<OutcomeStatus> for ItemStatus {
+    fn from(status: OutcomeStatus) -> Self {
+        match status {
+            OutcomeStatus::Created => Self::Created,
+            OutcomeStatus::Updated => Self::Updated,
+            OutcomeStatus::Removed => Self::Removed,
+            OutcomeStatus::Unchanged => Self::Unchanged,
+            OutcomeStatus::Unmatched => Self::Unmatched,
+            OutcomeStatus::Rejected => Self::Failed,
+            OutcomeStatus::Pending => Self::Pending,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemOutcome {
+    pub position: u64,
+    pub status: ItemStatus,
+    /// Empty where all is well.
+    pub code: String,
+    pub field: Option<String>,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub profile: ProfileId,
+    pub outcome: ItemOutcome,
+}
+
+/// Counts of a delivery's members by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    pub received: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub removed: u64,
+    pub unchanged: u64,
+    pub excluded: u64,
+    pub failed: u64,
+    pub unmatched: u64,
+    /// Queued, or with the vendor.
+    pub pending: u64,
+}
+
+impl Books {
+    /// What reached the destination.
+    #[must_use]
+    pub fn activated(&self) -> u64 {
+        self.created + self.updated + self.removed
+    }
+
+    /// Whether every member received is accounted for.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.received == self.activated() + self.unchanged + self.excluded + self.failed + self.unmatched + self.pending
+    }
+}
+
+/// A sandbox's store.
+#[async_trait]
+pub trait SandboxStore: Send + Sync + 'static {
+    // Documents.
+    fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
+    /// In the order of ids, after `after`.
+    fn documents(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<Document>>;
+    /// Returns the new version.
+    async fn put_document(&self, write: DocumentWrite, expect: Expect) -> Result<u64>;
+    async fn delete_document(&self, kind: Kind, id: &str, expect: Expect) -> Result<()>;
+
+    // Records.
+    fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
+    async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted>;
+    fn record(&self, source_key: &str) -> Result<Option<StoredRecord>>;
+    fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>>;
+    /// A run's rejects in the order they came; `after` is the number returned with the last one.
+    fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>>;
+
+    // Projection.
+    /// Changes after `after` in order; of several changes of one subject all are listed.
+    fn changes(&self, feed: Feed, after: Seq, limit: usize) -> Result<Vec<Change>>;
+    fn projector_cursor(&self, projector: &str) -> Result<u64>;
+    /// The newest sequence number of a feed.
+    fn newest(&self, feed: Feed) -> Result<Seq>;
+    /// Numbers of the records that carry any of these identities.
+    fn records_with(&self, identities: &[Identity]) -> Result<Vec<i64>>;
+    /// The identities stored for a record.
+    fn identities_of(&self, record: i64) -> Result<Vec<Identity>>;
+    /// Numbers of the records that make up a profile.
+    fn records_of(&self, profile: &ProfileId) -> Result<Vec<i64>>;
+    /// Moves the cursor `profiles`.
+    async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()>;
+
+    // Profiles. An id that was merged away answers with the profile that took its place.
+    fn profile(&self, id: &ProfileId) -> Result<Option<Profile>>;
+    fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>>;
+    fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>>;
+    /// In the order of numbers, after `after`.
+    fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>>;
+    fn count_profiles(&self) -> Result<u64>;
+    fn presence(&self, source_key: &str) -> Result<Option<Presence>>;
+
+    // Membership.
+    /// Segments a profile is a member of now.
+    fn memberships(&self, profile: i64) -> Result<Vec<SegmentId>>;
+    async fn commit_memberships(&self, commit: MembershipCommit) -> Result<()>;
+    /// Members now, in the order of profile numbers, after `after`; with each profile's number.
+    fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
+    fn count_members(&self, segment: &SegmentId) -> Result<u64>;
+
+    // Deliveries.
+    /// Queues the members of a segment, as they are now, in the order of profile ids; writes the delivery's document.
+    /// Repeated for the same delivery it changes nothing. Returns how many were queued.
+    async fn begin_delivery(&self, delivery: &DeliveryId, segment: &SegmentId, document: DocumentWrite) -> Result<u64>;
+    /// Queued members from `first` on, with their profiles as they are now.
+    fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
+    /// Keeps a batch until it is closed, and settles the members that are not sent at all.
+    async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;
+    fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>>;
+    /// Forgets the open batch, if any, and settles its members; writes the delivery's document.
+    async fn close_batch(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        document: DocumentWrite,
+    ) -> Result<()>;
+    /// Every pending member becomes `become_status`, but for the exceptions; writes the delivery's document.
+    async fn settle_pending(
+        &self,
+        delivery: &DeliveryId,
+        become_status: ItemStatus,
+        exceptions: Vec<(ProfileId, ItemOutcome)>,
+        document: DocumentWrite,
+    ) -> Result<()>;
+    fn books(&self, delivery: &DeliveryId) -> Result<Books>;
+    /// Members of a delivery from position `first` on, all or those with one status.
+    fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
+}
+
+/// Something an operator or the host did that must be told later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    pub at: Millis,
+    /// A key's id, or `host`.
+    pub actor: String,
+    /// `plugin.installed`, `grant.added`.
+    pub action: String,
+    pub subject: String,
+    pub detail: serde_json::Value,
+}
+
+/// An answer kept for a repeated request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAnswer {
+    /// SHA-256 of what was asked, in hex.
+    pub fingerprint: String,
+    pub status: u16,
+    pub body: Vec<u8>,
+    pub at: Millis,
+}
+
+/// What spans sandboxes.
+#[async_trait]
+pub trait ControlStore: Send + Sync + 'static {
+    fn document(&self, kind: ControlKind, id: &str) -> Result<Option<Document>>;
+    fn documents(&self, kind: ControlKind, after: Option<&str>, limit: usize) -> Result<Vec<Document>>;
+    /// Writes a document and what is to be told of it, together.
+    async fn put_document(
+        &self,
+        kind: ControlKind,
+        id: &str,
+        body: serde_json::Value,
+        expect: Expect,
+        audit: Option<AuditEvent>,
+    ) -> Result<u64>;
+    async fn delete_document(
+        &self,
+        kind: ControlKind,
+        id: &str,
+        expect: Expect,
+        audit: Option<AuditEvent>,
+    ) -> Result<()>;
+    async fn audit(&self, event: AuditEvent) -> Result<()>;
+    /// Newest last; `after` is the number returned with the last one.
+    fn audit_events(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditEvent)>>;
+    /// The answer kept under a key (scope and the client's own key together).
+    fn kept_answer(&self, key: &str) -> Result<Option<KeptAnswer>>;
+    /// Keeps an answer, and forgets those from before `forget_before`.
+    async fn keep_answer(&self, key: &str, answer: KeptAnswer, forget_before: Millis) -> Result<()>;
+}
