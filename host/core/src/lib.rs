@@ -2,6 +2,8 @@
 //! deliveries. No clock, no I/O, no runtime: time comes in as an argument, and the ports that `attiva-wasm` and
 //! `attiva-store` implement are traits here.
 
+pub mod config;
+pub mod delivery;
 pub mod fault;
 pub mod id;
 pub mod identity;
@@ -11,6 +13,8 @@ pub mod model;
 pub mod page;
 pub mod ports;
 pub mod record;
+pub mod retry;
+pub mod run;
 pub mod spec;
 pub mod time;
 pub mod value;

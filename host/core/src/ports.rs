@@ -1,4 +1,5 @@
 //! What the core needs from outside: the store and the connectors. `attiva-store` and `attiva-wasm` implement these.
 
+pub mod clock;
 pub mod connector;
 pub mod store;

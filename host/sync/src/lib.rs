@@ -1,1 +1,28 @@
+//! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
+//! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+use async_trait::async_trait;
+use attiva_core::Fault;
+use attiva_core::config::Connection;
+use attiva_core::id::{DeliveryId, RunId};
+use attiva_core::ports::connector::{Destination, Source};
+use attiva_core::spec::{DeliverySpec, MappingSpec};
+use std::sync::Arc;
+
+/// Makes connectors of connections: implemented where plugins, secrets and grants are known.
+#[async_trait]
+pub trait Connectors: Send + Sync + 'static {
+    /// The source of a connection, in the plugin version named, for one run.
+    async fn source(&self, connection: &Connection, plugin: &str, run: &RunId) -> Result<Arc<dyn Source>, Fault>;
+
+    /// The destination of a connection, in the plugin version named, for one delivery.
+    async fn destination(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        delivery: &DeliveryId,
+    ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
+
+    /// The default mappings a plugin version ships.
+    fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
+}

@@ -1,0 +1,90 @@
+//! What people configure: connections, segments, activations. Stored as documents, shown by the API as they are.
+
+use crate::Millis;
+use crate::id::{ActivationId, ConnectionId, SegmentId};
+use crate::key::Instance;
+use crate::ports::connector::Target;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A configured connector. Secrets are kept apart, sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    pub id: ConnectionId,
+    pub name: String,
+    /// The plugin's name and version: `source-marketo@0.1.0`.
+    pub plugin: String,
+    /// Without secrets.
+    pub configuration: serde_json::Value,
+    pub instance: Instance,
+    /// Streams to read, for a source; empty: the suggested ones.
+    #[serde(default)]
+    pub streams: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    pub created_at: Millis,
+}
+
+/// When runs start by themselves. A run that is still going is not overtaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Seconds from the start of one run to the start of the next; at least 10.
+    pub every_seconds: u32,
+}
+
+/// A rule that says who belongs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    pub id: SegmentId,
+    pub name: String,
+    /// CEL over `person`.
+    pub expression: String,
+    /// Whether every profile has been looked at since the rule was made.
+    pub evaluated: bool,
+    pub created_at: Millis,
+}
+
+/// An audience joined to a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Activation {
+    pub id: ActivationId,
+    pub name: String,
+    pub segment: SegmentId,
+    pub connection: ConnectionId,
+    pub target: Target,
+    pub mapping: Vec<ActivationField>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    pub created_at: Millis,
+}
+
+/// One field of the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationField {
+    /// The destination's field, a file's column.
+    pub field: String,
+    /// CEL over `person`.
+    pub expression: String,
+    /// A member without a value here is excluded, and counted.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// What an operator allows one connection beyond its plugin's own origins: another endpoint in an origin's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointGrant {
+    /// The specification's name of the origin.
+    pub origin: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    pub host: String,
+    pub port: u16,
+    /// The addresses approved when it was granted; no other is dialled.
+    pub addresses: Vec<std::net::IpAddr>,
+}
+
+/// All grants of a connection, by origin.
+pub type Grants = BTreeMap<String, EndpointGrant>;

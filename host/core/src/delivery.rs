@@ -1,0 +1,374 @@
+//! One execution of an activation. Decides; never waits, never reads a clock.
+//!
+//! ```text
+//! Queued ─► Prepare ─► Take a batch ─► Deliver ─► Close ─┬─► Take … (members left)
+//!                          ▲ (kill: the open batch again)└─► Finish ─┬─► End
+//!                                                            Poll ◄──┘ (still pending)
+//! any call fails: Wait and repeat, or Abort ─► End
+//! ```
+
+use crate::id::{ActivationId, DeliveryId, SegmentId};
+use crate::page::OutcomeStatus;
+use crate::ports::connector::Artifact;
+use crate::ports::store::Books;
+use crate::retry::{self, Verdict};
+use crate::spec::DeliveryClass;
+use crate::{Fault, Millis};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryStatus {
+    Running,
+    Waiting,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl DeliveryStatus {
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        !matches!(self, Self::Running | Self::Waiting)
+    }
+}
+
+/// Where a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    Preparing,
+    Delivering,
+    Finishing,
+    Polling,
+    Aborting,
+    Done,
+}
+
+/// A delivery, as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub activation: ActivationId,
+    pub segment: SegmentId,
+    pub plugin: String,
+    pub status: DeliveryStatus,
+    pub phase: Phase,
+    pub started_at: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_until: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    #[serde(default)]
+    pub attempts: u32,
+    /// Members queued at the start.
+    #[serde(default)]
+    pub received: u64,
+    /// The next batch's number, and the position of its first member.
+    #[serde(default)]
+    pub batch: u32,
+    #[serde(default)]
+    pub position: u64,
+    /// What the connector wants kept, in hex.
+    #[serde(default, with = "hex::serde")]
+    pub state: Vec<u8>,
+    #[serde(default)]
+    pub notes: Vec<String>,
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+    /// Batches that were driven again after an interruption.
+    #[serde(default)]
+    pub resent_batches: u32,
+    /// The books when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub books: Option<Books>,
+    #[serde(default)]
+    pub cancel_requested: bool,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The delivery begins, or goes on after a wait.
+    Resumed,
+    /// It goes on after a restart; an open batch may have been on its way since `opened_at`.
+    Restarted {
+        opened_at: Option<Millis>,
+        class: DeliveryClass,
+        request_timeout_ms: u64,
+    },
+    Prepared {
+        state: Vec<u8>,
+        notes: Vec<String>,
+    },
+    /// A batch's outcomes are here.
+    Delivered {
+        state: Vec<u8>,
+        rows: u64,
+    },
+    /// There is nobody left to take.
+    Exhausted,
+    /// All that was pending is settled, or not yet.
+    Finished {
+        state: Vec<u8>,
+        pending_become: OutcomeStatus,
+        artifacts: Vec<Artifact>,
+        wait_ms: Option<u64>,
+    },
+    Aborted,
+    Failed {
+        fault: Fault,
+        jitter: u8,
+    },
+    CancelRequested,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Prepare,
+    /// Take the open batch if there is one, or else the next members, and deliver it.
+    Deliver,
+    Finish,
+    Poll,
+    Abort,
+    WaitUntil(Millis),
+    End,
+}
+
+/// How often an abort is tried: what is left at the vendor after that expires by the vendor's own rules.
+const ABORTS_MAX: u32 = 3;
+
+impl Delivery {
+    #[must_use]
+    pub fn new(id: DeliveryId, activation: ActivationId, segment: SegmentId, plugin: String, now: Millis) -> Self {
+        Self {
+            id,
+            activation,
+            segment,
+            plugin,
+            status: DeliveryStatus::Running,
+            phase: Phase::Preparing,
+            started_at: now,
+            ended_at: None,
+            waiting_until: None,
+            fault: None,
+            attempts: 0,
+            received: 0,
+            batch: 0,
+            position: 0,
+            state: Vec::new(),
+            notes: Vec::new(),
+            artifacts: Vec::new(),
+            resent_batches: 0,
+            books: None,
+            cancel_requested: false,
+        }
+    }
+
+    /// Takes an event at a time, and says what to do.
+    pub fn step(&mut self, event: Event, now: Millis) -> Action {
+        if self.status.has_ended() {
+            return Action::End;
+        }
+        match event {
+            Event::Resumed => {}
+            Event::Restarted { opened_at, class, request_timeout_ms } => {
+                self.restart(opened_at, class, request_timeout_ms);
+            }
+            Event::Prepared { state, notes } => {
+                self.succeeded(state, Phase::Delivering);
+                self.notes = notes;
+            }
+            Event::Delivered { state, rows } => {
+                self.succeeded(state, Phase::Delivering);
+                self.batch += 1;
+                self.position += rows;
+            }
+            Event::Exhausted => self.phase = Phase::Finishing,
+            Event::Finished { state, pending_become, artifacts, wait_ms } => {
+                let still_pending = pending_become == OutcomeStatus::Pending;
+                self.succeeded(state, if still_pending { Phase::Polling } else { Phase::Done });
+                self.artifacts.extend(artifacts);
+                if still_pending {
+                    self.waiting_until = Some(later(now, wait_ms.unwrap_or(1000)));
+                }
+            }
+            Event::Aborted => self.phase = Phase::Done,
+            Event::Failed { fault, jitter } => self.failed(fault, jitter, now),
+            Event::CancelRequested => self.cancel_requested = true,
+        }
+        self.next(now)
+    }
+
+    /// A request of before the kill may still reach the vendor. Where a late repeat could undo what came after it,
+    /// it is waited out.
+    fn restart(&mut self, opened_at: Option<Millis>, class: DeliveryClass, request_timeout_ms: u64) {
+        let Some(opened_at) = opened_at else { return };
+        self.resent_batches += 1;
+        if class == DeliveryClass::AtLeastOnce {
+            self.waiting_until = Some(later(opened_at, request_timeout_ms));
+        }
+    }
+
+    fn succeeded(&mut self, state: Vec<u8>, phase: Phase) {
+        self.state = state;
+        self.phase = phase;
+        self.fault = None;
+        self.attempts = 0;
+    }
+
+    fn failed(&mut self, fault: Fault, jitter: u8, now: Millis) {
+        self.attempts += 1;
+        if self.phase == Phase::Aborting {
+            if self.attempts >= ABORTS_MAX {
+                self.phase = Phase::Done;
+            } else {
+                self.waiting_until = Some(later(now, 1000));
+            }
+            return;
+        }
+        let verdict = retry::decide(&fault, self.attempts, jitter);
+        self.fault = Some(fault);
+        match verdict {
+            Verdict::Again { wait_ms } => self.waiting_until = Some(later(now, wait_ms)),
+            Verdict::Stop => self.abort(),
+        }
+    }
+
+    fn abort(&mut self) {
+        self.attempts = 0;
+        self.waiting_until = None;
+        // Before `prepare` has answered there may still be something to take back, but no state to find it by.
+        self.phase = if self.phase == Phase::Preparing { Phase::Done } else { Phase::Aborting };
+    }
+
+    fn next(&mut self, now: Millis) -> Action {
+        if self.cancel_requested && !matches!(self.phase, Phase::Aborting | Phase::Done) {
+            self.abort();
+        }
+        if let Some(until) = self.waiting_until.filter(|until| *until > now) {
+            self.status = DeliveryStatus::Waiting;
+            return Action::WaitUntil(until);
+        }
+        self.waiting_until = None;
+        self.status = DeliveryStatus::Running;
+        match self.phase {
+            Phase::Preparing => Action::Prepare,
+            Phase::Delivering => Action::Deliver,
+            Phase::Finishing => Action::Finish,
+            Phase::Polling => Action::Poll,
+            Phase::Aborting => Action::Abort,
+            Phase::Done => self.end(now),
+        }
+    }
+
+    fn end(&mut self, now: Millis) -> Action {
+        self.status = match (self.cancel_requested, &self.fault) {
+            (true, _) => DeliveryStatus::Cancelled,
+            (false, Some(_)) => DeliveryStatus::Failed,
+            (false, None) => DeliveryStatus::Succeeded,
+        };
+        self.ended_at = Some(now);
+        Action::End
+    }
+}
+
+fn later(now: Millis, ms: u64) -> Millis {
+    now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FaultKind;
+
+    fn delivery() -> Delivery {
+        let (a, s) = (ActivationId::new(0, [0; 6]), SegmentId::new(0, [0; 6]));
+        Delivery::new(DeliveryId::new(0, [0; 6]), a, s, "p@1".into(), 0)
+    }
+
+    fn prepared(delivery: &mut Delivery) {
+        let event = Event::Prepared { state: vec![1], notes: vec![] };
+        assert_eq!(delivery.step(event, 0), Action::Deliver);
+    }
+
+    fn failed(kind: FaultKind) -> Event {
+        Event::Failed { fault: Fault::new(kind, "x", "x"), jitter: 0 }
+    }
+
+    fn finished(pending_become: OutcomeStatus) -> Event {
+        Event::Finished { state: vec![9], pending_become, artifacts: vec![], wait_ms: Some(50) }
+    }
+
+    #[test]
+    fn the_straight_way() {
+        let mut d = delivery();
+        assert_eq!(d.step(Event::Resumed, 0), Action::Prepare);
+        prepared(&mut d);
+        assert_eq!(d.step(Event::Delivered { state: vec![2], rows: 100 }, 1), Action::Deliver);
+        assert_eq!((d.batch, d.position, d.state.as_slice()), (1, 100, &[2u8][..]));
+        assert_eq!(d.step(Event::Exhausted, 2), Action::Finish);
+        assert_eq!(d.step(finished(OutcomeStatus::Created), 3), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Succeeded);
+    }
+
+    #[test]
+    fn pending_work_is_polled_to_its_end() {
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(Event::Exhausted, 0);
+        assert_eq!(d.step(finished(OutcomeStatus::Pending), 10), Action::WaitUntil(60));
+        assert_eq!(d.step(Event::Resumed, 60), Action::Poll);
+        assert_eq!(d.step(finished(OutcomeStatus::Created), 61), Action::End);
+    }
+
+    #[test]
+    fn a_fault_that_stays_takes_back_what_is_not_visible() {
+        let mut d = delivery();
+        prepared(&mut d);
+        assert_eq!(d.step(failed(FaultKind::Scope), 1), Action::Abort);
+        assert_eq!(d.step(Event::Aborted, 2), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Failed);
+        assert_eq!(d.fault.unwrap().kind, FaultKind::Scope);
+    }
+
+    #[test]
+    fn aborting_gives_up_in_the_end() {
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(failed(FaultKind::Scope), 0);
+        let mut now = 0;
+        for _ in 1..ABORTS_MAX {
+            let Action::WaitUntil(until) = d.step(failed(FaultKind::Transient), now) else { panic!("no wait") };
+            now = until;
+            assert_eq!(d.step(Event::Resumed, now), Action::Abort);
+        }
+        assert_eq!(d.step(failed(FaultKind::Transient), now), Action::End);
+        assert_eq!(d.fault.unwrap().kind, FaultKind::Scope);
+    }
+
+    #[test]
+    fn an_unsure_batch_waits_only_where_a_late_repeat_could_harm() {
+        let restarted = |class| Event::Restarted { opened_at: Some(100), class, request_timeout_ms: 60 };
+        let mut d = delivery();
+        prepared(&mut d);
+        assert_eq!(d.step(restarted(DeliveryClass::AtLeastOnce), 110), Action::WaitUntil(160));
+        assert_eq!(d.step(Event::Resumed, 160), Action::Deliver);
+        assert_eq!(d.resent_batches, 1);
+        let mut d = delivery();
+        prepared(&mut d);
+        assert_eq!(d.step(restarted(DeliveryClass::EffectivelyOnce), 110), Action::Deliver);
+    }
+
+    #[test]
+    fn cancelling_aborts_and_ends_as_cancelled() {
+        let mut d = delivery();
+        prepared(&mut d);
+        assert_eq!(d.step(Event::CancelRequested, 1), Action::Abort);
+        assert_eq!(d.step(Event::Aborted, 2), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Cancelled);
+    }
+}

@@ -1,0 +1,299 @@
+//! One execution of a source connection. Decides; never waits, never reads a clock.
+//!
+//! ```text
+//! Started ─► Pull(stream) ─► Pulled ─► Commit ─► Committed ─┬─► Pull (more) / Wait / next stream
+//!                 ▲             │                           └─► Finish (all caught up)
+//!                 └── Wait ◄── Failed (transient) ── Failed (else) ─► Stop
+//! ```
+//!
+//! The run's document is stored with every page, so a killed host goes on where the last page was committed.
+
+use crate::id::{ConnectionId, RunId};
+use crate::page::Estimate;
+use crate::retry::{self, Verdict};
+use crate::{Fault, Millis};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    Running,
+    /// Waiting for the vendor; `waiting_until` says how long.
+    Waiting,
+    Succeeded,
+    /// A budget is spent: the cursor is kept and the next run goes on.
+    Stopped,
+    Failed,
+    Cancelled,
+}
+
+impl RunStatus {
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        !matches!(self, Self::Running | Self::Waiting)
+    }
+}
+
+/// How far one stream of a run is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamProgress {
+    pub stream: String,
+    pub pages: u64,
+    /// Rows and rejects the connector gave.
+    pub received: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub stale: u64,
+    pub rejected: u64,
+    pub caught_up: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+}
+
+/// A run, as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub connection: ConnectionId,
+    /// The plugin version it began with, and keeps.
+    pub plugin: String,
+    pub status: RunStatus,
+    pub streams: Vec<StreamProgress>,
+    pub started_at: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_until: Option<Millis>,
+    /// The newest fault; cleared by the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Failures in a row.
+    #[serde(default)]
+    pub attempts: u32,
+    #[serde(default)]
+    pub cancel_requested: bool,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The run begins, or goes on after a restart or a wait.
+    Resumed,
+    /// A page was committed.
+    Committed {
+        counts: Counts,
+        more: bool,
+        wait_ms: Option<u64>,
+        estimate: Option<Estimate>,
+    },
+    /// A call failed; the cursor is where it was.
+    Failed {
+        fault: Fault,
+        jitter: u8,
+    },
+    CancelRequested,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub changed: u64,
+    pub unchanged: u64,
+    pub stale: u64,
+    pub rejected: u64,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Read a page of this stream after its stored cursor, and commit it.
+    Pull {
+        stream: usize,
+    },
+    WaitUntil(Millis),
+    /// The run has ended; its document says how.
+    End,
+}
+
+impl Run {
+    #[must_use]
+    pub fn new(id: RunId, connection: ConnectionId, plugin: String, streams: &[String], now: Millis) -> Self {
+        let streams = streams.iter().map(|s| StreamProgress { stream: s.clone(), ..StreamProgress::default() });
+        Self {
+            id,
+            connection,
+            plugin,
+            status: RunStatus::Running,
+            streams: streams.collect(),
+            started_at: now,
+            ended_at: None,
+            waiting_until: None,
+            fault: None,
+            attempts: 0,
+            cancel_requested: false,
+        }
+    }
+
+    /// Takes an event at a time, and says what to do.
+    pub fn step(&mut self, event: Event, now: Millis) -> Action {
+        if self.status.has_ended() {
+            return Action::End;
+        }
+        match event {
+            Event::Resumed => {}
+            Event::CancelRequested => self.cancel_requested = true,
+            Event::Committed { counts, more, wait_ms, estimate } => {
+                self.count(counts, more, estimate);
+                self.fault = None;
+                self.attempts = 0;
+                self.waiting_until = wait_ms.map(|ms| now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+            }
+            Event::Failed { fault, jitter } => {
+                self.attempts += 1;
+                match retry::decide(&fault, self.attempts, jitter) {
+                    Verdict::Again { wait_ms } => {
+                        self.waiting_until = Some(now.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
+                        self.fault = Some(fault);
+                    }
+                    Verdict::Stop => return self.stop(fault, now),
+                }
+            }
+        }
+        self.next(now)
+    }
+
+    fn next(&mut self, now: Millis) -> Action {
+        if self.cancel_requested {
+            return self.end(RunStatus::Cancelled, now);
+        }
+        if let Some(until) = self.waiting_until.filter(|until| *until > now) {
+            self.status = RunStatus::Waiting;
+            return Action::WaitUntil(until);
+        }
+        self.waiting_until = None;
+        match self.current() {
+            Some(stream) => {
+                self.status = RunStatus::Running;
+                Action::Pull { stream }
+            }
+            None => self.end(RunStatus::Succeeded, now),
+        }
+    }
+
+    fn stop(&mut self, fault: Fault, now: Millis) -> Action {
+        use crate::FaultKind as K;
+        let status = match fault.kind {
+            K::Quota | K::RateLimited => RunStatus::Stopped,
+            K::Config | K::Auth | K::Scope | K::Transient | K::Data | K::Unsupported | K::Internal => RunStatus::Failed,
+        };
+        self.fault = Some(fault);
+        self.end(status, now)
+    }
+
+    fn end(&mut self, status: RunStatus, now: Millis) -> Action {
+        self.status = status;
+        self.waiting_until = None;
+        self.ended_at = Some(now);
+        Action::End
+    }
+
+    /// The stream being read: the first that is not caught up.
+    #[must_use]
+    pub fn current(&self) -> Option<usize> {
+        self.streams.iter().position(|s| !s.caught_up)
+    }
+
+    fn count(&mut self, counts: Counts, more: bool, estimate: Option<Estimate>) {
+        let Some(stream) = self.current().and_then(|i| self.streams.get_mut(i)) else { return };
+        stream.pages += 1;
+        stream.changed += counts.changed;
+        stream.unchanged += counts.unchanged;
+        stream.stale += counts.stale;
+        stream.rejected += counts.rejected;
+        stream.received += counts.changed + counts.unchanged + counts.stale + counts.rejected;
+        stream.caught_up = !more;
+        stream.estimate = estimate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FaultKind;
+
+    fn run(streams: &[&str]) -> Run {
+        let streams: Vec<String> = streams.iter().map(|s| (*s).to_owned()).collect();
+        Run::new(RunId::new(0, [0; 6]), ConnectionId::new(0, [0; 6]), "p@1".into(), &streams, 0)
+    }
+
+    fn committed(more: bool, wait_ms: Option<u64>) -> Event {
+        Event::Committed {
+            counts: Counts { changed: 2, rejected: 1, ..Counts::default() },
+            more,
+            wait_ms,
+            estimate: None,
+        }
+    }
+
+    fn failed(kind: FaultKind) -> Event {
+        Event::Failed { fault: Fault::new(kind, "x", "x"), jitter: 0 }
+    }
+
+    #[test]
+    fn streams_are_read_one_after_the_other_to_their_end() {
+        let mut run = run(&["a", "b"]);
+        assert_eq!(run.step(Event::Resumed, 0), Action::Pull { stream: 0 });
+        assert_eq!(run.step(committed(true, None), 1), Action::Pull { stream: 0 });
+        assert_eq!(run.step(committed(false, None), 2), Action::Pull { stream: 1 });
+        assert_eq!(run.step(committed(false, None), 3), Action::End);
+        assert_eq!((run.status, run.ended_at), (RunStatus::Succeeded, Some(3)));
+        assert_eq!((run.streams[0].pages, run.streams[0].received, run.streams[0].changed), (2, 6, 4));
+    }
+
+    #[test]
+    fn a_wait_is_waited_out_even_across_a_restart() {
+        let mut run = run(&["a"]);
+        assert_eq!(run.step(committed(true, Some(100)), 0), Action::WaitUntil(100));
+        assert_eq!(run.status, RunStatus::Waiting);
+        let stored = serde_json::to_string(&run).unwrap();
+        let mut run: Run = serde_json::from_str(&stored).unwrap();
+        assert_eq!(run.step(Event::Resumed, 50), Action::WaitUntil(100));
+        assert_eq!(run.step(Event::Resumed, 100), Action::Pull { stream: 0 });
+    }
+
+    #[test]
+    fn faults_end_a_run_as_their_kind_says() {
+        for (kind, status) in [
+            (FaultKind::Auth, RunStatus::Failed),
+            (FaultKind::Config, RunStatus::Failed),
+            (FaultKind::Quota, RunStatus::Stopped),
+        ] {
+            let mut run = run(&["a"]);
+            assert_eq!(run.step(failed(kind), 5), Action::End, "{kind:?}");
+            assert_eq!(run.status, status);
+            assert_eq!(run.fault.as_ref().unwrap().kind, kind);
+        }
+    }
+
+    #[test]
+    fn what_passes_is_waited_for_and_forgotten_after_a_page() {
+        let mut run = run(&["a"]);
+        let Action::WaitUntil(first) = run.step(failed(FaultKind::Transient), 0) else { panic!("no wait") };
+        let Action::WaitUntil(second) = run.step(failed(FaultKind::Transient), first) else { panic!("no wait") };
+        assert!(second - first > first);
+        run.step(committed(true, None), second);
+        assert_eq!((run.attempts, &run.fault), (0, &None));
+        for _ in 0..retry::ATTEMPTS_MAX {
+            run.step(failed(FaultKind::Transient), second);
+        }
+        assert_eq!(run.step(failed(FaultKind::Transient), second), Action::End);
+        assert_eq!(run.status, RunStatus::Failed);
+    }
+
+    #[test]
+    fn cancelling_ends_it_at_the_next_step_and_for_good() {
+        let mut run = run(&["a"]);
+        assert_eq!(run.step(Event::CancelRequested, 1), Action::End);
+        assert_eq!(run.status, RunStatus::Cancelled);
+        assert_eq!(run.step(Event::Resumed, 2), Action::End);
+    }
+}
