@@ -66,6 +66,35 @@ impl Value {
         })
     }
 
+    /// The value as another type, if it can be told without loss; null stays null.
+    #[must_use]
+    pub fn cast(self, to: DataType) -> Option<Self> {
+        if self.is_null() || self.data_type() == Some(to) {
+            return Some(self);
+        }
+        match (to, self) {
+            (DataType::Text, Self::Boolean(b)) => Some(Self::Text(b.to_string())),
+            (DataType::Text, Self::Integer(i)) => Some(Self::Text(i.to_string())),
+            (DataType::Text, Self::Float(f)) => Some(Self::Text(f.to_string())),
+            (DataType::Text, Self::Decimal(text) | Self::Json(text)) => Some(Self::Text(text)),
+            (DataType::Text, Self::Date(days)) => Some(Self::Text(time::format_date(days))),
+            (DataType::Text, Self::Timestamp(at)) => Some(Self::Text(time::format_timestamp(at))),
+            (DataType::Decimal, Self::Integer(i)) => Some(Self::Decimal(i.to_string())),
+            (DataType::Decimal, Self::Float(f)) if f.is_finite() => Some(Self::Decimal(f.to_string())),
+            (DataType::Decimal, Self::Text(text)) => decimal(text.trim()).map(Self::Decimal),
+            (DataType::Integer, Self::Text(text)) => text.trim().parse().ok().map(Self::Integer),
+            (DataType::Integer, Self::Decimal(text)) => whole(&text).map(Self::Integer),
+            (DataType::Integer, Self::Float(f)) => whole(&f.to_string()).map(Self::Integer),
+            (DataType::Float, Self::Integer(i)) => (i.unsigned_abs() <= 1 << 53).then_some(Self::Float(i as f64)),
+            (DataType::Boolean, Self::Text(text)) => text.trim().parse().ok().map(Self::Boolean),
+            (DataType::Timestamp, Self::Text(text)) => time::parse_timestamp(text.trim()).map(Self::Timestamp),
+            (DataType::Timestamp, Self::Date(days)) => Some(Self::Timestamp(i64::from(days) * 86_400_000)),
+            (DataType::Date, Self::Text(text)) => time::parse_date(text.trim()).map(Self::Date),
+            (DataType::TextList, Self::Text(text)) => Some(Self::TextList(vec![text])),
+            _ => None,
+        }
+    }
+
     /// The text of a text value.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
@@ -92,6 +121,20 @@ impl Value {
             Self::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| J::String(text.clone())),
         }
     }
+}
+
+/// A plain decimal number: sign, digits, perhaps a point and more digits.
+fn decimal(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (before, after) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    (all_digits(before) && all_digits(after)).then(|| text.to_owned())
+}
+
+/// The integer a decimal is, if what follows its point is nothing but zeros.
+fn whole(text: &str) -> Option<i64> {
+    let (before, after) = text.split_once('.').unwrap_or((text, ""));
+    after.bytes().all(|b| b == b'0').then(|| before.parse().ok()).flatten()
 }
 
 /// The stored form: JSON that keeps the type. What JSON has of its own stands plain (null, booleans, integers, text,
@@ -214,6 +257,27 @@ mod tests {
         fn the_stored_form_keeps_value_and_type(value in any_value()) {
             let stored = serde_json::to_string(&value).unwrap();
             prop_assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn casts_lose_nothing_or_do_not_happen() {
+        let text = |s: &str| Value::Text(s.into());
+        let cases = [
+            (text("12"), DataType::Integer, Some(Value::Integer(12))),
+            (text("12.5"), DataType::Integer, None),
+            (Value::Decimal("12.00".into()), DataType::Integer, Some(Value::Integer(12))),
+            (Value::Decimal("12.50".into()), DataType::Integer, None),
+            (text("1e5"), DataType::Decimal, None),
+            (text("-1.50"), DataType::Decimal, Some(Value::Decimal("-1.50".into()))),
+            (Value::Integer(i64::MAX), DataType::Float, None),
+            (Value::Integer(7), DataType::Text, Some(text("7"))),
+            (text("2026-11-23"), DataType::Date, Some(Value::Date(20_780))),
+            (text("x"), DataType::Timestamp, None),
+            (Value::Null, DataType::Timestamp, Some(Value::Null)),
+        ];
+        for (value, to, expected) in cases {
+            assert_eq!(value.clone().cast(to), expected, "{value:?} as {to:?}");
         }
     }
 

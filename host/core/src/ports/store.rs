@@ -69,6 +69,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Connection,
+    /// A connection's streams as they were last discovered; the id is the connection's.
+    Catalog,
     Segment,
     Activation,
     Run,
@@ -132,9 +134,19 @@ pub struct PageCommit {
     pub records: Vec<RecordChange>,
     pub rejects: Vec<Reject>,
     pub state: StreamState,
-    /// The run's document, as it is after this page; `None`: unchanged.
-    pub document: Option<DocumentWrite>,
+    /// The run's document, as it is after this page.
+    pub document: PageDocument,
     pub now: Millis,
+}
+
+/// Makes the run's document of what the page's rows did, inside the page's transaction.
+#[derive(Clone)]
+pub struct PageDocument(pub std::sync::Arc<dyn Fn(PageCommitted) -> Option<DocumentWrite> + Send + Sync>);
+
+impl std::fmt::Debug for PageDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PageDocument")
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,8 +275,10 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenBatch {
     pub number: u32,
-    /// Position of the first row in the delivery.
+    /// Position of the first member taken.
     pub first: u64,
+    /// Members taken, the settled ones among them.
+    pub taken: u64,
     pub columns: Vec<(String, DataType)>,
     pub rows: Vec<OpenRow>,
     /// When it was first sent; for the wait before a repeat.
@@ -436,6 +450,9 @@ pub trait SandboxStore: Send + Sync + 'static {
         exceptions: Vec<(ProfileId, ItemOutcome)>,
         document: DocumentWrite,
     ) -> Result<()>;
+    /// The delivery has ended before its time: every member that is queued or pending gets this outcome (its position
+    /// is not read); forgets the open batch, if any; writes the delivery's document.
+    async fn settle_rest(&self, delivery: &DeliveryId, outcome: ItemOutcome, document: DocumentWrite) -> Result<()>;
     fn books(&self, delivery: &DeliveryId) -> Result<Books>;
     /// Members of a delivery from position `first` on, all or those with one status.
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
