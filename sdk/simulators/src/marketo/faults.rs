@@ -127,6 +127,13 @@ pub enum CsvQuirk {
     ),
 }
 
+impl CsvQuirk {
+    /// Whether it alters the file as a whole, and no row.
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::Bom | Self::EmptyLastLine | Self::EmptyFile)
+    }
+}
+
 /// A fault, and the calls it acts on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
