@@ -6,12 +6,16 @@ mod control;
 mod database;
 mod documents;
 mod failure;
+mod files;
 mod lock;
 mod migration;
 mod readers;
 mod sandbox;
+mod seal;
 mod writer;
 
 pub use control::Control;
 pub use database::Options;
+pub use files::{DataDir, read, write_atomic};
 pub use sandbox::Sandbox;
+pub use seal::Sealer;
