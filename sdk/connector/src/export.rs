@@ -169,8 +169,8 @@ macro_rules! export_source {
         const _: () = {
             #[allow(dead_code, reason = "named by the exports, which a native build has not")]
             type AttivaExport = $crate::export::Adapter<$connector>;
-            $crate::__attiva_export!(plugin AttivaExport);
-            $crate::__attiva_export!(source AttivaExport);
+    $crate::__attiva_export!(plugin AttivaExport);
+    $crate::__attiva_export!(source AttivaExport);
         };
     };
 }
@@ -182,8 +182,8 @@ macro_rules! export_destination {
         const _: () = {
             #[allow(dead_code, reason = "named by the exports, which a native build has not")]
             type AttivaExport = $crate::export::Adapter<$connector>;
-            $crate::__attiva_export!(plugin AttivaExport);
-            $crate::__attiva_export!(destination AttivaExport);
+    $crate::__attiva_export!(plugin AttivaExport);
+    $crate::__attiva_export!(destination AttivaExport);
         };
     };
 }
@@ -195,10 +195,10 @@ macro_rules! export_connector {
         const _: () = {
             #[allow(dead_code, reason = "named by the exports, which a native build has not")]
             type AttivaExport = $crate::export::Adapter<$connector>;
-            $crate::__attiva_export!(plugin AttivaExport);
-            $crate::__attiva_export!(source AttivaExport);
-            $crate::__attiva_export!(destination AttivaExport);
-};
+    $crate::__attiva_export!(plugin AttivaExport);
+    $crate::__attiva_export!(source AttivaExport);
+    $crate::__attiva_export!(destination AttivaExport);
+        };
     };
 }
 

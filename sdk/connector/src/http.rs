@@ -18,7 +18,6 @@ impl<'h> HttpClient<'h> {
 
     /// A request with any method. `path` begins with `/` and is already encoded (see [`encode`]); it may carry a
     /// query.
-    #[must_use]
     pub fn request(self, method: &str, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         let request = Request {
             origin: origin.to_owned(),
@@ -33,31 +32,26 @@ impl<'h> HttpClient<'h> {
     }
 
     /// `GET`.
-    #[must_use]
     pub fn get(self, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         self.request("GET", origin, path)
     }
 
     /// `POST`.
-    #[must_use]
     pub fn post(self, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         self.request("POST", origin, path)
     }
 
     /// `PUT`.
-    #[must_use]
     pub fn put(self, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         self.request("PUT", origin, path)
     }
 
     /// `DELETE`.
-    #[must_use]
     pub fn delete(self, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         self.request("DELETE", origin, path)
     }
 
     /// `HEAD`.
-    #[must_use]
     pub fn head(self, origin: &str, path: impl Into<String>) -> HttpRequest<'h> {
         self.request("HEAD", origin, path)
     }
