@@ -117,7 +117,7 @@ impl FakeHost {
         self.renewed.borrow().clone()
     }
 
-    /// Log lines so far, as `Level message name=value`.
+    /// Log lines so far, as `level message name=value`.
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.logs.borrow().clone()
@@ -280,7 +280,13 @@ impl Host for FakeHost {
 
     fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        self.logs.borrow_mut().push(format!("{level:?} {message}{fields}"));
+        let level = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.logs.borrow_mut().push(format!("{level} {message}{fields}"));
     }
 
     fn now_ms(&self) -> u64 {
