@@ -10,6 +10,9 @@ use crate::instant;
 /// Most bytes a value may have. Marketo's own limit for text is 30,000; what is far beyond is no person's value.
 pub(crate) const BYTES_MAX: usize = 1024 * 1024;
 
+/// What a value costs in a page beside its text: offset, bits, number.
+pub(crate) const OVERHEAD_BYTES: u64 = 9;
+
 /// The reject of a record with a longer value.
 pub(crate) fn too_long(bytes: usize) -> Reject {
     Reject::new("field-too-long", format!("a value of {bytes} bytes; at most {BYTES_MAX}"))
@@ -19,7 +22,13 @@ pub(crate) fn too_long(bytes: usize) -> Reject {
 ///
 /// # Errors
 /// The text is no value of the field's type.
-pub(crate) fn set(row: &mut Row<'_>, index: usize, field: &Field, data_type: DataType, text: &str) -> Result<(), CellProblem> {
+pub(crate) fn set(
+    row: &mut Row<'_>,
+    index: usize,
+    field: &Field,
+    data_type: DataType,
+    text: &str,
+) -> Result<(), CellProblem> {
     let fits = match data_type {
         DataType::Text => {
             row.text(index, text);

@@ -12,9 +12,16 @@ pub(crate) const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
+    pub(crate) chains: Chains,
+    pub(crate) phase: Phase,
+}
+
+/// Both chains are begun before history is: what changes while it is read is not lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chains {
     pub(crate) changes: Chain,
     pub(crate) deletions: Chain,
-    pub(crate) phase: Phase,
 }
 
 /// A chain of activity pages.
@@ -48,11 +55,20 @@ pub(crate) struct History {
     pub(crate) window: i64,
     /// The window's export; absent: not yet created.
     pub(crate) job: Option<Job>,
-    /// Exports of this window that came to nothing, and when the last one did.
+    /// Exports of this window that came to nothing.
     pub(crate) failures: u32,
-    pub(crate) failed_at: i64,
-    /// Persons read so far.
-    pub(crate) persons: u64,
+    /// The last of them.
+    pub(crate) failure: Option<Failure>,
+    /// Records read so far, without the present job's.
+    pub(crate) records: u64,
+}
+
+/// An export that came to nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Failure {
+    pub(crate) at: i64,
+    pub(crate) reason: String,
 }
 
 /// One export at Marketo.
@@ -118,13 +134,14 @@ mod tests {
 
     fn state(phase: Phase) -> State {
         let chain = Chain { token: "T".repeat(200), since: i64::MIN };
-        State { changes: chain.clone(), deletions: chain, phase }
+        State { chains: Chains { changes: chain.clone(), deletions: chain }, phase }
     }
 
     #[test]
     fn a_cursor_survives_the_way_there_and_back() {
         let job = Job { announced: Some(3), ..Job::created("e".into()) };
-        let history = History { start: 1, end: 2, window: 1, job: Some(job), failures: 1, failed_at: 1, persons: 7 };
+        let failure = Some(Failure { at: 1, reason: "out of disk".into() });
+        let history = History { start: 1, end: 2, window: 1, job: Some(job), failures: 1, failure, records: 7 };
         for phase in [Phase::History(history), Phase::Changes(Work::default()), Phase::Deletions] {
             let state = state(phase);
             let cursor = Cursor::encode(VERSION, &state).unwrap();

@@ -8,8 +8,6 @@ use crate::instant;
 use attiva_connector::{Limits, PageBuilder, Reject, Row};
 use std::ops::Range;
 
-/// What a column costs in a row beside its text: offset, bits, number.
-const CELL_BYTES: usize = 9;
 /// What a reject costs beside its sample.
 const REJECT_BYTES: u64 = 256;
 /// Most bytes of a reject's sample.
@@ -43,66 +41,54 @@ impl<'h> Rows<'h> {
 
     /// Takes the record that stands at `place` of `input`.
     pub(crate) fn take(&mut self, record: &Record, input: &[u8], place: Range<usize>, limits: &Limits) {
-        self.records += 1;
         let whole = input.get(place).unwrap_or_default();
-        let refused = |key, reject| Refused { key, reject };
+        let key = self.header.key(record, input);
         let result = if self.row_bytes(whole.len()) > limits.max_bytes {
             let message = format!("a record of {} bytes fits no page", whole.len());
-            Err(refused(self.header.key(record, input), Reject::new("record-too-long", message)))
+            Err(Reject::new("record-too-long", message))
         } else {
-            self.row(record, input, whole)
+            self.row(key, record, input, whole)
         };
-        if let Err(Refused { key, reject }) = result {
-            self.keep(key, reject, whole);
+        match result {
+            Ok(()) => self.records += 1,
+            Err(reject) => self.reject(key, reject, whole),
         }
     }
 
-    /// Takes a record that was passed over; `sample` is its beginning.
+    /// Takes a record that is no row; `sample` is its beginning.
     pub(crate) fn reject(&mut self, key: Option<&str>, reject: Reject, sample: &[u8]) {
         self.records += 1;
-        self.keep(key, reject, sample);
+        let reject = Reject { key: key.map(str::to_owned), ..reject.sample(&text_of(sample)) };
+        self.reject_bytes += REJECT_BYTES + reject.sample.len() as u64;
+        self.page.reject(reject);
     }
 
-    fn row<'r>(&mut self, record: &'r Record, input: &'r [u8], whole: &[u8]) -> Result<(), Refused<'r>> {
+    fn row(&mut self, key: Option<&str>, record: &Record, input: &[u8], whole: &[u8]) -> Result<(), Reject> {
         let (header, width) = (self.header, self.header.width());
-        let refused = |key, reject| Err(Refused { key, reject });
         if record.unclosed() {
-            return refused(None, Reject::new("quote-unclosed", "the file ends inside a quoted cell"));
+            return Err(Reject::new("quote-unclosed", "the file ends inside a quoted cell"));
         }
-        let key = header.key(record, input);
         if record.len() != width {
             let message = format!("{} cells where the header has {width}", record.len());
-            return refused(key, Reject::new("cell-count", message));
+            return Err(Reject::new("cell-count", message));
         }
-        let Some(id) = key else {
-            return refused(None, Reject::new("key-missing", "the record has no id").field(ID));
+        let Some(key) = key else {
+            return Err(Reject::new("key-missing", "the record has no id").field(ID));
         };
         let source_time = header.text(record, input, UPDATED_AT).and_then(instant::parse).unwrap_or(0);
-        let mut row = self.page.row(id).source_time(source_time).full();
+        let mut row = self.page.row(key).source_time(source_time).full();
         let set = |(index, column)| set(&mut row, index, column, record, input).err();
         if let Some(reject) = header.columns.iter().enumerate().find_map(set) {
-            let reject = reject.sample(&sample(whole));
+            let reject = reject.sample(&text_of(whole));
             self.reject_bytes += REJECT_BYTES + reject.sample.len() as u64;
             row.reject(reject);
         }
         Ok(())
     }
 
-    fn keep(&mut self, key: Option<&str>, reject: Reject, whole: &[u8]) {
-        let reject = Reject { key: key.map(str::to_owned), ..reject.sample(&sample(whole)) };
-        self.reject_bytes += REJECT_BYTES + reject.sample.len() as u64;
-        self.page.reject(reject);
-    }
-
     fn row_bytes(&self, record_bytes: usize) -> u64 {
-        (record_bytes + self.header.columns.len() * CELL_BYTES) as u64
+        record_bytes as u64 + cell::OVERHEAD_BYTES * self.header.columns.len() as u64
     }
-}
-
-/// A record that is no row.
-struct Refused<'r> {
-    key: Option<&'r str>,
-    reject: Reject,
 }
 
 fn set(row: &mut Row<'_>, index: usize, column: &Column<'_>, record: &Record, input: &[u8]) -> Result<(), Reject> {
@@ -116,6 +102,7 @@ fn set(row: &mut Row<'_>, index: usize, column: &Column<'_>, record: &Record, in
     Ok(cell::set(row, index, column.field, column.data_type, text)?)
 }
 
-fn sample(whole: &[u8]) -> String {
+/// As much of it as a sample holds, as text.
+fn text_of(whole: &[u8]) -> String {
     String::from_utf8_lossy(whole.get(..SAMPLE_BYTES_MAX).unwrap_or(whole)).into_owned()
 }

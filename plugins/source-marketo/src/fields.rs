@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn a_run_asks_for_the_description_once_an_hour() {
         let fake = FakeHost::new();
-        let answer = json!({"success": true, "result": [{"displayName": "E", "dataType": "email", "rest": {"name": "email"}}]});
+        let answer =
+            json!({"success": true, "result": [{"displayName": "E", "dataType": "email", "rest": {"name": "email"}}]});
         fake.on("GET", "api", DESCRIBE).always().json(200, &answer);
         let first = described(&Api::new(&fake)).unwrap();
         assert_eq!(described(&Api::new(&fake)).unwrap(), first);

@@ -28,8 +28,8 @@ pub(crate) fn until_quota_reset(now_ms: u64) -> u64 {
 
 fn next_central_midnight(now_ms: u64) -> Option<u64> {
     let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?;
-    let here = now.to_zoned(TimeZone::posix(US_CENTRAL).ok()?);
-    let midnight = here.date().checked_add(1.day()).ok()?.to_zoned(here.time_zone().clone()).ok()?;
+    let here = now.to_zoned_datetime(TimeZone::posix(US_CENTRAL).ok()?);
+    let midnight = here.date().checked_add(1.day()).ok()?.to_zoned_datetime(here.time_zone().clone()).ok()?;
     u64::try_from(midnight.timestamp().as_millisecond()).ok()
 }
 

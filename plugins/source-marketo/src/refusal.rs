@@ -70,6 +70,16 @@ impl Refusal {
         matches!(self.code.as_str(), "601" | "602")
     }
 
+    /// What the path names is not there (any more).
+    pub(crate) fn is_unknown_resource(&self) -> bool {
+        matches!(self.code.as_str(), "610" | "1013")
+    }
+
+    /// A chain of pages cannot go on from this token.
+    pub(crate) fn is_unknown_page(&self) -> bool {
+        self.code.starts_with('1') && self.says("token")
+    }
+
     fn says(&self, word: &str) -> bool {
         self.message.to_ascii_lowercase().contains(word)
     }

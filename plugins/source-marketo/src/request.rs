@@ -144,10 +144,7 @@ mod tests {
     fn a_long_query_moves_into_the_body() {
         let short = leads(&[1, 2], &["id", "email"], None);
         assert_eq!((short.method.as_str(), short.body), ("GET", None));
-        assert_eq!(
-            short.path,
-            "/rest/v1/leads.json?filterType=id&filterValues=1%2C2&fields=id%2Cemail&batchSize=300"
-        );
+        assert_eq!(short.path, "/rest/v1/leads.json?filterType=id&filterValues=1%2C2&fields=id%2Cemail&batchSize=300");
 
         let ids: Vec<i64> = (10_000_000..10_000_300).collect();
         let fields: Vec<String> = (0..300).map(|i| format!("customField{i}")).collect();
