@@ -11,14 +11,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use std::hash::{BuildHasher, RandomState};
 
 /// Runs `test` on random dice for an expression and for a row, and shrinks what fails. The seed is printed with the
-/// failure; the same seed in `ATTIVA_TEST_SEED` runs the same cases.
+/// failure; the same seed in `ATTIVA_TEST_SEED` runs the same cases. `ATTIVA_TEST_TIMES` runs that many times as many.
 pub fn check_cases(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseError>) {
-    let given = std::env::var("ATTIVA_TEST_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seed = given.unwrap_or_else(|| RandomState::new().hash_one("seed"));
+    let given = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = given("ATTIVA_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one("seed"));
+    let times = given("ATTIVA_TEST_TIMES").and_then(|times| u32::try_from(times).ok()).unwrap_or(1);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let config =
+        Config { cases: cases * times, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, rng);
     let dice = (vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..60));
     if let Err(error) = runner.run(&dice, |(expression, row)| test(&expression, &row)) {
