@@ -96,6 +96,18 @@ fn a_large_file_goes_up_in_parts_while_the_run_goes_on() {
     assert_eq!(lines.last().unwrap(), &format!("PUT /{KEY}.manifest.json"));
 }
 
+/// A host lets 16 MiB cross at once, so larger batches and parts must be taken apart.
+#[test]
+fn a_batch_larger_than_one_crossing_is_written_in_pieces() {
+    let mut h = Harness::new(json!({"part_size_mb": 15, "csv": {"header": false}}), json!({}));
+    h.prepare();
+    let row = large(20 * MIB, "a");
+    h.deliver(&[upsert(&row)]);
+    h.deliver(&[upsert(&row)]);
+    h.finish();
+    assert_eq!(h.object(KEY).map(|bytes| bytes.len()), Some(40 * MIB));
+}
+
 #[test]
 fn beginning_an_upload_and_its_first_part_are_two_calls() {
     let mut h = Harness::new(json!({}), json!({}));
@@ -303,8 +315,9 @@ fn aborting_leaves_nothing() {
     abort(&h).unwrap();
     assert_eq!(h.store.borrow().uploads.keys().collect::<Vec<_>>(), ["longer"], "a foreign upload was touched");
     assert_eq!(h.host.spool_bytes("file"), None);
-    assert!(h.store.borrow().objects.is_empty());
     h.state.clear();
+    abort(&h).expect("a run whose prepare never answered has an empty state");
+    assert!(h.store.borrow().objects.is_empty());
 }
 
 #[test]
