@@ -1,0 +1,8 @@
+//! The program `attiva`: an HTTP API and a command line over one application layer. A library so that end-to-end
+//! tests and benchmarks can start a host in their own process; nothing else should depend on it.
+
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod exit;
+pub mod telemetry;
