@@ -1,17 +1,29 @@
 //! The HTTP API: thin over the application layer. Each resource has a file with its routes, its wire forms and
 //! nothing else; what holds for all requests is a layer.
 
+mod activations;
+mod audit;
 mod auth;
 mod body;
 mod bounded;
+mod connections;
+mod deliveries;
 mod etag;
+mod grants;
 mod health;
 mod idempotency;
 mod keys;
 mod listing;
+mod operations;
+mod plugins;
 mod problem;
 mod problem_pages;
+mod profiles;
 mod request_id;
+mod runs;
+mod sandboxes;
+mod scope;
+mod segments;
 mod time;
 
 pub use listing::Page;
@@ -65,8 +77,23 @@ pub fn router(state: State) -> Router {
 }
 
 fn v1(state: &State) -> Router<State> {
-    let documents = Router::new().merge(keys::routes());
-    takes(state, documents, state.limits.body_bytes).layer(from_fn_with_state(state.clone(), auth::layer))
+    let documents = Router::new()
+        .merge(keys::routes())
+        .merge(audit::routes())
+        .merge(plugins::routes())
+        .merge(sandboxes::routes())
+        .merge(connections::routes())
+        .merge(grants::routes())
+        .merge(runs::routes())
+        .merge(profiles::routes())
+        .merge(segments::routes())
+        .merge(activations::routes())
+        .merge(deliveries::routes())
+        .merge(operations::routes());
+    let components = takes(state, plugins::install_routes(), state.limits.plugin_bytes);
+    takes(state, documents, state.limits.body_bytes)
+        .merge(components)
+        .layer(from_fn_with_state(state.clone(), auth::layer))
 }
 
 /// Routes that take bodies up to a size.

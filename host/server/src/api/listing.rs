@@ -81,12 +81,14 @@ fn encode(after: &str) -> String {
 fn decode(cursor: &str) -> Result<String, Refusal> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let text = bytes.and_then(|b| String::from_utf8(b).ok());
-    text.as_deref().and_then(|t| t.strip_prefix("1:")).map(str::to_owned).ok_or_else(|| {
-        Fault::new(FaultKind::Config, "request.cursor", "the cursor is not one that this host gave")
-            .action("Begin again without a cursor.")
-            .field("cursor")
-            .into()
-    })
+    text.as_deref().and_then(|t| t.strip_prefix("1:")).map(str::to_owned).ok_or_else(foreign_cursor)
+}
+
+fn foreign_cursor() -> Refusal {
+    Fault::new(FaultKind::Config, "request.cursor", "the cursor is not one that this host gave for this listing")
+        .action("Begin again without a cursor.")
+        .field("cursor")
+        .into()
 }
 
 /// A page of a listing.
@@ -102,6 +104,11 @@ impl<F> Listing<F> {
     /// How many to read: one more than the page holds, to know whether another one follows.
     pub(super) fn wanted(&self) -> usize {
         self.limit + 1
+    }
+
+    /// Where a listing by number goes on; 0 for the first page.
+    pub(super) fn after_number<N: std::str::FromStr + Default>(&self) -> Result<N, Refusal> {
+        self.after.as_deref().map_or_else(|| Ok(N::default()), |after| after.parse().map_err(|_| foreign_cursor()))
     }
 
     /// The answer. `items` are up to [`Listing::wanted`]; `place` says after what the next page begins.

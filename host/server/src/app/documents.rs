@@ -1,7 +1,7 @@
 //! Documents of the stores as types, and listings that pass over some of them.
 
 use super::refusal::{Refusal, Result};
-use attiva_core::ports::store::Document;
+use attiva_core::ports::store::{ControlKind, ControlStore, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +16,7 @@ pub(super) fn write<T: Serialize>(value: &T) -> Result<serde_json::Value> {
 }
 
 /// Documents looked at in one go.
-const STRIDE: usize = 500;
+pub(super) const STRIDE: usize = 500;
 
 /// The first `limit` documents after `after` that `keep` wants. `next` reads documents in the order of their ids.
 pub(super) fn filtered<T: DeserializeOwned>(
@@ -44,5 +44,26 @@ pub(super) fn filtered<T: DeserializeOwned>(
             return Ok(kept);
         }
         after = last;
+    }
+}
+
+/// Ids of control documents that begin with a prefix.
+pub(super) fn ids(control: &dyn ControlStore, kind: ControlKind, prefix: &str) -> Result<Vec<String>> {
+    let mut ids: Vec<String> = Vec::new();
+    // What comes before the first id with the prefix is less than the prefix itself.
+    let mut after = prefix.to_owned();
+    loop {
+        let documents = control.documents(kind, Some(&after), STRIDE)?;
+        let whole = documents.len() == STRIDE;
+        for document in documents {
+            if !document.id.starts_with(prefix) {
+                return Ok(ids);
+            }
+            after.clone_from(&document.id);
+            ids.push(document.id);
+        }
+        if !whole {
+            return Ok(ids);
+        }
     }
 }

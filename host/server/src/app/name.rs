@@ -22,9 +22,9 @@ pub(crate) fn checked<'a>(field: &str, name: &'a str) -> Result<&'a str> {
 /// A name that stands in paths: lower-case letters, digits and dashes.
 pub(crate) fn checked_slug<'a>(field: &str, name: &'a str) -> Result<&'a str> {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if plain && !name.is_empty() && name.len() <= 63 && !name.starts_with('-') {
+    if plain && !name.is_empty() && name.len() <= 32 && !name.starts_with('-') {
         return Ok(name);
     }
-    let problem = "must be 1 to 63 lower-case letters, digits or dashes";
+    let problem = "must be 1 to 32 lower-case letters, digits or dashes";
     Err(Refusal::invalid("request.invalid", format!("{field} {problem}"), vec![FieldProblem::new(field, problem)]))
 }

@@ -10,17 +10,27 @@ pub struct FieldProblem {
     /// A JSON pointer into the body: `/configuration/munchkin_id`.
     pub field: String,
     pub message: String,
-    /// For an expression: byte offsets of the part that is meant.
+    /// Stable and machine-readable, where there is one: `expr.unknown-name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub span: Option<(usize, usize)>,
+    pub code: Option<String>,
+    /// For an expression: where in its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// What was probably meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
 
+/// A place in an expression's text. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
+}
+
 impl FieldProblem {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into(), span: None, suggestion: None }
+        Self { field: field.into(), message: message.into(), code: None, place: None, suggestion: None }
     }
 }
 
