@@ -1,1 +1,21 @@
+//! The durable side of Attiva: an embedded SQLite database per sandbox and one for what spans them, behind the ports
+//! that `attiva-core` declares; and the host's other files.
 
+mod checkpoint;
+mod control;
+mod database;
+mod documents;
+mod failure;
+mod files;
+mod lock;
+mod migration;
+mod readers;
+mod sandbox;
+mod seal;
+mod writer;
+
+pub use control::Control;
+pub use database::Options;
+pub use files::{DataDir, read, write_atomic};
+pub use sandbox::Sandbox;
+pub use seal::Sealer;

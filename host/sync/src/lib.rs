@@ -1,9 +1,24 @@
 //! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+mod catalog;
+pub mod crash;
+mod delivery_run;
+mod engine;
+mod export;
+mod intake;
+mod mapping;
+mod membership;
+mod profiles;
+mod projector;
+mod schedule;
+mod source_run;
+
+pub use engine::{Engine, EngineOptions, Projection};
+
 use async_trait::async_trait;
 use attiva_core::Fault;
-use attiva_core::config::Connection;
+use attiva_core::config::{ActivationField, Connection};
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
@@ -25,4 +40,14 @@ pub trait Connectors: Send + Sync + 'static {
 
     /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
+}
+
+/// Checks a segment's expression: what is wrong with it, with positions.
+pub fn check_segment(expression: &str) -> Result<(), Fault> {
+    membership::plan(expression).map(|_| ())
+}
+
+/// Checks an activation's mapping: what is wrong with each field.
+pub fn check_activation_mapping(fields: &[ActivationField]) -> Result<(), Fault> {
+    export::ExportMapping::compile(fields).map(|_| ())
 }

@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 pub type Seq = u64;
 
 /// Why the store did not do it. Nothing of the operation has happened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("the data directory is in use by another process")]
     InUse,
+    #[error("the data directory {path} cannot be used: {reason}")]
+    Unusable { path: String, reason: String },
     #[error("the disk is full")]
     Full,
     #[error("the version is {found}, not {expected}")]
@@ -42,6 +44,9 @@ impl From<StoreError> for Fault {
         let (kind, code, action) = match &error {
             StoreError::InUse => {
                 (FaultKind::Config, "store.in-use", "Stop the other process, or use another directory.")
+            }
+            StoreError::Unusable { .. } => {
+                (FaultKind::Config, "store.unusable", "Name a directory that this user may read and write.")
             }
             StoreError::Full => (FaultKind::Transient, "store.full", "Free disk space; work goes on by itself."),
             StoreError::VersionMismatch { .. } => {

@@ -1,0 +1,151 @@
+//! The control database: what spans sandboxes.
+
+use crate::database::{Database, Options};
+use crate::documents;
+use crate::failure::{Outcome, limited};
+use crate::migration::Schema;
+use async_trait::async_trait;
+use attiva_core::Millis;
+use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Document, Expect, KeptAnswer, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+use std::sync::Arc;
+
+const SCHEMA: Schema = Schema { application: 0x4174_0002, steps: &[include_str!("schema/control-1.sql")] };
+
+/// The control database in SQLite.
+pub struct Control {
+    database: Database,
+}
+
+impl Control {
+    /// Opens `<directory>/control.db`, making it as needed.
+    ///
+    /// # Errors
+    /// `InUse` while another process (or another `Control`) has it open, `Unusable` for a directory that can't be
+    /// written, `TooNew` and `Corrupt` for a file that this version can't read.
+    pub fn open(directory: &Path, options: &Options) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { database: Database::open(directory, "control", &SCHEMA, options)? }))
+    }
+}
+
+#[async_trait]
+impl ControlStore for Control {
+    fn document(&self, kind: ControlKind, id: &str) -> Result<Option<Document>> {
+        self.database.read(|connection| documents::get(connection, name(kind), id))
+    }
+
+    fn documents(&self, kind: ControlKind, after: Option<&str>, limit: usize) -> Result<Vec<Document>> {
+        self.database.read(|connection| documents::list(connection, name(kind), after, limit))
+    }
+
+    async fn put_document(
+        &self,
+        kind: ControlKind,
+        id: &str,
+        body: serde_json::Value,
+        expect: Expect,
+        audit: Option<AuditEvent>,
+    ) -> Result<u64> {
+        let id = id.to_owned();
+        let work = move |connection: &Connection| {
+            let version = documents::put(connection, name(kind), &id, &body, expect)?;
+            tell(connection, audit.as_ref())?;
+            Ok(version)
+        };
+        self.database.write(work).await
+    }
+
+    async fn delete_document(
+        &self,
+        kind: ControlKind,
+        id: &str,
+        expect: Expect,
+        audit: Option<AuditEvent>,
+    ) -> Result<()> {
+        let id = id.to_owned();
+        let work = move |connection: &Connection| {
+            documents::delete(connection, name(kind), &id, expect)?;
+            tell(connection, audit.as_ref())
+        };
+        self.database.write(work).await
+    }
+
+    async fn audit(&self, event: AuditEvent) -> Result<()> {
+        self.database.write(move |connection| tell(connection, Some(&event))).await
+    }
+
+    fn audit_events(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditEvent)>> {
+        self.database.read(|connection| told(connection, after, limit))
+    }
+
+    fn kept_answer(&self, key: &str) -> Result<Option<KeptAnswer>> {
+        self.database.read(|connection| kept(connection, key))
+    }
+
+    async fn keep_answer(&self, key: &str, answer: KeptAnswer, forget_before: Millis) -> Result<()> {
+        let key = key.to_owned();
+        self.database.write(move |connection| keep(connection, &key, &answer, forget_before)).await
+    }
+}
+
+fn name(kind: ControlKind) -> &'static str {
+    match kind {
+        ControlKind::Organisation => "organisation",
+        ControlKind::Sandbox => "sandbox",
+        ControlKind::ApiKey => "api-key",
+        ControlKind::Plugin => "plugin",
+        ControlKind::Secret => "secret",
+        ControlKind::Grant => "grant",
+    }
+}
+
+fn tell(connection: &Connection, event: Option<&AuditEvent>) -> Outcome<()> {
+    let Some(event) = event else { return Ok(()) };
+    let detail = serde_json::to_string(&event.detail)?;
+    connection
+        .prepare_cached("INSERT INTO audit (at, actor, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![event.at, event.actor, event.action, event.subject, detail])?;
+    Ok(())
+}
+
+fn told(connection: &Connection, after: u64, limit: usize) -> Outcome<Vec<(u64, AuditEvent)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, at, actor, action, subject, detail FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![after.cast_signed(), limited(limit)])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let event = AuditEvent {
+            at: row.get(1)?,
+            actor: row.get(2)?,
+            action: row.get(3)?,
+            subject: row.get(4)?,
+            detail: serde_json::from_str(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
+        };
+        events.push((number.cast_unsigned(), event));
+    }
+    Ok(events)
+}
+
+fn kept(connection: &Connection, key: &str) -> Outcome<Option<KeptAnswer>> {
+    let mut statement =
+        connection.prepare_cached("SELECT fingerprint, status, body, at FROM kept_answer WHERE key = ?1")?;
+    let answer = statement.query_row([key], |row| {
+        Ok(KeptAnswer { fingerprint: row.get(0)?, status: row.get(1)?, body: row.get(2)?, at: row.get(3)? })
+    });
+    Ok(answer.optional()?)
+}
+
+fn keep(connection: &Connection, key: &str, answer: &KeptAnswer, forget_before: Millis) -> Outcome<()> {
+    connection.prepare_cached("DELETE FROM kept_answer WHERE at < ?1")?.execute([forget_before])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO kept_answer (key, fingerprint, status, body, at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
+               body = excluded.body, at = excluded.at",
+        )?
+        .execute(params![key, answer.fingerprint, answer.status, answer.body, answer.at])?;
+    Ok(())
+}

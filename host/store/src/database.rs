@@ -1,0 +1,180 @@
+//! One SQLite file: a writer thread, a checkpoint thread, a few readers, and a lock that keeps other processes out.
+
+use crate::checkpoint::{self, Pressure};
+use crate::failure::Outcome;
+use crate::lock::Lock;
+use crate::migration::Schema;
+use crate::readers::Readers;
+use crate::writer::{self, Request, Work};
+use attiva_core::ports::store::{Result, StoreError};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How much a database may use. The defaults fit a small host: a few megabytes while idle.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections that read at the same time; further readers wait.
+    pub readers_max: usize,
+    /// Page cache of the writer, in KiB. Filled only as it is needed.
+    pub writer_cache_kib: u32,
+    /// Page cache of each reader, in KiB.
+    pub reader_cache_kib: u32,
+    /// How much of the file is mapped into memory. 0: none; pages then come from the system's cache by a call each.
+    pub mmap_bytes: u64,
+    /// Requests that may wait for the writer; further ones wait to be let in.
+    pub queue_max: usize,
+    /// The file never grows beyond this many pages of 4 KiB; then it is as if the disk were full. `None`: no such limit.
+    pub pages_max: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            readers_max: 4,
+            writer_cache_kib: 16 * 1024,
+            reader_cache_kib: 2 * 1024,
+            mmap_bytes: 0,
+            queue_max: 256,
+            pages_max: None,
+        }
+    }
+}
+
+pub(crate) struct Database {
+    /// `None` while closing.
+    requests: Option<mpsc::Sender<Box<dyn Request>>>,
+    readers: Option<Readers>,
+    threads: Vec<JoinHandle<()>>,
+    /// Last, so that it is let go after all else.
+    _lock: Lock,
+}
+
+impl Database {
+    /// Opens `<directory>/<name>.db`, making both as needed, and brings it up to date.
+    pub(crate) fn open(directory: &Path, name: &str, schema: &Schema, options: &Options) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
+        let lock = lock(directory, name)?;
+        let file = directory.join(format!("{name}.db"));
+        let opened = Self::start(&file, schema, options);
+        let (requests, readers, threads) = opened.map_err(StoreError::from)?;
+        Ok(Self { requests: Some(requests), readers: Some(readers), threads, _lock: lock })
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of a database, taken apart at once")]
+    fn start(
+        file: &Path,
+        schema: &Schema,
+        options: &Options,
+    ) -> Outcome<(mpsc::Sender<Box<dyn Request>>, Readers, Vec<JoinHandle<()>>)> {
+        let mut writing = connect_writer(file, options)?;
+        schema.migrate(&mut writing)?;
+        let told = checkpoint::watch(&mut writing)?;
+        let copying = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let pressure = Arc::new(Pressure::default());
+        let (requests, waiting) = mpsc::channel(options.queue_max.max(1));
+        let threads = vec![
+            spawn("store-writer", {
+                let pressure = Arc::clone(&pressure);
+                move || writer::run(&writing, waiting, &pressure)
+            })?,
+            spawn("store-checkpoint", move || checkpoint::run(&copying, &told, &pressure))?,
+        ];
+        Ok((requests, readers(file.to_owned(), options.clone()), threads))
+    }
+
+    /// Runs `read` in one snapshot.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+        self.readers.as_ref().ok_or(StoreError::Closed)?.read(read)
+    }
+
+    /// Runs `work` in a transaction of the writer; answers when it is durable. Dropping the future does not undo
+    /// what was already handed over.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    {
+        let (request, answer) = Work::new(work);
+        let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
+        requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Drop for Database {
+    /// Finishes what was handed over, and closes the file before the lock goes.
+    fn drop(&mut self) {
+        self.requests = None;
+        self.readers = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store had panicked");
+            }
+        }
+    }
+}
+
+fn lock(directory: &Path, name: &str) -> Result<Lock> {
+    let path = directory.join(format!("{name}.lock"));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    Lock::take(file.map_err(|error| unusable(directory, &error))?)
+}
+
+pub(crate) fn unusable(directory: &Path, error: &std::io::Error) -> StoreError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return StoreError::Full;
+    }
+    StoreError::Unusable { path: directory.display().to_string(), reason: error.to_string() }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Outcome<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    thread.map_err(|error| StoreError::Io(format!("starting a thread: {error}")).into())
+}
+
+fn connect(file: &Path, access: OpenFlags) -> Outcome<Connection> {
+    // Each connection stays with one thread at a time, so SQLite need not lock it.
+    let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(96);
+    Ok(connection)
+}
+
+fn connect_writer(file: &Path, options: &Options) -> Outcome<Connection> {
+    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    cache(&connection, options.writer_cache_kib, options)?;
+    if let Some(pages) = options.pages_max {
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(connection)
+}
+
+fn readers(file: PathBuf, options: Options) -> Readers {
+    let max = options.readers_max;
+    Readers::new(
+        max,
+        Box::new(move || {
+            let connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.pragma_update(None, "query_only", true)?;
+            cache(&connection, options.reader_cache_kib, &options)?;
+            Ok(connection)
+        }),
+    )
+}
+
+fn cache(connection: &Connection, kib: u32, options: &Options) -> Outcome<()> {
+    // SQLite reads a negative size as KiB.
+    connection.pragma_update(None, "cache_size", -i64::from(kib))?;
+    connection.pragma_update(None, "mmap_size", i64::try_from(options.mmap_bytes).unwrap_or(i64::MAX))?;
+    Ok(())
+}

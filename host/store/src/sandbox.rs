@@ -1,0 +1,230 @@
+//! A sandbox's store: one file per part of the port, each a set of functions over a connection. Writes run in the
+//! writer's transaction, reads in a snapshot.
+
+mod counter;
+mod deliveries;
+mod json;
+mod links;
+mod memberships;
+mod profiles;
+mod projection;
+mod records;
+
+use crate::database::{Database, Options};
+use crate::documents;
+use crate::failure::Outcome;
+use crate::migration::Schema;
+use async_trait::async_trait;
+use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use attiva_core::identity::Identity;
+use attiva_core::page::Reject;
+use attiva_core::ports::store::{
+    Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
+    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Result, SandboxStore,
+    Seq, StoredRecord, StreamState,
+};
+use attiva_core::record::Presence;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+
+const SCHEMA: Schema = Schema { application: 0x4174_0001, steps: &[include_str!("schema/sandbox-1.sql")] };
+
+/// A sandbox's store in SQLite.
+pub struct Sandbox {
+    database: Database,
+}
+
+impl Sandbox {
+    /// Opens `<directory>/store.db`, making it as needed.
+    ///
+    /// # Errors
+    /// `InUse` while another process (or another `Sandbox`) has it open, `Unusable` for a directory that can't be
+    /// written, `TooNew` and `Corrupt` for a file that this version can't read.
+    pub fn open(directory: &Path, options: &Options) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { database: Database::open(directory, "store", &SCHEMA, options)? }))
+    }
+}
+
+#[async_trait]
+impl SandboxStore for Sandbox {
+    fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>> {
+        self.database.read(|connection| documents::get(connection, name(kind), id))
+    }
+
+    fn documents(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<Document>> {
+        self.database.read(|connection| documents::list(connection, name(kind), after, limit))
+    }
+
+    async fn put_document(&self, write: DocumentWrite, expect: Expect) -> Result<u64> {
+        self.database.write(move |connection| put(connection, &write, expect)).await
+    }
+
+    async fn delete_document(&self, kind: Kind, id: &str, expect: Expect) -> Result<()> {
+        let id = id.to_owned();
+        self.database.write(move |connection| delete(connection, kind, &id, expect)).await
+    }
+
+    fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>> {
+        self.database.read(|sqlite| records::stream_state(sqlite, connection, stream))
+    }
+
+    async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted> {
+        self.database.write(move |connection| records::commit(connection, page)).await
+    }
+
+    fn record(&self, source_key: &str) -> Result<Option<StoredRecord>> {
+        self.database.read(|connection| records::by_source_key(connection, source_key))
+    }
+
+    fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>> {
+        self.database.read(|connection| records::by_number(connection, numbers))
+    }
+
+    fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
+        self.database.read(|connection| records::rejects(connection, run, after, limit))
+    }
+
+    fn changes(&self, feed: Feed, after: Seq, limit: usize) -> Result<Vec<Change>> {
+        self.database.read(|connection| projection::changes(connection, feed, after, limit))
+    }
+
+    fn projector_cursor(&self, projector: &str) -> Result<u64> {
+        self.database.read(|connection| projection::cursor(connection, projector))
+    }
+
+    fn newest(&self, feed: Feed) -> Result<Seq> {
+        self.database.read(|connection| projection::newest(connection, feed))
+    }
+
+    fn records_with(&self, identities: &[Identity]) -> Result<Vec<i64>> {
+        self.database.read(|connection| links::records_with(connection, identities))
+    }
+
+    fn identities_of(&self, record: i64) -> Result<Vec<Identity>> {
+        self.database.read(|connection| links::identities_of(connection, record))
+    }
+
+    fn records_of(&self, profile: &ProfileId) -> Result<Vec<i64>> {
+        self.database.read(|connection| links::records_of(connection, profile))
+    }
+
+    async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()> {
+        self.database.write(move |connection| projection::commit(connection, commit)).await
+    }
+
+    fn profile(&self, id: &ProfileId) -> Result<Option<Profile>> {
+        self.database.read(|connection| profiles::by_id(connection, id))
+    }
+
+    fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>> {
+        self.database.read(|connection| profiles::by_identity(connection, identity))
+    }
+
+    fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>> {
+        self.database.read(|connection| profiles::by_number(connection, numbers))
+    }
+
+    fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
+        self.database.read(|connection| profiles::list(connection, after, limit))
+    }
+
+    fn count_profiles(&self) -> Result<u64> {
+        self.database.read(counter::profiles)
+    }
+
+    fn presence(&self, source_key: &str) -> Result<Option<Presence>> {
+        self.database.read(|connection| records::presence(connection, source_key))
+    }
+
+    fn memberships(&self, profile: i64) -> Result<Vec<SegmentId>> {
+        self.database.read(|connection| memberships::of_profile(connection, profile))
+    }
+
+    async fn commit_memberships(&self, commit: MembershipCommit) -> Result<()> {
+        self.database.write(move |connection| memberships::commit(connection, &commit)).await
+    }
+
+    fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>> {
+        self.database.read(|connection| memberships::members(connection, segment, after, limit))
+    }
+
+    fn count_members(&self, segment: &SegmentId) -> Result<u64> {
+        self.database.read(|connection| memberships::count(connection, segment))
+    }
+
+    async fn begin_delivery(&self, delivery: &DeliveryId, segment: &SegmentId, document: DocumentWrite) -> Result<u64> {
+        let (delivery, segment) = (delivery.clone(), segment.clone());
+        self.database.write(move |connection| deliveries::begin(connection, &delivery, &segment, &document)).await
+    }
+
+    fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>> {
+        self.database.read(|connection| deliveries::queued(connection, delivery, first, limit))
+    }
+
+    async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::open_batch(connection, &delivery, &batch, &settled)).await
+    }
+
+    fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>> {
+        self.database.read(|connection| deliveries::opened_batch(connection, delivery))
+    }
+
+    async fn close_batch(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        document: DocumentWrite,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::close_batch(connection, &delivery, &settled, &document)).await
+    }
+
+    async fn settle_pending(
+        &self,
+        delivery: &DeliveryId,
+        become_status: ItemStatus,
+        exceptions: Vec<(ProfileId, ItemOutcome)>,
+        document: DocumentWrite,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        let work = move |connection: &Connection| {
+            deliveries::settle_pending(connection, &delivery, become_status, &exceptions, &document)
+        };
+        self.database.write(work).await
+    }
+
+    fn books(&self, delivery: &DeliveryId) -> Result<Books> {
+        self.database.read(|connection| deliveries::books(connection, delivery))
+    }
+
+    fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
+        self.database.read(|connection| deliveries::items(connection, delivery, status, first, limit))
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Connection => "connection",
+        Kind::Segment => "segment",
+        Kind::Activation => "activation",
+        Kind::Run => "run",
+        Kind::Delivery => "delivery",
+    }
+}
+
+fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
+    documents::put(connection, name(write.kind), &write.id, &write.body, expect)
+}
+
+/// A document takes with it what hangs on it alone.
+fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outcome<()> {
+    documents::delete(connection, name(kind), id, expect)?;
+    match kind {
+        Kind::Segment => memberships::forget(connection, id),
+        Kind::Run => records::forget_rejects(connection, id),
+        Kind::Delivery => deliveries::forget(connection, id),
+        Kind::Connection | Kind::Activation => Ok(()),
+    }
+}

@@ -1,0 +1,183 @@
+//! The identity graph: which identities each record carries, and which profile it belongs to.
+
+use crate::failure::{Outcome, known};
+use attiva_core::id::ProfileId;
+use attiva_core::identity::Identity;
+use attiva_core::ports::store::{RecordLink, StoreError};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use std::collections::{BTreeSet, HashMap};
+
+/// A record's identities as they are kept: a flag for its own source key, and the others.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Carried {
+    own_key: bool,
+    others: BTreeSet<(String, String)>,
+}
+
+impl Carried {
+    fn new(source_key: &str, identities: &[Identity]) -> Self {
+        let mut carried = Self::default();
+        for identity in identities {
+            if identity.namespace == Identity::SOURCE_KEY && identity.value == source_key {
+                carried.own_key = true;
+            } else {
+                carried.others.insert((identity.namespace.clone(), identity.value.clone()));
+            }
+        }
+        carried
+    }
+
+    fn read(row: &Row<'_>, own_key: usize, others: usize) -> Outcome<Self> {
+        let others: Option<String> = row.get(others)?;
+        let others = others.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+        Ok(Self { own_key: row.get(own_key)?, others })
+    }
+
+    fn others_text(&self) -> Outcome<Option<String>> {
+        Ok(if self.others.is_empty() { None } else { Some(serde_json::to_string(&self.others)?) })
+    }
+}
+
+/// The statements that set links, prepared once a commit.
+pub(super) struct LinkWriter<'a> {
+    connection: &'a Connection,
+    namespaces: HashMap<String, i64>,
+    source_key: CachedStatement<'a>,
+    profile: CachedStatement<'a>,
+    find: CachedStatement<'a>,
+    set: CachedStatement<'a>,
+    unset: CachedStatement<'a>,
+    add: CachedStatement<'a>,
+    drop: CachedStatement<'a>,
+}
+
+impl<'a> LinkWriter<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
+        Ok(Self {
+            connection,
+            namespaces: HashMap::new(),
+            source_key: connection.prepare_cached("SELECT source_key FROM record WHERE number = ?1")?,
+            profile: connection.prepare_cached("SELECT number FROM profile WHERE id = ?1")?,
+            find: connection.prepare_cached("SELECT profile, own_key, identities FROM link WHERE record = ?1")?,
+            set: connection.prepare_cached(
+                "INSERT INTO link (record, profile, own_key, identities) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (record) DO UPDATE SET
+                   profile = excluded.profile, own_key = excluded.own_key, identities = excluded.identities",
+            )?,
+            unset: connection.prepare_cached("DELETE FROM link WHERE record = ?1")?,
+            add: connection
+                .prepare_cached("INSERT OR IGNORE INTO identity (namespace, value, record) VALUES (?1, ?2, ?3)")?,
+            drop: connection
+                .prepare_cached("DELETE FROM identity WHERE namespace = ?1 AND value = ?2 AND record = ?3")?,
+        })
+    }
+
+    /// The profile must exist by now, and the record must.
+    pub(super) fn set(&mut self, link: &RecordLink) -> Outcome<()> {
+        let source_key: Option<String> = self.source_key.query_row([link.record], |row| row.get(0)).optional()?;
+        let carried = Carried::new(&source_key.ok_or(StoreError::Missing)?, &link.identities);
+        let profile = self.profile_number(link.profile.as_ref())?;
+        let (was_in, had) = self.find(link.record)?;
+        if (was_in, &had) == (profile, &carried) {
+            return Ok(());
+        }
+        for (namespace, value) in had.others.difference(&carried.others) {
+            let namespace = self.namespace(namespace)?;
+            self.drop.execute(params![namespace, value, link.record])?;
+        }
+        for (namespace, value) in carried.others.difference(&had.others) {
+            let namespace = self.namespace(namespace)?;
+            self.add.execute(params![namespace, value, link.record])?;
+        }
+        if profile.is_none() && carried == Carried::default() {
+            self.unset.execute([link.record])?;
+        } else {
+            self.set.execute(params![link.record, profile, carried.own_key, carried.others_text()?])?;
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, record: i64) -> Outcome<(Option<i64>, Carried)> {
+        let mut rows = self.find.query([record])?;
+        match rows.next()? {
+            Some(row) => Ok((row.get(0)?, Carried::read(row, 1, 2)?)),
+            None => Ok((None, Carried::default())),
+        }
+    }
+
+    fn profile_number(&mut self, id: Option<&ProfileId>) -> Outcome<Option<i64>> {
+        let Some(id) = id else { return Ok(None) };
+        let number: Option<i64> = self.profile.query_row([id.as_str()], |row| row.get(0)).optional()?;
+        Ok(Some(number.ok_or(StoreError::Missing)?))
+    }
+
+    fn namespace(&mut self, name: &str) -> Outcome<i64> {
+        if let Some(number) = self.namespaces.get(name) {
+            return Ok(*number);
+        }
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO namespace (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING number",
+        )?;
+        let number: i64 = statement.query_row([name], |row| row.get(0))?;
+        self.namespaces.insert(name.to_owned(), number);
+        Ok(number)
+    }
+}
+
+/// In rising order, each once.
+pub(super) fn records_with(connection: &Connection, identities: &[Identity]) -> Outcome<Vec<i64>> {
+    let mut own = connection.prepare_cached(
+        "SELECT r.number FROM record r JOIN link l ON l.record = r.number WHERE r.source_key = ?1 AND l.own_key",
+    )?;
+    let mut others = connection.prepare_cached(
+        "SELECT record FROM identity WHERE namespace = (SELECT number FROM namespace WHERE name = ?1) AND value = ?2",
+    )?;
+    let mut found = BTreeSet::new();
+    for identity in identities {
+        if identity.namespace == Identity::SOURCE_KEY {
+            found.extend(own.query_row([&identity.value], |row| row.get::<_, i64>(0)).optional()?);
+        }
+        let rows = others.query_map([&identity.namespace, &identity.value], |row| row.get::<_, i64>(0))?;
+        for number in rows {
+            found.insert(number?);
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The record's own key first, then by namespace and value.
+pub(super) fn identities_of(connection: &Connection, record: i64) -> Outcome<Vec<Identity>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.source_key, l.own_key, l.identities FROM link l JOIN record r ON r.number = l.record
+         WHERE l.record = ?1",
+    )?;
+    let mut rows = statement.query([record])?;
+    let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+    let source_key: String = row.get(0)?;
+    let carried = Carried::read(row, 1, 2)?;
+    let own = carried.own_key.then(|| Identity::source_key(&source_key));
+    let others = carried.others.into_iter().map(|(namespace, value)| Identity { namespace, value });
+    Ok(own.into_iter().chain(others).collect())
+}
+
+/// In rising order. A profile that was merged away has none.
+pub(super) fn records_of(connection: &Connection, profile: &ProfileId) -> Outcome<Vec<i64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT record FROM link WHERE profile = (SELECT number FROM profile WHERE id = ?1) ORDER BY record",
+    )?;
+    let rows = statement.query_map([profile.as_str()], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The profile of the first record that carries the identity and belongs to one.
+pub(super) fn profile_with(connection: &Connection, identity: &Identity) -> Outcome<Option<ProfileId>> {
+    let mut statement = connection
+        .prepare_cached("SELECT p.id FROM link l JOIN profile p ON p.number = l.profile WHERE l.record = ?1")?;
+    for record in records_with(connection, std::slice::from_ref(identity))? {
+        let id: Option<String> = statement.query_row([record], |row| row.get(0)).optional()?;
+        if let Some(id) = id {
+            return known(ProfileId::parse(&id), "a profile's id").map(Some);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,169 @@
+//! Who is a member of which segment now, and the history of it.
+
+use super::projection;
+use crate::failure::{Outcome, known, limited};
+use attiva_core::Millis;
+use attiva_core::id::{ProfileId, SegmentId};
+use attiva_core::ports::store::{Expect, Member, MembershipCommit, MembershipStatus};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+const REALIZED: i64 = 1;
+const EXITED: i64 = 0;
+/// The cause of an exit because the profile is no more.
+const PROFILE_REMOVED: &str = "profile-removed";
+
+/// What is so already is not a change and leaves no history. A profile that is gone does not become a member.
+pub(super) fn commit(connection: &Connection, commit: &MembershipCommit) -> Outcome<()> {
+    let mut writer = MembershipWriter::new(connection)?;
+    let mut segments: HashMap<&SegmentId, Tally> = HashMap::new();
+    for change in &commit.changes {
+        let tally = match segments.get_mut(&change.segment) {
+            Some(tally) => tally,
+            None => {
+                let number = segment_number(connection, change.segment.as_str())?;
+                segments.entry(&change.segment).or_insert(Tally { number, entered: 0 })
+            }
+        };
+        let changed = match change.status {
+            MembershipStatus::Realized => writer.enter(tally.number, change.profile, commit.now, &commit.cause)?,
+            MembershipStatus::Exited => -writer.exit(tally.number, change.profile, commit.now, &commit.cause)?,
+        };
+        tally.entered += changed;
+    }
+    for tally in segments.values() {
+        count_more(connection, tally.number, tally.entered)?;
+    }
+    if let Some(document) = &commit.document {
+        super::put(connection, document, Expect::Anything)?;
+    }
+    projection::move_cursor(connection, &commit.projector, commit.upto)
+}
+
+struct Tally {
+    number: i64,
+    /// Less those who exited.
+    entered: i64,
+}
+
+struct MembershipWriter<'a> {
+    enter: CachedStatement<'a>,
+    exit: CachedStatement<'a>,
+    history: CachedStatement<'a>,
+}
+
+impl<'a> MembershipWriter<'a> {
+    fn new(connection: &'a Connection) -> Outcome<Self> {
+        Ok(Self {
+            enter: connection.prepare_cached(
+                "INSERT OR IGNORE INTO membership (segment, profile, since)
+                 SELECT ?1, number, ?3 FROM profile WHERE number = ?2 AND NOT gone",
+            )?,
+            exit: connection.prepare_cached("DELETE FROM membership WHERE segment = ?1 AND profile = ?2")?,
+            history: connection.prepare_cached(
+                "INSERT INTO membership_history (segment, profile, status, at, cause) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
+        })
+    }
+
+    /// 1 if the profile was no member, else 0.
+    fn enter(&mut self, segment: i64, profile: i64, at: Millis, cause: &str) -> Outcome<i64> {
+        let entered = self.enter.execute(params![segment, profile, at])?;
+        if entered > 0 {
+            self.history.execute(params![segment, profile, REALIZED, at, cause])?;
+        }
+        Ok(limited(entered))
+    }
+
+    /// 1 if the profile was a member, else 0.
+    fn exit(&mut self, segment: i64, profile: i64, at: Millis, cause: &str) -> Outcome<i64> {
+        let exited = self.exit.execute(params![segment, profile])?;
+        if exited > 0 {
+            self.history.execute(params![segment, profile, EXITED, at, cause])?;
+        }
+        Ok(limited(exited))
+    }
+}
+
+/// A profile that is no more leaves every segment.
+pub(super) fn exit_all(connection: &Connection, profile: i64, at: Millis) -> Outcome<()> {
+    let segments: Vec<i64> = connection
+        .prepare_cached("SELECT segment FROM membership WHERE profile = ?1")?
+        .query_map([profile], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if segments.is_empty() {
+        return Ok(());
+    }
+    let mut writer = MembershipWriter::new(connection)?;
+    for segment in segments {
+        let exited = writer.exit(segment, profile, at, PROFILE_REMOVED)?;
+        count_more(connection, segment, -exited)?;
+    }
+    Ok(())
+}
+
+fn segment_number(connection: &Connection, id: &str) -> Outcome<i64> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO segment (id, members) VALUES (?1, 0) ON CONFLICT (id) DO UPDATE SET id = id RETURNING number",
+    )?;
+    Ok(statement.query_row([id], |row| row.get(0))?)
+}
+
+fn count_more(connection: &Connection, segment: i64, more: i64) -> Outcome<()> {
+    if more != 0 {
+        connection
+            .prepare_cached("UPDATE segment SET members = members + ?2 WHERE number = ?1")?
+            .execute([segment, more])?;
+    }
+    Ok(())
+}
+
+/// In the order of the segments' ids.
+pub(super) fn of_profile(connection: &Connection, profile: i64) -> Outcome<Vec<SegmentId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.id FROM membership m JOIN segment s ON s.number = m.segment WHERE m.profile = ?1 ORDER BY s.id",
+    )?;
+    let mut rows = statement.query([profile])?;
+    let mut segments = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        segments.push(known(SegmentId::parse(&id), "a segment's id")?);
+    }
+    Ok(segments)
+}
+
+pub(super) fn members(
+    connection: &Connection,
+    segment: &SegmentId,
+    after: i64,
+    limit: usize,
+) -> Outcome<Vec<(i64, Member)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.profile, p.id, m.since FROM membership m JOIN profile p ON p.number = m.profile
+         WHERE m.segment = (SELECT number FROM segment WHERE id = ?1) AND m.profile > ?2
+         ORDER BY m.profile LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![segment.as_str(), after, limited(limit)])?;
+    let mut members = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(1)?;
+        let profile = known(ProfileId::parse(&id), "a profile's id")?;
+        members.push((row.get(0)?, Member { profile, status: MembershipStatus::Realized, since: row.get(2)? }));
+    }
+    Ok(members)
+}
+
+pub(super) fn count(connection: &Connection, segment: &SegmentId) -> Outcome<u64> {
+    let mut statement = connection.prepare_cached("SELECT members FROM segment WHERE id = ?1")?;
+    let members: Option<i64> = statement.query_row([segment.as_str()], |row| row.get(0)).optional()?;
+    Ok(members.unwrap_or(0).cast_unsigned())
+}
+
+/// The segment is deleted: nobody is its member. Its number stays, since history names it.
+pub(super) fn forget(connection: &Connection, segment: &str) -> Outcome<()> {
+    connection
+        .prepare_cached("DELETE FROM membership WHERE segment = (SELECT number FROM segment WHERE id = ?1)")?
+        .execute([segment])?;
+    connection.prepare_cached("UPDATE segment SET members = 0 WHERE id = ?1")?.execute([segment])?;
+    projection::forget_cursor(connection, &format!("segment:{segment}"))
+}

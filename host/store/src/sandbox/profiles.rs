@@ -1,0 +1,201 @@
+//! Profiles: one row each that stays, attributes that come and go, and redirects from ids that were merged away.
+
+use super::counter::Counter;
+use super::{json, links, memberships};
+use crate::failure::{Outcome, known, limited};
+use attiva_core::Millis;
+use attiva_core::id::ProfileId;
+use attiva_core::identity::Identity;
+use attiva_core::ports::store::{Profile, ProfileWrite};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use std::collections::HashSet;
+
+/// The statements that write profiles, prepared once a commit.
+pub(super) struct ProfileWriter<'a> {
+    connection: &'a Connection,
+    find: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+    update: CachedStatement<'a>,
+    attributes: CachedStatement<'a>,
+    set_attributes: CachedStatement<'a>,
+    tell: CachedStatement<'a>,
+    redirect: CachedStatement<'a>,
+    unredirect: CachedStatement<'a>,
+}
+
+/// What is stored of a profile, but for its attributes.
+struct Known {
+    number: i64,
+    records: u32,
+    changed_at: Millis,
+    gone: bool,
+}
+
+impl<'a> ProfileWriter<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
+        Ok(Self {
+            connection,
+            find: connection.prepare_cached("SELECT number, records, changed_at, gone FROM profile WHERE id = ?1")?,
+            insert: connection.prepare_cached(
+                "INSERT INTO profile (number, id, records, changed_at, gone) VALUES (?1, ?2, ?3, ?4, 0)",
+            )?,
+            update: connection
+                .prepare_cached("UPDATE profile SET records = ?2, changed_at = ?3, gone = ?4 WHERE number = ?1")?,
+            attributes: connection.prepare_cached("SELECT body FROM attributes WHERE profile = ?1")?,
+            set_attributes: connection.prepare_cached(
+                "INSERT INTO attributes (profile, body) VALUES (?1, ?2)
+                 ON CONFLICT (profile) DO UPDATE SET body = excluded.body",
+            )?,
+            tell: connection.prepare_cached("INSERT INTO profile_change (seq, subject) VALUES (?1, ?2)")?,
+            redirect: connection.prepare_cached(
+                "INSERT INTO redirect (id, target) VALUES (?1, ?2)
+                 ON CONFLICT (id) DO UPDATE SET target = excluded.target",
+            )?,
+            unredirect: connection.prepare_cached("DELETE FROM redirect WHERE id = ?1")?,
+        })
+    }
+
+    pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite) -> Outcome<()> {
+        let attributes = json::attributes_text(&profile.attributes)?;
+        let number = match self.find(&profile.id)? {
+            None => {
+                let number = counter.next_profile();
+                self.insert.execute(params![number, profile.id.as_str(), profile.records, profile.changed_at])?;
+                self.appear(counter, &profile.id)?;
+                number
+            }
+            Some(known) => {
+                let as_it_was =
+                    (known.records, known.changed_at, known.gone) == (profile.records, profile.changed_at, false);
+                if !as_it_was {
+                    self.update.execute(params![known.number, profile.records, profile.changed_at, false])?;
+                }
+                if known.gone {
+                    self.appear(counter, &profile.id)?;
+                } else if self.has(known.number, &attributes)? {
+                    return Ok(());
+                }
+                known.number
+            }
+        };
+        self.set_attributes.execute(params![number, attributes])?;
+        self.tell.execute(params![counter.next_seq(), number])?;
+        Ok(())
+    }
+
+    /// One more profile, which answers for itself from now on.
+    fn appear(&mut self, counter: &mut Counter, id: &ProfileId) -> Outcome<()> {
+        counter.profiles += 1;
+        self.unredirect.execute([id.as_str()])?;
+        Ok(())
+    }
+
+    /// A profile that is gone already is only redirected.
+    pub(super) fn remove(
+        &mut self,
+        counter: &mut Counter,
+        id: &ProfileId,
+        successor: Option<&ProfileId>,
+        now: Millis,
+    ) -> Outcome<()> {
+        if let Some(successor) = successor {
+            self.redirect.execute([id.as_str(), successor.as_str()])?;
+        }
+        let Some(known) = self.find(id)?.filter(|known| !known.gone) else { return Ok(()) };
+        self.update.execute(params![known.number, 0, now, true])?;
+        self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
+        memberships::exit_all(self.connection, known.number, now)?;
+        counter.profiles -= 1;
+        self.tell.execute(params![counter.next_seq(), known.number])?;
+        Ok(())
+    }
+
+    fn find(&mut self, id: &ProfileId) -> Outcome<Option<Known>> {
+        let found = self.find.query_row([id.as_str()], |row| {
+            Ok(Known { number: row.get(0)?, records: row.get(1)?, changed_at: row.get(2)?, gone: row.get(3)? })
+        });
+        Ok(found.optional()?)
+    }
+
+    fn has(&mut self, number: i64, attributes: &str) -> Outcome<bool> {
+        let mut rows = self.attributes.query([number])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        json::same_attributes(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?, attributes)
+    }
+}
+
+macro_rules! select_profiles {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.number, p.id, p.records, p.changed_at, a.body FROM profile p
+             JOIN attributes a ON a.profile = p.number ",
+            $rest
+        )
+    };
+}
+
+/// Follows redirects; a ring of them, which no order of commits should make, ends without an answer.
+pub(super) fn by_id(connection: &Connection, id: &ProfileId) -> Outcome<Option<Profile>> {
+    let mut select = connection.prepare_cached(select_profiles!("WHERE p.id = ?1"))?;
+    let mut redirect = connection.prepare_cached("SELECT target FROM redirect WHERE id = ?1")?;
+    let mut seen = HashSet::new();
+    let mut id = id.as_str().to_owned();
+    loop {
+        if let Some(row) = select.query([&id])?.next()? {
+            return read(row).map(Some);
+        }
+        let target: Option<String> = redirect.query_row([&id], |row| row.get(0)).optional()?;
+        match target {
+            Some(target) if seen.insert(id) => id = target,
+            _ => return Ok(None),
+        }
+    }
+}
+
+pub(super) fn by_identity(connection: &Connection, identity: &Identity) -> Outcome<Option<Profile>> {
+    match links::profile_with(connection, identity)? {
+        Some(id) => by_id(connection, &id),
+        None => Ok(None),
+    }
+}
+
+/// In the order asked for; who is gone is left out.
+pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec<Profile>> {
+    let mut statement = connection.prepare_cached(select_profiles!("WHERE p.number = ?1"))?;
+    let mut found = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        if let Some(row) = statement.query([number])?.next()? {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn list(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+    let mut statement =
+        connection.prepare_cached(select_profiles!("WHERE p.number > ?1 ORDER BY p.number LIMIT ?2"))?;
+    let mut rows = statement.query(params![after, limited(limit)])?;
+    let mut profiles = Vec::new();
+    while let Some(row) = rows.next()? {
+        profiles.push(read(row)?);
+    }
+    Ok(profiles)
+}
+
+/// Reads the columns of `select_profiles`.
+fn read(row: &Row<'_>) -> Outcome<Profile> {
+    read_from(row, 0)
+}
+
+/// Reads number, id, records, time and attributes from `first` on.
+pub(super) fn read_from(row: &Row<'_>, first: usize) -> Outcome<Profile> {
+    let id = row.get_ref(first + 1)?.as_str().map_err(rusqlite::Error::from)?;
+    let attributes = row.get_ref(first + 4)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(Profile {
+        number: row.get(first)?,
+        id: known(ProfileId::parse(id), "a profile's id")?,
+        attributes: json::attributes(attributes)?,
+        records: row.get(first + 2)?,
+        changed_at: row.get(first + 3)?,
+    })
+}

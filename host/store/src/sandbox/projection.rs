@@ -1,0 +1,72 @@
+//! The feeds of changes, the projectors' cursors, and the commit of the profile projector.
+
+use super::counter::Counter;
+use super::links::LinkWriter;
+use super::profiles::ProfileWriter;
+use crate::failure::{Outcome, limited};
+use attiva_core::ports::store::{Change, Feed, ProfileCommit, Seq};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The projector of profiles.
+const PROFILES: &str = "profiles";
+
+pub(super) fn commit(connection: &Connection, commit: ProfileCommit) -> Outcome<()> {
+    let mut counter = Counter::load(connection)?;
+    let mut profiles = ProfileWriter::new(connection)?;
+    for (id, successor) in &commit.removed {
+        profiles.remove(&mut counter, id, successor.as_ref(), commit.now)?;
+    }
+    for profile in &commit.profiles {
+        profiles.put(&mut counter, profile)?;
+    }
+    // After the profiles: a link names one of them.
+    let mut links = LinkWriter::new(connection)?;
+    for link in &commit.links {
+        links.set(link)?;
+    }
+    move_cursor(connection, PROFILES, commit.upto)?;
+    counter.save(connection)
+}
+
+pub(super) fn changes(connection: &Connection, feed: Feed, after: Seq, limit: usize) -> Outcome<Vec<Change>> {
+    let mut statement = connection.prepare_cached(match feed {
+        Feed::Records => "SELECT seq, subject FROM record_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        Feed::Profiles => "SELECT seq, subject FROM profile_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    })?;
+    let rows = statement.query_map(params![after.cast_signed(), limited(limit)], |row| {
+        let seq: i64 = row.get(0)?;
+        Ok(Change { seq: seq.cast_unsigned(), subject: row.get(1)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn newest(connection: &Connection, feed: Feed) -> Outcome<Seq> {
+    let mut statement = connection.prepare_cached(match feed {
+        Feed::Records => "SELECT coalesce(max(seq), 0) FROM record_change",
+        Feed::Profiles => "SELECT coalesce(max(seq), 0) FROM profile_change",
+    })?;
+    let seq: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(seq.cast_unsigned())
+}
+
+/// 0 for a projector that has not begun.
+pub(super) fn cursor(connection: &Connection, projector: &str) -> Outcome<u64> {
+    let mut statement = connection.prepare_cached("SELECT cursor FROM projector WHERE name = ?1")?;
+    let cursor: Option<i64> = statement.query_row([projector], |row| row.get(0)).optional()?;
+    Ok(cursor.unwrap_or(0).cast_unsigned())
+}
+
+pub(super) fn move_cursor(connection: &Connection, projector: &str, upto: u64) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO projector (name, cursor) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor",
+        )?
+        .execute(params![projector, upto.cast_signed()])?;
+    Ok(())
+}
+
+pub(super) fn forget_cursor(connection: &Connection, projector: &str) -> Outcome<()> {
+    connection.prepare_cached("DELETE FROM projector WHERE name = ?1")?.execute([projector])?;
+    Ok(())
+}

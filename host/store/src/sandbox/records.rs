@@ -1,0 +1,210 @@
+//! Source records: a page goes in whole, with its rejects, its cursor and its place in the sequence.
+
+use super::counter::Counter;
+use super::json;
+use crate::failure::{Outcome, known, limited};
+use attiva_core::id::{ConnectionId, ProfileId, RunId};
+use attiva_core::page::{Cursor, Reject, RowKind};
+use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
+use attiva_core::record::{Applied, Body, Presence, RecordChange, apply};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+pub(super) fn commit(connection: &Connection, page: PageCommit) -> Outcome<PageCommitted> {
+    let mut counter = Counter::load(connection)?;
+    let stream = move_stream(connection, &page.connection, &page.stream, &page.state)?;
+    let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
+    let mut writer = RecordWriter::new(connection, stream)?;
+    for change in page.records {
+        match writer.apply(&mut counter, change)? {
+            Effect::Changed => done.changed += 1,
+            Effect::Unchanged => done.unchanged += 1,
+            Effect::Stale => done.stale += 1,
+        }
+    }
+    keep_rejects(connection, &page.run, &page.rejects)?;
+    if let Some(document) = &page.document {
+        super::put(connection, document, Expect::Anything)?;
+    }
+    counter.save(connection)?;
+    done.seq = counter.seq.cast_unsigned();
+    Ok(done)
+}
+
+enum Effect {
+    Changed,
+    Unchanged,
+    Stale,
+}
+
+/// The statements of a page, prepared once.
+struct RecordWriter<'a> {
+    stream: i64,
+    find: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+    update: CachedStatement<'a>,
+    tell: CachedStatement<'a>,
+}
+
+impl<'a> RecordWriter<'a> {
+    fn new(connection: &'a Connection, stream: i64) -> Outcome<Self> {
+        Ok(Self {
+            stream,
+            find: connection.prepare_cached("SELECT number, stream, body FROM record WHERE source_key = ?1")?,
+            insert: connection
+                .prepare_cached("INSERT INTO record (number, source_key, stream, body) VALUES (?1, ?2, ?3, ?4)")?,
+            update: connection.prepare_cached("UPDATE record SET stream = ?2, body = ?3 WHERE number = ?1")?,
+            tell: connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?,
+        })
+    }
+
+    fn apply(&mut self, counter: &mut Counter, change: RecordChange) -> Outcome<Effect> {
+        let found = self.find(&change.source_key)?;
+        let (key, kind) = (change.source_key.clone(), change.kind);
+        let body = match apply(found.as_ref().map(|(_, _, body)| body), change) {
+            Applied::Unchanged => return Ok(Effect::Unchanged),
+            Applied::Stale => return Ok(Effect::Stale),
+            Applied::Changed(body) => json::body_text(&body)?,
+        };
+        let number = match found {
+            None => {
+                let number = counter.next_record();
+                self.insert.execute(params![number, key, self.stream, body])?;
+                number
+            }
+            Some((number, stream, _)) => {
+                // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
+                let stream = if kind == RowKind::Full { self.stream } else { stream };
+                self.update.execute(params![number, stream, body])?;
+                number
+            }
+        };
+        self.tell.execute(params![counter.next_seq(), number])?;
+        Ok(Effect::Changed)
+    }
+
+    fn find(&mut self, source_key: &str) -> Outcome<Option<(i64, i64, Body)>> {
+        let mut rows = self.find.query([source_key])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some((row.get(0)?, row.get(1)?, body(row, 2)?)))
+    }
+}
+
+/// Returns the stream's number.
+fn move_stream(connection: &Connection, of: &ConnectionId, name: &str, state: &StreamState) -> Outcome<i64> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO stream (connection, name, state_version, cursor, more) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (connection, name) DO UPDATE SET
+           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more
+         RETURNING number",
+    )?;
+    let cursor = &state.cursor;
+    Ok(statement
+        .query_row(params![of.as_str(), name, cursor.state_version, cursor.bytes, state.more], |row| row.get(0))?)
+}
+
+pub(super) fn stream_state(connection: &Connection, of: &ConnectionId, name: &str) -> Outcome<Option<StreamState>> {
+    let mut statement = connection
+        .prepare_cached("SELECT state_version, cursor, more FROM stream WHERE connection = ?1 AND name = ?2")?;
+    let state = statement.query_row(params![of.as_str(), name], |row| {
+        let cursor = Cursor { state_version: row.get(0)?, bytes: row.get(1)? };
+        Ok(StreamState { cursor, more: row.get(2)? })
+    });
+    Ok(state.optional()?)
+}
+
+macro_rules! select_records {
+    ($condition:literal) => {
+        concat!(
+            "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id FROM record r
+             JOIN stream s ON s.number = r.stream
+             LEFT JOIN link l ON l.record = r.number
+             LEFT JOIN profile p ON p.number = l.profile
+             WHERE ",
+            $condition
+        )
+    };
+}
+
+pub(super) fn by_source_key(connection: &Connection, source_key: &str) -> Outcome<Option<StoredRecord>> {
+    let mut statement = connection.prepare_cached(select_records!("r.source_key = ?1"))?;
+    let mut rows = statement.query([source_key])?;
+    rows.next()?.map(stored).transpose()
+}
+
+/// In the order asked for; numbers that name nothing are left out.
+pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec<StoredRecord>> {
+    let mut statement = connection.prepare_cached(select_records!("r.number = ?1"))?;
+    let mut found = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let mut rows = statement.query([number])?;
+        if let Some(row) = rows.next()? {
+            found.push(stored(row)?);
+        }
+    }
+    Ok(found)
+}
+
+fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
+    let connection: String = row.get(2)?;
+    let profile: Option<String> = row.get(5)?;
+    Ok(StoredRecord {
+        number: row.get(0)?,
+        source_key: row.get(1)?,
+        connection: known(ConnectionId::parse(&connection), "a connection's id")?,
+        stream: row.get(3)?,
+        body: body(row, 4)?,
+        profile: profile.map(|id| known(ProfileId::parse(&id), "a profile's id")).transpose()?,
+    })
+}
+
+pub(super) fn presence(connection: &Connection, source_key: &str) -> Outcome<Option<Presence>> {
+    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE source_key = ?1")?;
+    let mut rows = statement.query([source_key])?;
+    rows.next()?.map(|row| Ok(body(row, 0)?.presence)).transpose()
+}
+
+fn body(row: &Row<'_>, column: usize) -> Outcome<Body> {
+    json::body(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+fn keep_rejects(connection: &Connection, run: &RunId, rejects: &[Reject]) -> Outcome<()> {
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    let mut last: i64 = connection
+        .prepare_cached("SELECT coalesce(max(number), 0) FROM reject WHERE run = ?1")?
+        .query_row([run.as_str()], |row| row.get(0))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO reject (run, number, key, code, field, message, sample) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for reject in rejects {
+        last += 1;
+        let Reject { key, code, field, message, sample } = reject;
+        insert.execute(params![run.as_str(), last, key, code, field, message, sample])?;
+    }
+    Ok(())
+}
+
+pub(super) fn rejects(connection: &Connection, run: &RunId, after: u64, limit: usize) -> Outcome<Vec<(u64, Reject)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, key, code, field, message, sample FROM reject WHERE run = ?1 AND number > ?2
+         ORDER BY number LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![run.as_str(), after.cast_signed(), limited(limit)], |row| {
+        let number: i64 = row.get(0)?;
+        let reject = Reject {
+            key: row.get(1)?,
+            code: row.get(2)?,
+            field: row.get(3)?,
+            message: row.get(4)?,
+            sample: row.get(5)?,
+        };
+        Ok((number.cast_unsigned(), reject))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn forget_rejects(connection: &Connection, run: &str) -> Outcome<()> {
+    connection.prepare_cached("DELETE FROM reject WHERE run = ?1")?.execute([run])?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! A delivery from its first member to its books.
+
+use crate::support::*;
+use attiva_core::ports::store::{
+    Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore, StoreError,
+};
+use attiva_core::{DataType, Value};
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+fn outcome(position: u64, status: ItemStatus) -> ItemOutcome {
+    ItemOutcome { position, status, code: String::new(), field: None, message: String::new() }
+}
+
+fn doc(state: &str) -> attiva_core::ports::store::DocumentWrite {
+    document(Kind::Delivery, delivery(1).as_str(), state)
+}
+
+fn batch(number: u32, first: u64) -> OpenBatch {
+    OpenBatch {
+        number,
+        first,
+        columns: vec![("email".into(), DataType::Text), ("at".into(), DataType::Timestamp)],
+        rows: vec![OpenRow { position: first, profile: profile_id("a"), values: vec![text("x"), Value::Timestamp(5)] }],
+        opened_at: 9,
+    }
+}
+
+/// Five members, queued.
+fn begun() -> Fixture {
+    let f = sandbox();
+    let numbers = with_profiles(&f.store, &NAMES);
+    let all: Vec<_> = numbers.iter().map(|n| (1, *n, MembershipStatus::Realized)).collect();
+    wait(f.store.commit_memberships(memberships(1, &all))).unwrap();
+    assert_eq!(wait(f.store.begin_delivery(&delivery(1), &segment(1), doc("queued"))), Ok(5));
+    f
+}
+
+fn in_order_of_ids() -> Vec<attiva_core::id::ProfileId> {
+    let mut ids: Vec<_> = NAMES.iter().map(|name| profile_id(name)).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn members_are_queued_once_in_the_order_of_their_ids() {
+    let f = begun();
+    // Who leaves or changes the audience later stays in this delivery; a repeat changes nothing.
+    wait(f.store.commit_profiles(profiles(2, vec![write("f", &[])], Vec::new()))).unwrap();
+    let number = f.store.profile(&profile_id("f")).unwrap().unwrap().number;
+    wait(f.store.commit_memberships(memberships(2, &[(1, number, MembershipStatus::Realized)]))).unwrap();
+    assert_eq!(wait(f.store.begin_delivery(&delivery(1), &segment(1), doc("again"))), Ok(5));
+    assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().version, 1);
+
+    let queued = f.store.queued(&delivery(1), 0, 10).unwrap();
+    assert_eq!(queued.iter().map(|m| m.profile_id.clone()).collect::<Vec<_>>(), in_order_of_ids());
+    assert_eq!(queued.iter().map(|m| m.position).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(queued[0].profile.as_ref().unwrap().id, queued[0].profile_id);
+    assert_eq!(f.store.queued(&delivery(1), 3, 10).unwrap(), queued[3..]);
+    assert_eq!(f.store.queued(&delivery(1), 1, 2).unwrap(), queued[1..3]);
+    assert_eq!(f.store.books(&delivery(1)).unwrap(), Books { received: 5, pending: 5, ..Books::default() });
+    assert_eq!(wait(f.store.begin_delivery(&delivery(2), &segment(9), doc("queued"))), Ok(0));
+}
+
+#[test]
+fn profiles_are_queued_as_they_are_now_and_who_is_gone_is_none() {
+    let f = begun();
+    wait(f.store.commit_profiles(profiles(2, vec![write("a", &[("name", text("Ann"))])], Vec::new()))).unwrap();
+    wait(f.store.commit_profiles(removal(3, "b", Some("a")))).unwrap();
+    let queued = f.store.queued(&delivery(1), 0, 10).unwrap();
+    let of = |name| queued.iter().find(|m| m.profile_id == profile_id(name)).unwrap();
+    assert_eq!(of("a").profile.as_ref().unwrap().attributes, [("name".to_owned(), text("Ann"))]);
+    assert_eq!(of("b").profile, None);
+}
+
+#[test]
+fn an_open_batch_is_kept_as_it_was_taken_until_it_is_closed() {
+    let f = begun();
+    let settled = vec![outcome(1, ItemStatus::Excluded)];
+    wait(f.store.open_batch(&delivery(1), batch(1, 0), settled)).unwrap();
+    let f = f.reopened();
+    assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), Some(batch(1, 0)));
+    assert_eq!(f.store.books(&delivery(1)).unwrap().excluded, 1);
+    // The same batch again is a repeat; another one would make this one forgotten.
+    let again = OpenBatch { opened_at: 99, ..batch(1, 0) };
+    wait(f.store.open_batch(&delivery(1), again.clone(), Vec::new())).unwrap();
+    assert_eq!(wait(f.store.open_batch(&delivery(1), batch(2, 0), Vec::new())), Err(StoreError::Exists));
+    assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), Some(again));
+
+    let mut failed = outcome(2, ItemStatus::Failed);
+    (failed.code, failed.field, failed.message) = ("bad".into(), Some("email".into()), "no".into());
+    let settled = vec![outcome(0, ItemStatus::Created), failed.clone(), outcome(3, ItemStatus::Pending)];
+    wait(f.store.close_batch(&delivery(1), settled, doc("half"))).unwrap();
+    assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), None);
+    let books = f.store.books(&delivery(1)).unwrap();
+    assert_eq!(books, Books { received: 5, created: 1, excluded: 1, failed: 1, pending: 2, ..Books::default() });
+    assert!(books.balance());
+    let items = f.store.items(&delivery(1), Some(ItemStatus::Failed), 0, 10).unwrap();
+    assert_eq!((items.len(), &items[0].outcome, &items[0].profile), (1, &failed, &in_order_of_ids()[2]));
+    assert_eq!(f.store.items(&delivery(1), None, 3, 1).unwrap()[0].outcome, outcome(3, ItemStatus::Pending));
+    assert_eq!(f.store.queued(&delivery(1), 0, 10).unwrap().len(), 1);
+    assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().body["state"], "half");
+}
+
+#[test]
+fn what_is_not_there_cannot_be_settled() {
+    let f = begun();
+    let settled = vec![outcome(0, ItemStatus::Created), outcome(5, ItemStatus::Created)];
+    assert_eq!(wait(f.store.close_batch(&delivery(1), settled, doc("x"))), Err(StoreError::Missing));
+    assert_eq!(f.store.books(&delivery(1)).unwrap().pending, 5);
+    assert_eq!(wait(f.store.close_batch(&delivery(7), Vec::new(), doc("x"))), Err(StoreError::Missing));
+    assert_eq!(wait(f.store.open_batch(&delivery(7), batch(1, 0), Vec::new())), Err(StoreError::Missing));
+    assert_eq!(f.store.opened_batch(&delivery(7)), Ok(None));
+    assert_eq!(f.store.books(&delivery(7)), Ok(Books::default()));
+}
+
+#[test]
+fn pending_members_are_settled_together_but_for_the_exceptions() {
+    let f = begun();
+    let ids = in_order_of_ids();
+    let settled = (0..4).map(|p| outcome(p, ItemStatus::Pending)).collect();
+    wait(f.store.close_batch(&delivery(1), settled, doc("sent"))).unwrap();
+    let exceptions = vec![
+        (ids[1].clone(), outcome(0, ItemStatus::Failed)),
+        (ids[2].clone(), outcome(0, ItemStatus::Pending)),
+        // Still queued: not pending, so not settled.
+        (ids[4].clone(), outcome(0, ItemStatus::Failed)),
+    ];
+    wait(f.store.settle_pending(&delivery(1), ItemStatus::Created, exceptions, doc("done"))).unwrap();
+    let statuses: Vec<_> = f.store.items(&delivery(1), None, 0, 9).unwrap().iter().map(|i| i.outcome.status).collect();
+    use ItemStatus::{Created, Failed, Pending, Queued};
+    assert_eq!(statuses, [Created, Failed, Pending, Created, Queued]);
+}
+
+#[test]
+fn a_deleted_delivery_takes_its_members_with_it() {
+    let f = begun();
+    wait(f.store.open_batch(&delivery(1), batch(1, 0), Vec::new())).unwrap();
+    wait(f.store.delete_document(Kind::Delivery, delivery(1).as_str(), Expect::Anything)).unwrap();
+    assert_eq!(f.store.books(&delivery(1)).unwrap(), Books::default());
+    assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), None);
+}

@@ -1,0 +1,61 @@
+//! What each connection's streams look like, and the mappings compiled against them.
+
+use crate::engine::{Inner, read};
+use crate::mapping::StreamMapping;
+use attiva_core::Fault;
+use attiva_core::config::Connection;
+use attiva_core::id::ConnectionId;
+use attiva_core::ports::connector::Stream;
+use attiva_core::ports::store::Kind;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+type Key = (ConnectionId, String);
+
+/// Compiled mappings, by connection and stream.
+#[derive(Default)]
+pub(crate) struct Catalogs {
+    compiled: RwLock<HashMap<Key, Option<Arc<StreamMapping>>>>,
+}
+
+impl Catalogs {
+    /// Forgets what was compiled for a connection: its streams or its plugin may have changed.
+    pub(crate) fn forget(&self, connection: &ConnectionId) {
+        self.compiled.write().unwrap_or_else(PoisonError::into_inner).retain(|(c, _), _| c != connection);
+    }
+
+    pub(crate) fn get(&self, connection: &ConnectionId, stream: &str) -> Option<Arc<StreamMapping>> {
+        let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+        compiled.get(&(connection.clone(), stream.to_owned())).cloned().flatten()
+    }
+
+    /// Compiles what has not been yet for these streams. A fault means that nothing may be projected now: records
+    /// without their mapping would look as if they were gone.
+    pub(crate) fn load(&self, inner: &Inner, wanted: &[Key]) -> Result<(), Fault> {
+        for (connection, stream) in wanted {
+            let key = (connection.clone(), stream.clone());
+            if self.compiled.read().unwrap_or_else(PoisonError::into_inner).contains_key(&key) {
+                continue;
+            }
+            let mapping = compile(inner, connection, stream)?.map(Arc::new);
+            self.compiled.write().unwrap_or_else(PoisonError::into_inner).insert(key, mapping);
+        }
+        Ok(())
+    }
+}
+
+fn compile(inner: &Inner, connection: &ConnectionId, stream: &str) -> Result<Option<StreamMapping>, Fault> {
+    let connection: Connection = inner.get(Kind::Connection, connection.as_str())?;
+    let Some(catalog) = inner.store.document(Kind::Catalog, connection.id.as_str())? else { return Ok(None) };
+    let streams: Vec<Stream> = read(catalog.body)?;
+    let mappings = inner.connectors.mappings(&connection.plugin)?;
+    let mapping = mappings.iter().find(|m| m.stream == stream && m.entity == "person");
+    let described = streams.iter().find(|s| s.name == stream);
+    Ok(mapping.zip(described).map(|(mapping, described)| {
+        let compiled = StreamMapping::compile(mapping, described);
+        for problem in &compiled.problems {
+            tracing::warn!(connection = %connection.id, stream, problem, "a mapped field stays empty");
+        }
+        compiled
+    }))
+}

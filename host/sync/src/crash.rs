@@ -1,0 +1,45 @@
+//! Named points at which a test kills the process, either side of each commit. Compiled in only with the feature
+//! `crash-points`; otherwise [`point`] is nothing.
+//!
+//! `ATTIVA_CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
+
+/// Every point there is. The kill campaign goes through this list, so that none is forgotten.
+pub const POINTS: [&str; 10] = [
+    "page.read",
+    "page.committed",
+    "profiles.prepared",
+    "profiles.committed",
+    "memberships.prepared",
+    "memberships.committed",
+    "batch.opened",
+    "batch.delivered",
+    "batch.closed",
+    "delivery.finished",
+];
+
+/// Passes a point.
+#[cfg(not(feature = "crash-points"))]
+#[inline]
+pub(crate) fn point(_name: &'static str) {}
+
+/// Passes a point, and perhaps never comes back.
+#[cfg(feature = "crash-points")]
+pub(crate) fn point(name: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    debug_assert!(POINTS.contains(&name), "{name} is not in the list");
+    let wanted = WANTED.get_or_init(|| {
+        let text = std::env::var("ATTIVA_CRASH_POINT").ok()?;
+        let (name, count) = text.split_once(':')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    let Some((wanted, count)) = wanted else { return };
+    if wanted == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
+        eprintln!("crash point {name} passed {count} times");
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        std::process::abort();
+    }
+}

@@ -1,0 +1,261 @@
+//! Drives a delivery: queues the audience, delivers it batch by batch, settles every member.
+
+use crate::crash;
+use crate::engine::{Inner, write};
+use crate::export::ExportMapping;
+use attiva_core::config::{Activation, Connection, Segment};
+use attiva_core::delivery::{Action, Delivery, Event, Phase};
+use attiva_core::id::ProfileId;
+use attiva_core::page::Outcome;
+use attiva_core::ports::connector::{DeliveryRun, Destination, Finished};
+use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
+use attiva_core::spec::DeliverySpec;
+use attiva_core::{Fault, FaultKind};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// All that the calls of one delivery need.
+struct Work {
+    activation: Activation,
+    destination: Arc<dyn Destination>,
+    spec: DeliverySpec,
+    mapping: ExportMapping,
+}
+
+impl Work {
+    async fn of(inner: &Inner, delivery: &Delivery) -> Result<Self, Fault> {
+        let activation: Activation = inner.get(Kind::Activation, delivery.activation.as_str())?;
+        let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
+        let (destination, spec) =
+            inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
+        let mapping = ExportMapping::compile(&activation.mapping)?;
+        Ok(Self { activation, destination, spec, mapping })
+    }
+
+    fn run(&self, delivery: &Delivery) -> DeliveryRun {
+        DeliveryRun {
+            id: delivery.id.as_str().to_owned(),
+            started_at: delivery.started_at,
+            rows_expected: Some(delivery.received),
+            columns: self.mapping.columns(),
+        }
+    }
+}
+
+/// Drives a delivery to its end, or to the engine's stop: then it goes on at the next start.
+pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool, cancel: CancellationToken) {
+    let mut event = match first_event(inner, &delivery, restarted).await {
+        Ok(event) => event,
+        Err(fault) => failed(inner, &delivery, fault),
+    };
+    loop {
+        if cancel.is_cancelled() && !delivery.cancel_requested {
+            event = Event::CancelRequested;
+        }
+        let action = delivery.step(event, inner.clock.now());
+        if let Err(fault) = store_progress(inner, &delivery, &action).await {
+            tracing::error!(delivery = %delivery.id, %fault, "progress could not be stored; it goes on at the next start");
+            return;
+        }
+        event = match action {
+            Action::End => break,
+            Action::WaitUntil(until) => {
+                if !inner.wait_until(until, &cancel).await {
+                    return;
+                }
+                Event::Resumed
+            }
+            Action::Prepare | Action::Deliver | Action::Finish | Action::Poll | Action::Abort => {
+                // A call that sends is not cut off by a cancellation, only the wait for the audience is.
+                let may_cut = delivery.phase == Phase::Preparing && !delivery.cancel_requested;
+                tokio::select! {
+                    biased;
+                    () = inner.stop.cancelled() => return,
+                    () = cancel.cancelled(), if may_cut => Event::CancelRequested,
+                    done = act(inner, &mut delivery, action) => match done {
+                        Ok(event) => event,
+                        Err(fault) => failed(inner, &delivery, fault),
+                    },
+                }
+            }
+        };
+    }
+    tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
+    if let Ok(work) = Work::of(inner, &delivery).await
+        && let Err(fault) = work.destination.release(&work.run(&delivery)).await
+    {
+        tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
+    }
+}
+
+async fn first_event(inner: &Inner, delivery: &Delivery, restarted: bool) -> Result<Event, Fault> {
+    let opened = if restarted { inner.store.opened_batch(&delivery.id)? } else { None };
+    let Some(opened) = opened else { return Ok(Event::Resumed) };
+    let spec = Work::of(inner, delivery).await?.spec;
+    Ok(Event::Restarted {
+        opened_at: Some(opened.opened_at),
+        class: spec.class,
+        request_timeout_ms: spec.request_timeout_ms,
+    })
+}
+
+fn failed(inner: &Inner, delivery: &Delivery, fault: Fault) -> Event {
+    tracing::warn!(delivery = %delivery.id, phase = ?delivery.phase, %fault, "a step failed");
+    Event::Failed { fault, jitter: inner.jitter() }
+}
+
+/// Stores where the delivery is. One that ends before its time settles whoever is left.
+async fn store_progress(inner: &Inner, delivery: &Delivery, action: &Action) -> Result<(), Fault> {
+    let mut shown = delivery.clone();
+    if *action == Action::End {
+        if delivery.fault.is_some() || delivery.cancel_requested {
+            inner.store.settle_rest(&delivery.id, unsettled(delivery), document(delivery)?).await?;
+        }
+        shown.books = Some(inner.store.books(&delivery.id)?);
+    }
+    inner.put(Kind::Delivery, delivery.id.as_str(), &shown).await
+}
+
+fn unsettled(delivery: &Delivery) -> ItemOutcome {
+    let (code, message) = match &delivery.fault {
+        Some(fault) => (fault.code.clone(), fault.message.clone()),
+        None => ("delivery.cancelled".into(), "the delivery was cancelled before this member's turn".into()),
+    };
+    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message }
+}
+
+fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
+    write(Kind::Delivery, delivery.id.as_str(), delivery)
+}
+
+async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
+    if action == Action::Prepare {
+        queue_audience(inner, delivery).await?;
+    }
+    let work = Work::of(inner, delivery).await?;
+    let run = work.run(delivery);
+    let target = &work.activation.target;
+    match action {
+        Action::Prepare => {
+            let prepared = work.destination.prepare(target, &run, false).await?;
+            Ok(Event::Prepared { state: prepared.state, notes: prepared.notes })
+        }
+        Action::Deliver => deliver(inner, delivery, &work, &run).await,
+        Action::Finish => {
+            let finished = work.destination.finish(target, &run, &delivery.state).await?;
+            settle(inner, delivery, finished).await
+        }
+        Action::Poll => {
+            let finished = work.destination.poll(target, &run, &delivery.state).await?;
+            settle(inner, delivery, finished).await
+        }
+        Action::Abort => {
+            work.destination.abort(target, &run, &delivery.state).await?;
+            Ok(Event::Aborted)
+        }
+        Action::WaitUntil(_) | Action::End => Ok(Event::Resumed),
+    }
+}
+
+/// Waits until what was committed before the delivery began is in the audience, then queues the audience.
+async fn queue_audience(inner: &Inner, delivery: &mut Delivery) -> Result<(), Fault> {
+    loop {
+        let projected = inner.projected.notified();
+        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
+        let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
+        let newest = inner.store.newest(attiva_core::ports::store::Feed::Profiles)?;
+        let records = inner.store.newest(attiva_core::ports::store::Feed::Records)?;
+        let segments = inner.store.projector_cursor(crate::projector::SEGMENTS)?;
+        if segment.evaluated && upto >= records && segments >= newest {
+            break;
+        }
+        // The pause is for the case that the projector went idle between the look and the wait.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
+    }
+    let doc = document(delivery)?;
+    delivery.received = inner.store.begin_delivery(&delivery.id, &delivery.segment, doc).await?;
+    Ok(())
+}
+
+async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &DeliveryRun) -> Result<Event, Fault> {
+    let batch = match inner.store.opened_batch(&delivery.id)? {
+        Some(batch) if batch.number == delivery.batch => batch,
+        _ => match take(inner, delivery, work).await? {
+            Some(batch) => batch,
+            None => return Ok(Event::Exhausted),
+        },
+    };
+    crash::point("batch.opened");
+    let (state, outcomes) = if batch.rows.is_empty() {
+        (delivery.state.clone(), Vec::new())
+    } else {
+        let sent = ExportMapping::batch(&batch);
+        let delivered = work.destination.deliver(&work.activation.target, run, &delivery.state, &sent).await?;
+        (delivered.state, delivered.outcomes)
+    };
+    crash::point("batch.delivered");
+    let settled = settled(&batch, outcomes)?;
+    let event = Event::Delivered { state, rows: batch.taken };
+    let mut after = delivery.clone();
+    after.step(event.clone(), inner.clock.now());
+    inner.store.close_batch(&delivery.id, settled, document(&after)?).await?;
+    crash::point("batch.closed");
+    Ok(event)
+}
+
+/// Takes the next members, and keeps what will be sent of them before it is sent.
+async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Option<OpenBatch>, Fault> {
+    let limit = usize::try_from(work.spec.batch_rows).unwrap_or(usize::MAX);
+    let members = inner.store.queued(&delivery.id, delivery.position, limit)?;
+    let Some(last) = members.last() else { return Ok(None) };
+    let taken = last.position + 1 - delivery.position;
+    let now = inner.clock.now();
+    let (rows, excluded) = work.mapping.map(members, now);
+    let batch = OpenBatch {
+        number: delivery.batch,
+        first: delivery.position,
+        taken,
+        columns: work.mapping.columns(),
+        rows,
+        opened_at: now,
+    };
+    inner.store.open_batch(&delivery.id, batch.clone(), excluded).await?;
+    Ok(Some(batch))
+}
+
+fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>) -> Result<Vec<ItemOutcome>, Fault> {
+    if outcomes.len() != batch.rows.len() {
+        let said = format!("{} outcomes for {} rows", outcomes.len(), batch.rows.len());
+        return Err(Fault::new(FaultKind::Internal, "outcomes.count", said));
+    }
+    let rows = batch.rows.iter().zip(outcomes);
+    Ok(rows.map(|(row, outcome)| item(row.position, outcome)).collect())
+}
+
+fn item(position: u64, outcome: Outcome) -> ItemOutcome {
+    let Outcome { status, code, field, message } = outcome;
+    ItemOutcome { position, status: status.into(), code, field, message }
+}
+
+async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {
+    let mut exceptions = Vec::with_capacity(finished.exceptions.len());
+    for (key, outcome) in finished.exceptions {
+        let profile = ProfileId::parse(&key).ok_or_else(|| {
+            Fault::new(FaultKind::Internal, "outcomes.key", format!("`{key}` was never sent"))
+        })?;
+        exceptions.push((profile, item(0, outcome)));
+    }
+    let event = Event::Finished {
+        state: finished.state,
+        pending_become: finished.pending_become,
+        artifacts: finished.artifacts,
+        wait_ms: finished.wait_ms,
+    };
+    let mut after = delivery.clone();
+    after.step(event.clone(), inner.clock.now());
+    debug_assert_ne!(after.phase, Phase::Preparing);
+    let become_status = ItemStatus::from(finished.pending_become);
+    inner.store.settle_pending(&delivery.id, become_status, exceptions, document(&after)?).await?;
+    crash::point("delivery.finished");
+    Ok(event)
+}

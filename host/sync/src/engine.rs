@@ -1,0 +1,283 @@
+//! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
+
+use crate::projector;
+use crate::{Connectors, catalog::Catalogs, delivery_run, schedule, source_run};
+use attiva_core::config::{Activation, Connection, Segment};
+use attiva_core::delivery::Delivery;
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId};
+use attiva_core::ports::clock::{Chance, Clock};
+use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, SandboxStore};
+use attiva_core::run::Run;
+use attiva_core::{Fault, FaultKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What an engine may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Rows of a page at most.
+    pub page_rows: u32,
+    /// Bytes of a page at most.
+    pub page_bytes: u64,
+    /// Changes that one step of a projector takes.
+    pub projection_rows: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { page_rows: 1000, page_bytes: 4 * 1024 * 1024, projection_rows: 2000 }
+    }
+}
+
+/// How far the projectors have followed what was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Projection {
+    pub newest_record_seq: u64,
+    pub profiles_upto: u64,
+    pub newest_profile_seq: u64,
+    pub segments_upto: u64,
+    /// Nothing is left to project.
+    pub caught_up: bool,
+}
+
+/// A handle to a sandbox at work; clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn SandboxStore>,
+    pub(crate) connectors: Arc<dyn Connectors>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) options: EngineOptions,
+    pub(crate) catalogs: Catalogs,
+    /// No new page, batch or step is begun once this is cancelled.
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) records_changed: Notify,
+    pub(crate) profiles_changed: Notify,
+    pub(crate) projected: Notify,
+    active: Mutex<Active>,
+}
+
+/// What is going on, and how to cancel it.
+#[derive(Default)]
+struct Active {
+    runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
+    deliveries: HashMap<ActivationId, (DeliveryId, CancellationToken)>,
+}
+
+impl Engine {
+    /// Begins to work: resumes what a stop or a kill left unfinished, then follows changes and schedules.
+    pub async fn start(
+        store: Arc<dyn SandboxStore>,
+        connectors: Arc<dyn Connectors>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        options: EngineOptions,
+    ) -> Result<Self, Fault> {
+        let engine = Self {
+            inner: Arc::new(Inner {
+                store,
+                connectors,
+                clock,
+                chance,
+                options,
+                catalogs: Catalogs::default(),
+                stop: CancellationToken::new(),
+                tasks: TaskTracker::new(),
+                records_changed: Notify::new(),
+                profiles_changed: Notify::new(),
+                projected: Notify::new(),
+                active: Mutex::default(),
+            }),
+        };
+        let inner = &engine.inner;
+        inner.tasks.spawn(projector::follow_records(Arc::clone(inner)));
+        inner.tasks.spawn(projector::follow_profiles(Arc::clone(inner)));
+        inner.tasks.spawn(schedule::follow(engine.clone()));
+        engine.resume()?;
+        Ok(engine)
+    }
+
+    fn resume(&self) -> Result<(), Fault> {
+        for run in self.inner.all::<Run>(Kind::Run)?.into_iter().filter(|r| !r.status.has_ended()) {
+            tracing::info!(run = %run.id, "resuming a run");
+            self.drive_run(run);
+        }
+        for delivery in self.inner.all::<Delivery>(Kind::Delivery)?.into_iter().filter(|d| !d.status.has_ended()) {
+            tracing::info!(delivery = %delivery.id, "resuming a delivery");
+            self.drive_delivery(delivery, true);
+        }
+        Ok(())
+    }
+
+    /// Starts a run of a source connection. One connection has one run at a time.
+    pub async fn start_run(&self, connection: &ConnectionId) -> Result<Run, Fault> {
+        let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
+        if let Some((going, _)) = self.inner.active().runs.get(&connection.id) {
+            return Err(in_progress("run", going.as_str()));
+        }
+        let run = RunId::new(self.inner.clock.now(), self.inner.chance.bytes());
+        let streams = source_run::streams(&self.inner, &connection, &run).await?;
+        let run = Run::new(run, connection.id.clone(), connection.plugin.clone(), &streams, self.inner.clock.now());
+        self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
+        self.drive_run(run.clone());
+        Ok(run)
+    }
+
+    /// Ends a run at its next page boundary.
+    pub async fn cancel_run(&self, id: &RunId) -> Result<Run, Fault> {
+        let going = self.inner.active().runs.values().find(|(run, _)| run == id).map(|(_, cancel)| cancel.clone());
+        if let Some(cancel) = going {
+            cancel.cancel();
+        }
+        self.inner.get(Kind::Run, id.as_str())
+    }
+
+    /// Starts a delivery of an activation. One activation has one delivery at a time.
+    pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
+        let activation: Activation = self.inner.get(Kind::Activation, activation.as_str())?;
+        let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
+        let _: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
+        if let Some((going, _)) = self.inner.active().deliveries.get(&activation.id) {
+            return Err(in_progress("delivery", going.as_str()));
+        }
+        let now = self.inner.clock.now();
+        let id = DeliveryId::new(now, self.inner.chance.bytes());
+        let delivery = Delivery::new(id, activation.id, activation.segment, connection.plugin, now);
+        self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
+        self.drive_delivery(delivery.clone(), false);
+        Ok(delivery)
+    }
+
+    /// Ends a delivery at its next batch boundary, and takes back what is not visible yet.
+    pub async fn cancel_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
+        let going = self.inner.active().deliveries.values().find(|(d, _)| d == id).map(|(_, cancel)| cancel.clone());
+        if let Some(cancel) = going {
+            cancel.cancel();
+        }
+        self.inner.get(Kind::Delivery, id.as_str())
+    }
+
+    /// To be called when a segment's document was written: it is evaluated for all profiles.
+    pub fn segments_changed(&self) {
+        self.inner.profiles_changed.notify_one();
+    }
+
+    pub fn projection(&self) -> Result<Projection, Fault> {
+        let store = &self.inner.store;
+        let newest_record_seq = store.newest(Feed::Records)?;
+        let profiles_upto = store.projector_cursor(projector::PROFILES)?;
+        let newest_profile_seq = store.newest(Feed::Profiles)?;
+        let segments_upto = store.projector_cursor(projector::SEGMENTS)?;
+        let caught_up = profiles_upto >= newest_record_seq
+            && segments_upto >= newest_profile_seq
+            && self.inner.all::<Segment>(Kind::Segment)?.iter().all(|s| s.evaluated);
+        Ok(Projection { newest_record_seq, profiles_upto, newest_profile_seq, segments_upto, caught_up })
+    }
+
+    /// Stops at the next page, batch and step boundaries. What is unfinished goes on at the next start.
+    pub async fn drain(&self, deadline: Duration) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        if tokio::time::timeout(deadline, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!("drain: the deadline has passed; unfinished calls are cut off and repeated at the next start");
+        }
+    }
+
+    fn drive_run(&self, run: Run) {
+        let cancel = CancellationToken::new();
+        let key = run.connection.clone();
+        self.inner.active().runs.insert(key.clone(), (run.id.clone(), cancel.clone()));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move {
+            source_run::drive(&inner, run, cancel).await;
+            inner.active().runs.remove(&key);
+        });
+    }
+
+    fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
+        let cancel = CancellationToken::new();
+        let key = delivery.activation.clone();
+        self.inner.active().deliveries.insert(key.clone(), (delivery.id.clone(), cancel.clone()));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move {
+            delivery_run::drive(&inner, delivery, restarted, cancel).await;
+            inner.active().deliveries.remove(&key);
+        });
+    }
+}
+
+fn in_progress(what: &str, id: &str) -> Fault {
+    Fault::new(FaultKind::Config, format!("{what}.in-progress"), format!("{id} is still going"))
+        .action("Follow or cancel it, or wait until it has ended.")
+}
+
+impl Inner {
+    fn active(&self) -> std::sync::MutexGuard<'_, Active> {
+        // The map is whole after every statement, so a panic elsewhere has left nothing half done.
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<T, Fault> {
+        let document = self.store.document(kind, id)?.ok_or_else(|| {
+            Fault::new(FaultKind::Config, "not-found", format!("there is no {id}")).action("Check the id.")
+        })?;
+        read(document.body)
+    }
+
+    pub(crate) fn all<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Fault> {
+        const PAGE: usize = 500;
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.documents(kind, after.as_deref(), PAGE)?;
+            after = page.last().map(|d| d.id.clone());
+            let last = page.len() < PAGE;
+            for document in page {
+                all.push(read(document.body)?);
+            }
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(crate) async fn put<T: Serialize>(&self, kind: Kind, id: &str, value: &T) -> Result<(), Fault> {
+        self.store.put_document(write(kind, id, value)?, Expect::Anything).await?;
+        Ok(())
+    }
+
+    /// Waits; false if the engine stops or the work is cancelled meanwhile.
+    pub(crate) async fn wait_until(&self, until: i64, cancel: &CancellationToken) -> bool {
+        let wait = u64::try_from(until.saturating_sub(self.clock.now())).unwrap_or(0);
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(wait)) => true,
+            () = self.stop.cancelled() => false,
+            () = cancel.cancelled() => true,
+        }
+    }
+
+    pub(crate) fn jitter(&self) -> u8 {
+        self.chance.bytes()[0]
+    }
+}
+
+pub(crate) fn read<T: DeserializeOwned>(body: serde_json::Value) -> Result<T, Fault> {
+    serde_json::from_value(body).map_err(|e| Fault::new(FaultKind::Internal, "store.document", e.to_string()))
+}
+
+pub(crate) fn write<T: Serialize>(kind: Kind, id: &str, value: &T) -> Result<DocumentWrite, Fault> {
+    let body = serde_json::to_value(value)
+        .map_err(|e| Fault::new(FaultKind::Internal, "store.document", e.to_string()))?;
+    Ok(DocumentWrite { kind, id: id.to_owned(), body })
+}

@@ -1,0 +1,77 @@
+//! A page's rows as changes of records.
+
+use attiva_core::key::{Instance, SourceKey};
+use attiva_core::page::{Page, RowKind};
+use attiva_core::record::{Fields, RecordChange};
+use attiva_core::{Fault, FaultKind, Millis};
+use std::sync::Arc;
+
+/// Turns each row into a change of its record, in the page's order. `now` stands for times the vendor did not give.
+pub(crate) fn changes(page: &Page, instance: &Instance, now: Millis) -> Result<Vec<RecordChange>, Fault> {
+    let names: Vec<Arc<str>> = page.rows.columns.iter().map(|c| Arc::from(c.name.as_str())).collect();
+    (0..page.rows.len).map(|row| change(page, &names, row, instance, now)).collect()
+}
+
+fn change(page: &Page, names: &[Arc<str>], row: usize, instance: &Instance, now: Millis) -> Result<RecordChange, Fault> {
+    let malformed = || Fault::new(FaultKind::Internal, "page.length", "the page has fewer keys, kinds or times than rows");
+    let kind = *page.kinds.get(row).ok_or_else(malformed)?;
+    let at = *page.source_times.get(row).ok_or_else(malformed)?;
+    if row >= arrow_array::Array::len(&page.keys) {
+        return Err(malformed());
+    }
+    let merged_into = page.merges.iter().find(|(r, _)| *r == row).map(|(_, key)| SourceKey::format(key, instance));
+    Ok(RecordChange {
+        source_key: SourceKey::format(page.keys.value(row), instance),
+        kind,
+        at: if at == 0 { now } else { at },
+        fields: fields(page, names, row, kind),
+        merged_into,
+    })
+}
+
+fn fields(page: &Page, names: &[Arc<str>], row: usize, kind: RowKind) -> Fields {
+    if matches!(kind, RowKind::Tombstone | RowKind::Merge) {
+        return Fields::default();
+    }
+    let columns = names.iter().zip(&page.rows.columns);
+    let said = columns.filter_map(|(name, column)| Some((Arc::clone(name), column.get(row)?)));
+    // In a full row absent means null, and null need not be kept.
+    said.filter(|(_, value)| kind == RowKind::Patch || !value.is_null()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::StringArray;
+    use attiva_core::page::{Cursor, Rows, column};
+    use attiva_core::{DataType, Value};
+
+    #[test]
+    fn rows_become_changes_with_whole_keys_and_times() {
+        let page = Page {
+            keys: StringArray::from(vec!["1", "2", "3"]),
+            kinds: vec![RowKind::Full, RowKind::Patch, RowKind::Merge],
+            source_times: vec![5, 0, 7],
+            rows: Rows {
+                len: 3,
+                columns: vec![column("a", DataType::Text, &[Value::Null, Value::Null, Value::Text("x".into())])],
+            },
+            merges: vec![(2, "1".into())],
+            rejects: vec![],
+            next: Cursor { state_version: 1, bytes: vec![] },
+            more: false,
+            wait_ms: None,
+            estimate: None,
+            warnings: vec![],
+        };
+        let instance = Instance { system: "Marketo".into(), id: "m".into() };
+        let changes = changes(&page, &instance, 99).unwrap();
+        assert_eq!(changes[0].source_key, "1@m.Marketo");
+        assert_eq!((changes[0].at, changes[0].fields.len()), (5, 0));
+        assert_eq!((changes[1].at, changes[1].fields.get("a")), (99, Some(&Value::Null)));
+        assert_eq!(changes[2].merged_into.as_deref(), Some("1@m.Marketo"));
+        assert!(changes[2].fields.is_empty());
+        let short = Page { kinds: vec![RowKind::Full], ..page };
+        assert_eq!(super::changes(&short, &instance, 99).unwrap_err().code, "page.length");
+    }
+}

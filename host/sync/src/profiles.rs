@@ -1,0 +1,160 @@
+//! The profile projector's decision: changed records in, profile writes out. Reads the store, changes nothing.
+
+use crate::mapping::{StreamMapping, identities};
+use attiva_core::id::{ConnectionId, ProfileId};
+use attiva_core::identity::{self, Component, Identity, Node};
+use attiva_core::merge::{MappedRecord, merge};
+use attiva_core::model::PERSON;
+use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, Result, SandboxStore, StoredRecord};
+use attiva_core::record::Presence;
+use attiva_core::{Millis, Value};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Finds the compiled mapping of a stream; `None`: the stream has none, and its records make no profiles.
+pub(crate) type Mappings<'a> = &'a dyn Fn(&ConnectionId, &str) -> Option<Arc<StreamMapping>>;
+
+/// A record in the working set.
+struct Entry {
+    stored: StoredRecord,
+    mapped: MappedRecord,
+    /// What names it now; empty if it is gone.
+    identities: Vec<Identity>,
+    changed: bool,
+}
+
+/// Decides what the records that changed do to profiles.
+pub(crate) fn project(
+    store: &dyn SandboxStore,
+    changes: &[Change],
+    mappings: Mappings<'_>,
+    now: Millis,
+) -> Result<ProfileCommit> {
+    let upto = changes.last().map_or(0, |c| c.seq);
+    let entries = working_set(store, changes, mappings, now)?;
+    let live: Vec<usize> = (0..entries.len()).filter(|i| !entries[*i].identities.is_empty()).collect();
+    let nodes: Vec<Node> = live
+        .iter()
+        .map(|i| Node {
+            source_key: entries[*i].stored.source_key.clone(),
+            identities: entries[*i].identities.clone(),
+            profile: entries[*i].stored.profile.clone(),
+        })
+        .collect();
+    let mut commit = ProfileCommit { upto, now, ..ProfileCommit::default() };
+    let mut home: HashMap<usize, ProfileId> = HashMap::new();
+    for component in identity::resolve(&nodes) {
+        let members: Vec<usize> = component.nodes.iter().map(|n| live[*n]).collect();
+        home.extend(members.iter().map(|i| (*i, component.profile.clone())));
+        write_component(&entries, &component, &members, &mut commit);
+    }
+    let gone = entries.iter().filter(|e| e.changed && e.identities.is_empty() && e.stored.profile.is_some());
+    commit.links.extend(gone.map(|e| RecordLink { record: e.stored.number, identities: Vec::new(), profile: None }));
+    commit.removed = removed(store, &entries, &home)?;
+    Ok(commit)
+}
+
+/// The changed records, and every record that is or was connected to one of them.
+fn working_set(
+    store: &dyn SandboxStore,
+    changes: &[Change],
+    mappings: Mappings<'_>,
+    now: Millis,
+) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut known: HashSet<i64> = HashSet::new();
+    let mut asked: HashSet<Identity> = HashSet::new();
+    let mut wanted: Vec<i64> = changes.iter().map(|c| c.subject).filter(|n| known.insert(*n)).collect();
+    let mut changed = true;
+    while !wanted.is_empty() {
+        let mut frontier: Vec<Identity> = Vec::new();
+        for stored in store.records_by_number(&wanted)? {
+            if stored.profile.is_some() && changed {
+                frontier.extend(store.identities_of(stored.number)?);
+            }
+            let entry = entry(stored, mappings, now, changed);
+            frontier.extend(entry.identities.iter().cloned());
+            entries.push(entry);
+        }
+        // A source key is carried by one record only, so it leads to nobody else.
+        frontier.retain(|i| i.namespace != Identity::SOURCE_KEY && asked.insert(i.clone()));
+        wanted = store.records_with(&frontier)?.into_iter().filter(|n| known.insert(*n)).collect();
+        changed = false;
+    }
+    Ok(entries)
+}
+
+fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: bool) -> Entry {
+    let mapping = mappings(&stored.connection, &stored.stream).filter(|_| stored.body.presence == Presence::Live);
+    match mapping {
+        Some(mapping) => {
+            let (mapped, failed) = mapping.map(&stored, now);
+            if changed && !failed.is_empty() {
+                tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
+            }
+            Entry { identities: identities(&mapped), stored, mapped, changed }
+        }
+        None => {
+            let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
+            Entry { stored, mapped, identities: Vec::new(), changed }
+        }
+    }
+}
+
+fn write_component(entries: &[Entry], component: &Component, members: &[usize], commit: &mut ProfileCommit) {
+    let moved = |i: &usize| entries[*i].stored.profile.as_ref() != Some(&component.profile);
+    if !members.iter().any(|i| entries[*i].changed || moved(i)) {
+        return;
+    }
+    for i in members.iter().filter(|i| entries[**i].changed || moved(i)) {
+        commit.links.push(RecordLink {
+            record: entries[*i].stored.number,
+            identities: entries[*i].identities.clone(),
+            profile: Some(component.profile.clone()),
+        });
+    }
+    let records: Vec<MappedRecord> = members.iter().map(|i| entries[*i].mapped.clone()).collect();
+    let chosen = merge(&records, PERSON.len());
+    let named = PERSON.iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
+    let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_owned(), c.value)).collect();
+    commit.profiles.push(ProfileWrite {
+        id: component.profile.clone(),
+        attributes,
+        records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        changed_at: records.iter().map(|r| r.at).max().unwrap_or(0),
+    });
+}
+
+/// Profiles that have no record left, and who took their place: the profile their records went to, or the profile of
+/// the record they were merged into.
+fn removed(
+    store: &dyn SandboxStore,
+    entries: &[Entry],
+    home: &HashMap<usize, ProfileId>,
+) -> Result<Vec<(ProfileId, Option<ProfileId>)>> {
+    let kept: HashSet<&ProfileId> = home.values().collect();
+    let mut removed: BTreeMap<ProfileId, Option<ProfileId>> = BTreeMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        let Some(old) = entry.stored.profile.as_ref().filter(|p| !kept.contains(p)) else { continue };
+        let heir = match (home.get(&i), &entry.stored.body.presence) {
+            (Some(new), _) => Some(new.clone()),
+            (None, Presence::MergedInto(key)) => heir(store, entries, home, key)?,
+            (None, Presence::Live | Presence::Deleted) => None,
+        };
+        let place = removed.entry(old.clone()).or_default();
+        *place = place.take().or(heir);
+    }
+    Ok(removed.into_iter().collect())
+}
+
+fn heir(
+    store: &dyn SandboxStore,
+    entries: &[Entry],
+    home: &HashMap<usize, ProfileId>,
+    key: &str,
+) -> Result<Option<ProfileId>> {
+    match entries.iter().position(|e| e.stored.source_key == key) {
+        Some(i) => Ok(home.get(&i).cloned()),
+        None => Ok(store.record(key)?.and_then(|r| r.profile)),
+    }
+}

@@ -1,0 +1,172 @@
+//! Drives a source run: pulls a page, commits it with its cursor and the run's progress, asks the core what is next.
+
+use crate::engine::{Inner, write};
+use crate::{crash, intake};
+use attiva_core::config::Connection;
+use attiva_core::id::RunId;
+use attiva_core::page::{Page, Reject};
+use attiva_core::ports::connector::{PageLimits, Source, Stream};
+use attiva_core::ports::store::{Kind, PageCommit, PageCommitted, PageDocument, StreamState};
+use attiva_core::run::{Action, Counts, Event, Run};
+use attiva_core::{Fault, FaultKind};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them afresh, and
+/// keeps what was discovered.
+pub(crate) async fn streams(inner: &Inner, connection: &Connection, run: &RunId) -> Result<Vec<String>, Fault> {
+    let source = inner.connectors.source(connection, &connection.plugin, run).await?;
+    let described = source.discover().await?;
+    let chosen = choose(connection, &described)?;
+    inner.put(Kind::Catalog, connection.id.as_str(), &described).await?;
+    inner.catalogs.forget(&connection.id);
+    Ok(chosen)
+}
+
+fn choose(connection: &Connection, described: &[Stream]) -> Result<Vec<String>, Fault> {
+    if connection.streams.is_empty() {
+        return Ok(described.iter().filter(|s| s.suggested).map(|s| s.name.clone()).collect());
+    }
+    match connection.streams.iter().find(|wanted| !described.iter().any(|s| s.name == **wanted)) {
+        None => Ok(connection.streams.clone()),
+        Some(missing) => Err(Fault::new(FaultKind::Config, "stream.unknown", format!("there is no stream `{missing}`"))
+            .action("Choose from the streams that discover lists.")
+            .field("streams")),
+    }
+}
+
+/// Drives a run to its end, or to the engine's stop: then it goes on at the next start.
+pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken) {
+    let mut event = Event::Resumed;
+    loop {
+        if cancel.is_cancelled() {
+            event = Event::CancelRequested;
+        }
+        let action = run.step(event, inner.clock.now());
+        // A page's commit has written the document already; writing it again is cheap and covers the other events.
+        if let Err(fault) = inner.put(Kind::Run, run.id.as_str(), &run).await {
+            tracing::error!(run = %run.id, %fault, "the run's progress could not be stored; it goes on at the next start");
+            return;
+        }
+        event = match action {
+            Action::Pull { stream } => {
+                match pull(inner, &run, stream, &cancel).await {
+                    Ok(Some(event)) => event,
+                    Ok(None) if inner.stop.is_cancelled() => return,
+                    Ok(None) => Event::CancelRequested,
+                    Err(fault) => failed(inner, &run, fault),
+                }
+            }
+            Action::WaitUntil(until) => {
+                if !inner.wait_until(until, &cancel).await {
+                    return;
+                }
+                Event::Resumed
+            }
+            Action::End => break,
+        };
+    }
+    tracing::info!(run = %run.id, status = ?run.status, "run ended");
+    release(inner, &run).await;
+}
+
+fn failed(inner: &Inner, run: &Run, fault: Fault) -> Event {
+    tracing::warn!(run = %run.id, %fault, "a page failed");
+    Event::Failed { fault, jitter: inner.jitter() }
+}
+
+/// Reads and commits one page; `None` if it was cut off before anything was read.
+async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToken) -> Result<Option<Event>, Fault> {
+    let name = &run.streams[stream].stream;
+    let connection: Connection = inner.get(Kind::Connection, run.connection.as_str())?;
+    let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
+    let state = inner.store.stream_state(&connection.id, name)?;
+    let limits = PageLimits { max_rows: inner.options.page_rows, max_bytes: inner.options.page_bytes };
+    let cursor = state.as_ref().map(|s| &s.cursor);
+    // Only the call is cut off by a stop, never the commit.
+    let (page, usage) = tokio::select! {
+        biased;
+        () = inner.stop.cancelled() => return Ok(None),
+        () = cancel.cancelled() => return Ok(None),
+        read = source.read(name, &[], cursor, limits) => read?,
+    };
+    tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");
+    for warning in &page.warnings {
+        tracing::warn!(run = %run.id, stream = name, code = warning.code, message = warning.message, "the connector warns");
+    }
+    crash::point("page.read");
+    let committed = commit(inner, run, &connection, name, &page).await?;
+    crash::point("page.committed");
+    inner.records_changed.notify_one();
+    Ok(Some(Told::of(&page).event(committed)))
+}
+
+async fn commit(
+    inner: &Inner,
+    run: &Run,
+    connection: &Connection,
+    stream: &str,
+    page: &Page,
+) -> Result<PageCommitted, Fault> {
+    let now = inner.clock.now();
+    let records = intake::changes(page, &connection.instance, now)?;
+    let (before, told) = (run.clone(), Told::of(page));
+    let document = PageDocument(Arc::new(move |committed| {
+        let mut after = before.clone();
+        after.step(told.event(committed), now);
+        write(Kind::Run, after.id.as_str(), &after).ok()
+    }));
+    let page = PageCommit {
+        connection: connection.id.clone(),
+        stream: stream.to_owned(),
+        run: run.id.clone(),
+        records,
+        rejects: page.rejects.iter().map(cut).collect(),
+        state: StreamState { cursor: page.next.clone(), more: page.more },
+        document,
+        now,
+    };
+    Ok(inner.store.commit_page(page).await?)
+}
+
+/// What a page tells the run beside its rows.
+struct Told {
+    more: bool,
+    wait_ms: Option<u64>,
+    estimate: Option<attiva_core::page::Estimate>,
+}
+
+impl Told {
+    fn of(page: &Page) -> Self {
+        Self { more: page.more, wait_ms: page.wait_ms, estimate: page.estimate.clone() }
+    }
+
+    fn event(&self, committed: PageCommitted) -> Event {
+        let PageCommitted { changed, unchanged, stale, rejected, seq: _ } = committed;
+        let counts = Counts { changed, unchanged, stale, rejected };
+        Event::Committed { counts, more: self.more, wait_ms: self.wait_ms, estimate: self.estimate.clone() }
+    }
+}
+
+/// A reject as it is kept: its sample is the vendor's, of any length.
+fn cut(reject: &Reject) -> Reject {
+    const SAMPLE_MAX: usize = 4096;
+    let mut kept = reject.clone();
+    if kept.sample.len() > SAMPLE_MAX {
+        let end = (0..=SAMPLE_MAX).rev().find(|i| kept.sample.is_char_boundary(*i)).unwrap_or(0);
+        kept.sample.truncate(end);
+    }
+    kept
+}
+
+async fn release(inner: &Inner, run: &Run) {
+    let Ok(connection) = inner.get::<Connection>(Kind::Connection, run.connection.as_str()) else { return };
+    let Ok(source) = inner.connectors.source(&connection, &run.plugin, &run.id).await else { return };
+    // A stream that is not caught up needs its spool again: the next run goes on in the middle of a file.
+    for stream in run.streams.iter().filter(|s| s.caught_up) {
+        if let Err(fault) = source.release(&stream.stream).await {
+            tracing::warn!(run = %run.id, %fault, "the spool was not cleared");
+        }
+    }
+}
+

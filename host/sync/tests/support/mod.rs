@@ -1,0 +1,369 @@
+//! A sandbox with the real store and connectors made of plain data.
+
+use arrow_array::StringArray;
+use async_trait::async_trait;
+use attiva_core::config::{Activation, ActivationField, Connection, Segment};
+use attiva_core::delivery::Delivery;
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId, SegmentId};
+use attiva_core::key::Instance;
+use attiva_core::page::*;
+use attiva_core::ports::clock::{Chance, Clock};
+use attiva_core::ports::connector::*;
+use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_core::run::Run;
+use attiva_core::spec::{DeliveryClass, DeliverySpec, MappingSpec};
+use attiva_core::{DataType, Fault, FaultKind, Value};
+use attiva_sync::{Connectors, Engine, EngineOptions};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One lead as the fake vendor tells it.
+#[derive(Clone)]
+pub struct Lead {
+    pub id: &'static str,
+    pub kind: RowKind,
+    pub at: i64,
+    pub email: Option<&'static str>,
+    pub title: Option<&'static str>,
+    pub into: Option<&'static str>,
+}
+
+pub fn lead(id: &'static str, at: i64, email: &'static str, title: &'static str) -> Lead {
+    Lead { id, kind: RowKind::Full, at, email: Some(email), title: Some(title), into: None }
+}
+
+/// The fake vendor: pages by number, faults to give before them, and what was delivered to it.
+#[derive(Default)]
+pub struct Vendor {
+    pub pages: Mutex<Vec<Vec<Lead>>>,
+    pub read_faults: Mutex<VecDeque<Fault>>,
+    pub deliver_faults: Mutex<VecDeque<Fault>>,
+    /// Rows by batch number: a repeat overwrites.
+    pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
+    pub calls: Mutex<Vec<String>>,
+    pub class: Mutex<Option<DeliveryClass>>,
+    /// While set, deliver does not answer.
+    pub stuck: std::sync::atomic::AtomicBool,
+}
+
+fn text_column(name: &str, values: Vec<Option<&str>>) -> Column {
+    let values: Vec<Value> = values.into_iter().map(|v| v.map_or(Value::Null, |s| Value::Text(s.into()))).collect();
+    column(name, DataType::Text, &values)
+}
+
+fn page(leads: &[Lead], next: u64, more: bool) -> Page {
+    Page {
+        keys: leads.iter().map(|l| Some(l.id)).collect::<StringArray>(),
+        kinds: leads.iter().map(|l| l.kind).collect(),
+        source_times: leads.iter().map(|l| l.at).collect(),
+        rows: Rows {
+            len: leads.len(),
+            columns: vec![
+                text_column("mail", leads.iter().map(|l| l.email).collect()),
+                text_column("title", leads.iter().map(|l| l.title).collect()),
+            ],
+        },
+        merges: leads.iter().enumerate().filter_map(|(i, l)| Some((i, l.into?.to_owned()))).collect(),
+        rejects: vec![],
+        next: Cursor { state_version: 1, bytes: next.to_string().into_bytes() },
+        more,
+        wait_ms: None,
+        estimate: None,
+        warnings: vec![],
+    }
+}
+
+#[async_trait]
+impl Source for Vendor {
+    async fn check(&self) -> Result<Vec<CheckResult>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn discover(&self) -> Result<Vec<Stream>, Fault> {
+        let column = |name: &str| ColumnSpec {
+            name: name.into(),
+            data_type: DataType::Text,
+            nullable: true,
+            label: String::new(),
+        };
+        Ok(vec![Stream {
+            name: "persons".into(),
+            title: "Persons".into(),
+            columns: vec![column("mail"), column("title")],
+            key: "id".into(),
+            cursor_column: None,
+            deletes: true,
+            keyed_by: None,
+            suggested: true,
+        }])
+    }
+
+    async fn read(
+        &self,
+        _stream: &str,
+        _fields: &[String],
+        cursor: Option<&Cursor>,
+        _limits: PageLimits,
+    ) -> Result<(Page, Usage), Fault> {
+        if let Some(fault) = self.read_faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());
+        self.calls.lock().unwrap().push(format!("read {at}"));
+        let pages = self.pages.lock().unwrap();
+        let leads = pages.get(at).cloned().unwrap_or_default();
+        let next = (at + 1).min(pages.len());
+        Ok((page(&leads, next as u64, next < pages.len()), Usage::default()))
+    }
+
+    async fn release(&self, stream: &str) -> Result<(), Fault> {
+        self.calls.lock().unwrap().push(format!("release {stream}"));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Destination for Vendor {
+    async fn check(&self) -> Result<Vec<CheckResult>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn discover(&self) -> Result<Vec<TargetObject>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn prepare(&self, _: &Target, _: &DeliveryRun, _: bool) -> Result<Prepared, Fault> {
+        self.calls.lock().unwrap().push("prepare".into());
+        Ok(Prepared { state: b"0".to_vec(), notes: vec![] })
+    }
+
+    async fn deliver(&self, _: &Target, _: &DeliveryRun, state: &[u8], batch: &Batch) -> Result<Delivered, Fault> {
+        while self.stuck.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if let Some(fault) = self.deliver_faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        assert_eq!(state, batch.number.to_string().as_bytes(), "the state is the one of before this batch");
+        let rows = (0..batch.rows.len).map(|row| {
+            let values = batch.rows.columns.iter().map(|c| c.get(row)).collect();
+            (batch.keys.value(row).to_owned(), values)
+        });
+        self.batches.lock().unwrap().insert(batch.number, rows.collect());
+        let pending =
+            Outcome { status: OutcomeStatus::Pending, code: String::new(), field: None, message: String::new() };
+        Ok(Delivered { state: (batch.number + 1).to_string().into_bytes(), outcomes: vec![pending; batch.rows.len] })
+    }
+
+    async fn finish(&self, _: &Target, _: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault> {
+        self.calls.lock().unwrap().push("finish".into());
+        Ok(Finished {
+            state: state.to_vec(),
+            pending_become: OutcomeStatus::Created,
+            exceptions: vec![],
+            artifacts: vec![],
+            warnings: vec![],
+            wait_ms: None,
+        })
+    }
+
+    async fn poll(&self, t: &Target, r: &DeliveryRun, s: &[u8]) -> Result<Finished, Fault> {
+        self.finish(t, r, s).await
+    }
+
+    async fn abort(&self, _: &Target, _: &DeliveryRun, _: &[u8]) -> Result<(), Fault> {
+        self.calls.lock().unwrap().push("abort".into());
+        Ok(())
+    }
+
+    async fn release(&self, _: &DeliveryRun) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+struct Wiring(Arc<Vendor>);
+
+#[async_trait]
+impl Connectors for Wiring {
+    async fn source(&self, _: &Connection, _: &str, _: &RunId) -> Result<Arc<dyn Source>, Fault> {
+        Ok(Arc::clone(&self.0) as Arc<dyn Source>)
+    }
+
+    async fn destination(
+        &self,
+        _: &Connection,
+        _: &str,
+        _: &DeliveryId,
+    ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
+        let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
+        let spec = DeliverySpec { class, batch_rows: 2, request_timeout_ms: 300 };
+        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, spec))
+    }
+
+    fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
+        let fields = [("email", "record.mail"), ("job_title", "record.title")];
+        let fields = fields.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        Ok(vec![MappingSpec { stream: "persons".into(), entity: "person".into(), fields }])
+    }
+}
+
+struct Wall;
+
+impl Clock for Wall {
+    fn now(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_millis()).unwrap()
+    }
+}
+
+struct Count(AtomicU64);
+
+impl Chance for Count {
+    fn bytes(&self) -> [u8; 6] {
+        let n = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        [0, n[3], n[4], n[5], n[6], n[7]]
+    }
+}
+
+pub struct World {
+    pub store: Arc<dyn SandboxStore>,
+    pub engine: Engine,
+    pub vendor: Arc<Vendor>,
+    pub connection: ConnectionId,
+}
+
+/// Ids of the fixtures: the same in every start.
+pub fn connection_id() -> ConnectionId {
+    ConnectionId::parse("con_test").unwrap()
+}
+
+impl World {
+    /// Opens the sandbox in a directory and sets the engine to work; what was there before is there again.
+    pub async fn start(dir: &Path, vendor: Arc<Vendor>) -> Self {
+        let store = open(dir);
+        let connection = Connection {
+            id: connection_id(),
+            name: "test".into(),
+            plugin: "fake@1.0.0".into(),
+            configuration: serde_json::json!({}),
+            instance: Instance { system: "Fake".into(), id: "i".into() },
+            streams: vec![],
+            schedule: None,
+            created_at: 0,
+        };
+        put(&store, Kind::Connection, connection.id.as_str(), &connection).await;
+        let engine = Engine::start(
+            Arc::clone(&store),
+            Arc::new(Wiring(Arc::clone(&vendor))),
+            Arc::new(Wall),
+            Arc::new(Count(AtomicU64::new(0))),
+            EngineOptions::default(),
+        )
+        .await
+        .unwrap();
+        Self { store, engine, vendor, connection: connection.id }
+    }
+
+    pub async fn run(&self) -> Run {
+        let run = self.engine.start_run(&self.connection).await.unwrap();
+        self.ended_run(&run.id).await
+    }
+
+    pub async fn ended_run(&self, id: &RunId) -> Run {
+        self.until("the run ends", || {
+            let run: Run = self.get(Kind::Run, id.as_str());
+            run.status.has_ended().then_some(run)
+        })
+        .await
+    }
+
+    pub async fn settled(&self) {
+        self.until("projection catches up", || self.engine.projection().unwrap().caught_up.then_some(())).await;
+    }
+
+    pub async fn segment(&self, expression: &str) -> SegmentId {
+        let id = SegmentId::parse("seg_test").unwrap();
+        let segment =
+            Segment { id: id.clone(), name: "s".into(), expression: expression.into(), evaluated: false, created_at: 0 };
+        put(&self.store, Kind::Segment, id.as_str(), &segment).await;
+        self.engine.segments_changed();
+        id
+    }
+
+    pub async fn activation(&self, segment: &SegmentId, fields: &[(&str, &str, bool)]) -> ActivationId {
+        let id = ActivationId::parse("act_test").unwrap();
+        let mapping = fields.iter().map(|(field, expression, required)| ActivationField {
+            field: (*field).into(),
+            expression: (*expression).into(),
+            required: *required,
+        });
+        let activation = Activation {
+            id: id.clone(),
+            name: "a".into(),
+            segment: segment.clone(),
+            connection: self.connection.clone(),
+            target: Target { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
+            mapping: mapping.collect(),
+            schedule: None,
+            created_at: 0,
+        };
+        put(&self.store, Kind::Activation, id.as_str(), &activation).await;
+        id
+    }
+
+    pub async fn ended_delivery(&self, id: &DeliveryId) -> Delivery {
+        self.until("the delivery ends", || {
+            let delivery: Delivery = self.get(Kind::Delivery, id.as_str());
+            delivery.status.has_ended().then_some(delivery)
+        })
+        .await
+    }
+
+    pub fn get<T: serde::de::DeserializeOwned>(&self, kind: Kind, id: &str) -> T {
+        serde_json::from_value(self.store.document(kind, id).unwrap().unwrap().body).unwrap()
+    }
+
+    /// Emails of all profiles, sorted; a profile without one shows as `-`.
+    pub fn emails(&self) -> Vec<String> {
+        let mut emails: Vec<String> = self
+            .store
+            .profiles(0, 1000)
+            .unwrap()
+            .iter()
+            .map(|p| attribute(&p.attributes, "email").unwrap_or_else(|| "-".into()))
+            .collect();
+        emails.sort();
+        emails
+    }
+
+    /// Asks until there is an answer. The bound is for a test that hangs, not for speed.
+    pub async fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..6000 {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("waited in vain: {what}");
+    }
+}
+
+pub fn attribute(attributes: &[(String, Value)], name: &str) -> Option<String> {
+    attributes.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_text().map(ToOwned::to_owned))
+}
+
+pub fn fault(kind: FaultKind, code: &str) -> Fault {
+    Fault::new(kind, code, "said the vendor")
+}
+
+async fn put<T: serde::Serialize>(store: &Arc<dyn SandboxStore>, kind: Kind, id: &str, value: &T) {
+    let body = serde_json::to_value(value).unwrap();
+    store.put_document(DocumentWrite { kind, id: id.into(), body }, Expect::Anything).await.unwrap();
+}
+
+fn open(dir: &Path) -> Arc<dyn SandboxStore> {
+    attiva_store::Sandbox::open(dir, attiva_store::SandboxOptions::default()).unwrap()
+}

@@ -1,0 +1,229 @@
+//! A connection's configuration and a target's options.
+
+use attiva_connector::{Fault, Result, Target, parse_config};
+use serde::Deserialize;
+
+const MIB: u64 = 1024 * 1024;
+
+/// The key where a target says nothing of it: unique to the run.
+pub(crate) const KEY_DEFAULT: &str = "{target}/{date}/{time}-{run_id}.{extension}";
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub(crate) bucket: String,
+    pub(crate) region: String,
+    #[serde(default)]
+    pub(crate) prefix: String,
+    #[serde(default)]
+    pub(crate) addressing: Addressing,
+    /// For the host's signature alone.
+    #[serde(rename = "access_key_id")]
+    _access_key_id: String,
+    #[serde(default)]
+    pub(crate) gzip: bool,
+    #[serde(default)]
+    pub(crate) csv: Csv,
+    #[serde(default = "part_size_default")]
+    part_size_mb: u64,
+}
+
+fn part_size_default() -> u64 {
+    8
+}
+
+/// Where the bucket stands in an address. The names are the specification's origins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Addressing {
+    #[default]
+    Virtual,
+    Path,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Csv {
+    pub(crate) delimiter: Mark,
+    pub(crate) quote: Mark,
+    pub(crate) header: bool,
+    pub(crate) null_text: String,
+    pub(crate) line_ending: LineEnding,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Self {
+            delimiter: Mark(b','),
+            quote: Mark(b'"'),
+            header: true,
+            null_text: String::new(),
+            line_ending: LineEnding::Lf,
+        }
+    }
+}
+
+/// One ASCII character that may divide or quote fields.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Mark(pub(crate) u8);
+
+impl TryFrom<String> for Mark {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n' | 0) => Ok(Self(*byte)),
+            _ => Err("must be one ASCII character, and no line break"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LineEnding {
+    Lf,
+    Crlf,
+}
+
+impl LineEnding {
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::Crlf => b"\r\n",
+        }
+    }
+}
+
+impl Config {
+    /// What one field cannot tell alone.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
+        if !(3..=63).contains(&self.bucket.len()) || !self.bucket.bytes().all(plain) {
+            return Err(invalid("bucket", "a bucket's name has 3 to 63 lower-case letters, digits, dots and dashes"));
+        }
+        if self.addressing == Addressing::Virtual && self.bucket.contains('.') {
+            let problem = "the bucket's name has dots, which no certificate covers in a host name: set it to path";
+            return Err(invalid("addressing", problem));
+        }
+        if self.csv.delimiter == self.csv.quote {
+            return Err(invalid("csv.quote", "the delimiter and the quote are the same character"));
+        }
+        let marks = [self.csv.delimiter.0, self.csv.quote.0, b'\r', b'\n'];
+        if self.csv.null_text.bytes().any(|b| marks.contains(&b)) {
+            return Err(invalid("csv.null_text", "it is never quoted and may not hold delimiter, quote or line break"));
+        }
+        if !(5..=32).contains(&self.part_size_mb) {
+            return Err(invalid("part_size_mb", "must be from 5 to 32"));
+        }
+        Ok(())
+    }
+
+    /// The name of the origin to call.
+    pub(crate) fn origin(&self) -> &'static str {
+        match self.addressing {
+            Addressing::Virtual => "virtual",
+            Addressing::Path => "path",
+        }
+    }
+
+    /// Bytes of part `number` (from 1). S3 takes 10,000 parts, so parts grow as a file turns out to be large; never
+    /// beyond what fits a guest's memory twice. The first 2,000 are alike, for stores that want equal parts.
+    pub(crate) fn part_bytes(&self, number: u32) -> u64 {
+        let doublings = number.saturating_sub(1) / 2000;
+        ((self.part_size_mb * MIB) << doublings.min(3)).min(PART_BYTES_MAX)
+    }
+
+    /// How many parts a file of `size` bytes has.
+    pub(crate) fn parts_of(&self, size: u64) -> u32 {
+        let mut parts = 0;
+        let mut sent = 0;
+        while sent < size {
+            parts += 1;
+            sent += self.part_bytes(parts);
+        }
+        parts
+    }
+
+    pub(crate) fn extension(&self) -> &'static str {
+        if self.gzip { "csv.gz" } else { "csv" }
+    }
+}
+
+const PART_BYTES_MAX: u64 = 32 * MIB;
+
+fn invalid(field: &str, problem: &str) -> Fault {
+    Fault::config("config.invalid", problem).field(field).action("Correct the connection's configuration.")
+}
+
+/// A target's options.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Options {
+    pub(crate) key: Option<String>,
+    pub(crate) operation_column: Option<String>,
+}
+
+impl Options {
+    pub(crate) fn of(target: &Target) -> Result<Self> {
+        if target.options.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        parse_config(&target.options).map_err(|fault| fault.action("Correct the target's options."))
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(KEY_DEFAULT)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    pub(crate) fn read(more: Value) -> Result<Config> {
+        let mut config = json!({"bucket": "bucket", "region": "eu-central-1", "access_key_id": "AKID"});
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        let config: Config = parse_config(&config.to_string())?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (json!({"bucket": "My_Bucket"}), "bucket"),
+            (json!({"bucket": "a.b.c"}), "addressing"),
+            (json!({"addressing": "both"}), "addressing"),
+            (json!({"csv": {"delimiter": ";;"}}), "csv.delimiter"),
+            (json!({"csv": {"delimiter": "\n"}}), "csv.delimiter"),
+            (json!({"csv": {"quote": ","}}), "csv.quote"),
+            (json!({"csv": {"null_text": "a,b"}}), "csv.null_text"),
+            (json!({"csv": {"line_ending": "cr"}}), "csv.line_ending"),
+            (json!({"part_size_mb": 4}), "part_size_mb"),
+            (json!({"part_size_mb": 33}), "part_size_mb"),
+            (json!({"secret_access_key": "never here"}), "secret_access_key"),
+        ];
+        for (more, field) in cases {
+            let fault = read(more.clone()).expect_err(&more.to_string());
+            assert_eq!(fault.field.as_deref(), Some(field), "{more}: {}", fault.message);
+        }
+        assert!(read(json!({"bucket": "a.b.c", "addressing": "path"})).is_ok());
+    }
+
+    #[test]
+    fn parts_grow_so_that_ten_thousand_reach_far() {
+        let config = read(json!({"part_size_mb": 8})).unwrap();
+        let mib = |number| config.part_bytes(number) / MIB;
+        assert_eq!((mib(1), mib(2000), mib(2001), mib(4001), mib(10_000)), (8, 8, 16, 32, 32));
+        let most: u64 = (1..=10_000).map(mib).sum();
+        assert_eq!(most / 1024, 234);
+        assert_eq!(
+            [0, 1, 8 * MIB, 8 * MIB + 1, 16_000 * MIB + 1].map(|size| config.parts_of(size)),
+            [0, 1, 1, 2, 2001]
+        );
+    }
+}

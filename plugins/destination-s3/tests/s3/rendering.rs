@@ -1,0 +1,105 @@
+//! What values look like in the file, and that readers get them back.
+
+use crate::support::{Harness, Row};
+use attiva_connector::{DataType, Operation, OutcomeStatus};
+use serde_json::{Value, json};
+
+/// One column of texts, rendered.
+fn file_of(more: Value, columns: &[(&str, DataType)], rows: &[Vec<(&str, Value)>]) -> String {
+    let mut h = Harness::new(more, json!({}));
+    h.run.columns = columns.iter().map(|(name, data_type)| ((*name).to_owned(), *data_type)).collect();
+    h.prepare();
+    let rows: Vec<Row<'_>> = rows.iter().map(|cells| Row(cells, Operation::Upsert)).collect();
+    h.deliver(&rows);
+    String::from_utf8(h.host.spool_bytes("file").unwrap()).unwrap()
+}
+
+#[test]
+fn every_type_has_one_form() {
+    let columns = [
+        ("boolean", DataType::Boolean),
+        ("integer", DataType::Integer),
+        ("decimal", DataType::Decimal),
+        ("float", DataType::Float),
+        ("text", DataType::Text),
+        ("bytes", DataType::Bytes),
+        ("date", DataType::Date),
+        ("timestamp", DataType::Timestamp),
+        ("list", DataType::TextList),
+        ("json", DataType::Json),
+    ];
+    let row = vec![
+        ("boolean", json!(true)),
+        ("integer", json!(i64::MIN)),
+        ("decimal", json!("-0012.30")),
+        ("float", json!(0.1)),
+        ("text", json!("=1+1")),
+        ("bytes", json!("\u{0}\u{1}")),
+        ("date", json!("1969-12-31")),
+        ("timestamp", json!("2026-11-23T14:13:00.007+01:00")),
+        ("list", json!(["a", "b,c"])),
+        ("json", json!({"k": 1})),
+    ];
+    let file = file_of(json!({"csv": {"delimiter": ";", "quote": "'", "header": false}}), &columns, &[row]);
+    let expected = "true;-9223372036854775808;-0012.30;0.1;=1+1;AAE=;1969-12-31;2026-11-23T13:13:00.007Z;\
+                    [\"a\",\"b,c\"];{\"k\":1}\n";
+    assert_eq!(file, expected);
+}
+
+#[test]
+fn null_and_an_empty_text_are_told_apart() {
+    let columns = [("a", DataType::Text), ("b", DataType::Text), ("c", DataType::Text)];
+    let row = vec![("a", json!(null)), ("b", json!("")), ("c", json!("\\N"))];
+    let file = |csv: Value| file_of(json!({"csv": csv}), &columns, std::slice::from_ref(&row));
+    assert_eq!(file(json!({"header": false})), ",\"\",\\N\n");
+    assert_eq!(file(json!({"header": false, "null_text": "\\N"})), "\\N,\"\",\"\\N\"\n");
+    // A column that the row does not have is NULL too.
+    let absent = file_of(json!({"csv": {"header": false}}), &columns, &[vec![("b", json!("x"))]]);
+    assert_eq!(absent, ",x,\n");
+}
+
+#[test]
+fn a_row_is_never_an_empty_line() {
+    let file = file_of(json!({}), &[("a", DataType::Text)], &[vec![("a", json!(null))], vec![("a", json!("x"))]]);
+    assert_eq!(file, "a\n\"\"\nx\n");
+}
+
+/// A reader that nobody here wrote gets back what was delivered, whatever it holds.
+#[test]
+fn a_reader_gets_back_what_was_delivered() {
+    let texts =
+        ["", "plain", "a,b", "\"", "\"\"", "line\nbreak", "crlf\r\n", " spaces ", "é😀", "'", ";", "\t", "\u{0}"];
+    let columns = [("first", DataType::Text), ("a,\"b\"", DataType::Text)];
+    let rows: Vec<Vec<(&str, Value)>> =
+        texts.iter().zip(texts.iter().rev()).map(|(a, b)| vec![("first", json!(a)), ("a,\"b\"", json!(b))]).collect();
+    for line_ending in ["lf", "crlf"] {
+        let file = file_of(json!({"csv": {"line_ending": line_ending}}), &columns, &rows);
+        let mut reader = csv::Reader::from_reader(file.as_bytes());
+        assert_eq!(reader.headers().unwrap(), vec!["first", "a,\"b\""]);
+        let read: Vec<[String; 2]> = reader.deserialize().map(|row| row.unwrap()).collect();
+        assert_eq!(read.len(), texts.len());
+        for ((a, b), read) in texts.iter().zip(texts.iter().rev()).zip(read) {
+            assert_eq!([*a, *b], read, "{line_ending}");
+        }
+    }
+}
+
+#[test]
+fn a_value_without_a_form_is_refused_with_its_row_alone() {
+    let mut h = Harness::new(json!({}), json!({}));
+    h.run.columns = vec![("name".into(), DataType::Text), ("seen".into(), DataType::Timestamp)];
+    h.prepare();
+    let good = [("name", json!("a")), ("seen", json!("2026-11-23T14:13:00Z"))];
+    let mut batch = h.batch(&[Row(&good, Operation::Upsert), Row(&good, Operation::Upsert)]);
+    match &mut batch.columns[1].values {
+        attiva_connector::ColumnValues::Timestamp(times) => times[0] = i64::MAX,
+        other => panic!("{other:?}"),
+    }
+    let delivered = h.try_deliver_batch(&batch).unwrap();
+    let statuses: Vec<OutcomeStatus> = delivered.outcomes.iter().map(|o| o.status).collect();
+    assert_eq!(statuses, [OutcomeStatus::Rejected, OutcomeStatus::Pending]);
+    assert_eq!(delivered.outcomes[0].field.as_deref(), Some("seen"));
+    h.state = delivered.state;
+    assert_eq!(h.finish().artifacts[0].rows, Some(1));
+    assert_eq!(h.host.spool_bytes("file").unwrap(), b"name,seen\na,2026-11-23T14:13:00Z\n");
+}

@@ -1,0 +1,167 @@
+//! Where reading stands: everything between two calls is in here.
+//!
+//! ```text
+//! (no cursor) -> History: window by window { create -> enqueue -> await -> read } -> Changes <-> Deletions
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// Version of this form; raise it when a field changes its meaning, and migrate.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    pub(crate) chains: Chains,
+    pub(crate) phase: Phase,
+}
+
+/// Both chains are begun before history is: what changes while it is read is not lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chains {
+    pub(crate) changes: Chain,
+    pub(crate) deletions: Chain,
+}
+
+/// A chain of activity pages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chain {
+    /// Where the next page begins.
+    pub(crate) token: String,
+    /// Everything before this time, in seconds, was read: where to begin anew if Marketo no longer knows the token.
+    pub(crate) since: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Phase {
+    /// All persons, by export.
+    History(History),
+    /// New and changed persons, and merges.
+    Changes(Work),
+    /// Deleted persons. After the last page the next run begins with changes again.
+    Deletions,
+}
+
+/// All persons created from the start date to the moment reading began, window by window. Times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// Where the present window begins.
+    pub(crate) window: i64,
+    /// The window's export; absent: not yet created.
+    pub(crate) job: Option<Job>,
+    /// Exports of this window that came to nothing.
+    pub(crate) failures: u32,
+    /// The last of them.
+    pub(crate) failure: Option<Failure>,
+    /// Records read so far, without the present job's.
+    pub(crate) records: u64,
+}
+
+/// An export that came to nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Failure {
+    pub(crate) at: i64,
+    pub(crate) reason: String,
+}
+
+/// One export at Marketo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) stage: Stage,
+    /// Bytes of the file that were read, always to the end of a record.
+    pub(crate) offset: u64,
+    /// Records read, rejects included, and how many Marketo announced.
+    pub(crate) records: u64,
+    pub(crate) announced: Option<u64>,
+    /// How often the file was not there although the job was completed, and how often it came damaged.
+    pub(crate) missing: u32,
+    pub(crate) damaged: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stage {
+    /// Created, which starts nothing.
+    Created,
+    /// Started, or believed to be; its file is not yet here.
+    Enqueued,
+    /// The file is in the spool.
+    Fetched,
+}
+
+/// What a page of activities left to do, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Work {
+    /// Persons to read again: id, and when they changed in milliseconds.
+    pub(crate) read: Vec<(i64, i64)>,
+    /// Persons merged away: id, id of the one that lives on, and when in milliseconds.
+    pub(crate) merged: Vec<(i64, i64, i64)>,
+    /// Marketo has further pages.
+    pub(crate) more: bool,
+}
+
+impl Work {
+    pub(crate) fn is_done(&self) -> bool {
+        self.read.is_empty() && self.merged.is_empty()
+    }
+
+    /// Whether it fits a cursor, with room for the rest: a pair is at most 42 bytes of JSON, a triple 63.
+    pub(crate) fn fits(&self) -> bool {
+        self.read.len() * 42 + self.merged.len() * 63 <= 48 * 1024
+    }
+}
+
+impl Job {
+    pub(crate) fn created(id: String) -> Self {
+        Self { id, stage: Stage::Created, offset: 0, records: 0, announced: None, missing: 0, damaged: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attiva_connector::Cursor;
+
+    fn state(phase: Phase) -> State {
+        let chain = Chain { token: "T".repeat(200), since: i64::MIN };
+        State { chains: Chains { changes: chain.clone(), deletions: chain }, phase }
+    }
+
+    #[test]
+    fn a_cursor_survives_the_way_there_and_back() {
+        let job = Job { announced: Some(3), ..Job::created("e".into()) };
+        let failure = Some(Failure { at: 1, reason: "out of disk".into() });
+        let history = History { start: 1, end: 2, window: 1, job: Some(job), failures: 1, failure, records: 7 };
+        for phase in [Phase::History(history), Phase::Changes(Work::default()), Phase::Deletions] {
+            let state = state(phase);
+            let cursor = Cursor::encode(VERSION, &state).unwrap();
+            assert_eq!(cursor.decode::<State>(VERSION).unwrap(), state);
+        }
+    }
+
+    #[test]
+    fn the_most_work_that_fits_is_a_cursor_the_host_takes() {
+        let worst = i64::MIN;
+        let mut work = Work::default();
+        while work.fits() {
+            work.merged.push((worst, worst, worst));
+        }
+        work.merged.pop();
+        assert!(Cursor::encode(VERSION, &state(Phase::Changes(work))).is_ok());
+        let mut work = Work::default();
+        while work.fits() {
+            work.read.push((worst, worst));
+        }
+        assert!(Cursor::encode(VERSION, &state(Phase::Changes(work))).is_ok());
+    }
+}

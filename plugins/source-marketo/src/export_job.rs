@@ -1,0 +1,141 @@
+//! An export at Marketo: created, started, waited for, fetched. Each step is one page, and each can be repeated.
+
+use crate::cursor::Job;
+use crate::reader::Reader;
+use crate::{request, response};
+use attiva_connector::{Fault, Result};
+use serde::{Deserialize, Serialize};
+
+/// The run's spools: the export's file, and the note of a job that may not be committed yet.
+pub(crate) const FILE: &str = "export";
+const NOTE: &str = "export-job";
+
+/// How often a completed export's file may be missing, and come damaged.
+const MISSING_MAX: u32 = 10;
+const DAMAGED_MAX: u32 = 3;
+
+/// What is ordered.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) fields: Vec<String>,
+    /// How many times it was ordered before.
+    pub(crate) failures: u32,
+}
+
+/// Where a started export is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Marketo works on it, or has put its file not yet in place.
+    Wait,
+    /// It was never started.
+    Unstarted,
+    /// A part of the file was fetched.
+    Fetching,
+    Fetched,
+    /// There is nothing in it.
+    Empty,
+    /// It will never be a file, and why.
+    Failed(String),
+}
+
+/// Creates an export, or finds the one a killed host has created for the same order.
+pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
+    #[derive(Serialize, Deserialize)]
+    struct Note {
+        order: Order,
+        id: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Created {
+        export_id: String,
+    }
+
+    let note = reader.api.host.spool(NOTE);
+    let size = note.stat()?.size;
+    if size > 0
+        && let Ok(noted) = serde_json::from_slice::<Note>(&note.read_exact(0, size)?)
+        && noted.order == order
+    {
+        return Ok(Job::created(noted.id));
+    }
+    let file = reader.api.host.spool(FILE);
+    if file.stat()?.size > 0 {
+        file.remove()?;
+    }
+    let fields: Vec<&str> = order.fields.iter().map(String::as_str).collect();
+    let response = reader.api.send(&request::create_export(&fields, order.start, order.end))?;
+    let id = response::read_one::<Created>(&response)?.export_id;
+    if let Ok(bytes) = serde_json::to_vec(&Note { order, id: id.clone() }) {
+        note.write(0, &bytes)?;
+    }
+    Ok(Job::created(id))
+}
+
+/// Starts a created export. A repeat is no failure.
+pub(crate) fn enqueue(reader: &Reader, job: &Job) -> Result<Progress> {
+    match reader.api.attempt(&request::enqueue_export(&job.id))? {
+        Ok(_) => Ok(Progress::Wait),
+        Err(refusal) if refusal.is_already_queued() => Ok(Progress::Wait),
+        Err(refusal) if refusal.is_unknown_resource() => Ok(Progress::Failed("Marketo no longer knows it".into())),
+        Err(refusal) => Err(refusal.fault(reader.api.host.now_ms())),
+    }
+}
+
+/// Asks for a started export's status, and fetches its file once there is one.
+pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
+    let status = match reader.api.attempt(&request::export_status(&job.id))? {
+        Ok(response) => response::read_one::<Status>(&response)?,
+        Err(refusal) if refusal.is_unknown_resource() => {
+            return Ok(Progress::Failed("Marketo no longer knows it".into()));
+        }
+        Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),
+    };
+    job.announced = status.number_of_records;
+    match status.status.to_ascii_lowercase().as_str() {
+        "created" => Ok(Progress::Unstarted),
+        "queued" | "processing" => Ok(Progress::Wait),
+        "completed" if status.number_of_records == Some(0) => Ok(Progress::Empty),
+        "completed" => fetch_file(reader, job, status.file_checksum.as_deref()),
+        "failed" => Ok(Progress::Failed(status.error_msg.unwrap_or_else(|| "Marketo gave no reason".into()))),
+        // The documents have one l, the service has two.
+        "canceled" | "cancelled" => Ok(Progress::Failed("somebody cancelled it".into())),
+        other => Err(Fault::transient("marketo.export-status", format!("an export has the unknown status {other}"))),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    status: String,
+    number_of_records: Option<u64>,
+    file_checksum: Option<String>,
+    error_msg: Option<String>,
+}
+
+fn fetch_file(reader: &Reader, job: &mut Job, checksum: Option<&str>) -> Result<Progress> {
+    let sha256 = checksum.and_then(|c| c.strip_prefix("sha256:")).map(str::to_ascii_lowercase);
+    let fetched = reader.api.host.spool_fetch(FILE, &request::export_file(&job.id), sha256.as_deref());
+    match fetched {
+        Ok(file) if file.complete => Ok(Progress::Fetched),
+        Ok(_) => Ok(Progress::Fetching),
+        // Completed, but the file is not yet in its place, or no longer: Marketo says so in plain text.
+        Err(fault) if fault.code == "http.404" && job.missing < MISSING_MAX => {
+            job.missing += 1;
+            Ok(Progress::Wait)
+        }
+        Err(fault) if fault.code == "http.404" => Ok(Progress::Failed("it is completed, but has no file".into())),
+        Err(fault) if fault.code == "spool.checksum" && job.damaged + 1 < DAMAGED_MAX => {
+            job.damaged += 1;
+            Ok(Progress::Fetching)
+        }
+        Err(fault) if fault.code == "spool.checksum" => Err(Fault::data(
+            "marketo.export-checksum",
+            format!("the export's file has another checksum than Marketo announced, {DAMAGED_MAX} times"),
+        )
+        .action("Look what stands between this host and Marketo and changes files; then run again.")),
+        Err(fault) => Err(fault),
+    }
+}

@@ -1,0 +1,368 @@
+//! The specification: what a connector says of itself before it is ever run. Described in `docs/specification.md`.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A connector's specification. Values that are templates take `{name}` from the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spec {
+    /// Lower-case letters, digits and dashes: `source-example`.
+    pub name: String,
+    /// A semantic version.
+    pub version: String,
+    /// Who publishes it; written as the name is.
+    pub publisher: String,
+    /// For people.
+    pub title: String,
+    /// For people: what it reads or writes.
+    pub description: String,
+    /// Version of the cursors and delivery states it writes. Raise it with their form.
+    pub state_version: u32,
+    /// JSON Schema of the configuration. `writeOnly: true` marks a secret.
+    pub configuration: Value,
+    /// What the host obtains and adds to requests.
+    pub credentials: Vec<Credential>,
+    /// Where the connector may call.
+    pub origins: Vec<Origin>,
+    /// Budgets of the vendor instance.
+    pub rates: Vec<Rate>,
+    /// Which vendor instance a connection is.
+    pub instance: Instance,
+    /// For destinations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// For sources: how records become the model's entities.
+    pub mappings: Vec<Mapping>,
+}
+
+impl Spec {
+    /// A specification with no configuration and no authority; `env!("CARGO_PKG_VERSION")` is a good version.
+    #[must_use]
+    pub fn new(name: &str, version: &str, publisher: &str, title: &str) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            publisher: publisher.into(),
+            title: title.into(),
+            description: String::new(),
+            state_version: 1,
+            configuration: json!({"type": "object", "properties": {}, "additionalProperties": false}),
+            credentials: Vec::new(),
+            origins: Vec::new(),
+            rates: Vec::new(),
+            instance: Instance {
+                system: title.chars().filter(char::is_ascii_alphanumeric).collect(),
+                id: String::new(),
+            },
+            delivery: None,
+            mappings: Vec::new(),
+        }
+    }
+
+    /// What it reads or writes, for people.
+    #[must_use]
+    pub fn description(mut self, description: &str) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Version of the cursors and states.
+    #[must_use]
+    pub fn state_version(mut self, version: u32) -> Self {
+        self.state_version = version;
+        self
+    }
+
+    /// JSON Schema of the configuration.
+    #[must_use]
+    pub fn configuration(mut self, schema: Value) -> Self {
+        self.configuration = schema;
+        self
+    }
+
+    /// Adds a credential.
+    #[must_use]
+    pub fn credential(mut self, name: &str, method: CredentialMethod) -> Self {
+        self.credentials.push(Credential { name: name.into(), method });
+        self
+    }
+
+    /// Adds an origin.
+    #[must_use]
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origins.push(origin);
+        self
+    }
+
+    /// Adds a budget.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rates.push(rate);
+        self
+    }
+
+    /// Which vendor instance a connection is: the system, and a template of the id.
+    #[must_use]
+    pub fn instance(mut self, system: &str, id: &str) -> Self {
+        self.instance = Instance { system: system.into(), id: id.into() };
+        self
+    }
+
+    /// What a destination promises.
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
+        self
+    }
+
+    /// Maps a stream to an entity: target field <- CEL over the native `record`.
+    #[must_use]
+    pub fn mapping(mut self, stream: &str, entity: &str, fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(target, source)| ((*target).into(), (*source).into())).collect();
+        self.mappings.push(Mapping { stream: stream.into(), entity: entity.into(), fields });
+        self
+    }
+
+    /// The document that `spec()` answers.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A credential the host obtains. Its values are templates over the configuration, secrets included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Credential {
+    /// What requests name.
+    pub name: String,
+    /// How it is obtained and added.
+    #[serde(flatten)]
+    pub method: CredentialMethod,
+}
+
+/// How a credential is obtained and added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "method", rename_all = "kebab-case")]
+pub enum CredentialMethod {
+    /// RFC 6749 4.4: a bearer token.
+    #[serde(rename = "oauth2-client-credentials")]
+    OAuth2ClientCredentials {
+        /// Origin of the token endpoint.
+        origin: String,
+        /// Path of the token endpoint.
+        path: String,
+        /// Template.
+        client_id: String,
+        /// Template.
+        client_secret: String,
+        /// Where the token request carries its parameters.
+        parameters_in: ParametersIn,
+    },
+    /// AWS Signature Version 4.
+    AwsSigv4 {
+        /// `s3`.
+        service: String,
+        /// Template.
+        region: String,
+        /// Template.
+        access_key_id: String,
+        /// Template.
+        secret_access_key: String,
+        /// Template; empty once filled: none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_token: Option<String>,
+    },
+}
+
+/// Where a token request carries its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParametersIn {
+    /// A form-encoded POST body.
+    Body,
+    /// The query string of a GET.
+    Query,
+}
+
+/// A place the connector may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// What requests name.
+    pub name: String,
+    /// Scheme, host and port; a template.
+    pub url: String,
+    /// The publisher's domains: the host must be one of them or end in one.
+    pub domains: Vec<String>,
+    /// What may be sent.
+    pub rules: Vec<EgressRule>,
+}
+
+impl Origin {
+    /// An origin to which nothing may be sent yet.
+    #[must_use]
+    pub fn new(name: &str, url: &str, domains: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            url: url.into(),
+            domains: domains.iter().map(|d| (*d).into()).collect(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Allows requests that change nothing at the vendor.
+    #[must_use]
+    pub fn reads(self, methods: &[&str], path: &str, credential: Option<&str>) -> Self {
+        self.rule(methods, path, Access::Read, credential)
+    }
+
+    /// Allows requests that change something at the vendor.
+    #[must_use]
+    pub fn writes(self, methods: &[&str], path: &str, credential: Option<&str>) -> Self {
+        self.rule(methods, path, Access::Write, credential)
+    }
+
+    fn rule(mut self, methods: &[&str], path: &str, access: Access, credential: Option<&str>) -> Self {
+        self.rules.push(EgressRule {
+            methods: methods.iter().map(|m| (*m).into()).collect(),
+            path: path.into(),
+            access,
+            credential: credential.map(Into::into),
+        });
+        self
+    }
+}
+
+/// What may be sent to an origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EgressRule {
+    /// Some of GET, POST, PUT, PATCH, DELETE, HEAD.
+    pub methods: Vec<String>,
+    /// What the path begins with.
+    pub path: String,
+    /// Whether it changes something at the vendor.
+    pub access: Access,
+    /// The one credential that may go there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// Whether a request changes something at the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Changes nothing.
+    Read,
+    /// Changes something; a dry run refuses it.
+    Write,
+}
+
+/// A budget of the vendor instance, shared by all that use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Rate {
+    /// At most `calls` in any `seconds`.
+    Window {
+        /// Calls.
+        calls: u32,
+        /// Length of the window.
+        seconds: u32,
+    },
+    /// At most `calls` at once.
+    Concurrent {
+        /// Calls.
+        calls: u32,
+    },
+}
+
+/// Which vendor instance a connection is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// The system's kind: letters and digits.
+    pub system: String,
+    /// Template of the instance's id.
+    pub id: String,
+}
+
+/// What a destination promises about repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryClass {
+    /// A repeated batch may reach the vendor twice.
+    AtLeastOnce,
+    /// A repeat, at any time, leaves what one call would have left.
+    EffectivelyOnce,
+}
+
+/// How a destination takes its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// What it promises about repeats.
+    pub class: DeliveryClass,
+    /// Rows of a batch at most.
+    pub batch_rows: u32,
+    /// Longest time a request may still be on its way after a kill, in milliseconds.
+    pub request_timeout_ms: u64,
+}
+
+/// The shipped mapping of one stream to one entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mapping {
+    /// A stream's name.
+    pub stream: String,
+    /// `person`.
+    pub entity: String,
+    /// Target field <- CEL over the native `record`.
+    pub fields: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Spec {
+        Spec::new("source-x", "1.2.3", "attiva", "X")
+            .description("Everything a specification can say.")
+            .state_version(2)
+            .configuration(json!({"type": "object", "properties": {"id": {"type": "string"},
+                "secret": {"type": "string", "writeOnly": true}}}))
+            .credential(
+                "oauth",
+                CredentialMethod::OAuth2ClientCredentials {
+                    origin: "api".into(),
+                    path: "/token".into(),
+                    client_id: "{id}".into(),
+                    client_secret: "{secret}".into(),
+                    parameters_in: ParametersIn::Query,
+                },
+            )
+            .credential(
+                "aws",
+                CredentialMethod::AwsSigv4 {
+                    service: "s3".into(),
+                    region: "{region}".into(),
+                    access_key_id: "{id}".into(),
+                    secret_access_key: "{secret}".into(),
+                    session_token: Some("{token}".into()),
+                },
+            )
+            .origin(
+                Origin::new("api", "https://{id}.example.com", &["example.com"])
+                    .reads(&["GET"], "/rest", Some("oauth"))
+                    .writes(&["PUT", "DELETE"], "/", None),
+            )
+            .rate(Rate::Window { calls: 100, seconds: 20 })
+            .rate(Rate::Concurrent { calls: 10 })
+            .instance("X", "{id}")
+            .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 1000, request_timeout_ms: 30_000 })
+            .mapping("persons", "person", &[("person.email", "record.email")])
+    }
+
+    /// The host reads everything we can write, and loses nothing of it.
+    #[test]
+    fn the_host_reads_it_back() {
+        let read = attiva_core::spec::Spec::parse(&full().to_json()).unwrap();
+        let ours: Value = serde_json::from_str(&full().to_json()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), ours);
+    }
+}

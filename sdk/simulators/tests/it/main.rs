@@ -1,0 +1,12 @@
+//! The simulators from outside, over HTTP: each trap is shown to fire.
+
+mod activities;
+mod binary;
+mod client;
+mod control;
+mod exports;
+mod gate;
+mod identity;
+mod leads;
+#[cfg(feature = "s3")]
+mod s3;
