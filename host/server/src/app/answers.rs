@@ -6,6 +6,7 @@ use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{ControlStore, KeptAnswer};
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
+use attiva_store::Sealer;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,7 @@ pub enum Asked {
 pub struct Answers {
     control: Arc<dyn ControlStore>,
     clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
     in_progress: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -42,8 +44,8 @@ pub struct Place {
 }
 
 impl Answers {
-    pub fn new(control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { control, clock, in_progress: Arc::default() }
+    pub fn new(control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>, sealer: Arc<Sealer>) -> Self {
+        Self { control, clock, sealer, in_progress: Arc::default() }
     }
 
     /// Looks for the answer to an earlier request with this key.
@@ -58,8 +60,14 @@ impl Answers {
         if kept.fingerprint != fingerprint {
             return Err(reused());
         }
-        let answer = serde_json::from_slice(&kept.body);
-        answer.map(Asked::Before).map_err(|e| Refusal::internal(format!("a kept answer cannot be read: {e}")))
+        self.open(&key, &kept.body).map(Asked::Before)
+    }
+
+    fn open(&self, key: &str, sealed: &[u8]) -> Result<Answer> {
+        let unreadable = || Refusal::internal("a kept answer cannot be read");
+        let sealed = std::str::from_utf8(sealed).map_err(|_| unreadable())?;
+        let plain = self.sealer.open(sealed, &associated(key))?;
+        serde_json::from_slice(&plain).map_err(|_| unreadable())
     }
 
     fn take(&self, key: String) -> Option<Place> {
@@ -72,7 +80,8 @@ impl Place {
     /// Keeps the answer; those older than a day are forgotten along with it.
     pub async fn keep(self, fingerprint: &str, answer: &Answer) -> Result<()> {
         let now = self.answers.clock.now();
-        let body = serde_json::to_vec(answer).map_err(|e| Refusal::internal(e.to_string()))?;
+        let plain = serde_json::to_vec(answer).map_err(|e| Refusal::internal(e.to_string()))?;
+        let body = self.answers.sealer.seal(&plain, &associated(&self.key))?.into_bytes();
         let kept = KeptAnswer { fingerprint: fingerprint.to_owned(), status: answer.status, body, at: now };
         Ok(self.answers.control.keep_answer(&self.key, kept, now - KEPT).await?)
     }
@@ -82,6 +91,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.answers.in_progress.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
+}
+
+fn associated(key: &str) -> String {
+    format!("answer to {key}")
 }
 
 fn in_progress() -> Refusal {

@@ -16,8 +16,7 @@ use zeroize::Zeroizing;
 /// As they are kept. The seal is bound to the document's id, so that one connection's cannot stand in for another's.
 #[derive(Serialize, Deserialize)]
 struct Sealed {
-    #[serde(with = "hex::serde")]
-    sealed: Vec<u8>,
+    sealed: String,
 }
 
 /// The secrets of all connections.
@@ -37,7 +36,7 @@ impl Vault {
         let plain: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name, value.expose_secret())).collect();
         let plain = serde_json::to_vec(&plain).map_err(|e| Refusal::internal(e.to_string()))?;
         let plain = Zeroizing::new(plain);
-        let sealed = Sealed { sealed: self.sealer.seal(id, &plain)? };
+        let sealed = Sealed { sealed: self.sealer.seal(&plain, &associated(id))? };
         let body = documents::write(&sealed)?;
         self.control.put_document(ControlKind::Secret, id, body, Expect::Anything, None).await?;
         Ok(())
@@ -47,7 +46,7 @@ impl Vault {
     pub fn open(&self, id: &str) -> Result<Secrets> {
         let Some(document) = self.control.document(ControlKind::Secret, id)? else { return Ok(Secrets::default()) };
         let sealed: Sealed = documents::read(document.body)?;
-        let plain = Zeroizing::new(self.sealer.open(id, &sealed.sealed)?);
+        let plain = self.sealer.open(&sealed.sealed, &associated(id))?;
         let named: BTreeMap<String, SecretText> =
             serde_json::from_slice(&plain).map_err(|_| Refusal::internal("kept secrets cannot be read"))?;
         let mut secrets = Secrets::default();
@@ -75,6 +74,10 @@ impl Vault {
     pub fn source(&self, id: String) -> Arc<dyn SecretSource> {
         Arc::new(OfConnection { vault: self.clone(), id })
     }
+}
+
+fn associated(id: &str) -> String {
+    format!("secrets of {id}")
 }
 
 struct SecretText(SecretString);

@@ -46,7 +46,8 @@ pub struct Tenancy {
     chance: Arc<dyn Chance>,
 }
 
-fn sandbox_id(organisation: &OrganisationId, name: &str) -> String {
+/// What a sandbox is called across organisations.
+pub(super) fn sandbox_id(organisation: &OrganisationId, name: &str) -> String {
     format!("{organisation}-{name}")
 }
 
