@@ -102,6 +102,17 @@ impl App {
         Ok(Opened { app, first_key })
     }
 
+    /// Makes a key for the first organisation in a data directory that no host has open.
+    pub async fn create_key_offline(data_dir: &Path, name: &str) -> Result<NewKey> {
+        let name = name::checked("name", name)?;
+        let (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        let data = DataDir::open(data_dir)?;
+        let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
+        let tenancy = Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance));
+        let organisation = tenancy.ensure_default().await?;
+        Keys::new(control, clock, chance).create(&organisation.id, name, "host").await
+    }
+
     async fn begin(&self) -> Result<Option<NewKey>> {
         let organisation = self.tenancy().ensure_default().await?;
         self.plugins().load().await?;

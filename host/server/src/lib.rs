@@ -3,6 +3,9 @@
 
 pub mod api;
 pub mod app;
+pub mod cli;
 pub mod config;
+mod demo;
 pub mod exit;
+pub mod host;
 pub mod telemetry;
