@@ -84,9 +84,7 @@ impl Detail {
 async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
     let profiles = match (&listing.filter.namespace, &listing.filter.value) {
         (None, None) => scope.sandbox.profiles(listing.after_number()?, listing.wanted())?,
-        (Some(namespace), Some(value)) => {
-            scope.sandbox.profile_by_identity(namespace, value)?.into_iter().collect()
-        }
+        (Some(namespace), Some(value)) => scope.sandbox.profile_by_identity(namespace, value)?.into_iter().collect(),
         _ => return Err(half_an_identity()),
     };
     Ok(listing.answer(profiles, |p| p.number.to_string(), View::of))

@@ -88,7 +88,10 @@ impl Sandbox {
         let objects = match self.connectors.discover(connection).await {
             Ok(discovered) => discovered.objects,
             Err(refusal) if passes(refusal.fault.kind) => {
-                return Ok(vec![format!("the destination could not be asked what it takes: {}", refusal.fault.message)]);
+                return Ok(vec![format!(
+                    "the destination could not be asked what it takes: {}",
+                    refusal.fault.message
+                )]);
             }
             Err(refusal) => return Err(refusal),
         };
@@ -163,7 +166,8 @@ mod tests {
 
     fn problems(open: bool, options: serde_json::Value, fields: &[&str]) -> Vec<String> {
         let target = Target { object: "list".into(), name: "x".into(), options };
-        let mapped = |f: &&str| ActivationField { field: (*f).into(), expression: "person.email".into(), required: false };
+        let mapped =
+            |f: &&str| ActivationField { field: (*f).into(), expression: "person.email".into(), required: false };
         let mapping: Vec<ActivationField> = fields.iter().map(mapped).collect();
         target_problems(&object(open), &target, &mapping).into_iter().map(|p| p.field).collect()
     }

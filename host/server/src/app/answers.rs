@@ -5,8 +5,8 @@ use super::refusal::{Refusal, Result};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{ControlStore, KeptAnswer};
 use attiva_core::{Fault, FaultKind, Millis};
-use serde::{Deserialize, Serialize};
 use attiva_store::Sealer;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 

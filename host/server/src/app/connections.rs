@@ -277,7 +277,8 @@ fn same_instance(before: &Instance, now: &Instance) -> Result<()> {
     if before == now {
         return Ok(());
     }
-    let message = format!("the connection is {} `{}`; this would make it {} `{}`", before.system, before.id, now.system, now.id);
+    let message =
+        format!("the connection is {} `{}`; this would make it {} `{}`", before.system, before.id, now.system, now.id);
     let fault = Fault::new(FaultKind::Config, "connection.instance", message);
     Err(fault.action("Make a new connection for another instance.").field("/configuration").into())
 }

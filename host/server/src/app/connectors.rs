@@ -188,12 +188,7 @@ impl Destination for PluginDestination {
         self.connector.plugin.discover_targets(&self.connector.context).await
     }
 
-    async fn prepare(
-        &self,
-        target: &Target,
-        run: &DeliveryRun,
-        dry_run: bool,
-    ) -> std::result::Result<Prepared, Fault> {
+    async fn prepare(&self, target: &Target, run: &DeliveryRun, dry_run: bool) -> std::result::Result<Prepared, Fault> {
         let context = ConnectionContext { dry_run, ..self.connector.context.clone() };
         Ok(self.connector.plugin.prepare(&context, target, run).await?.0)
     }

@@ -92,7 +92,8 @@ impl Sandbox {
         let endpoint = Endpoint::parse(url).map_err(|problem| {
             Refusal::invalid("grant.url", format!("`url` {problem}"), vec![FieldProblem::new("/url", problem)])
         })?;
-        let addresses = endpoint.addresses().await.ok().filter(|a| !a.is_empty()).ok_or_else(|| unresolved(&endpoint))?;
+        let addresses =
+            endpoint.addresses().await.ok().filter(|a| !a.is_empty()).ok_or_else(|| unresolved(&endpoint))?;
         let grant = EndpointGrant {
             origin: origin.to_owned(),
             scheme: endpoint.scheme.as_str().to_owned(),
@@ -166,7 +167,8 @@ mod tests {
         for (text, scheme, host, port) in cases {
             assert_eq!(Endpoint::parse(text), Ok(Endpoint { scheme, host: host.into(), port }), "{text}");
         }
-        let bad = ["", "127.0.0.1:1", "ftp://x", "http://", "http://a:b@x", "http://x:0", "http://x:99999", "http://x/y"];
+        let bad =
+            ["", "127.0.0.1:1", "ftp://x", "http://", "http://a:b@x", "http://x:0", "http://x:99999", "http://x/y"];
         for text in bad {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }

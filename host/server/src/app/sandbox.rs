@@ -80,7 +80,13 @@ impl Sandbox {
         documents::filtered(next, after, limit, keep)
     }
 
-    pub(super) async fn tell(&self, caller: &Caller, action: &str, subject: &str, detail: serde_json::Value) -> Result<()> {
+    pub(super) async fn tell(
+        &self,
+        caller: &Caller,
+        action: &str,
+        subject: &str,
+        detail: serde_json::Value,
+    ) -> Result<()> {
         let event = audit::event(self.now(), caller, action, subject, Some(&self.entry.name), detail);
         Ok(self.control.audit(event).await?)
     }

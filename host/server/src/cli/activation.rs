@@ -88,7 +88,9 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             let delivery = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
             return delivery::show(&delivery, follow, client, output);
         }
-        Activation::Show { activation } => show(&client.get(&client.scoped(&format!("activations/{activation}")))?, *output),
+        Activation::Show { activation } => {
+            show(&client.get(&client.scoped(&format!("activations/{activation}")))?, *output)
+        }
     }
     Ok(Exit::Done)
 }
@@ -96,9 +98,8 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
 fn fields(mapping: &[String], required: &[String]) -> Result<Vec<Value>, Failure> {
     let mut fields = Vec::new();
     for pair in mapping {
-        let (field, expression) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("--map `{pair}` must be FIELD=EXPRESSION")))?;
+        let (field, expression) =
+            pair.split_once('=').ok_or_else(|| Failure::Usage(format!("--map `{pair}` must be FIELD=EXPRESSION")))?;
         let is_required = required.iter().any(|r| r == field);
         fields.push(json!({ "field": field, "expression": expression, "required": is_required }));
     }

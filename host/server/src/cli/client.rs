@@ -82,12 +82,7 @@ impl Client {
     }
 
     /// Sends a request; a refusal is a failure.
-    pub(crate) fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<(&str, Vec<u8>)>,
-    ) -> Result<Answer, Failure> {
+    pub(crate) fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Answer, Failure> {
         let is_post = method == Method::POST;
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
@@ -121,7 +116,10 @@ impl Client {
         {
             return Failure::Refused(Box::new(problem));
         }
-        Failure::Other(anyhow::anyhow!("{} answered {status} in a form that is not Attiva's; is it the right --url?", self.url))
+        Failure::Other(anyhow::anyhow!(
+            "{} answered {status} in a form that is not Attiva's; is it the right --url?",
+            self.url
+        ))
     }
 }
 

@@ -114,7 +114,8 @@ fn summarize(outcome: &Outcome, output: Output) {
 
 fn invite(stage: &Stage, output: Output) {
     let (url, key) = (stage.host.url(), &stage.key);
-    output.note(&format!("\nStaying up until Ctrl-C.\n\n  address  {url}\n  key      {key}\n\nThree requests to try:\n"));
+    output
+        .note(&format!("\nStaying up until Ctrl-C.\n\n  address  {url}\n  key      {key}\n\nThree requests to try:\n"));
     let requests = [
         ("-s", "/v1/sandboxes/default/profiles?limit=2"),
         ("-s", "/v1/sandboxes/default/segments"),

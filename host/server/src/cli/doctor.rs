@@ -45,13 +45,23 @@ fn examine(client: &Client, looks: &mut Vec<Look>) {
     looks.push(("stores".into(), get("/readyz").map(|_| "answer".into()).map_err(told)));
     let plugins = client.get("/v1/plugins?limit=100");
     let known = plugins.is_ok();
-    looks.push(("API key".into(), plugins.as_ref().map(|_| "is accepted".into()).map_err(|f| format!("{f}. {}", f.action()))));
+    looks.push((
+        "API key".into(),
+        plugins.as_ref().map(|_| "is accepted".into()).map_err(|f| format!("{f}. {}", f.action())),
+    ));
     if !known {
         return;
     }
     let count = |page: &Value| page.get("items").and_then(Value::as_array).map_or(0, Vec::len);
     let installed = plugins.as_ref().map_or(0, count);
-    looks.push(("plugins".into(), if installed > 0 { Ok(format!("{installed} ready")) } else { Err("none is ready; the host's log says why".into()) }));
+    looks.push((
+        "plugins".into(),
+        if installed > 0 {
+            Ok(format!("{installed} ready"))
+        } else {
+            Err("none is ready; the host's log says why".into())
+        },
+    ));
     let projection = client.get(&client.scoped("projection")).map_err(told).map(|p| match p.get("caught_up") {
         Some(Value::Bool(true)) => "profiles and segments are up to date".to_owned(),
         _ => "profiles and segments are catching up".to_owned(),

@@ -63,9 +63,8 @@ fn typed(schema: &Value, key: &str, text: &str) -> Result<Value, Failure> {
     match declared.and_then(Value::as_str) {
         // The host names a key that the schema does not know.
         None | Some("string") => Ok(Value::String(text.to_owned())),
-        Some(other) => {
-            serde_json::from_str(text).map_err(|_| Failure::Usage(format!("`{key}` must be {other}, as JSON writes it")))
-        }
+        Some(other) => serde_json::from_str(text)
+            .map_err(|_| Failure::Usage(format!("`{key}` must be {other}, as JSON writes it"))),
     }
 }
 
@@ -102,7 +101,8 @@ impl PageArgs {
         let limit = self.limit.map(|l| l.to_string());
         let pairs = [("limit", limit.as_deref()), ("cursor", self.cursor.as_deref())];
         let pairs = pairs.iter().chain(filter).filter_map(|(name, value)| Some((name, (*value)?)));
-        let query: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", super::client::encoded(value))).collect();
+        let query: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", super::client::encoded(value))).collect();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
     }
 }
@@ -114,8 +114,10 @@ mod tests {
 
     #[test]
     fn settings_take_the_types_of_the_schema() {
-        let schema = json!({"properties": {"id": {"type": "string"}, "gzip": {"type": "boolean"}, "n": {"type": "integer"}}});
-        let settings = |set: &[&str]| Settings { set: set.iter().map(|s| (*s).into()).collect(), ..Settings::default() };
+        let schema =
+            json!({"properties": {"id": {"type": "string"}, "gzip": {"type": "boolean"}, "n": {"type": "integer"}}});
+        let settings =
+            |set: &[&str]| Settings { set: set.iter().map(|s| (*s).into()).collect(), ..Settings::default() };
         let read = settings(&["id=123", "gzip=true", "n=5", "typo=1=2"]).configuration(&schema).unwrap();
         assert_eq!(read, json!({"id": "123", "gzip": true, "n": 5, "typo": "1=2"}));
         for bad in ["gzip=yes", "id"] {

@@ -43,12 +43,8 @@ async fn marketo(config: MarketoConfig, output: Output) -> Result<Exit, Failure>
         "client_secret": config.client_secret,
         "leads": config.leads,
     });
-    let fields = [
-        ("url", "/base_url"),
-        ("client_id", "/client_id"),
-        ("client_secret", "/client_secret"),
-        ("leads", "/leads"),
-    ];
+    let fields =
+        [("url", "/base_url"), ("client_id", "/client_id"), ("client_secret", "/client_secret"), ("leads", "/leads")];
     output.one(&about, &fields);
     output.note("Connect to it: create a source-marketo connection, then grant it the origin `api` at this url.");
     tokio::select! {

@@ -218,9 +218,7 @@ impl Journey {
     }
 
     fn deliver(&self, segment: &str, connection: &str) -> Result<Value, Failure> {
-        let field = |(name, expression, _): &(&str, &str, &str)| {
-            json!({ "field": name, "expression": expression, "required": *name == "email" })
-        };
+        let field = |(name, expression, _): &(&str, &str, &str)| json!({ "field": name, "expression": expression, "required": *name == "email" });
         let body = json!({
             "name": "Marketing people to S3",
             "segment": segment,
