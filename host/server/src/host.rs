@@ -61,6 +61,12 @@ impl Host {
         self.address
     }
 
+    /// The application behind it.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
     /// `http://127.0.0.1:8480`.
     #[must_use]
     pub fn url(&self) -> String {

@@ -111,11 +111,11 @@ impl Keys {
     /// Makes a key useless, at once and for good.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<ApiKey> {
         let found = self.control.document(ControlKind::ApiKey, id)?;
-        let document = found.ok_or_else(|| Refusal::missing("key", id))?;
+        let document = found.ok_or_else(|| Refusal::missing("api-key", id))?;
         let version = document.version;
         let mut key: ApiKey = documents::read(document.body)?;
         if key.organisation != caller.organisation {
-            return Err(Refusal::missing("key", id));
+            return Err(Refusal::missing("api-key", id));
         }
         if key.revoked_at.is_some() {
             return Ok(key);

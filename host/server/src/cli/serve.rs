@@ -58,6 +58,7 @@ async fn serve_until_told(config: &Config) -> Result<Exit, Failure> {
     if let Some(key) = first_key {
         show_first_key(&key.text);
     }
+    tracing::info!("ready");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
