@@ -1,0 +1,160 @@
+//! Functions and methods.
+
+use super::Checker;
+use super::names::closest;
+use crate::ast::{Expr, Function, Kind, TextMatch, Type};
+use crate::problem::{Position, Problem};
+use crate::program::Program;
+use cel::common::ast::CallExpr;
+
+const METHODS: [&str; 9] =
+    ["size", "startsWith", "endsWith", "contains", "lowerAscii", "upperAscii", "trim", "split", "join"];
+
+const FUNCTIONS: [&str; 15] = [
+    "has",
+    "size",
+    "coalesce",
+    "string",
+    "int",
+    "decimal",
+    "double",
+    "bool",
+    "timestamp",
+    "date",
+    "now",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+];
+
+/// What CEL has elsewhere, and why it is not here.
+const REFUSED: [(&str, &str); 10] = [
+    ("matches", "regular expressions are not offered; use startsWith, endsWith, contains"),
+    ("duration", "a duration is written days(7), hours(12), minutes(5), seconds(30)"),
+    ("uint", "integers have a sign here; write int(x)"),
+    ("dyn", "every value has a type here"),
+    ("type", "every value has a type here"),
+    ("bytes", "bytes are not made here"),
+    ("exists", COLLECTION),
+    ("all", COLLECTION),
+    ("filter", COLLECTION),
+    ("map", COLLECTION),
+];
+
+const COLLECTION: &str = "this goes through a collection of related records, and none can be named here";
+
+impl Checker<'_> {
+    /// A call by name, as a function or as a method.
+    pub(super) fn function(&mut self, call: &CallExpr, id: u64) -> Option<Expr> {
+        let name = call.func_name.trim_start_matches('.');
+        let at = self.called(id).1;
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            return self.unsupported(at, format!("`{name}`: {why}"));
+        }
+        let is_method = call.target.is_some();
+        let known = if is_method { METHODS.contains(&name) } else { FUNCTIONS.contains(&name) };
+        if !known {
+            return self.unknown_function(name, is_method, at);
+        }
+        let checked: Vec<Option<Expr>> =
+            call.target.iter().map(|t| &**t).chain(&call.args).map(|e| self.expr(e)).collect();
+        let args = checked.into_iter().collect::<Option<Vec<_>>>()?;
+        self.typed(name, args, at)
+    }
+
+    fn unknown_function(&mut self, name: &str, is_method: bool, at: Position) -> Option<Expr> {
+        let (own, other) = if is_method { (&METHODS[..], &FUNCTIONS[..]) } else { (&FUNCTIONS[..], &METHODS[..]) };
+        if other.contains(&name) {
+            let form = if is_method { format!("{name}(x)") } else { format!("x.{name}(..)") };
+            return self.unknown(at, format!("`{name}` is written `{form}`"), None);
+        }
+        self.unknown(at, format!("no function is called `{name}`"), closest(name, own.iter().copied()))
+    }
+
+    /// A method's target is its first argument.
+    fn typed(&mut self, name: &str, args: Vec<Expr>, at: Position) -> Option<Expr> {
+        use Type::{Boolean, Bytes, Date, Decimal, Duration, Float, Integer, Json, Text, TextList, Timestamp};
+        const ANY_TEXT: &[Type] = &[Boolean, Integer, Decimal, Float, Text, Bytes, Date, Timestamp, Json];
+        let (function, wanted, result): (Function, &[&[Type]], Type) = match name {
+            "now" => return self.now(&args, at),
+            "coalesce" => return self.coalesce(args, at),
+            "contains" => return self.text_match(TextMatch::Contains, name, args, at),
+            "startsWith" => return self.text_match(TextMatch::StartsWith, name, args, at),
+            "endsWith" => return self.text_match(TextMatch::EndsWith, name, args, at),
+            "size" => (Function::Size, &[&[Text, Bytes, TextList]], Integer),
+            "lowerAscii" => (Function::LowerAscii, &[&[Text]], Text),
+            "upperAscii" => (Function::UpperAscii, &[&[Text]], Text),
+            "trim" => (Function::Trim, &[&[Text]], Text),
+            "split" => (Function::Split, &[&[Text], &[Text]], TextList),
+            "join" => (Function::Join, &[&[TextList], &[Text]], Text),
+            "string" => (Function::ToText, &[ANY_TEXT], Text),
+            "int" => (Function::ToInteger, &[&[Integer, Text, Decimal, Float, Timestamp]], Integer),
+            "decimal" => (Function::ToDecimal, &[&[Decimal, Integer, Float, Text]], Decimal),
+            "double" => (Function::ToFloat, &[&[Float, Integer, Decimal, Text]], Float),
+            "bool" => (Function::ToBoolean, &[&[Boolean, Text]], Boolean),
+            "timestamp" => (Function::ToTimestamp, &[&[Timestamp, Text, Date, Integer]], Timestamp),
+            "date" => (Function::ToDate, &[&[Date, Text, Timestamp]], Date),
+            "days" => (Function::Days, &[&[Integer]], Duration),
+            "hours" => (Function::Hours, &[&[Integer]], Duration),
+            "minutes" => (Function::Minutes, &[&[Integer]], Duration),
+            "seconds" => (Function::Seconds, &[&[Integer]], Duration),
+            // `has` of a field never comes here: the parser reads it.
+            _ => return self.fail(Problem::SYNTAX, at, "`has` asks whether a field has a value: `has(record.field)`"),
+        };
+        self.arguments(name, &args, wanted, at)?;
+        self.folded(Expr::new(Kind::Call { function, args }, result, at))
+    }
+
+    fn arguments(&mut self, name: &str, args: &[Expr], wanted: &[&[Type]], at: Position) -> Option<()> {
+        if args.len() != wanted.len() {
+            let message = format!("`{name}` has {} arguments; it takes {}", args.len(), wanted.len());
+            return self.fail(Problem::TYPE, at, message);
+        }
+        for (arg, types) in args.iter().zip(wanted) {
+            if !types.contains(&arg.ty) {
+                let nouns: Vec<&str> = types.iter().map(|t| t.noun()).collect();
+                let message = format!("`{name}` takes {}; this is {}", nouns.join(" or "), arg.ty.noun());
+                return self.fail(Problem::TYPE, arg.at, message);
+            }
+        }
+        Some(())
+    }
+
+    /// A conversion of a literal is done here, once, and what cannot be converted is a problem of the text.
+    fn folded(&mut self, call: Expr) -> Option<Expr> {
+        if !call.operands().into_iter().all(Expr::is_literal) {
+            return Some(call);
+        }
+        match Program::new(&call).evaluate(&[], 0) {
+            Ok(value) => Some(Expr::new(Kind::Literal(value), call.ty, call.at)),
+            Err(fault) => self.fail(Problem::LITERAL, call.at, fault.message()),
+        }
+    }
+
+    fn now(&mut self, args: &[Expr], at: Position) -> Option<Expr> {
+        self.arguments("now", args, &[], at)?;
+        Some(Expr::new(Kind::Now, Type::Timestamp, at))
+    }
+
+    fn coalesce(&mut self, args: Vec<Expr>, at: Position) -> Option<Expr> {
+        if args.len() < 2 {
+            return self.fail(Problem::TYPE, at, "`coalesce` takes two or more values: the first that is not null");
+        }
+        let (args, ty) = self.unify(args, "alternatives of one value")?;
+        Some(Expr::new(Kind::Coalesce(args), ty, at))
+    }
+
+    fn text_match(&mut self, how: TextMatch, name: &str, args: Vec<Expr>, at: Position) -> Option<Expr> {
+        if let [target, _] = args.as_slice()
+            && target.ty == Type::TextList
+            && how == TextMatch::Contains
+        {
+            return self.fail(Problem::TYPE, at, "to look for an element of a list, write `\"x\" in list`");
+        }
+        self.arguments(name, &args, &[&[Type::Text], &[Type::Text]], at)?;
+        let mut args = args.into_iter();
+        let (text, pattern) = (Box::new(args.next()?), Box::new(args.next()?));
+        Some(Expr::new(Kind::Match { how, text, pattern }, Type::Boolean, at))
+    }
+}
