@@ -203,6 +203,16 @@ impl Delivery {
         self.next(now)
     }
 
+    /// The delivery as it is stored while its end is not told yet: it ends again, in the same way, when it is resumed.
+    #[must_use]
+    pub fn untold(mut self) -> Self {
+        if self.status.has_ended() {
+            self.status = DeliveryStatus::Running;
+            self.ended_at = None;
+        }
+        self
+    }
+
     /// A request of before the kill may still reach the vendor. Where a late repeat could undo what came after it,
     /// it is waited out.
     fn restart(&mut self, opened_at: Option<Millis>, class: DeliveryClass, request_timeout_ms: u64) {
@@ -361,6 +371,18 @@ mod tests {
         let mut d = delivery();
         prepared(&mut d);
         assert_eq!(d.step(restarted(DeliveryClass::EffectivelyOnce), 110), Action::Deliver);
+    }
+
+    #[test]
+    fn an_end_that_was_not_told_comes_again() {
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(Event::Exhausted, 0);
+        d.step(finished(OutcomeStatus::Created), 1);
+        let mut stored = d.clone().untold();
+        assert!(!stored.status.has_ended());
+        assert_eq!(stored.step(Event::Resumed, 1), Action::End);
+        assert_eq!(stored, d);
     }
 
     #[test]

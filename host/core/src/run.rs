@@ -196,6 +196,16 @@ impl Run {
         Action::End
     }
 
+    /// The run as it is stored while its end is not told yet: it ends again, in the same way, when it is resumed.
+    #[must_use]
+    pub fn untold(mut self) -> Self {
+        if self.status == RunStatus::Succeeded {
+            self.status = RunStatus::Running;
+            self.ended_at = None;
+        }
+        self
+    }
+
     /// The stream being read: the first that is not caught up.
     #[must_use]
     pub fn current(&self) -> Option<usize> {
@@ -287,6 +297,16 @@ mod tests {
         }
         assert_eq!(run.step(failed(FaultKind::Transient), second), Action::End);
         assert_eq!(run.status, RunStatus::Failed);
+    }
+
+    #[test]
+    fn an_end_that_was_not_told_comes_again() {
+        let mut run = run(&["a"]);
+        run.step(committed(false, None), 1);
+        let mut stored = run.clone().untold();
+        assert!(!stored.status.has_ended());
+        assert_eq!(stored.step(Event::Resumed, 1), Action::End);
+        assert_eq!(stored, run);
     }
 
     #[test]

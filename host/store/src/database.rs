@@ -71,7 +71,9 @@ impl Database {
         schema: &Schema,
         options: &Options,
     ) -> Outcome<(mpsc::Sender<Box<dyn Request>>, Readers, Vec<JoinHandle<()>>)> {
-        let mut writing = connect_writer(file, options)?;
+        let mut writing = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        schema.recognise(&writing)?;
+        prepare_writer(&writing, options)?;
         schema.migrate(&mut writing)?;
         let told = checkpoint::watch(&mut writing)?;
         let copying = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -145,18 +147,17 @@ fn connect(file: &Path, access: OpenFlags) -> Outcome<Connection> {
     Ok(connection)
 }
 
-fn connect_writer(file: &Path, options: &Options) -> Outcome<Connection> {
-    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+fn prepare_writer(connection: &Connection, options: &Options) -> Outcome<()> {
     connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    cache(&connection, options.writer_cache_kib, options)?;
+    cache(connection, options.writer_cache_kib, options)?;
     if let Some(pages) = options.pages_max {
         connection.pragma_update(None, "max_page_count", pages)?;
     }
-    Ok(connection)
+    Ok(())
 }
 
 fn readers(file: PathBuf, options: Options) -> Readers {

@@ -15,11 +15,7 @@ pub(crate) struct Schema {
 
 impl Schema {
     pub(crate) fn migrate(&self, connection: &mut Connection) -> Outcome<()> {
-        let known = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
         let found = self.recognise(connection)?;
-        if found > known {
-            return Err(StoreError::TooNew { found, known }.into());
-        }
         for (version, step) in (1_u32..).zip(self.steps).skip(found as usize) {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(step)?;
@@ -30,13 +26,17 @@ impl Schema {
         Ok(())
     }
 
-    /// The version of a file, 0 for an empty one.
-    fn recognise(&self, connection: &Connection) -> Outcome<u32> {
+    /// The version of a file, 0 for an empty one. Only reads: a file that is not ours, or too new, is left as it is.
+    pub(crate) fn recognise(&self, connection: &Connection) -> Outcome<u32> {
         let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if application != self.application && (application != 0 || version != 0 || tables != 0) {
             return Err(StoreError::Corrupt("the database was not made by this part of Attiva".into()).into());
+        }
+        let known = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        if version > known {
+            return Err(StoreError::TooNew { found: version, known }.into());
         }
         Ok(version)
     }

@@ -195,6 +195,12 @@ impl SandboxStore for Sandbox {
         self.database.write(work).await
     }
 
+    async fn settle_rest(&self, delivery: &DeliveryId, outcome: ItemOutcome, document: DocumentWrite) -> Result<()> {
+        let delivery = delivery.clone();
+        let work = move |connection: &Connection| deliveries::settle_rest(connection, &delivery, &outcome, &document);
+        self.database.write(work).await
+    }
+
     fn books(&self, delivery: &DeliveryId) -> Result<Books> {
         self.database.read(|connection| deliveries::books(connection, delivery))
     }
@@ -207,6 +213,7 @@ impl SandboxStore for Sandbox {
 fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Connection => "connection",
+        Kind::Catalog => "catalog",
         Kind::Segment => "segment",
         Kind::Activation => "activation",
         Kind::Run => "run",
@@ -225,6 +232,6 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
-        Kind::Connection | Kind::Activation => Ok(()),
+        Kind::Connection | Kind::Catalog | Kind::Activation => Ok(()),
     }
 }

@@ -154,3 +154,120 @@ fn execute(connection: &Connection, sql: &str) -> Result<()> {
     let done = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
     done.map(|_| ()).map_err(|error| Failure::from(error).0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A table `t (n UNIQUE)` in memory, and how often something was committed.
+    fn table() -> (Connection, Arc<AtomicUsize>) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n UNIQUE)").unwrap();
+        let commits = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&commits);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.commit_hook(Some(count)).unwrap();
+        (connection, commits)
+    }
+
+    fn insert(numbers: &'static [i64]) -> (Box<dyn Request>, oneshot::Receiver<Result<usize>>) {
+        let (request, answer) = Work::new(move |connection: &Connection| {
+            for n in numbers {
+                connection.execute("INSERT INTO t VALUES (?1)", [n])?;
+            }
+            Ok(numbers.len())
+        });
+        (request, answer)
+    }
+
+    fn stored(connection: &Connection) -> Vec<i64> {
+        let mut statement = connection.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|n| n.unwrap()).collect()
+    }
+
+    /// Runs requests as one group; says which of them succeeded.
+    fn together(connection: &Connection, requests: &[&'static [i64]]) -> Vec<Result<usize>> {
+        let mut group = Group::default();
+        let mut answers = Vec::new();
+        for numbers in requests {
+            let (request, answer) = insert(numbers);
+            group.add(connection, request);
+            answers.push(answer);
+        }
+        group.commit(connection);
+        answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_group_is_one_commit_and_one_that_fails_harms_no_other() {
+        let (connection, commits) = table();
+        let answers = together(&connection, &[&[1, 2], &[3, 1], &[4], &[4, 5], &[6]]);
+        assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false, true]);
+        assert_eq!(stored(&connection), [1, 2, 4, 6]);
+        assert_eq!(commits.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn one_that_fails_first_harms_no_other() {
+        let (connection, commits) = table();
+        let answers = together(&connection, &[&[1, 1], &[1], &[2, 2], &[3]]);
+        assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, false, true]);
+        assert_eq!(stored(&connection), [1, 3]);
+        assert_eq!(commits.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn when_the_commit_fails_nobody_is_told_that_it_was_done() {
+        let (mut connection, _) = table();
+        connection.commit_hook(Some(|| true)).unwrap();
+        let answers = together(&connection, &[&[1], &[1, 2], &[3]]);
+        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        assert!(stored(&connection).is_empty());
+        connection.commit_hook(None::<fn() -> bool>).unwrap();
+        assert!(together(&connection, &[&[1]])[0].is_ok());
+    }
+
+    #[test]
+    fn when_sqlite_drops_the_transaction_everyone_in_it_is_told() {
+        let (connection, _) = table();
+        connection.execute_batch("CREATE TABLE big (b)").unwrap();
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+        let mut group = Group::default();
+        let (small, small_answer) = insert(&[1]);
+        let (big, big_answer) = Work::new(|connection: &Connection| {
+            connection.execute("INSERT INTO big VALUES (zeroblob(100000))", [])?;
+            Ok(())
+        });
+        group.add(&connection, small);
+        group.add(&connection, big);
+        let lost = connection.is_autocommit();
+        group.commit(&connection);
+        assert_eq!(big_answer.blocking_recv().unwrap(), Err(StoreError::Full));
+        // Whichever SQLite chose, what was answered and what is stored agree.
+        let small_answer = small_answer.blocking_recv().unwrap();
+        assert_eq!(small_answer.is_ok(), !lost, "{small_answer:?}");
+        assert_eq!(stored(&connection).len(), usize::from(!lost));
+    }
+
+    #[test]
+    fn what_waits_when_the_senders_go_is_still_done() {
+        let (connection, _) = table();
+        let (requests, waiting) = mpsc::channel(8);
+        let mut answers = Vec::new();
+        for numbers in [&[1][..], &[2], &[3]] {
+            let (request, answer) = insert(numbers);
+            requests.blocking_send(request).unwrap_or_else(|_| panic!("the channel is open"));
+            answers.push(answer);
+        }
+        drop(requests);
+        run(&connection, waiting, &Arc::default());
+        assert!(answers.into_iter().all(|answer| answer.blocking_recv().unwrap().is_ok()));
+        assert_eq!(stored(&connection), [1, 2, 3]);
+    }
+}

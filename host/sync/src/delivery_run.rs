@@ -26,8 +26,7 @@ impl Work {
     async fn of(inner: &Inner, delivery: &Delivery) -> Result<Self, Fault> {
         let activation: Activation = inner.get(Kind::Activation, delivery.activation.as_str())?;
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
-        let (destination, spec) =
-            inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
+        let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let mapping = ExportMapping::compile(&activation.mapping)?;
         Ok(Self { activation, destination, spec, mapping })
     }
@@ -53,12 +52,15 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
             event = Event::CancelRequested;
         }
         let action = delivery.step(event, inner.clock.now());
-        if let Err(fault) = store_progress(inner, &delivery, &action).await {
+        if action == Action::End {
+            return end(inner, delivery).await;
+        }
+        if let Err(fault) = inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await {
             tracing::error!(delivery = %delivery.id, %fault, "progress could not be stored; it goes on at the next start");
             return;
         }
         event = match action {
-            Action::End => break,
+            Action::End => return,
             Action::WaitUntil(until) => {
                 if !inner.wait_until(until, &cancel).await {
                     return;
@@ -80,12 +82,31 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
             }
         };
     }
-    tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
+}
+
+/// The end is told last, with the books closed.
+async fn end(inner: &Inner, delivery: Delivery) {
     if let Ok(work) = Work::of(inner, &delivery).await
         && let Err(fault) = work.destination.release(&work.run(&delivery)).await
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
+    inner.delivery_is_over(&delivery);
+    match store_end(inner, &delivery).await {
+        Ok(()) => tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended"),
+        Err(fault) => {
+            tracing::error!(delivery = %delivery.id, %fault, "the end could not be stored; it ends at the next start");
+        }
+    }
+}
+
+/// A delivery that ends before its time settles whoever is left.
+async fn store_end(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
+    if delivery.fault.is_some() || delivery.cancel_requested {
+        inner.store.settle_rest(&delivery.id, unsettled(delivery), document(delivery)?).await?;
+    }
+    let told = Delivery { books: Some(inner.store.books(&delivery.id)?), ..delivery.clone() };
+    inner.put(Kind::Delivery, delivery.id.as_str(), &told).await
 }
 
 async fn first_event(inner: &Inner, delivery: &Delivery, restarted: bool) -> Result<Event, Fault> {
@@ -104,18 +125,6 @@ fn failed(inner: &Inner, delivery: &Delivery, fault: Fault) -> Event {
     Event::Failed { fault, jitter: inner.jitter() }
 }
 
-/// Stores where the delivery is. One that ends before its time settles whoever is left.
-async fn store_progress(inner: &Inner, delivery: &Delivery, action: &Action) -> Result<(), Fault> {
-    let mut shown = delivery.clone();
-    if *action == Action::End {
-        if delivery.fault.is_some() || delivery.cancel_requested {
-            inner.store.settle_rest(&delivery.id, unsettled(delivery), document(delivery)?).await?;
-        }
-        shown.books = Some(inner.store.books(&delivery.id)?);
-    }
-    inner.put(Kind::Delivery, delivery.id.as_str(), &shown).await
-}
-
 fn unsettled(delivery: &Delivery) -> ItemOutcome {
     let (code, message) = match &delivery.fault {
         Some(fault) => (fault.code.clone(), fault.message.clone()),
@@ -124,8 +133,9 @@ fn unsettled(delivery: &Delivery) -> ItemOutcome {
     ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message }
 }
 
+/// The document for a transaction of the store: an end is not told in it.
 fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
-    write(Kind::Delivery, delivery.id.as_str(), delivery)
+    write(Kind::Delivery, delivery.id.as_str(), &delivery.clone().untold())
 }
 
 async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
@@ -240,9 +250,8 @@ fn item(position: u64, outcome: Outcome) -> ItemOutcome {
 async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {
     let mut exceptions = Vec::with_capacity(finished.exceptions.len());
     for (key, outcome) in finished.exceptions {
-        let profile = ProfileId::parse(&key).ok_or_else(|| {
-            Fault::new(FaultKind::Internal, "outcomes.key", format!("`{key}` was never sent"))
-        })?;
+        let profile = ProfileId::parse(&key)
+            .ok_or_else(|| Fault::new(FaultKind::Internal, "outcomes.key", format!("`{key}` was never sent")))?;
         exceptions.push((profile, item(0, outcome)));
     }
     let event = Event::Finished {

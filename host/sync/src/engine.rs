@@ -190,30 +190,26 @@ impl Engine {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(deadline, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!("drain: the deadline has passed; unfinished calls are cut off and repeated at the next start");
+            tracing::warn!(
+                "drain: the deadline has passed; unfinished calls are cut off and repeated at the next start"
+            );
         }
     }
 
     fn drive_run(&self, run: Run) {
         let cancel = CancellationToken::new();
         let key = run.connection.clone();
-        self.inner.active().runs.insert(key.clone(), (run.id.clone(), cancel.clone()));
+        self.inner.active().runs.insert(key, (run.id.clone(), cancel.clone()));
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move {
-            source_run::drive(&inner, run, cancel).await;
-            inner.active().runs.remove(&key);
-        });
+        self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await });
     }
 
     fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
         let cancel = CancellationToken::new();
         let key = delivery.activation.clone();
-        self.inner.active().deliveries.insert(key.clone(), (delivery.id.clone(), cancel.clone()));
+        self.inner.active().deliveries.insert(key, (delivery.id.clone(), cancel.clone()));
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move {
-            delivery_run::drive(&inner, delivery, restarted, cancel).await;
-            inner.active().deliveries.remove(&key);
-        });
+        self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
     }
 }
 
@@ -226,6 +222,14 @@ impl Inner {
     fn active(&self) -> std::sync::MutexGuard<'_, Active> {
         // The map is whole after every statement, so a panic elsewhere has left nothing half done.
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn run_is_over(&self, run: &Run) {
+        self.active().runs.retain(|_, (id, _)| *id != run.id);
+    }
+
+    pub(crate) fn delivery_is_over(&self, delivery: &Delivery) {
+        self.active().deliveries.retain(|_, (id, _)| *id != delivery.id);
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<T, Fault> {
@@ -277,7 +281,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: serde_json::Value) -> Result<T, Fa
 }
 
 pub(crate) fn write<T: Serialize>(kind: Kind, id: &str, value: &T) -> Result<DocumentWrite, Fault> {
-    let body = serde_json::to_value(value)
-        .map_err(|e| Fault::new(FaultKind::Internal, "store.document", e.to_string()))?;
+    let body =
+        serde_json::to_value(value).map_err(|e| Fault::new(FaultKind::Internal, "store.document", e.to_string()))?;
     Ok(DocumentWrite { kind, id: id.to_owned(), body })
 }

@@ -12,8 +12,15 @@ pub(crate) fn changes(page: &Page, instance: &Instance, now: Millis) -> Result<V
     (0..page.rows.len).map(|row| change(page, &names, row, instance, now)).collect()
 }
 
-fn change(page: &Page, names: &[Arc<str>], row: usize, instance: &Instance, now: Millis) -> Result<RecordChange, Fault> {
-    let malformed = || Fault::new(FaultKind::Internal, "page.length", "the page has fewer keys, kinds or times than rows");
+fn change(
+    page: &Page,
+    names: &[Arc<str>],
+    row: usize,
+    instance: &Instance,
+    now: Millis,
+) -> Result<RecordChange, Fault> {
+    let malformed =
+        || Fault::new(FaultKind::Internal, "page.length", "the page has fewer keys, kinds or times than rows");
     let kind = *page.kinds.get(row).ok_or_else(malformed)?;
     let at = *page.source_times.get(row).ok_or_else(malformed)?;
     if row >= arrow_array::Array::len(&page.keys) {

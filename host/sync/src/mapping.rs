@@ -42,11 +42,8 @@ impl StreamMapping {
     /// Maps a record to a person's row. A field that cannot be computed, or not be cast without loss, is null and
     /// named in the second part.
     pub(crate) fn map(&self, record: &StoredRecord, now: Millis) -> (MappedRecord, Vec<&'static str>) {
-        let native: Vec<Value> = self
-            .columns
-            .iter()
-            .map(|name| record.body.fields.get(name).cloned().unwrap_or(Value::Null))
-            .collect();
+        let native: Vec<Value> =
+            self.columns.iter().map(|name| record.body.fields.get(name).cloned().unwrap_or(Value::Null)).collect();
         let mut row = vec![Value::Null; PERSON.len()];
         let mut failed = Vec::new();
         for field in &self.fields {
@@ -63,9 +60,8 @@ impl StreamMapping {
 
 fn compile_field(target: &str, text: &str, scope: &Scope) -> Result<MappedField, String> {
     let slot = model::person_slot(target).ok_or_else(|| format!("a person has no field `{target}`"))?;
-    let checked = attiva_expr::check(text, scope).map_err(|problems| {
-        problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")
-    })?;
+    let checked = attiva_expr::check(text, scope)
+        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
     Ok(MappedField { slot, to: PERSON[slot].data_type, program: checked.compile() })
 }
 

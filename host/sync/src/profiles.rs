@@ -102,8 +102,11 @@ fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: boo
 }
 
 fn write_component(entries: &[Entry], component: &Component, members: &[usize], commit: &mut ProfileCommit) {
-    let moved = |i: &usize| entries[*i].stored.profile.as_ref() != Some(&component.profile);
-    if !members.iter().any(|i| entries[*i].changed || moved(i)) {
+    let had = |e: &Entry| e.stored.profile.as_ref() == Some(&component.profile);
+    let moved = |i: &usize| !had(&entries[*i]);
+    let joined_or_changed = members.iter().any(|i| entries[*i].changed || moved(i));
+    let left = entries.iter().filter(|e| had(e)).count() != members.iter().filter(|i| !moved(i)).count();
+    if !joined_or_changed && !left {
         return;
     }
     for i in members.iter().filter(|i| entries[**i].changed || moved(i)) {

@@ -5,7 +5,7 @@ use crate::{crash, intake};
 use attiva_core::config::Connection;
 use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
-use attiva_core::ports::connector::{PageLimits, Source, Stream};
+use attiva_core::ports::connector::{PageLimits, Stream};
 use attiva_core::ports::store::{Kind, PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::run::{Action, Counts, Event, Run};
 use attiva_core::{Fault, FaultKind};
@@ -29,9 +29,11 @@ fn choose(connection: &Connection, described: &[Stream]) -> Result<Vec<String>, 
     }
     match connection.streams.iter().find(|wanted| !described.iter().any(|s| s.name == **wanted)) {
         None => Ok(connection.streams.clone()),
-        Some(missing) => Err(Fault::new(FaultKind::Config, "stream.unknown", format!("there is no stream `{missing}`"))
-            .action("Choose from the streams that discover lists.")
-            .field("streams")),
+        Some(missing) => {
+            Err(Fault::new(FaultKind::Config, "stream.unknown", format!("there is no stream `{missing}`"))
+                .action("Choose from the streams that discover lists.")
+                .field("streams"))
+        }
     }
 }
 
@@ -43,31 +45,42 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
             event = Event::CancelRequested;
         }
         let action = run.step(event, inner.clock.now());
+        if action == Action::End {
+            return end(inner, &run).await;
+        }
         // A page's commit has written the document already; writing it again is cheap and covers the other events.
         if let Err(fault) = inner.put(Kind::Run, run.id.as_str(), &run).await {
             tracing::error!(run = %run.id, %fault, "the run's progress could not be stored; it goes on at the next start");
             return;
         }
         event = match action {
-            Action::Pull { stream } => {
-                match pull(inner, &run, stream, &cancel).await {
-                    Ok(Some(event)) => event,
-                    Ok(None) if inner.stop.is_cancelled() => return,
-                    Ok(None) => Event::CancelRequested,
-                    Err(fault) => failed(inner, &run, fault),
-                }
-            }
+            Action::Pull { stream } => match pull(inner, &run, stream, &cancel).await {
+                Ok(Some(event)) => event,
+                Ok(None) if inner.stop.is_cancelled() => return,
+                Ok(None) => Event::CancelRequested,
+                Err(fault) => failed(inner, &run, fault),
+            },
             Action::WaitUntil(until) => {
                 if !inner.wait_until(until, &cancel).await {
                     return;
                 }
                 Event::Resumed
             }
-            Action::End => break,
+            Action::End => return,
         };
     }
-    tracing::info!(run = %run.id, status = ?run.status, "run ended");
-    release(inner, &run).await;
+}
+
+/// The end is told last: who sees it may start the next run at once.
+async fn end(inner: &Inner, run: &Run) {
+    release(inner, run).await;
+    inner.run_is_over(run);
+    match inner.put(Kind::Run, run.id.as_str(), run).await {
+        Ok(()) => tracing::info!(run = %run.id, status = ?run.status, "run ended"),
+        Err(fault) => {
+            tracing::error!(run = %run.id, %fault, "the run's end could not be stored; it ends at the next start")
+        }
+    }
 }
 
 fn failed(inner: &Inner, run: &Run, fault: Fault) -> Event {
@@ -114,7 +127,7 @@ async fn commit(
     let document = PageDocument(Arc::new(move |committed| {
         let mut after = before.clone();
         after.step(told.event(committed), now);
-        write(Kind::Run, after.id.as_str(), &after).ok()
+        write(Kind::Run, before.id.as_str(), &after.untold()).ok()
     }));
     let page = PageCommit {
         connection: connection.id.clone(),
@@ -169,4 +182,3 @@ async fn release(inner: &Inner, run: &Run) {
         }
     }
 }
-

@@ -5,7 +5,7 @@ mod support;
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;
 use attiva_core::page::RowKind;
-use attiva_core::ports::store::{ItemStatus, SandboxStore};
+use attiva_core::ports::store::ItemStatus;
 use attiva_core::run::RunStatus;
 use attiva_core::spec::DeliveryClass;
 use attiva_core::{FaultKind, Value};
@@ -56,7 +56,9 @@ async fn a_run_that_is_cut_off_goes_on_where_its_last_page_was_committed() {
     let world = World::start(dir.path(), Arc::clone(&vendor)).await;
     let run = {
         let run = world.engine.start_run(&world.connection).await.unwrap();
-        world.until("the first page", || vendor.calls.lock().unwrap().contains(&"read 0".to_owned()).then_some(())).await;
+        world
+            .until("the first page", || vendor.calls.lock().unwrap().contains(&"read 0".to_owned()).then_some(()))
+            .await;
         run
     };
     world.engine.drain(Duration::from_secs(10)).await;
@@ -139,7 +141,8 @@ async fn members_enter_and_leave_as_their_records_change() {
     let segment = world.segment("person.job_title == 'CTO'").await;
     world.settled().await;
     assert_eq!(world.store.count_members(&segment).unwrap(), 1);
-    let page = vec![lead("1", 20, "ann@x.com", "CTO"), lead("2", 20, "bob@x.com", "CEO"), lead("3", 20, "cat@x.com", "CTO")];
+    let page =
+        vec![lead("1", 20, "ann@x.com", "CTO"), lead("2", 20, "bob@x.com", "CEO"), lead("3", 20, "cat@x.com", "CTO")];
     vendor.pages.lock().unwrap().push(page);
     world.run().await;
     world.settled().await;
@@ -161,7 +164,10 @@ async fn those_who_lack_a_required_field_are_excluded_and_counted() {
     assert_eq!((books.received, books.created, books.excluded), (3, 2, 1));
     assert!(books.balance());
     let excluded = world.store.items(&delivery.id, Some(ItemStatus::Excluded), 0, 10).unwrap();
-    assert_eq!((excluded[0].outcome.code.as_str(), excluded[0].outcome.field.as_deref()), ("field.missing", Some("mail")));
+    assert_eq!(
+        (excluded[0].outcome.code.as_str(), excluded[0].outcome.field.as_deref()),
+        ("field.missing", Some("mail"))
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use attiva_connector::Spec;
 use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Origin};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The one credential.
 pub(crate) const CREDENTIAL: &str = "aws";
@@ -38,74 +38,24 @@ fn origin(name: &str, url: &str) -> Origin {
     )
 }
 
+/// Read from text: building it in code would be a tenth of the component.
 fn configuration() -> Value {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["bucket", "region", "access_key_id", "secret_access_key"],
-        "properties": {
-            "bucket": {
-                "type": "string", "title": "Bucket", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
-            },
-            "region": {
-                "type": "string", "title": "Region", "pattern": "^[a-z0-9-]{1,63}$", "examples": ["eu-central-1"]
-            },
-            "prefix": {
-                "type": "string", "title": "Prefix", "default": "",
-                "description": "Stands before every key. A slash is put behind it if it has none."
-            },
-            "addressing": {
-                "type": "string", "title": "Addressing", "enum": ["virtual", "path"], "default": "virtual",
-                "description": "Where the bucket stands: in the host name, or in the path (needed for a bucket with dots in its name, and by most other stores)."
-            },
-            "access_key_id": {"type": "string", "title": "Access key ID", "minLength": 1},
-            "secret_access_key": {"type": "string", "title": "Secret access key", "minLength": 1, "writeOnly": true},
-            "session_token": {
-                "type": "string", "title": "Session token", "default": "", "writeOnly": true,
-                "description": "Only with temporary credentials."
-            },
-            "gzip": {"type": "boolean", "title": "Compress with gzip", "default": false},
-            "csv": {
-                "type": "object", "title": "CSV", "additionalProperties": false, "default": {},
-                "properties": {
-                    "delimiter": {"type": "string", "title": "Delimiter", "minLength": 1, "maxLength": 1, "default": ","},
-                    "quote": {"type": "string", "title": "Quote", "minLength": 1, "maxLength": 1, "default": "\""},
-                    "header": {"type": "boolean", "title": "First line names the columns", "default": true},
-                    "null_text": {
-                        "type": "string", "title": "Null", "default": "",
-                        "description": "What stands for no value, never quoted. A text that reads the same is quoted."
-                    },
-                    "line_ending": {"type": "string", "title": "Line ending", "enum": ["lf", "crlf"], "default": "lf"}
-                }
-            },
-            "part_size_mb": {
-                "type": "integer", "title": "Part size in MiB", "minimum": 5, "maximum": 32, "default": 8,
-                "description": "Files of more than this go up in parts of this size."
-            }
-        }
-    })
+    schema(include_str!("configuration.json"))
 }
 
 pub(crate) fn options_schema() -> Value {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "properties": {
-            "key": {
-                "type": "string", "title": "Key", "minLength": 1, "default": crate::config::KEY_DEFAULT,
-                "description": "The file's key behind the prefix. {target}, {run_id}, {date} (2026-11-23), {time} (141300), {year}, {month}, {day}, {hour} and {extension} (csv or csv.gz) are filled in; times are UTC and the run's start."
-            },
-            "operation_column": {
-                "type": "string", "title": "Operation column", "minLength": 1,
-                "description": "If set, a first column of this name says upsert or remove, and removed members are rows too. If not, the file holds who is in the audience and a removal is simply not in it."
-            }
-        }
-    })
+    schema(include_str!("options.json"))
+}
+
+/// The files are checked by a test.
+fn schema(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_host_takes_it() {
@@ -128,5 +78,6 @@ mod tests {
         }
         let read = |value: Value| attiva_connector::parse_config::<crate::Config>(&value.to_string()).unwrap();
         assert_eq!(read(full), read(required));
+        assert_eq!(options_schema()["properties"]["key"]["default"], crate::config::KEY_DEFAULT);
     }
 }

@@ -12,6 +12,8 @@ use crate::request;
 use crate::response::{self, Listed};
 use attiva_connector::{ColumnSpec, Fault, Page, PageBuilder, Request, Result, Warning};
 
+/// How many pages in a row may say that there is more, but not where.
+const STILL_MAX: u32 = 10;
 /// How far before a moment a chain begins that has to hold everything after it: activities appear minutes late.
 const OVERLAP_SECONDS: i64 = 600;
 
@@ -31,7 +33,9 @@ pub(crate) fn page(reader: &Reader, mut chains: Chains, mut work: Work) -> Resul
         add_merges(reader, &mut work, &mut rows);
     }
     let phase = if work.is_done() && !work.more { Phase::Deletions } else { Phase::Changes(work) };
+    let wait_ms = chains.changes.wait_ms();
     let mut page = rows.finish(reader::cursor(chains, phase)?)?;
+    page.wait_ms = wait_ms;
     page.warnings.extend(warning);
     Ok(page.estimate("reading changes", None, None))
 }
@@ -47,7 +51,9 @@ pub(crate) fn deletions_page(reader: &Reader, mut chains: Chains) -> Result<Page
         }
     }
     let phase = if listed.more { Phase::Deletions } else { Phase::Changes(Work::default()) };
+    let wait_ms = chains.deletions.wait_ms();
     let mut page = rows.finish(reader::cursor(chains, phase)?)?;
+    page.wait_ms = wait_ms;
     page.warnings.extend(warning);
     let page = page.estimate("reading deletions", None, None);
     Ok(if listed.more { page } else { page.caught_up() })
@@ -57,7 +63,12 @@ impl Chain {
     /// A chain that holds everything from `now` on, in seconds.
     pub(crate) fn begin(reader: &Reader, now: i64) -> Result<Self> {
         let since = now - OVERLAP_SECONDS;
-        Ok(Self { token: token(reader, since)?, since })
+        Ok(Self { token: token(reader, since)?, since, still: 0 })
+    }
+
+    /// A page that said nothing is not asked for again at once.
+    fn wait_ms(&self) -> Option<u64> {
+        (self.still > 0).then(|| u64::from(self.still) * 1000)
     }
 }
 
@@ -110,13 +121,13 @@ fn next_page(
         Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),
     };
     let listed: Listed<Activity> = response::read(&response)?;
-    let before = chain.token.clone();
-    if let Some(next) = listed.next.clone().filter(|next| !next.is_empty()) {
-        chain.token = next;
+    let next = listed.next.clone().filter(|next| !next.is_empty()).unwrap_or_else(|| chain.token.clone());
+    let stands_still = listed.more && next == chain.token;
+    if stands_still && chain.still >= STILL_MAX {
+        return Err(Fault::transient("marketo.stuck", "Marketo keeps saying that there is more, but not where"));
     }
-    if listed.more && chain.token == before {
-        return Err(Fault::transient("marketo.stuck", "Marketo says there is more, but not where"));
-    }
+    chain.still = if stands_still { chain.still + 1 } else { 0 };
+    chain.token = next;
     if !listed.more {
         chain.since = now - OVERLAP_SECONDS;
     }

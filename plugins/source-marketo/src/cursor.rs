@@ -32,6 +32,8 @@ pub(crate) struct Chain {
     pub(crate) token: String,
     /// Everything before this time, in seconds, was read: where to begin anew if Marketo no longer knows the token.
     pub(crate) since: i64,
+    /// Pages in a row that named no other place to go on, although there was more.
+    pub(crate) still: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +135,7 @@ mod tests {
     use attiva_connector::Cursor;
 
     fn state(phase: Phase) -> State {
-        let chain = Chain { token: "T".repeat(200), since: i64::MIN };
+        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0 };
         State { chains: Chains { changes: chain.clone(), deletions: chain }, phase }
     }
 

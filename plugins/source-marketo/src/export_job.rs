@@ -61,10 +61,8 @@ pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
     {
         return Ok(Job::created(noted.id));
     }
-    let file = reader.api.host.spool(FILE);
-    if file.stat()?.size > 0 {
-        file.remove()?;
-    }
+    // Whatever is there belongs to another export, also if it is an empty file.
+    reader.api.host.spool(FILE).remove()?;
     let fields: Vec<&str> = order.fields.iter().map(String::as_str).collect();
     let response = reader.api.send(&request::create_export(&fields, order.start, order.end))?;
     let id = response::read_one::<Created>(&response)?.export_id;
@@ -131,11 +129,9 @@ fn fetch_file(reader: &Reader, job: &mut Job, checksum: Option<&str>) -> Result<
             job.damaged += 1;
             Ok(Progress::Fetching)
         }
-        Err(fault) if fault.code == "spool.checksum" => Err(Fault::data(
-            "marketo.export-checksum",
-            format!("the export's file has another checksum than Marketo announced, {DAMAGED_MAX} times"),
-        )
-        .action("Look what stands between this host and Marketo and changes files; then run again.")),
+        Err(fault) if fault.code == "spool.checksum" => {
+            Ok(Progress::Failed(format!("its file had another checksum than announced, {DAMAGED_MAX} times")))
+        }
         Err(fault) => Err(fault),
     }
 }

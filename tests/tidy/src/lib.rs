@@ -1,1 +1,16 @@
+//! Tests about the repository itself. The README lists what each file keeps true.
 
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod crates;
+#[cfg(test)]
+mod dependencies;
+#[cfg(test)]
+mod imports;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod repository;
+#[cfg(test)]
+mod text;

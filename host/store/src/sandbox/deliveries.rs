@@ -144,6 +144,35 @@ pub(super) fn settle_pending(
     Ok(())
 }
 
+/// A delivery that ended before its audience was queued has nobody to settle.
+pub(super) fn settle_rest(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    outcome: &ItemOutcome,
+    document: &DocumentWrite,
+) -> Outcome<()> {
+    if let Some(number) = find(connection, delivery)? {
+        let ItemOutcome { position: _, status, code: reason, field, message } = outcome;
+        connection
+            .prepare_cached(
+                "UPDATE item SET status = ?2, code = ?3, field = ?4, message = ?5
+                 WHERE delivery = ?1 AND status IN (?6, ?7)",
+            )?
+            .execute(params![
+                number,
+                code(*status),
+                reason,
+                field,
+                message,
+                code(ItemStatus::Queued),
+                code(ItemStatus::Pending)
+            ])?;
+        connection.prepare_cached("UPDATE delivery SET open_batch = NULL WHERE number = ?1")?.execute([number])?;
+    }
+    super::put(connection, document, Expect::Anything)?;
+    Ok(())
+}
+
 /// The exceptions among the pending members, each with its true position.
 fn exceptional(
     connection: &Connection,

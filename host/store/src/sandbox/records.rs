@@ -22,11 +22,11 @@ pub(super) fn commit(connection: &Connection, page: PageCommit) -> Outcome<PageC
         }
     }
     keep_rejects(connection, &page.run, &page.rejects)?;
-    if let Some(document) = &page.document {
-        super::put(connection, document, Expect::Anything)?;
-    }
     counter.save(connection)?;
     done.seq = counter.seq.cast_unsigned();
+    if let Some(document) = (page.document.0)(done) {
+        super::put(connection, &document, Expect::Anything)?;
+    }
     Ok(done)
 }
 

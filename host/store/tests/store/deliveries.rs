@@ -20,6 +20,7 @@ fn batch(number: u32, first: u64) -> OpenBatch {
     OpenBatch {
         number,
         first,
+        taken: 2,
         columns: vec![("email".into(), DataType::Text), ("at".into(), DataType::Timestamp)],
         rows: vec![OpenRow { position: first, profile: profile_id("a"), values: vec![text("x"), Value::Timestamp(5)] }],
         opened_at: 9,

@@ -1,9 +1,13 @@
 //! The store through its ports, as the rest of the host sees it. One program, so that it is linked once.
 
+mod concurrency;
 mod control;
 mod deliveries;
 mod documents;
+mod kill;
 mod memberships;
+mod opening;
 mod projection;
+mod properties;
 mod records;
 mod support;

@@ -4,7 +4,7 @@ use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::Identity;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
-    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, ProfileCommit, ProfileWrite,
+    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageDocument, PageCommit, ProfileCommit, ProfileWrite,
     RecordLink, SandboxStore, StreamState,
 };
 use attiva_core::record::RecordChange;
@@ -91,7 +91,7 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         records,
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
-        document: None,
+        document: PageDocument(std::sync::Arc::new(|_| None)),
         now: 1,
     }
 }

@@ -286,8 +286,13 @@ impl World {
 
     pub async fn segment(&self, expression: &str) -> SegmentId {
         let id = SegmentId::parse("seg_test").unwrap();
-        let segment =
-            Segment { id: id.clone(), name: "s".into(), expression: expression.into(), evaluated: false, created_at: 0 };
+        let segment = Segment {
+            id: id.clone(),
+            name: "s".into(),
+            expression: expression.into(),
+            evaluated: false,
+            created_at: 0,
+        };
         put(&self.store, Kind::Segment, id.as_str(), &segment).await;
         self.engine.segments_changed();
         id
@@ -365,5 +370,5 @@ async fn put<T: serde::Serialize>(store: &Arc<dyn SandboxStore>, kind: Kind, id:
 }
 
 fn open(dir: &Path) -> Arc<dyn SandboxStore> {
-    attiva_store::Sandbox::open(dir, attiva_store::SandboxOptions::default()).unwrap()
+    attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap()
 }

@@ -11,7 +11,7 @@ const LEADS: &str = "/rest/v1/leads.json";
 const TOKEN: &str = "/rest/v1/activities/pagingtoken.json";
 
 fn cursor(phase: Phase) -> Cursor {
-    let chain = |token: &str| Chain { token: token.into(), since: NOW - 7200 };
+    let chain = |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0 };
     reader::cursor(Chains { changes: chain("C1"), deletions: chain("D1") }, phase).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn changed_persons_are_read_in_full() {
     assert_eq!(asked_ids(&fake), "7,8");
     assert!(fake.request_lines()[0].contains("nextPageToken=C1"));
     let state = state(&page);
-    assert_eq!(state.chains.changes, Chain { token: "C2".into(), since: NOW - 7200 });
+    assert_eq!(state.chains.changes, Chain { token: "C2".into(), since: NOW - 7200, still: 0 });
     assert_eq!(state.phase, Phase::Changes(Work { more: true, ..Work::default() }));
     assert!(page.more);
 }
@@ -112,10 +112,21 @@ fn no_result_at_all_is_an_empty_page() {
 }
 
 #[test]
-fn a_token_that_stands_still_is_not_followed_for_ever() {
+fn a_token_that_stands_still_is_followed_slowly_and_not_for_ever() {
     let fake = FakeHost::new();
+    let mut cursor = start();
+    for still in 1..=10 {
+        activity_page(&fake, ACTIVITIES, json!([]), "C1", true);
+        let page = go(&fake, cursor, LIMITS).unwrap();
+        assert_eq!((page.rows, page.more, page.wait_ms), (0, true, Some(still * 1000)));
+        cursor = page.next;
+    }
     activity_page(&fake, ACTIVITIES, json!([]), "C1", true);
-    assert_eq!(go(&fake, start(), LIMITS).unwrap_err().code, "marketo.stuck");
+    let fault = go(&fake, cursor.clone(), LIMITS).unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "marketo.stuck"));
+    activity_page(&fake, ACTIVITIES, json!([]), "C2", true);
+    let page = go(&fake, cursor, LIMITS).unwrap();
+    assert_eq!((page.wait_ms, state(&page).chains.changes.still), (None, 0));
 }
 
 #[test]

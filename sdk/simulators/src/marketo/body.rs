@@ -64,10 +64,7 @@ impl HttpBody for CutBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.left == 0 {
             ready!(self.breaking.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSHED))).as_mut().poll(context));
             return Poll::Ready(Some(Err("the connection was cut on purpose".into())));

@@ -36,7 +36,7 @@ impl Call {
             (Method::POST, Some("DELETE")) => Method::DELETE,
             (method, _) => method,
         };
-        Self { method, path: parts.uri.path().to_owned(), params, body, headers: parts.headers }
+        Self { method, path: without_dots(parts.uri.path()), params, body, headers: parts.headers }
     }
 
     pub(crate) fn only(&self, method: &Method) -> Result<(), Refusal> {
@@ -109,10 +109,38 @@ pub(crate) fn field(name: &str) -> Result<Field, Refusal> {
     Field::named(name).ok_or_else(|| Refusal::new("1006", format!("Field '{name}' not found")))
 }
 
+/// Resolves `.` and `..` as the service does: a client in the field is set up with `…/rest` and asks for `/rest/../bulk/v1/…`.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_resolved_and_double_slashes_kept() {
+        assert_eq!(without_dots("/rest/../bulk/v1/leads/export.json"), "/bulk/v1/leads/export.json");
+        assert_eq!(without_dots("/rest/./v1/../../../identity"), "/identity");
+        assert_eq!(without_dots("/rest//v1/"), "/rest//v1/");
+        assert_eq!(without_dots("/"), "/");
+    }
 }

@@ -14,7 +14,7 @@
 //! | `POST leads/{id}/visits` | `{"page": "/pricing", "dated": "…"}` logs a visit |
 //! | `POST tokens/expire` | ends the life of the token |
 //! | `POST calls/spend` | `{"calls": 100}` counts calls that somebody else made against the daily limit |
-//! | `GET exports` | every bulk job |
+//! | `GET exports`, `DELETE exports` | lists every bulk job, forgets those that have ended and frees the memory their files take |
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -63,7 +63,7 @@ pub(crate) fn router() -> Router<Arc<Service>> {
         .route("/leads/{id}/visits", post(visit))
         .route("/tokens/expire", post(expire_tokens))
         .route("/calls/spend", post(spend_calls))
-        .route("/exports", get(exports))
+        .route("/exports", get(exports).delete(forget_exports))
 }
 
 /// Every field of a lead.
@@ -248,4 +248,9 @@ async fn spend_calls(State(service): State<Arc<Service>>, Json(spent): Json<Spen
 async fn exports(State(service): State<Arc<Service>>) -> Json<Vec<Value>> {
     let spelling = service.config.cancel_spelling;
     Json(service.exports().jobs().map(|job| job.to_json(spelling)).collect())
+}
+
+async fn forget_exports(State(service): State<Arc<Service>>) -> StatusCode {
+    service.exports().forget_ended();
+    StatusCode::NO_CONTENT
 }

@@ -111,7 +111,8 @@ fn write_header(out: &mut Vec<u8>, order: &Order) {
 }
 
 fn write_row(writer: &mut Writer, lead: Lead<'_>, order: &Order, quirks: &[(CsvQuirk, u64)]) {
-    let quirk = quirks.iter().find(|(quirk, row)| *row == writer.records && !quirk.is_of_the_file()).map(|(quirk, _)| quirk);
+    let quirk =
+        quirks.iter().find(|(quirk, row)| *row == writer.records && !quirk.is_of_the_file()).map(|(quirk, _)| quirk);
     let start = writer.buffer.len();
     match quirk {
         None => {

@@ -137,17 +137,19 @@ impl Job {
 #[derive(Debug)]
 pub(crate) struct Exports {
     jobs: BTreeMap<u64, Job>,
+    created: u64,
     places: Arc<Semaphore>,
     seed: u64,
 }
 
 impl Exports {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { jobs: BTreeMap::new(), places: Arc::new(Semaphore::new(RUNNING)), seed: mix(seed ^ 0xb01c) }
+        Self { jobs: BTreeMap::new(), created: 0, places: Arc::new(Semaphore::new(RUNNING)), seed: mix(seed ^ 0xb01c) }
     }
 
     pub(crate) fn create(&mut self, order: Order, now: Seconds) -> &Job {
-        let number = self.jobs.len() as u64 + 1;
+        self.created += 1;
+        let number = self.created;
         let (high, low) = (mix(self.seed ^ number), mix(self.seed.wrapping_add(number << 20)));
         let id = format!(
             "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
@@ -180,6 +182,11 @@ impl Exports {
 
     pub(crate) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.jobs.values_mut().find(|job| job.id == id)
+    }
+
+    /// Forgets jobs that have ended, and their files with them.
+    pub(crate) fn forget_ended(&mut self) {
+        self.jobs.retain(|_, job| job.status == Status::Created || job.status.is_waiting());
     }
 
     /// Bytes of the files that were finished on this day.

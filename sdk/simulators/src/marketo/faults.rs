@@ -367,9 +367,7 @@ mod tests {
         let csv: Result<Injection, _> =
             serde_json::from_str(r#"{"fault": {"csv": {"quirk": {"huge-field": 10}, "row": 3}}}"#);
         assert_eq!(csv.ok(), Some(Fault::Csv { quirk: CsvQuirk::HugeField(10), row: 3 }.into()));
-        assert!(
-            serde_json::from_str::<Injection>(r#"{"fault": "rate-limited", "path_prefix": "/"}"#).is_err()
-        );
+        assert!(serde_json::from_str::<Injection>(r#"{"fault": "rate-limited", "path_prefix": "/"}"#).is_err());
         assert!(serde_json::from_str::<Injection>(r#"{"fault": {"delay": {"ms": 1, "times": 1}}}"#).is_err());
     }
 }

@@ -35,7 +35,8 @@ async fn every_activity_is_read_once_and_the_last_page_has_a_token_too() {
     assert_eq!((all.len(), leads.len()), (1_000, 1_000));
     let keys: BTreeSet<&str> = all.iter().filter_map(|record| record["marketoGUID"].as_str()).collect();
     assert_eq!(keys.len(), 1_000);
-    assert!(all.iter().all(|record| record["activityTypeId"] == 12 && record["activityDate"].as_str().is_some_and(|date| date.ends_with('Z'))));
+    assert!(all.iter().all(|record| record["activityTypeId"] == 12
+        && record["activityDate"].as_str().is_some_and(|date| date.ends_with('Z'))));
 
     // The token goes on working: what happens later is found behind it.
     let added = marketo.add_leads(2);
@@ -58,7 +59,10 @@ async fn a_token_begins_at_its_time() {
 async fn a_token_that_was_not_encoded_is_refused() {
     let (_marketo, client) = start(config(10)).await;
     let token = token(&client, "2026-11-01").await;
-    assert_refused(&client.get(&format!("/rest/v1/activities.json?activityTypeIds=12&nextPageToken={token}")).await, "1003");
+    assert_refused(
+        &client.get(&format!("/rest/v1/activities.json?activityTypeIds=12&nextPageToken={token}")).await,
+        "1003",
+    );
     assert_refused(&client.get("/rest/v1/activities.json?activityTypeIds=12").await, "1002");
     assert_refused(&client.get("/rest/v1/activities/pagingtoken.json?sinceDatetime=soon").await, "704");
 }
@@ -69,8 +73,14 @@ async fn more_than_ten_types_are_refused() {
     let token = encoded(&token(&client, "2026-11-01").await);
     let types = |count: u32| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
     client.ok(&format!("/rest/v1/activities.json?activityTypeIds={}&nextPageToken={token}", types(10))).await;
-    assert_refused(&client.get(&format!("/rest/v1/activities.json?activityTypeIds={}&nextPageToken={token}", types(11))).await, "1003");
-    let known: BTreeSet<u64> = records(&client.ok("/rest/v1/activities/types.json").await).iter().filter_map(|kind| kind["id"].as_u64()).collect();
+    assert_refused(
+        &client.get(&format!("/rest/v1/activities.json?activityTypeIds={}&nextPageToken={token}", types(11))).await,
+        "1003",
+    );
+    let known: BTreeSet<u64> = records(&client.ok("/rest/v1/activities/types.json").await)
+        .iter()
+        .filter_map(|kind| kind["id"].as_u64())
+        .collect();
     assert_eq!(known, BTreeSet::from([1, 12, 13, 32, 37]));
 }
 
@@ -132,15 +142,22 @@ async fn a_change_is_told_with_both_values_and_by_field() {
     let old = marketo.lead(8).unwrap_or_default()["title"].clone();
     let from = token(&client, "2026-11-23T00:00:00Z").await;
     assert_eq!(marketo.change_lead(8, json!({"title": "Chief of Everything", "city": "Oslo"})), Ok(2));
-    let (changes, _, _) = read(&client, "/rest/v1/activities/leadchanges.json?fields=title,industry", from.clone()).await;
+    let (changes, _, _) =
+        read(&client, "/rest/v1/activities/leadchanges.json?fields=title,industry", from.clone()).await;
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0]["leadId"], 8);
     let field = &changes[0]["fields"][0];
-    assert_eq!((&field["name"], &field["newValue"], &field["oldValue"]), (&json!("title"), &json!("Chief of Everything"), &old));
+    assert_eq!(
+        (&field["name"], &field["newValue"], &field["oldValue"]),
+        (&json!("title"), &json!("Chief of Everything"), &old)
+    );
     let (changes, _, _) = read(&client, "/rest/v1/activities.json?activityTypeIds=13", from.clone()).await;
     let names: BTreeSet<&str> = changes.iter().filter_map(|record| record["primaryAttributeValue"].as_str()).collect();
     assert_eq!(names, BTreeSet::from(["City", "Job Title"]));
-    assert_refused(&client.get(&format!("/rest/v1/activities/leadchanges.json?nextPageToken={}", encoded(&from))).await, "1002");
+    assert_refused(
+        &client.get(&format!("/rest/v1/activities/leadchanges.json?nextPageToken={}", encoded(&from))).await,
+        "1002",
+    );
 }
 
 #[tokio::test]
@@ -153,14 +170,19 @@ async fn a_deletion_is_told_by_deletedleads_and_a_merge_is_no_deletion() {
     assert_refused(&client.get("/rest/v1/lead/11.json").await, "1004");
 
     let (deleted, _, last) = read(&client, "/rest/v1/activities/deletedleads.json?batchSize=300", from.clone()).await;
-    assert_eq!(deleted.iter().map(|record| (&record["leadId"], &record["activityTypeId"])).collect::<Vec<_>>(), [(&json!(3), &json!(37))]);
+    assert_eq!(
+        deleted.iter().map(|record| (&record["leadId"], &record["activityTypeId"])).collect::<Vec<_>>(),
+        [(&json!(3), &json!(37))]
+    );
     let (nothing, _, _) = read(&client, "/rest/v1/activities/deletedleads.json?batchSize=300", last).await;
     assert!(nothing.is_empty());
 
     let (merges, _, _) = read(&client, "/rest/v1/activities.json?activityTypeIds=32,37", from).await;
     let merge = merges.iter().find(|record| record["activityTypeId"] == 32).cloned().unwrap_or_default();
     assert_eq!(merge["leadId"], 10);
-    assert!(records(&json!({"result": merge["attributes"]})).contains(&json!({"name": "Merge IDs", "value": "[11,12]"})));
+    assert!(
+        records(&json!({"result": merge["attributes"]})).contains(&json!({"name": "Merge IDs", "value": "[11,12]"}))
+    );
     assert_refused(&client.post("/rest/v1/leads/10/merge.json?leadIds=10", &Value::Null).await, "1003");
     assert_refused(&client.post("/rest/v1/leads/10/merge.json?leadIds=999", &Value::Null).await, "1004");
 }

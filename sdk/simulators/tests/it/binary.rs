@@ -20,7 +20,8 @@ fn spawn() -> (Child, Value) {
 #[tokio::test]
 async fn it_tells_where_it_listens_and_ends_with_its_stdin() {
     let (mut child, told) = spawn();
-    let address = told["base_url"].as_str().and_then(|url| url.strip_prefix("http://")).and_then(|address| address.parse().ok());
+    let address =
+        told["base_url"].as_str().and_then(|url| url.strip_prefix("http://")).and_then(|address| address.parse().ok());
     let client = Client { address: address.expect("an address"), token: String::new() };
     assert_eq!(client.get("/_control/leads").await.text().lines().count(), 25);
     drop(child.stdin.take());

@@ -107,7 +107,8 @@ impl Client {
 
 pub(crate) async fn exchange(address: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(address).await.expect("a listener");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
     tokio::spawn(connection);
     let (parts, mut incoming) = sender.send_request(request).await.expect("an answer").into_parts();
     let mut reply = Reply { status: parts.status, headers: parts.headers, body: Vec::new(), whole: true };
@@ -133,7 +134,11 @@ pub(crate) fn token_path(config: &MarketoConfig) -> String {
 pub(crate) fn assert_refused(reply: &Reply, code: &str) -> String {
     let envelope = reply.json();
     assert_eq!(reply.status, StatusCode::OK, "{envelope}");
-    assert_eq!((&envelope["success"], &envelope["errors"][0]["code"]), (&Value::Bool(false), &Value::from(code)), "{envelope}");
+    assert_eq!(
+        (&envelope["success"], &envelope["errors"][0]["code"]),
+        (&Value::Bool(false), &Value::from(code)),
+        "{envelope}"
+    );
     assert!(envelope.get("result").is_none(), "{envelope}");
     envelope["errors"][0]["message"].as_str().unwrap_or_default().to_owned()
 }

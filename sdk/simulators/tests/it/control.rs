@@ -34,7 +34,9 @@ async fn what_was_received_can_be_read_and_forgotten() {
 async fn the_ground_truth_is_one_lead_a_line() {
     let (marketo, client) = start(config(1_000)).await;
     marketo.create_lead(json!({"email": "a@x.example", "comments": "null"})).expect("a lead");
-    for (view, expected) in [("actual", marketo.leads().collect::<Vec<_>>()), ("exported", marketo.exported_leads().collect())] {
+    for (view, expected) in
+        [("actual", marketo.leads().collect::<Vec<_>>()), ("exported", marketo.exported_leads().collect())]
+    {
         let text = client.get(&format!("/_control/leads?view={view}")).await.text();
         let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         assert_eq!(lines.len(), 1_001);
@@ -48,7 +50,10 @@ async fn the_ground_truth_is_one_lead_a_line() {
 async fn leads_are_added_changed_merged_and_deleted() {
     let (marketo, client) = start(config(10)).await;
     assert_eq!(client.post("/_control/leads", &json!({"count": 2})).await.json(), json!({"ids": [11, 12]}));
-    assert_eq!(client.post("/_control/leads", &json!({"values": {"email": "a@x.example"}})).await.json(), json!({"ids": [13]}));
+    assert_eq!(
+        client.post("/_control/leads", &json!({"values": {"email": "a@x.example"}})).await.json(),
+        json!({"ids": [13]})
+    );
     let change = json!({"values": {"title": "CEO of all", "sfdcType": "Contact"}, "dated": "2026-11-01T00:00:00Z"});
     let changed = client.json_call(Method::PATCH, "/_control/leads/13", &change).await;
     assert_eq!(changed.json(), json!({"changed": 2}));
@@ -56,7 +61,10 @@ async fn leads_are_added_changed_merged_and_deleted() {
     assert_eq!((&lead["title"], &lead["sfdcType"]), (&json!("CEO of all"), &json!("Contact")));
     assert_eq!(client.post("/_control/leads/13/merge", &json!({"losers": [12]})).await.status, StatusCode::NO_CONTENT);
     assert_eq!(client.send(Method::DELETE, "/_control/leads/11", &[], Vec::new()).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(client.post("/_control/leads/13/visits", &json!({"page": "/pricing"})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        client.post("/_control/leads/13/visits", &json!({"page": "/pricing"})).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(marketo.leads().filter_map(|lead| lead["id"].as_u64()).max(), Some(13));
     assert_eq!(marketo.leads().count(), 11);
 
@@ -72,8 +80,12 @@ async fn tokens_are_ended_and_calls_spent() {
     let (marketo, client) = start(config(10)).await;
     assert_eq!(client.post("/_control/calls/spend", &json!({"calls": 5})).await.status, StatusCode::NO_CONTENT);
     assert_eq!(client.ok("/rest/v1/stats/usage.json").await["result"][0]["total"], 6);
-    assert_eq!(client.send(Method::POST, "/_control/tokens/expire", &[], Vec::new()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        client.send(Method::POST, "/_control/tokens/expire", &[], Vec::new()).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_refused(&client.get(DESCRIBE).await, "602");
     assert_eq!(client.get("/_control/exports").await.json(), json!([]));
+    assert_eq!(client.send(Method::DELETE, "/_control/exports", &[], Vec::new()).await.status, StatusCode::NO_CONTENT);
     assert_eq!(marketo.received().count("POST", "/_control/tokens/expire"), 0);
 }

@@ -64,7 +64,13 @@ fn checksum(bytes: &[u8]) -> String {
 fn rows(bytes: &[u8]) -> Vec<BTreeMap<String, Option<String>>> {
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.headers().cloned().unwrap_or_default();
-    let row = |record: csv::StringRecord| header.iter().map(str::to_owned).zip(record.iter().map(|cell| (cell != "null").then(|| cell.to_owned()))).collect();
+    let row = |record: csv::StringRecord| {
+        header
+            .iter()
+            .map(str::to_owned)
+            .zip(record.iter().map(|cell| (cell != "null").then(|| cell.to_owned())))
+            .collect()
+    };
     reader.into_records().map(|record| row(record.expect("a record"))).collect()
 }
 
@@ -146,7 +152,10 @@ async fn a_file_can_be_read_in_ranges() {
     let whole = file(&client, &id).await.body;
     let path = format!("/bulk/v1/leads/export/{id}/file.json");
     let part = client.send(Method::GET, &path, &[("range", "bytes=100-199")], Vec::new()).await;
-    assert_eq!((part.status, part.header("content-range")), (StatusCode::PARTIAL_CONTENT, format!("bytes 100-199/{}", whole.len())));
+    assert_eq!(
+        (part.status, part.header("content-range")),
+        (StatusCode::PARTIAL_CONTENT, format!("bytes 100-199/{}", whole.len()))
+    );
     assert_eq!(part.body, whole[100..200]);
     let rest = client.send(Method::GET, &path, &[("range", "bytes=200-")], Vec::new()).await;
     assert_eq!([&whole[..200], &rest.body].concat(), whole);
@@ -161,7 +170,9 @@ async fn a_file_can_be_cut_in_the_middle_and_resumed() {
     marketo.inject(Injection::from(Fault::Cut { after_bytes: 4_321 }).at("/bulk/v1/leads/export/"));
     let cut = file(&client, &id).await;
     assert_eq!((cut.whole, cut.body.len()), (false, 4_321));
-    let rest = client.send(Method::GET, &format!("/bulk/v1/leads/export/{id}/file.json"), &[("range", "bytes=4321-")], Vec::new()).await;
+    let rest = client
+        .send(Method::GET, &format!("/bulk/v1/leads/export/{id}/file.json"), &[("range", "bytes=4321-")], Vec::new())
+        .await;
     assert!(rest.whole);
     assert_eq!(job["fileChecksum"], checksum(&[cut.body, rest.body].concat()));
 }
@@ -174,7 +185,10 @@ async fn a_completed_jobs_file_can_be_missing_and_its_checksum_wrong() {
     let (id, job) = export(&client, &["id"], &windows()[1]).await;
     assert_eq!(job["status"], "Completed");
     let missing = file(&client, &id).await;
-    assert_eq!((missing.status, missing.header("content-type").starts_with("text/plain")), (StatusCode::NOT_FOUND, true));
+    assert_eq!(
+        (missing.status, missing.header("content-type").starts_with("text/plain")),
+        (StatusCode::NOT_FOUND, true)
+    );
     let there = file(&client, &id).await;
     assert_eq!(there.status, StatusCode::OK);
     assert_ne!(job["fileChecksum"], checksum(&there.body));
@@ -237,7 +251,10 @@ async fn code_1029_has_three_meanings_told_apart_by_text() {
 async fn code_1029_can_be_had_without_a_reason() {
     let (marketo, client) = start(config(50)).await;
     let id = create(&client, &["id"], &windows()[1]).await;
-    for (fault, text) in [(Fault::ExportQueueFull, "Too many jobs in queue"), (Fault::ExportQuotaExceeded, "Export daily quota 500MB exceeded.")] {
+    for (fault, text) in [
+        (Fault::ExportQueueFull, "Too many jobs in queue"),
+        (Fault::ExportQuotaExceeded, "Export daily quota 500MB exceeded."),
+    ] {
         marketo.inject(fault);
         assert_eq!(assert_refused(&enqueue(&client, &id).await, "1029"), text);
         assert_eq!(status(&client, &id).await["status"], "Created");
@@ -318,7 +335,10 @@ async fn files_can_be_spoiled_and_their_checksum_is_that_of_the_spoiled_file() {
         (CsvQuirk::NulByte, with_name(&format!("{head}\0{tail}")).into()),
         (CsvQuirk::LoneCr, with_name(&format!("{head}\r{tail}")).into()),
         (CsvQuirk::UnescapedQuotes, with_name(&format!("\"{head}\"{tail}\"")).into()),
-        (CsvQuirk::MissingId, plain.replace(&second, &format!("null,{}", second.split_once(',').unwrap_or_default().1)).into()),
+        (
+            CsvQuirk::MissingId,
+            plain.replace(&second, &format!("null,{}", second.split_once(',').unwrap_or_default().1)).into(),
+        ),
         (CsvQuirk::ShortRow, plain.replace(&second, second.rsplit_once(',').unwrap_or_default().0).into()),
         (CsvQuirk::RepeatedRow, plain.replace(&second, &format!("{second}\n{second}")).into()),
         (CsvQuirk::HugeField(10 * 1024 * 1024), with_name(&"x".repeat(10 * 1024 * 1024)).into()),
@@ -343,4 +363,16 @@ async fn two_quirks_can_meet_in_one_file() {
     let (id, _) = export(&client, &["id", "email"], &windows()[1]).await;
     assert!(file(&client, &id).await.text().starts_with("\u{feff}id,email\nnull,"));
     assert!(marketo.clear_faults().is_empty());
+}
+
+#[tokio::test]
+async fn ended_jobs_can_be_forgotten_and_others_stay() {
+    let (marketo, client) = start(config(50)).await;
+    let idle = create(&client, &["id"], &windows()[0]).await;
+    let (ended, _) = export(&client, &["id"], &windows()[1]).await;
+    marketo.forget_exports();
+    assert_eq!(status(&client, &idle).await["status"], "Created");
+    assert_eq!(file(&client, &ended).await.status, StatusCode::NOT_FOUND);
+    let (next, _) = export(&client, &["id"], &windows()[1]).await;
+    assert!(next != ended && next != idle);
 }

@@ -124,7 +124,13 @@ async fn what_is_too_long_is_refused_as_http_does() {
 #[tokio::test]
 async fn double_slashes_unknown_paths_and_wrong_methods_are_refused() {
     let (_marketo, client) = start(config(10)).await;
-    for path in ["/rest//v1/leads/describe.json", "//rest/v1/leads/describe.json", "/rest/v1/leads/describe", "/rest/rest/v1/leads.json", "/"] {
+    for path in [
+        "/rest//v1/leads/describe.json",
+        "//rest/v1/leads/describe.json",
+        "/rest/v1/leads/describe",
+        "/rest/rest/v1/leads.json",
+        "/",
+    ] {
         assert_refused(&client.get(path).await, "610");
     }
     assert_refused(&client.post(DESCRIBE, &Value::Null).await, "605");
@@ -134,8 +140,24 @@ async fn double_slashes_unknown_paths_and_wrong_methods_are_refused() {
 #[tokio::test]
 async fn bodies_that_are_no_json_are_refused() {
     let (_marketo, client) = start(config(10)).await;
-    let broken = client.send(Method::POST, "/rest/v1/leads.json", &[("content-type", "application/json")], b"{".to_vec()).await;
+    let broken =
+        client.send(Method::POST, "/rest/v1/leads.json", &[("content-type", "application/json")], b"{".to_vec()).await;
     assert_refused(&broken, "609");
-    let untyped = client.send(Method::POST, "/rest/v1/leads.json", &[("content-type", "text/plain")], b"{}".to_vec()).await;
+    let untyped =
+        client.send(Method::POST, "/rest/v1/leads.json", &[("content-type", "text/plain")], b"{}".to_vec()).await;
     assert_refused(&untyped, "612");
+}
+
+#[tokio::test]
+async fn dots_in_a_path_are_resolved() {
+    let (_marketo, client) = start(config(10)).await;
+    let listed = client.ok("/rest/../bulk/v1/leads/export.json").await;
+    assert_eq!(listed["result"], json!([]));
+}
+
+#[tokio::test]
+async fn nobody_answers_after_a_shutdown() {
+    let (marketo, client) = start(config(10)).await;
+    marketo.shutdown().await;
+    assert!(tokio::net::TcpStream::connect(client.address).await.is_err());
 }

@@ -18,7 +18,9 @@ async fn a_token_is_given_by_both_methods_and_again_while_it_lives() {
 #[tokio::test]
 async fn bad_credentials_are_refused_in_oauths_form_with_401() {
     let (marketo, client) = start(config(10)).await;
-    for (replaced, error) in [(&marketo.config().client_secret, "unauthorized"), (&marketo.config().client_id, "invalid_client")] {
+    for (replaced, error) in
+        [(&marketo.config().client_secret, "unauthorized"), (&marketo.config().client_id, "invalid_client")]
+    {
         let reply = client.get(&token_path(marketo.config()).replace(replaced, "wrong")).await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
         assert_eq!(reply.json()["error"], error);

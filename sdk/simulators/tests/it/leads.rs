@@ -20,10 +20,14 @@ async fn describe_tells_types_and_a_field_that_cannot_be_used() {
     let email = usable.iter().find(|field| field["rest"]["name"] == "email");
     assert_eq!(email.map(|field| (&field["dataType"], &field["length"])), Some((&json!("email"), &json!(255))));
     let types: BTreeSet<&str> = usable.iter().filter_map(|field| field["dataType"].as_str()).collect();
-    assert!(types.is_superset(&BTreeSet::from(["boolean", "currency", "date", "datetime", "float", "integer", "percent", "score", "text", "url"])));
+    assert!(types.is_superset(&BTreeSet::from([
+        "boolean", "currency", "date", "datetime", "float", "integer", "percent", "score", "text", "url"
+    ])));
     let described = client.ok("/rest/v1/leads/describe2.json").await;
     assert_eq!(described["result"][0]["name"], "API Lead");
-    assert!(described["result"][0]["searchableFields"].as_array().is_some_and(|fields| fields.contains(&json!(["email"]))));
+    assert!(
+        described["result"][0]["searchableFields"].as_array().is_some_and(|fields| fields.contains(&json!(["email"])))
+    );
 }
 
 #[tokio::test]
@@ -48,9 +52,15 @@ async fn a_filter_is_paged_by_token_alone_in_both_forms_of_the_call() {
         let query = token.as_ref().map_or(query.clone(), |token| format!("{query}&nextPageToken={}", encoded(token)));
         let by_get = client.ok(&format!("/rest/v1/leads.json?{query}")).await;
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let by_post = client.send(Method::POST, "/rest/v1/leads.json?_method=GET", &form, query.clone().into_bytes()).await.json();
+        let by_post = client
+            .send(Method::POST, "/rest/v1/leads.json?_method=GET", &form, query.clone().into_bytes())
+            .await
+            .json();
         // Clients in the field also put `_method` into the form itself.
-        let in_form = client.send(Method::POST, "/rest/v1/leads.json", &form, format!("_method=GET&{query}").into_bytes()).await.json();
+        let in_form = client
+            .send(Method::POST, "/rest/v1/leads.json", &form, format!("_method=GET&{query}").into_bytes())
+            .await
+            .json();
         assert_eq!((&by_post["result"], &in_form["result"]), (&by_get["result"], &by_get["result"]));
         assert!(by_get.get("moreResult").is_none());
         read.extend(records(&by_get));
@@ -59,7 +69,10 @@ async fn a_filter_is_paged_by_token_alone_in_both_forms_of_the_call() {
             break;
         }
     }
-    let expected: Vec<Value> = (100..400).filter_map(|id| marketo.lead(id)).map(|lead| json!({"id": lead["id"], "email": lead["email"]})).collect();
+    let expected: Vec<Value> = (100..400)
+        .filter_map(|id| marketo.lead(id))
+        .map(|lead| json!({"id": lead["id"], "email": lead["email"]}))
+        .collect();
     assert_eq!(read, expected);
 }
 
@@ -67,7 +80,10 @@ async fn a_filter_is_paged_by_token_alone_in_both_forms_of_the_call() {
 async fn filters_that_ask_for_too_much_are_refused() {
     let (_marketo, client) = start(config(6_000)).await;
     let ids: Vec<String> = (1..=301).map(|id| id.to_string()).collect();
-    assert_refused(&client.get(&format!("/rest/v1/leads.json?filterType=id&filterValues={}", ids.join(","))).await, "1003");
+    assert_refused(
+        &client.get(&format!("/rest/v1/leads.json?filterType=id&filterValues={}", ids.join(","))).await,
+        "1003",
+    );
     let all = client.get("/rest/v1/leads.json?filterType=productInterest&filterValues=Platform,Analytics").await;
     assert_eq!(assert_refused(&all, "1003"), "Too many results match the filter");
     assert_refused(&client.get("/rest/v1/leads.json?filterType=city&filterValues=Paris").await, "1003");
@@ -78,7 +94,9 @@ async fn filters_that_ask_for_too_much_are_refused() {
 async fn a_value_with_a_comma_cannot_be_asked_for() {
     let (marketo, client) = start(config(10)).await;
     marketo.create_lead(json!({"email": "a@x.example", "productInterest": "Core, plus"})).expect("a lead");
-    let answer = client.ok(&format!("/rest/v1/leads.json?filterType=productInterest&filterValues={}", encoded("Core, plus"))).await;
+    let answer = client
+        .ok(&format!("/rest/v1/leads.json?filterType=productInterest&filterValues={}", encoded("Core, plus")))
+        .await;
     assert_eq!(answer["result"], json!([]));
 }
 
@@ -140,7 +158,10 @@ async fn a_deleted_lead_is_gone_and_a_second_delete_is_skipped() {
     let body = json!({"input": [{"id": 3}, {"id": 3}, {"id": 999}]});
     let results = records(&client.post("/rest/v1/leads/delete.json", &body).await.json());
     assert_eq!(results[0], json!({"id": 3, "status": "deleted"}));
-    assert_eq!((&results[1]["reasons"][0]["code"], &results[2]["reasons"][0]["code"]), (&json!("1004"), &json!("1004")));
+    assert_eq!(
+        (&results[1]["reasons"][0]["code"], &results[2]["reasons"][0]["code"]),
+        (&json!("1004"), &json!("1004"))
+    );
     assert_eq!(marketo.leads().count(), 9);
     let other = client.post("/rest/v1/leads.json?_method=DELETE", &json!({"input": [{"id": 4}]})).await.json();
     assert_eq!(other["result"][0]["status"], "deleted");

@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use attiva_simulators::s3::{S3, S3Config};
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -50,7 +53,8 @@ impl Signer {
         let url = format!("{}{path}", self.s3.endpoint());
         let host = self.s3.address().to_string();
         let signed: Vec<(&str, &str)> = headers.iter().copied().chain([("host", host.as_str())]).collect();
-        let signable = SignableRequest::new(method, &url, signed.iter().copied(), SignableBody::Bytes(body)).expect("signable");
+        let signable =
+            SignableRequest::new(method, &url, signed.iter().copied(), SignableBody::Bytes(body)).expect("signable");
         let (instructions, _) = sign(signable, &parameters).expect("a signature").into_parts();
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in signed {
@@ -77,14 +81,27 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 #[tokio::test]
 async fn an_object_is_written_read_listed_and_deleted() {
     let s3 = start().await;
-    let put = s3.send("PUT", "/audiences/a/b%20%2B%C3%A9.csv", &[("content-type", "text/csv"), ("x-amz-meta-run", "7")], b"id\n1\n").await;
+    let put = s3
+        .send(
+            "PUT",
+            "/audiences/a/b%20%2B%C3%A9.csv",
+            &[("content-type", "text/csv"), ("x-amz-meta-run", "7")],
+            b"id\n1\n",
+        )
+        .await;
     assert_eq!((put.status, put.header("etag").len()), (StatusCode::OK, 34));
     let got = s3.get("a/b%20%2B%C3%A9.csv").await;
-    assert_eq!((got.status, got.body.as_slice(), got.header("x-amz-meta-run").as_str()), (StatusCode::OK, b"id\n1\n".as_slice(), "7"));
+    assert_eq!(
+        (got.status, got.body.as_slice(), got.header("x-amz-meta-run").as_str()),
+        (StatusCode::OK, b"id\n1\n".as_slice(), "7")
+    );
     let part = s3.send("GET", "/audiences/a/b%20%2B%C3%A9.csv", &[("range", "bytes=3-3")], b"").await;
     assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, b"1".as_slice()));
     let head = s3.send("HEAD", "/audiences/a/b%20%2B%C3%A9.csv", &[], b"").await;
-    assert_eq!((head.status, head.header("content-length").as_str(), head.header("etag")), (StatusCode::OK, "5", put.header("etag")));
+    assert_eq!(
+        (head.status, head.header("content-length").as_str(), head.header("etag")),
+        (StatusCode::OK, "5", put.header("etag"))
+    );
     let listed = s3.send("GET", "/audiences?list-type=2&prefix=a%2F", &[], b"").await.text();
     assert_eq!(between(&listed, "<Key>", "</Key>"), "a/b +é.csv");
     assert_eq!(s3.send("DELETE", "/audiences/a/b%20%2B%C3%A9.csv", &[], b"").await.status, StatusCode::NO_CONTENT);
@@ -97,7 +114,10 @@ async fn signatures_are_enforced() {
     let mut s3 = start().await;
     s3.secret = "wrong".to_owned();
     let refused = s3.put("a.csv", b"x").await;
-    assert_eq!((refused.status, between(&refused.text(), "<Code>", "</Code>")), (StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
+    assert_eq!(
+        (refused.status, between(&refused.text(), "<Code>", "</Code>")),
+        (StatusCode::FORBIDDEN, "SignatureDoesNotMatch")
+    );
     let request = Request::builder().uri("/audiences/a.csv").header("host", s3.s3.address().to_string());
     let unsigned = exchange(s3.s3.address(), request.body(Full::default()).expect("a request")).await;
     assert_eq!(unsigned.status, StatusCode::FORBIDDEN);
@@ -109,7 +129,10 @@ async fn an_object_that_exists_is_not_overwritten_when_asked_so() {
     let new_only = [("if-none-match", "*")];
     assert_eq!(s3.send("PUT", "/audiences/a.csv", &new_only, b"first").await.status, StatusCode::OK);
     let refused = s3.send("PUT", "/audiences/a.csv", &new_only, b"second").await;
-    assert_eq!((refused.status, between(&refused.text(), "<Code>", "</Code>")), (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"));
+    assert_eq!(
+        (refused.status, between(&refused.text(), "<Code>", "</Code>")),
+        (StatusCode::PRECONDITION_FAILED, "PreconditionFailed")
+    );
     let other = [("if-match", "\"0123456789abcdef0123456789abcdef\"")];
     assert_eq!(s3.send("PUT", "/audiences/a.csv", &other, b"third").await.status, StatusCode::PRECONDITION_FAILED);
     assert_eq!(s3.get("a.csv").await.body, b"first");
@@ -128,7 +151,11 @@ async fn part(s3: &Signer, key: &str, upload: &str, number: u32, body: &[u8]) ->
 }
 
 fn complete_body(etags: &[String]) -> Vec<u8> {
-    let parts: String = etags.iter().zip(1..).map(|(etag, number)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")).collect();
+    let parts: String = etags
+        .iter()
+        .zip(1..)
+        .map(|(etag, number)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"))
+        .collect();
     format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>").into_bytes()
 }
 
@@ -150,43 +177,83 @@ async fn an_upload_can_be_given_up() {
     let s3 = start().await;
     let upload = begin(&s3, "big.csv").await;
     let etag = part(&s3, "big.csv", &upload, 1, b"tail").await;
-    assert_eq!(s3.send("DELETE", &format!("/audiences/big.csv?uploadId={upload}"), &[], b"").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        s3.send("DELETE", &format!("/audiences/big.csv?uploadId={upload}"), &[], b"").await.status,
+        StatusCode::NO_CONTENT
+    );
     let late = s3.send("POST", &format!("/audiences/big.csv?uploadId={upload}"), &[], &complete_body(&[etag])).await;
     assert!(late.status.is_client_error());
     assert_eq!(s3.get("big.csv").await.status, StatusCode::NOT_FOUND);
 }
 
+async fn complete(
+    s3: &Signer,
+    key: &str,
+    upload: &str,
+    headers: &[(&str, &str)],
+    etags: &[String],
+) -> (StatusCode, String) {
+    let reply = s3.send("POST", &format!("/audiences/{key}?uploadId={upload}"), headers, &complete_body(etags)).await;
+    (reply.status, between(&reply.text(), "<Code>", "</Code>").to_owned())
+}
+
 #[tokio::test]
-async fn parts_are_checked_when_they_are_put_together() {
+async fn putting_parts_together_keeps_an_object_that_exists_when_asked_so() {
     let s3 = start().await;
     s3.put("there.csv", b"first").await;
-    let complete = |key: &'static str, body: Vec<u8>, headers: &'static [(&'static str, &'static str)], upload: String| {
-        let s3 = &s3;
-        async move {
-            let reply = s3.send("POST", &format!("/audiences/{key}?uploadId={upload}"), headers, &body).await;
-            (reply.status.as_u16(), between(&reply.text(), "<Code>", "</Code>").to_owned())
-        }
-    };
     let upload = begin(&s3, "there.csv").await;
     let etag = part(&s3, "there.csv", &upload, 1, b"second").await;
-    let r = complete("there.csv", complete_body(&[etag]), &[("if-none-match", "*")], upload).await;
-    println!("if-none-match {r:?} {}", s3.get("there.csv").await.text());
-    let upload = begin(&s3, "w.csv").await;
-    part(&s3, "w.csv", &upload, 1, b"second").await;
-    let r = complete("w.csv", complete_body(&["\"00000000000000000000000000000000\"".to_owned()]), &[], upload).await;
-    println!("wrong etag {r:?}");
-    for key in ["a//b", "/lead", "x/./y"] {
-        let r = s3.put(key, b"x").await;
-        println!("key {key}: {} {}", r.status, r.text());
-    }
-    let listed = s3.send("GET", "/audiences?list-type=2", &[], b"").await.text();
-    println!("{listed}");
-    let r = s3.send("PUT", "/nobucket/x", &[], b"x").await;
-    println!("no bucket: {} {}", r.status, s3.send("GET", "/nobucket?list-type=2", &[], b"").await.text());
-    let r = s3.send("PUT", "/audiences/s.csv", &[("x-amz-server-side-encryption", "AES256"), ("x-amz-tagging", "a=1"), ("content-encoding", "gzip"), ("x-amz-expected-bucket-owner","123456789012"), ("cache-control","no-store")], b"x").await;
-    println!("options: {} {:?} {}", r.status, r.headers, r.text());
-    let r = s3.send("HEAD", "/audiences/s.csv", &[], b"").await;
-    println!("head: {} {:?}", r.status, r.headers);
-    let r = s3.send("GET", "/audiences/s.csv?tagging", &[], b"").await;
-    println!("tagging: {} {}", r.status, r.text());
+    let refused = complete(&s3, "there.csv", &upload, &[("if-none-match", "*")], &[etag]).await;
+    assert_eq!(refused, (StatusCode::PRECONDITION_FAILED, "PreconditionFailed".to_owned()));
+    assert_eq!(s3.get("there.csv").await.body, b"first");
+}
+
+#[tokio::test]
+async fn only_the_last_part_may_be_small() {
+    let s3 = start().await;
+    let upload = begin(&s3, "a.csv").await;
+    let etags = [part(&s3, "a.csv", &upload, 1, b"small").await, part(&s3, "a.csv", &upload, 2, b"last").await];
+    let refused = complete(&s3, "a.csv", &upload, &[], &etags).await;
+    assert_eq!(refused, (StatusCode::BAD_REQUEST, "EntityTooSmall".to_owned()));
+}
+
+/// The README's list. When one of these fails, the endpoint has learned something, and the list gets shorter.
+#[tokio::test]
+async fn what_is_not_honoured() {
+    let s3 = start().await;
+    let code = |reply: &Reply| between(&reply.text(), "<Code>", "</Code>").to_owned();
+
+    let upload = begin(&s3, "a.csv").await;
+    part(&s3, "a.csv", &upload, 1, b"x").await;
+    let wrong = ["\"00000000000000000000000000000000\"".to_owned()];
+    assert_eq!(complete(&s3, "a.csv", &upload, &[], &wrong).await.0, StatusCode::OK, "S3: 400 InvalidPart");
+    assert_eq!(complete(&s3, "a.csv", &upload, &[], &wrong).await.1, "AccessDenied", "S3: 404 NoSuchUpload");
+    assert_eq!(code(&s3.send("GET", "/audiences?uploads", &[], b"").await), "NotImplemented");
+
+    let upload = begin(&s3, "b.csv").await;
+    part(&s3, "b.csv", &upload, 1, b"x").await;
+    let listed = s3.send("GET", &format!("/audiences/b.csv?uploadId={upload}"), &[], b"").await.text();
+    assert!(listed.contains("<PartNumber>1</PartNumber>") && !listed.contains("ETag"), "S3: an ETag for each part");
+
+    assert_eq!(s3.send("PUT", "/no-such-bucket/x", &[], b"x").await.status, StatusCode::OK, "S3: 404 NoSuchBucket");
+    s3.put("a//b/../c", b"x").await;
+    let keys = s3.send("GET", "/audiences?list-type=2", &[], b"").await.text();
+    assert!(keys.contains("<Key>a/c</Key>"), "S3: the key as it was sent");
+    assert_eq!(s3.put("dir/", b"x").await.status, StatusCode::BAD_REQUEST, "S3: a key like any other");
+    assert_eq!(
+        s3.put(&"k".repeat(300), b"x").await.status,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "S3: 200 up to 1,024 bytes"
+    );
+
+    let options =
+        [("x-amz-tagging", "a=1"), ("x-amz-server-side-encryption", "AES256"), ("x-amz-expected-bucket-owner", "1")];
+    assert_eq!(s3.send("PUT", "/audiences/o.csv", &options, b"x").await.status, StatusCode::OK);
+    let head = s3.send("HEAD", "/audiences/o.csv", &[], b"").await;
+    assert_eq!(head.header("x-amz-server-side-encryption"), "", "S3: AES256");
+    assert_eq!(
+        s3.send("PUT", "/audiences/p.csv", &[("x-amz-storage-class", "STANDARD_IA")], b"x").await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(s3.send("HEAD", "/audiences", &[], b"").await.header("x-amz-bucket-region"), "", "S3: the region");
 }
