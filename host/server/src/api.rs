@@ -1,0 +1,113 @@
+//! The HTTP API: thin over the application layer. Each resource has a file with its routes, its wire forms and
+//! nothing else; what holds for all requests is a layer.
+
+mod activations;
+mod audit;
+mod auth;
+mod body;
+mod bounded;
+mod connections;
+mod deliveries;
+mod etag;
+mod grants;
+mod health;
+mod idempotency;
+mod keys;
+mod listing;
+mod operations;
+mod plugins;
+mod problem;
+mod problem_pages;
+mod profiles;
+mod request_id;
+mod runs;
+mod sandboxes;
+mod scope;
+mod segments;
+mod time;
+
+pub use listing::Page;
+pub use problem::{MEDIA_TYPE, Problem};
+
+use crate::app::App;
+use crate::app::refusal::Refusal;
+use crate::config::{Limits, Pages};
+use attiva_core::{Fault, FaultKind};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct State {
+    app: App,
+    limits: Limits,
+    pages: Pages,
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl State {
+    #[must_use]
+    pub fn new(app: App, limits: Limits, pages: Pages) -> Self {
+        let permits = Arc::new(Semaphore::new(limits.requests_at_once as usize));
+        Self { app, limits, pages, permits, tasks: TaskTracker::new() }
+    }
+
+    /// Waits until every request that was begun has been dealt with, answered or not.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// All routes.
+#[must_use]
+pub fn router(state: State) -> Router {
+    let bounded = v1(&state).merge(problem_pages::routes()).layer(from_fn_with_state(state.clone(), bounded::layer));
+    bounded
+        .merge(health::routes())
+        .fallback(async || Refusal::from(no_route()))
+        .method_not_allowed_fallback(async || Refusal::from(wrong_method()))
+        .layer(from_fn_with_state(state.clone(), request_id::layer))
+        .with_state(state)
+}
+
+fn v1(state: &State) -> Router<State> {
+    let documents = Router::new()
+        .merge(keys::routes())
+        .merge(audit::routes())
+        .merge(plugins::routes())
+        .merge(sandboxes::routes())
+        .merge(connections::routes())
+        .merge(grants::routes())
+        .merge(runs::routes())
+        .merge(profiles::routes())
+        .merge(segments::routes())
+        .merge(activations::routes())
+        .merge(deliveries::routes())
+        .merge(operations::routes());
+    let components = takes(state, plugins::install_routes(), state.limits.plugin_bytes);
+    takes(state, documents, state.limits.body_bytes)
+        .merge(components)
+        .layer(from_fn_with_state(state.clone(), auth::layer))
+}
+
+/// Routes that take bodies up to a size.
+fn takes(state: &State, routes: Router<State>, body_bytes: u64) -> Router<State> {
+    let body_max = usize::try_from(body_bytes).unwrap_or(usize::MAX);
+    let idempotency = idempotency::Idempotency { state: state.clone(), body_max };
+    routes.layer(from_fn_with_state(idempotency, idempotency::layer)).layer(DefaultBodyLimit::max(body_max))
+}
+
+fn no_route() -> Fault {
+    Fault::new(FaultKind::Config, "route.missing", "there is nothing at this path")
+        .action("The paths are listed in the README of the server.")
+}
+
+fn wrong_method() -> Fault {
+    Fault::new(FaultKind::Config, "request.method", "this path does not take this method")
+}

@@ -1,0 +1,42 @@
+//! Who asks: `Authorization: Bearer atv_...`. Everything under `/v1` passes through here.
+
+use super::State;
+use crate::app::keys::Caller;
+use crate::app::refusal::Refusal;
+use attiva_core::{Fault, FaultKind};
+use axum::extract::{FromRequestParts, Request};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+
+pub(super) async fn layer(
+    state: axum::extract::State<State>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let caller = state.app.keys().authenticate(bearer(&request)?)?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn bearer(request: &Request) -> Result<&str, Refusal> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|h| h.to_str().ok());
+    let (scheme, text) = header.and_then(|h| h.split_once(' ')).ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(text.trim()) } else { Err(missing()) }
+}
+
+fn missing() -> Refusal {
+    Fault::new(FaultKind::Auth, "key.missing", "the request carries no API key")
+        .action("Send `Authorization: Bearer <key>`; `attiva key create` makes one.")
+        .into()
+}
+
+/// The layer above has put it there.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(missing)
+    }
+}

@@ -1,0 +1,140 @@
+//! `/v1/sandboxes/{sandbox}/deliveries`: what went out, with the books and every member's outcome.
+
+use super::State;
+use super::listing::Listing;
+use super::operations;
+use super::runs::not_an_id;
+use super::scope::Scope;
+use super::time::Instant;
+use crate::app::operations::Operation;
+use crate::app::refusal::Result;
+use attiva_core::Fault;
+use attiva_core::delivery::{Delivery, DeliveryStatus, Phase};
+use attiva_core::id::ActivationId;
+use attiva_core::ports::connector::Artifact;
+use attiva_core::ports::store::{Books, Item, ItemStatus};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/sandboxes/{sandbox}/deliveries", get(list))
+        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}", get(show))
+        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/cancel", post(cancel))
+        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/items", get(items))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    activation: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemFilter {
+    status: Option<ItemStatus>,
+}
+
+#[derive(Serialize)]
+struct View {
+    id: String,
+    activation: String,
+    segment: String,
+    plugin: String,
+    status: DeliveryStatus,
+    phase: Phase,
+    started_at: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_until: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+    attempts: u32,
+    notes: Vec<String>,
+    artifacts: Vec<Artifact>,
+    /// Batches that were driven again after an interruption.
+    resent_batches: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    books: Option<Books>,
+    cancel_requested: bool,
+}
+
+impl View {
+    fn of(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id.to_string(),
+            activation: delivery.activation.to_string(),
+            segment: delivery.segment.to_string(),
+            plugin: delivery.plugin,
+            status: delivery.status,
+            phase: delivery.phase,
+            started_at: Instant(delivery.started_at),
+            ended_at: delivery.ended_at.map(Instant),
+            waiting_until: delivery.waiting_until.map(Instant),
+            fault: delivery.fault,
+            attempts: delivery.attempts,
+            notes: delivery.notes,
+            artifacts: delivery.artifacts,
+            resent_batches: delivery.resent_batches,
+            books: delivery.books,
+            cancel_requested: delivery.cancel_requested,
+        }
+    }
+}
+
+/// What became of one member.
+#[derive(Serialize)]
+struct ItemView {
+    profile: String,
+    position: u64,
+    status: ItemStatus,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+impl ItemView {
+    fn of(item: Item) -> Self {
+        Self {
+            profile: item.profile.to_string(),
+            position: item.outcome.position,
+            status: item.outcome.status,
+            code: item.outcome.code,
+            field: item.outcome.field,
+            message: item.outcome.message,
+        }
+    }
+}
+
+async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+    let activation = listing.filter.activation.as_deref();
+    let activation = activation.map(|id| ActivationId::parse(id).ok_or_else(|| not_an_id("activation"))).transpose()?;
+    let after = listing.after.as_deref();
+    let deliveries = scope.sandbox.deliveries(activation.as_ref(), after, listing.wanted())?;
+    Ok(listing.answer(deliveries, |d| d.id.to_string(), View::of))
+}
+
+async fn show(scope: Scope) -> Result<Json<View>> {
+    let delivery = scope.sandbox.delivery(scope.param("delivery"))?;
+    let books = scope.sandbox.books(&delivery)?;
+    Ok(Json(View { books: Some(books), ..View::of(delivery) }))
+}
+
+async fn cancel(scope: Scope) -> Result<Response> {
+    let delivery = scope.sandbox.cancel_delivery(&scope.caller, scope.param("delivery")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&delivery)))
+}
+
+async fn items(scope: Scope, listing: Listing<ItemFilter>) -> Result<Response> {
+    // Positions count from 0; the page after position n begins at n + 1.
+    let first = listing.after.as_ref().map_or(Ok(0), |_| listing.after_number::<u64>().map(|n| n.saturating_add(1)))?;
+    let items = scope.sandbox.items(scope.param("delivery"), listing.filter.status, first, listing.wanted())?;
+    Ok(listing.answer(items, |i| i.outcome.position.to_string(), ItemView::of))
+}

@@ -1,0 +1,101 @@
+//! `/problems/{code}`: what a problem's `type` opens. A page of meaning and action, for people.
+
+use super::State;
+use super::problem;
+use attiva_core::FaultKind;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// One of our own codes.
+struct Entry {
+    code: &'static str,
+    kind: FaultKind,
+    meaning: &'static str,
+    action: &'static str,
+}
+
+const fn entry(code: &'static str, kind: FaultKind, meaning: &'static str, action: &'static str) -> Entry {
+    Entry { code, kind, meaning, action }
+}
+
+use FaultKind::{Auth, Config, Internal, Transient};
+
+const ENTRIES: &[Entry] = &[
+    entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
+    entry("key.refused", Auth, "The API key is unknown, wrong or revoked.", "Make a new key with `attiva key create`."),
+    entry(
+        "request.invalid",
+        Config,
+        "The body is JSON, but not what this call takes: a key is unknown or missing, or a value is of the wrong type.",
+        "`errors` names each field by a JSON pointer; correct them and repeat.",
+    ),
+    entry("request.malformed", Config, "The body or the query cannot be read at all.", "Correct the request."),
+    entry(
+        "request.cursor",
+        Config,
+        "The cursor was not given by this host, or was cut.",
+        "List again without a cursor.",
+    ),
+    entry("request.header", Config, "A header is not what it should be.", "`detail` names the header."),
+    entry("request.media-type", Config, "The body is of another media type.", "Set Content-Type."),
+    entry("request.method", Config, "The path exists, but not for this method.", "See the list of paths."),
+    entry("request.too-large", Config, "The body is over the host's limit.", "Send less, or raise the limit."),
+    entry("request.overloaded", Transient, "The host works on as many requests as it may.", "Repeat it shortly."),
+    entry(
+        "request.timed-out",
+        Transient,
+        "The host did not answer in time. What was begun goes on.",
+        "Repeat it with the same Idempotency-Key: it answers once the first is done.",
+    ),
+    entry(
+        "idempotency.in-progress",
+        Config,
+        "The first request with this key is not answered yet.",
+        "Wait and repeat.",
+    ),
+    entry("idempotency.reused", Config, "The key was used for a different request.", "Use a new key for each request."),
+    entry(
+        "store.version-mismatch",
+        Config,
+        "Somebody changed the document after you read it.",
+        "Read it again, apply your change, and send the new ETag in If-Match.",
+    ),
+    entry("store.exists", Config, "There is one already.", "Choose another name, or change the existing one."),
+    entry("store.full", Transient, "The disk is full. Nothing is lost; nothing new is accepted.", "Free disk space."),
+    entry("host.internal", Internal, "A defect of the host.", "Report it with the request's x-request-id."),
+];
+
+pub(super) fn routes() -> Router<State> {
+    Router::new().route("/problems/{code}", get(page))
+}
+
+async fn page(Path(code): Path<String>) -> Response {
+    let text = text(&code);
+    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response()
+}
+
+fn text(code: &str) -> String {
+    let shown = crate::app::refusal::shown(code);
+    if let Some(entry) = ENTRIES.iter().find(|e| e.code == code) {
+        return format!(
+            "# {shown}\n\n{}: {}.\n\n{}\n\n**What to do.** {}\n",
+            entry.kind.as_str(),
+            problem::title(entry.kind),
+            entry.meaning,
+            entry.action
+        );
+    }
+    if let Some(kind) = code.strip_suffix(".missing") {
+        let kind = crate::app::refusal::shown(kind);
+        return format!(
+            "# {shown}\n\nThere is no {kind} of this id or name where you looked.\n\n**What to do.** Check the id, and the sandbox in the path.\n"
+        );
+    }
+    // Codes are an open set: connectors bring their own, and vendors theirs.
+    format!(
+        "# {shown}\n\nA code of a connector or of its vendor.\n\n**What to do.** The problem document's `detail` and `action` say it for the case at hand; `kind` says who acts.\n"
+    )
+}

@@ -1,0 +1,98 @@
+//! `/v1/sandboxes/{sandbox}/runs`: what was read from sources, and what is being read.
+
+use super::State;
+use super::listing::{Everything, Listing};
+use super::operations;
+use super::scope::Scope;
+use super::time::Instant;
+use crate::app::operations::Operation;
+use crate::app::refusal::{FieldProblem, Refusal, Result};
+use crate::app::runs::RunFilter;
+use attiva_core::Fault;
+use attiva_core::id::ConnectionId;
+use attiva_core::page::Reject;
+use attiva_core::run::{Run, RunStatus, StreamProgress};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/sandboxes/{sandbox}/runs", get(list))
+        .route("/v1/sandboxes/{sandbox}/runs/{run}", get(show))
+        .route("/v1/sandboxes/{sandbox}/runs/{run}/cancel", post(cancel))
+        .route("/v1/sandboxes/{sandbox}/runs/{run}/rejects", get(rejects))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    connection: Option<String>,
+    status: Option<RunStatus>,
+}
+
+#[derive(Serialize)]
+struct View {
+    id: String,
+    connection: String,
+    plugin: String,
+    status: RunStatus,
+    streams: Vec<StreamProgress>,
+    started_at: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_until: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+    /// Failures in a row.
+    attempts: u32,
+    cancel_requested: bool,
+}
+
+impl View {
+    fn of(run: Run) -> Self {
+        Self {
+            id: run.id.to_string(),
+            connection: run.connection.to_string(),
+            plugin: run.plugin,
+            status: run.status,
+            streams: run.streams,
+            started_at: Instant(run.started_at),
+            ended_at: run.ended_at.map(Instant),
+            waiting_until: run.waiting_until.map(Instant),
+            fault: run.fault,
+            attempts: run.attempts,
+            cancel_requested: run.cancel_requested,
+        }
+    }
+}
+
+async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+    let connection = listing.filter.connection.as_deref();
+    let connection = connection.map(|id| ConnectionId::parse(id).ok_or_else(|| not_an_id("connection"))).transpose()?;
+    let filter = RunFilter { connection, status: listing.filter.status };
+    let runs = scope.sandbox.runs(&filter, listing.after.as_deref(), listing.wanted())?;
+    Ok(listing.answer(runs, |r| r.id.to_string(), View::of))
+}
+
+pub(super) fn not_an_id(parameter: &str) -> Refusal {
+    let field = FieldProblem::new(parameter, "is not an id");
+    Refusal::invalid("request.invalid", format!("`{parameter}` is not an id"), vec![field])
+}
+
+async fn show(scope: Scope) -> Result<Json<View>> {
+    Ok(Json(View::of(scope.sandbox.run(scope.param("run"))?)))
+}
+
+async fn cancel(scope: Scope) -> Result<Response> {
+    let run = scope.sandbox.cancel_run(&scope.caller, scope.param("run")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&run)))
+}
+
+async fn rejects(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+    let after = listing.after_number()?;
+    let rejects: Vec<(u64, Reject)> = scope.sandbox.rejects(scope.param("run"), after, listing.wanted())?;
+    Ok(listing.answer(rejects, |(number, _)| number.to_string(), |(_, reject)| reject))
+}

@@ -1,0 +1,46 @@
+//! The sandbox in a request's path, opened for its caller.
+
+use super::State;
+use crate::app::keys::Caller;
+use crate::app::refusal::{Refusal, Result};
+use crate::app::sandbox::Sandbox;
+use attiva_core::{Fault, FaultKind};
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use std::sync::Arc;
+
+/// Who asks, and the sandbox it is about.
+pub(super) struct Scope {
+    pub(super) caller: Caller,
+    pub(super) sandbox: Arc<Sandbox>,
+    params: Vec<(String, String)>,
+}
+
+impl FromRequestParts<State> for Scope {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| malformed())?;
+        let params: Vec<(String, String)> = params.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let name = params.iter().find(|(n, _)| n == "sandbox").map_or("", |(_, v)| v.as_str());
+        let sandbox = state.app.sandbox(&caller, name)?;
+        Ok(Self { caller, sandbox, params })
+    }
+}
+
+fn malformed() -> Refusal {
+    Fault::new(FaultKind::Config, "request.malformed", "the path cannot be read").into()
+}
+
+impl Scope {
+    /// A part of the path; the routes decide which there are.
+    pub(super) fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
+    }
+
+    /// A place within the sandbox.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("/v1/sandboxes/{}/{path}", self.sandbox.entry().name)
+    }
+}

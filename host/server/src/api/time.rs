@@ -1,0 +1,22 @@
+//! Instants on the wire: ISO 8601 in UTC.
+
+use attiva_core::Millis;
+use attiva_core::time::{format_timestamp, parse_timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant; in JSON `2026-11-23T10:00:00Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instant(pub Millis);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_timestamp(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_timestamp(&text).map(Self).ok_or_else(|| serde::de::Error::custom("not an ISO 8601 instant"))
+    }
+}

@@ -1,0 +1,186 @@
+//! Activations: an audience joined to a destination.
+
+use super::connections::check_schedule;
+use super::expressions;
+use super::keys::Caller;
+use super::name;
+use super::refusal::{FieldProblem, Refusal, Result};
+use super::sandbox::{Sandbox, Versioned};
+use attiva_core::config::{Activation, ActivationField, Connection, Schedule};
+use attiva_core::id::ActivationId;
+use attiva_core::ports::connector::{Target, TargetObject};
+use attiva_core::ports::store::{Expect, Kind};
+use attiva_core::{Fault, FaultKind};
+use serde_json::json;
+
+/// What an activation is made of.
+#[derive(Debug, Clone)]
+pub struct NewActivation {
+    pub name: String,
+    pub segment: String,
+    pub connection: String,
+    pub target: Target,
+    pub mapping: Vec<ActivationField>,
+    pub schedule: Option<Schedule>,
+}
+
+/// A new activation, and what could not be checked.
+#[derive(Debug, Clone)]
+pub struct CreatedActivation {
+    pub activation: Versioned<Activation>,
+    pub warnings: Vec<String>,
+}
+
+impl Sandbox {
+    /// Makes an activation. The destination is asked what it takes; where it cannot be reached just now, that part is
+    /// left to the first delivery, with a warning.
+    ///
+    /// # Errors
+    /// `activation.mapping`, `activation.target` with each field at fault; `segment.missing`, `connection.missing`;
+    /// `plugin.no-destination`.
+    pub async fn create_activation(&self, caller: &Caller, mut new: NewActivation) -> Result<CreatedActivation> {
+        let name = name::checked("/name", &new.name)?.to_owned();
+        check_schedule(new.schedule)?;
+        let segment = self.segment(&new.segment)?.value;
+        let connection = self.connection(&new.connection)?.value;
+        expressions::check_mapping("/mapping", &new.mapping)?;
+        if new.target.options.is_null() {
+            new.target.options = json!({});
+        }
+        let warnings = self.check_target(&connection, &new.target, &new.mapping).await?;
+        let id = ActivationId::new(self.now(), self.chance.bytes());
+        let activation = Activation {
+            id: id.clone(),
+            name,
+            segment: segment.id,
+            connection: connection.id,
+            target: new.target,
+            mapping: new.mapping,
+            schedule: new.schedule,
+            created_at: self.now(),
+        };
+        let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
+        let detail = json!({ "segment": activation.segment, "connection": activation.connection });
+        self.tell(caller, "activation.created", id.as_str(), detail).await?;
+        Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
+    }
+
+    pub fn activation(&self, id: &str) -> Result<Versioned<Activation>> {
+        self.get(Kind::Activation, "activation", id)
+    }
+
+    /// In the order they were made, after `after`.
+    pub fn activations(&self, after: Option<&str>, limit: usize) -> Result<Vec<Activation>> {
+        self.list(Kind::Activation, after, limit, |_| true)
+    }
+
+    async fn check_target(
+        &self,
+        connection: &Connection,
+        target: &Target,
+        mapping: &[ActivationField],
+    ) -> Result<Vec<String>> {
+        name::checked("/target/name", &target.name)?;
+        if !self.plugins.find(&connection.plugin)?.plugin.is_destination {
+            let message = format!("{} is no destination", connection.plugin);
+            return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
+        }
+        let objects = match self.connectors.discover(connection).await {
+            Ok(discovered) => discovered.objects,
+            Err(refusal) if passes(refusal.fault.kind) => {
+                return Ok(vec![format!(
+                    "the destination could not be asked what it takes: {}",
+                    refusal.fault.message
+                )]);
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let problems = match objects.iter().find(|o| o.name == target.object) {
+            Some(object) => target_problems(object, target, mapping),
+            None => {
+                let known: Vec<&str> = objects.iter().map(|o| o.name.as_str()).collect();
+                vec![FieldProblem::new("/target/object", format!("must be one of {}", known.join(", ")))]
+            }
+        };
+        if problems.is_empty() {
+            return Ok(Vec::new());
+        }
+        Err(Refusal::invalid("activation.target", "the destination does not take this", problems))
+    }
+}
+
+/// Whether the destination may well answer later.
+fn passes(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Transient | FaultKind::RateLimited | FaultKind::Quota)
+}
+
+fn target_problems(object: &TargetObject, target: &Target, mapping: &[ActivationField]) -> Vec<FieldProblem> {
+    let mut problems: Vec<FieldProblem> = attiva_wasm::validate_against(&object.options_schema, &target.options)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|p| FieldProblem::new(format!("/target/options{}", p.path), p.problem))
+        .collect();
+    for (i, mapped) in mapping.iter().enumerate() {
+        let at = format!("/mapping/{i}/field");
+        match object.fields.iter().find(|f| f.name == mapped.field) {
+            Some(field) => {
+                let read_only = field.read_only_because.as_ref();
+                problems.extend(read_only.map(|why| FieldProblem::new(&at, format!("cannot be written: {why}"))));
+            }
+            None if object.open_fields => {}
+            None => problems.push(FieldProblem::new(&at, format!("{} has no such field", object.title))),
+        }
+    }
+    for field in object.fields.iter().filter(|f| f.required) {
+        if !mapping.iter().any(|m| m.field == field.name) {
+            problems.push(FieldProblem::new("/mapping", format!("`{}` is required and not mapped", field.name)));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attiva_core::DataType;
+    use attiva_core::ports::connector::FieldSpec;
+
+    fn object(open_fields: bool) -> TargetObject {
+        let field = |name: &str, required, read_only: Option<&str>| FieldSpec {
+            name: name.into(),
+            data_type: DataType::Text,
+            required,
+            matching_key: false,
+            read_only_because: read_only.map(Into::into),
+            label: name.into(),
+        };
+        TargetObject {
+            name: "list".into(),
+            title: "List".into(),
+            fields: vec![field("email", true, None), field("owner", false, Some("managed by the CRM"))],
+            open_fields,
+            options_schema: json!({"type": "object", "properties": {"folder": {"type": "string"}}}),
+        }
+    }
+
+    fn problems(open: bool, options: serde_json::Value, fields: &[&str]) -> Vec<String> {
+        let target = Target { object: "list".into(), name: "x".into(), options };
+        let mapped =
+            |f: &&str| ActivationField { field: (*f).into(), expression: "person.email".into(), required: false };
+        let mapping: Vec<ActivationField> = fields.iter().map(mapped).collect();
+        target_problems(&object(open), &target, &mapping).into_iter().map(|p| p.field).collect()
+    }
+
+    #[test]
+    fn what_the_destination_does_not_take_is_named() {
+        let none: [&str; 0] = [];
+        assert_eq!(problems(false, json!({}), &["email"]), none);
+        assert_eq!(problems(true, json!({"folder": "x"}), &["email", "anything"]), none);
+        assert_eq!(problems(false, json!({}), &["email", "anything"]), ["/mapping/1/field"]);
+        assert_eq!(problems(false, json!({}), &["email", "owner"]), ["/mapping/1/field"]);
+        assert_eq!(problems(true, json!({}), &["x"]), ["/mapping"]);
+        assert_eq!(problems(true, json!({"folder": 1}), &["email"]), ["/target/options/folder"]);
+        assert_eq!(problems(true, json!({"typo": 1}), &["email"]), ["/target/options/typo"]);
+    }
+}

@@ -1,0 +1,311 @@
+//! Connections: a plugin, its configuration, and what it is at the vendor.
+//!
+//! A connection's document is in the sandbox's store, its secrets and grants are in the control store. What is secret
+//! is written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
+//! the next start.
+
+use super::documents;
+use super::keys::Caller;
+use super::name;
+use super::plugins::Ready;
+use super::refusal::{FieldProblem, Refusal, Result};
+use super::sandbox::{Sandbox, Versioned};
+use attiva_core::config::{Activation, Connection, Schedule};
+use attiva_core::id::ConnectionId;
+use attiva_core::key::Instance;
+use attiva_core::page::CheckResult;
+use attiva_core::ports::connector::{Stream, TargetObject};
+use attiva_core::ports::store::{ControlKind, Expect, Kind, StoreError};
+use attiva_core::run::Run;
+use attiva_core::spec::{Spec, fill};
+use attiva_core::{Fault, FaultKind};
+use attiva_wasm::{Secrets, split_configuration, validate_configuration};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+/// What a connection is made of.
+#[derive(Debug, Clone)]
+pub struct NewConnection {
+    pub name: String,
+    /// `source-marketo`, the newest version; or `source-marketo@0.1.0`.
+    pub plugin: String,
+    /// With secrets.
+    pub configuration: Value,
+    pub streams: Vec<String>,
+    pub schedule: Option<Schedule>,
+}
+
+/// What is to be changed; `None`: stays.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionPatch {
+    pub name: Option<String>,
+    /// Another version of the same plugin.
+    pub plugin: Option<String>,
+    /// A JSON merge patch (RFC 7396): keys that are not named stay, secrets too.
+    pub configuration: Option<Value>,
+    pub streams: Option<Vec<String>>,
+    /// `Some(None)`: no more runs by themselves.
+    pub schedule: Option<Option<Schedule>>,
+}
+
+/// What a connection offers.
+#[derive(Debug, Clone, Default)]
+pub struct Discovered {
+    pub streams: Vec<Stream>,
+    pub objects: Vec<TargetObject>,
+}
+
+impl Sandbox {
+    /// Makes a connection. Nothing is sent to the vendor; [`Sandbox::check_connection`] does that.
+    ///
+    /// # Errors
+    /// `connection.configuration` with each field at fault; `plugin.missing`.
+    pub async fn create_connection(&self, caller: &Caller, new: NewConnection) -> Result<Versioned<Connection>> {
+        let name = name::checked("/name", &new.name)?.to_owned();
+        let ready = self.plugins.find(&new.plugin)?;
+        check_schedule(new.schedule)?;
+        let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
+        let id = ConnectionId::new(self.now(), self.chance.bytes());
+        let connection = Connection {
+            id: id.clone(),
+            name,
+            plugin: ready.installed.id,
+            configuration,
+            instance,
+            streams: new.streams,
+            schedule: new.schedule,
+            created_at: self.now(),
+        };
+        self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
+        let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
+        let detail = json!({ "plugin": connection.plugin, "instance": connection.instance });
+        self.tell(caller, "connection.created", id.as_str(), detail).await?;
+        Ok(Versioned { value: connection, version })
+    }
+
+    pub fn connection(&self, id: &str) -> Result<Versioned<Connection>> {
+        self.get(Kind::Connection, "connection", id)
+    }
+
+    /// In the order they were made, after `after`.
+    pub fn connections(&self, after: Option<&str>, limit: usize) -> Result<Vec<Connection>> {
+        self.list(Kind::Connection, after, limit, |_| true)
+    }
+
+    /// Changes a connection. Which vendor instance it is cannot change: everything read from it is named after that.
+    ///
+    /// # Errors
+    /// `connection.configuration`, `connection.instance`, `connection.plugin`, `store.version-mismatch`.
+    pub async fn patch_connection(
+        &self,
+        caller: &Caller,
+        id: &str,
+        patch: ConnectionPatch,
+        expect: Expect,
+    ) -> Result<Versioned<Connection>> {
+        let Versioned { value: mut connection, version } = self.connection(id)?;
+        if let Expect::Version(expected) = expect
+            && expected != version
+        {
+            let (expected, found) = (expected.to_string(), version.to_string());
+            return Err(StoreError::VersionMismatch { expected, found }.into());
+        }
+        let mut changed = Vec::new();
+        if let Some(name) = &patch.name {
+            connection.name = name::checked("/name", name)?.to_owned();
+            changed.push("name");
+        }
+        if let Some(streams) = patch.streams {
+            connection.streams = streams;
+            changed.push("streams");
+        }
+        if let Some(schedule) = patch.schedule {
+            check_schedule(schedule)?;
+            connection.schedule = schedule;
+            changed.push("schedule");
+        }
+        let ready = self.plugins.find(patch.plugin.as_deref().unwrap_or(&connection.plugin))?;
+        if patch.plugin.is_some() {
+            same_plugin(&connection.plugin, &ready)?;
+            connection.plugin.clone_from(&ready.installed.id);
+            changed.push("plugin");
+        }
+        let reconfigured = patch.configuration.is_some() || patch.plugin.is_some();
+        if reconfigured {
+            let control_id = self.control_id(id);
+            let mut whole = with_secrets(&connection.configuration, &self.vault.open(&control_id)?);
+            if let Some(configuration) = patch.configuration {
+                merge_patch(&mut whole, configuration);
+                changed.push("configuration");
+            }
+            let (public, secrets, instance) = configure(&ready.plugin.spec, whole)?;
+            same_instance(&connection.instance, &instance)?;
+            connection.configuration = public;
+            self.vault.keep(&control_id, &secrets).await?;
+        }
+        let version = self.put(Kind::Connection, id, &connection, Expect::Version(version)).await?;
+        self.tell(caller, "connection.changed", id, json!({ "changed": changed })).await?;
+        Ok(Versioned { value: connection, version })
+    }
+
+    /// Removes a connection that nothing stands on. What was read from it stays.
+    ///
+    /// # Errors
+    /// `connection.in-use`: an activation or a run that is going needs it.
+    pub async fn delete_connection(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
+        let connection = self.connection(id)?.value;
+        let uses = |a: &Activation| a.connection == connection.id;
+        if let Some(activation) = self.list(Kind::Activation, None, 1, uses)?.first() {
+            return Err(in_use(&connection.id, activation.id.as_str()));
+        }
+        let goes = |r: &Run| r.connection == connection.id && !r.status.has_ended();
+        if let Some(run) = self.list(Kind::Run, None, 1, goes)?.first() {
+            return Err(in_use(&connection.id, run.id.as_str()));
+        }
+        self.store.delete_document(Kind::Connection, id, expect).await?;
+        self.forget_connection(&self.control_id(id)).await?;
+        self.tell(caller, "connection.deleted", id, json!({ "plugin": connection.plugin })).await
+    }
+
+    async fn forget_connection(&self, control_id: &str) -> Result<()> {
+        match self.control.delete_document(ControlKind::Grant, control_id, Expect::Anything, None).await {
+            Ok(()) | Err(StoreError::Missing) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.vault.forget(control_id).await
+    }
+
+    /// Removes secrets and grants that belong to no connection: a kill between two stores leaves such.
+    pub(super) async fn reconcile_connections(&self) -> Result<()> {
+        let prefix = self.control_id("");
+        let mut ids = documents::ids(&*self.control, ControlKind::Secret, &prefix)?;
+        ids.extend(documents::ids(&*self.control, ControlKind::Grant, &prefix)?);
+        for id in ids {
+            let connection = id.strip_prefix(&prefix).unwrap_or_default();
+            if self.store.document(Kind::Connection, connection)?.is_none() {
+                tracing::info!(connection, "removing what belongs to no connection");
+                self.forget_connection(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The named tests of a connection, against its vendor. Reads only.
+    pub async fn check_connection(&self, id: &str) -> Result<Vec<CheckResult>> {
+        let connection = self.connection(id)?.value;
+        self.connectors.check(&connection).await
+    }
+
+    /// What the vendor instance has to read and to fill.
+    pub async fn discover(&self, id: &str) -> Result<Discovered> {
+        let connection = self.connection(id)?.value;
+        self.connectors.discover(&connection).await
+    }
+}
+
+/// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is.
+fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
+    if let Err(problems) = validate_configuration(spec, &whole) {
+        let fields = problems.into_iter().map(|p| FieldProblem::new(format!("/configuration{}", p.path), p.problem));
+        let message = format!("the configuration does not fit {}", spec.name);
+        return Err(Refusal::invalid("connection.configuration", message, fields.collect()));
+    }
+    let (public, secrets) = split_configuration(spec, whole);
+    let filled = |template: &str| {
+        fill(template, &public).map_err(|e| Fault::new(FaultKind::Config, "connection.instance", e.to_string()))
+    };
+    let instance = Instance { system: filled(&spec.instance.system)?, id: filled(&spec.instance.id)? };
+    let told_apart = !instance.id.contains('@') && instance.system.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !told_apart || instance.id.is_empty() || instance.system.is_empty() {
+        let message = format!("`{}` of `{}` cannot name a vendor instance", instance.id, instance.system);
+        return Err(Fault::new(FaultKind::Config, "connection.instance", message).into());
+    }
+    Ok((public, secrets, instance))
+}
+
+fn with_secrets(public: &Value, secrets: &Secrets) -> Value {
+    let mut whole = public.clone();
+    if let Some(object) = whole.as_object_mut() {
+        let text = |value: &secrecy::SecretString| Value::String(value.expose_secret().to_owned());
+        object.extend(secrets.iter().map(|(name, value)| (name.to_owned(), text(value))));
+    }
+    whole
+}
+
+/// RFC 7396.
+fn merge_patch(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Some(target) = target.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(&key);
+        } else {
+            merge_patch(target.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Shortest time between two runs of a schedule.
+const EVERY_SECONDS_MIN: u32 = 10;
+
+pub(super) fn check_schedule(schedule: Option<Schedule>) -> Result<()> {
+    if schedule.is_some_and(|s| s.every_seconds < EVERY_SECONDS_MIN) {
+        let problem = format!("must be at least {EVERY_SECONDS_MIN}");
+        let field = FieldProblem::new("/schedule/every_seconds", problem.clone());
+        return Err(Refusal::invalid("request.invalid", format!("schedule.every_seconds {problem}"), vec![field]));
+    }
+    Ok(())
+}
+
+fn same_plugin(before: &str, now: &Ready) -> Result<()> {
+    let name = before.split('@').next().unwrap_or_default();
+    if name == now.plugin.spec.name {
+        return Ok(());
+    }
+    let message = format!("the connection's plugin is {name}; only its version can change");
+    let fault = Fault::new(FaultKind::Config, "connection.plugin", message).action("Make a new connection.");
+    Err(fault.field("/plugin").into())
+}
+
+fn same_instance(before: &Instance, now: &Instance) -> Result<()> {
+    if before == now {
+        return Ok(());
+    }
+    let message =
+        format!("the connection is {} `{}`; this would make it {} `{}`", before.system, before.id, now.system, now.id);
+    let fault = Fault::new(FaultKind::Config, "connection.instance", message);
+    Err(fault.action("Make a new connection for another instance.").field("/configuration").into())
+}
+
+fn in_use(connection: &ConnectionId, by: &str) -> Refusal {
+    Fault::new(FaultKind::Config, "connection.in-use", format!("{connection} is needed by {by}"))
+        .action("End or remove what needs it first.")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_does_what_the_rfc_says() {
+        let cases = [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [1]}), json!({"a": {"b": null}}), json!({"a": {}})),
+            (json!({}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
+        ];
+        for (mut target, patch, expected) in cases {
+            merge_patch(&mut target, patch.clone());
+            assert_eq!(target, expected, "{patch}");
+        }
+    }
+}

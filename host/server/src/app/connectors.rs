@@ -1,0 +1,221 @@
+//! Connections as connectors: a plugin version, with the connection's configuration, secrets, grants, budget and
+//! spools. What the engine of a sandbox calls.
+
+use super::connections::Discovered;
+use super::files::Spools;
+use super::grants;
+use super::plugins::{Plugins, Ready};
+use super::refusal::Result;
+use super::secrets::Vault;
+use super::tenancy::SandboxEntry;
+use async_trait::async_trait;
+use attiva_core::config::Connection;
+use attiva_core::id::{DeliveryId, RunId};
+use attiva_core::page::{Batch, CheckResult, Cursor, Page};
+use attiva_core::ports::connector::{
+    Delivered, DeliveryRun, Destination, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject, Usage,
+};
+use attiva_core::ports::store::ControlStore;
+use attiva_core::spec::{DeliverySpec, MappingSpec};
+use attiva_core::{Fault, FaultKind};
+use attiva_wasm::{ConnectionContext, InstanceBudgets, Plugin, ReadRequest, TokenCache};
+use std::sync::Arc;
+
+/// What connections of all sandboxes share: a vendor's budget and tokens do not know our sandboxes.
+#[derive(Clone, Default)]
+pub struct Shared {
+    pub budgets: Arc<InstanceBudgets>,
+    pub tokens: Arc<TokenCache>,
+}
+
+/// The connectors of a sandbox.
+pub struct SandboxConnectors {
+    pub(super) entry: SandboxEntry,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) control: Arc<dyn ControlStore>,
+    pub(super) vault: Vault,
+    pub(super) spools: Spools,
+    pub(super) shared: Shared,
+}
+
+/// A plugin with a connection's context, all but the spool.
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub(super) plugin: Arc<Plugin>,
+    context: ConnectionContext,
+    spools: Spools,
+}
+
+impl SandboxConnectors {
+    /// The connector of a connection, in a plugin version, with a spool.
+    fn connector(&self, connection: &Connection, plugin: &str, spool: &str) -> Result<Connector> {
+        let Ready { plugin, .. } = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let id = format!("{}/{}", self.entry.id(), connection.id);
+        let granted = grants::read(&*self.control, &id)?;
+        let granted: std::result::Result<Vec<_>, Fault> = granted.into_values().map(grants::for_host).collect();
+        let context = ConnectionContext {
+            connection_id: connection.id.clone(),
+            configuration: Arc::new(connection.configuration.clone()),
+            secrets: self.vault.source(id),
+            grants: granted?.into(),
+            spool: Arc::new(self.spools.open(spool)?),
+            budget: self.shared.budgets.of(&connection.instance, &plugin.spec.rates),
+            tokens: Arc::clone(&self.shared.tokens),
+            dry_run: false,
+            observer: Arc::new(()),
+        };
+        Ok(Connector { plugin, context, spools: self.spools.clone() })
+    }
+
+    /// The named tests of a connection.
+    pub(super) async fn check(&self, connection: &Connection) -> Result<Vec<CheckResult>> {
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(connection))?;
+        Ok(visit.plugin.check(&visit.context).await?)
+    }
+
+    /// What there is to read and to fill.
+    pub(super) async fn discover(&self, connection: &Connection) -> Result<Discovered> {
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(connection))?;
+        let mut found = Discovered::default();
+        if visit.plugin.is_source {
+            found.streams = visit.plugin.discover_streams(&visit.context).await?;
+        }
+        if visit.plugin.is_destination {
+            found.objects = visit.plugin.discover_targets(&visit.context).await?;
+        }
+        Ok(found)
+    }
+}
+
+fn not_ready(plugin: &str) -> Fault {
+    Fault::new(FaultKind::Config, "plugin.not-ready", format!("the plugin {plugin} is not installed, or not ready"))
+        .action("Install this version; the host's log says why one that is installed is not ready.")
+}
+
+#[async_trait]
+impl attiva_sync::Connectors for SandboxConnectors {
+    async fn source(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        run: &RunId,
+    ) -> std::result::Result<Arc<dyn Source>, Fault> {
+        // A spool belongs to a stream, not to a run: the next run finds what an interrupted one had fetched.
+        let _ = run;
+        let connector = self.connector(connection, plugin, &Spools::of_visit(connection)).map_err(|r| r.fault)?;
+        Ok(Arc::new(PluginSource { connector, connection: connection.clone() }))
+    }
+
+    async fn destination(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        delivery: &DeliveryId,
+    ) -> std::result::Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
+        let connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
+        let spec = connector.plugin.spec.delivery.clone();
+        let spec = spec.ok_or_else(|| {
+            Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
+        })?;
+        Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
+    }
+
+    fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {
+        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        Ok(ready.plugin.spec.mappings.clone())
+    }
+}
+
+/// A source connection, as the engine drives it.
+struct PluginSource {
+    connector: Connector,
+    connection: Connection,
+}
+
+impl PluginSource {
+    fn for_stream(&self, stream: &str) -> std::result::Result<ConnectionContext, Fault> {
+        let spool = self.connector.spools.open(&Spools::of_stream(&self.connection, stream)).map_err(|r| r.fault)?;
+        Ok(ConnectionContext { spool: Arc::new(spool), ..self.connector.context.clone() })
+    }
+}
+
+#[async_trait]
+impl Source for PluginSource {
+    async fn check(&self) -> std::result::Result<Vec<CheckResult>, Fault> {
+        self.connector.plugin.check(&self.connector.context).await
+    }
+
+    async fn discover(&self) -> std::result::Result<Vec<Stream>, Fault> {
+        self.connector.plugin.discover_streams(&self.connector.context).await
+    }
+
+    async fn read(
+        &self,
+        stream: &str,
+        fields: &[String],
+        cursor: Option<&Cursor>,
+        limits: PageLimits,
+    ) -> std::result::Result<(Page, Usage), Fault> {
+        let request = ReadRequest {
+            stream: stream.to_owned(),
+            fields: fields.to_vec(),
+            cursor: cursor.cloned(),
+            keys: Vec::new(),
+            max_rows: limits.max_rows,
+            max_bytes: limits.max_bytes,
+        };
+        self.connector.plugin.read(&self.for_stream(stream)?, &request).await
+    }
+
+    async fn release(&self, stream: &str) -> std::result::Result<(), Fault> {
+        self.connector.spools.remove(&Spools::of_stream(&self.connection, stream)).map_err(|r| r.fault)
+    }
+}
+
+/// A destination connection in one delivery.
+struct PluginDestination {
+    connector: Connector,
+    delivery: DeliveryId,
+}
+
+#[async_trait]
+impl Destination for PluginDestination {
+    async fn check(&self) -> std::result::Result<Vec<CheckResult>, Fault> {
+        self.connector.plugin.check(&self.connector.context).await
+    }
+
+    async fn discover(&self) -> std::result::Result<Vec<TargetObject>, Fault> {
+        self.connector.plugin.discover_targets(&self.connector.context).await
+    }
+
+    async fn prepare(&self, target: &Target, run: &DeliveryRun, dry_run: bool) -> std::result::Result<Prepared, Fault> {
+        let context = ConnectionContext { dry_run, ..self.connector.context.clone() };
+        Ok(self.connector.plugin.prepare(&context, target, run).await?.0)
+    }
+
+    async fn deliver(
+        &self,
+        target: &Target,
+        run: &DeliveryRun,
+        state: &[u8],
+        batch: &Batch,
+    ) -> std::result::Result<Delivered, Fault> {
+        Ok(self.connector.plugin.deliver(&self.connector.context, target, run, state, batch).await?.0)
+    }
+
+    async fn finish(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> std::result::Result<Finished, Fault> {
+        Ok(self.connector.plugin.finish(&self.connector.context, target, run, state).await?.0)
+    }
+
+    async fn poll(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> std::result::Result<Finished, Fault> {
+        Ok(self.connector.plugin.poll(&self.connector.context, target, run, state).await?.0)
+    }
+
+    async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> std::result::Result<(), Fault> {
+        Ok(self.connector.plugin.abort(&self.connector.context, target, run, state).await?.0)
+    }
+
+    async fn release(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {
+        self.connector.spools.remove(&Spools::of_delivery(&self.delivery)).map_err(|r| r.fault)
+    }
+}

@@ -1,0 +1,57 @@
+//! Deliveries of activations, and what became of each member.
+
+use super::keys::Caller;
+use super::refusal::Result;
+use super::sandbox::Sandbox;
+use attiva_core::delivery::Delivery;
+use attiva_core::id::ActivationId;
+use attiva_core::ports::store::{Books, Item, ItemStatus, Kind};
+
+impl Sandbox {
+    /// Starts a delivery, which goes on by itself.
+    ///
+    /// # Errors
+    /// `delivery.in-progress`.
+    pub async fn start_delivery(&self, caller: &Caller, activation: &str) -> Result<Delivery> {
+        let activation = self.activation(activation)?.value;
+        let delivery = self.engine.start_delivery(&activation.id).await?;
+        let detail = serde_json::json!({ "activation": activation.id });
+        self.tell(caller, "delivery.started", delivery.id.as_str(), detail).await?;
+        Ok(delivery)
+    }
+
+    pub fn delivery(&self, id: &str) -> Result<Delivery> {
+        Ok(self.get(Kind::Delivery, "delivery", id)?.value)
+    }
+
+    /// In the order they were started, after `after`.
+    pub fn deliveries(
+        &self,
+        activation: Option<&ActivationId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.list(Kind::Delivery, after, limit, |d: &Delivery| activation.is_none_or(|a| *a == d.activation))
+    }
+
+    /// The books: as they were closed, or as they stand.
+    pub fn books(&self, delivery: &Delivery) -> Result<Books> {
+        match delivery.books {
+            Some(books) => Ok(books),
+            None => Ok(self.store.books(&delivery.id)?),
+        }
+    }
+
+    /// Members of a delivery from position `first` on.
+    pub fn items(&self, id: &str, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
+        let delivery = self.delivery(id)?;
+        Ok(self.store.items(&delivery.id, status, first, limit)?)
+    }
+
+    /// Asks a delivery to end at its next batch; what is not visible yet is taken back.
+    pub async fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<Delivery> {
+        let delivery = self.delivery(id)?.id;
+        self.tell(caller, "delivery.cancelled", delivery.as_str(), serde_json::json!({})).await?;
+        Ok(self.engine.cancel_delivery(&delivery).await?)
+    }
+}

@@ -1,0 +1,52 @@
+//! Expressions that people write, checked before they are kept: what is wrong, and where.
+
+use super::refusal::{FieldProblem, Place, Refusal, Result};
+use attiva_core::config::ActivationField;
+use attiva_expr::Problem;
+
+/// Checks a segment's rule.
+pub fn check_segment(field: &str, expression: &str) -> Result<()> {
+    let checked = attiva_expr::check(expression, &attiva_segments::person_scope());
+    let problems = match checked {
+        Ok(checked) => attiva_segments::plan(&checked).err().into_iter().collect(),
+        Err(problems) => problems,
+    };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let fields = problems.into_iter().map(|p| field_problem(field, p)).collect();
+    Err(Refusal::invalid("segment.expression", "the expression is not one that a segment can be", fields))
+}
+
+/// Checks an activation's mapping: every expression, and that no field is mapped twice.
+pub fn check_mapping(field: &str, mapping: &[ActivationField]) -> Result<()> {
+    let scope = attiva_segments::person_scope();
+    let mut problems = Vec::new();
+    for (i, mapped) in mapping.iter().enumerate() {
+        if mapping.iter().take(i).any(|earlier| earlier.field == mapped.field) {
+            problems.push(FieldProblem::new(format!("{field}/{i}/field"), "is mapped twice"));
+        }
+        if mapped.field.is_empty() || mapped.field.chars().any(char::is_control) {
+            problems.push(FieldProblem::new(format!("{field}/{i}/field"), "must be the name of a field"));
+        }
+        let at = format!("{field}/{i}/expression");
+        let found = attiva_expr::check(&mapped.expression, &scope).err().unwrap_or_default();
+        problems.extend(found.into_iter().map(|p| field_problem(&at, p)));
+    }
+    if mapping.is_empty() {
+        problems.push(FieldProblem::new(field, "must map at least one field"));
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::invalid("activation.mapping", "the mapping cannot be used", problems))
+}
+
+fn field_problem(field: &str, problem: Problem) -> FieldProblem {
+    FieldProblem {
+        code: Some(problem.code.to_owned()),
+        place: Some(Place { line: problem.line, column: problem.column }),
+        suggestion: problem.suggestion,
+        ..FieldProblem::new(field, problem.message)
+    }
+}

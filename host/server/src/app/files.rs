@@ -1,0 +1,115 @@
+//! The host's files beside the databases: components by digest, and spools.
+
+use super::refusal::{Refusal, Result};
+use attiva_core::config::Connection;
+use attiva_core::id::DeliveryId;
+use attiva_core::{Fault, FaultKind};
+use attiva_store::{read, write_atomic};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// Installed components, by digest.
+#[derive(Clone)]
+pub struct PluginFiles(Arc<Dir>);
+
+impl PluginFiles {
+    pub fn new(folder: Dir) -> Self {
+        Self(Arc::new(folder))
+    }
+
+    /// A component; what is read is what was installed, or nothing.
+    pub(super) fn read(&self, digest: &str) -> Result<Vec<u8>> {
+        let bytes = read(&self.0, &name(digest))?.ok_or_else(|| gone(digest))?;
+        if hex::encode(Sha256::digest(&bytes)) == digest { Ok(bytes) } else { Err(gone(digest)) }
+    }
+
+    pub(super) fn write(&self, digest: &str, bytes: &[u8]) -> Result<()> {
+        Ok(write_atomic(&self.0, &name(digest), bytes)?)
+    }
+}
+
+fn name(digest: &str) -> String {
+    format!("{digest}.wasm")
+}
+
+fn gone(digest: &str) -> Refusal {
+    Fault::new(FaultKind::Config, "plugin.file", format!("the file of the component {digest} is gone or was changed"))
+        .action("Install the plugin again.")
+        .into()
+}
+
+const AOT_KEY: &str = "aot.key";
+
+/// The key that authenticates compiled code; made at the first start. It never leaves this host: compiled code of
+/// another one is native code of somebody else.
+pub(super) fn aot_key(keys: &Dir) -> Result<[u8; 32]> {
+    if let Some(bytes) = read(keys, AOT_KEY)? {
+        // One that is damaged is replaced: what was compiled under it is compiled again, no more.
+        if let Ok(key) = <[u8; 32]>::try_from(bytes.as_slice()) {
+            return Ok(key);
+        }
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|e| Refusal::internal(format!("no random numbers: {e}")))?;
+    write_atomic(keys, AOT_KEY, &key)?;
+    Ok(key)
+}
+
+/// The spools of one sandbox: a directory for each stream of a connection, and for each delivery.
+#[derive(Clone)]
+pub struct Spools(Arc<Dir>);
+
+impl Spools {
+    /// The spools of a sandbox within those of the host.
+    pub fn new(all: &Dir, sandbox: &str) -> Result<Self> {
+        folder(all, sandbox).map(|dir| Self(Arc::new(dir)))
+    }
+
+    /// The spool of a stream. Streams are named by connectors, so their names become digests.
+    pub(super) fn of_stream(connection: &Connection, stream: &str) -> String {
+        let digest = hex::encode(Sha256::digest(stream.as_bytes()));
+        format!("{}-{}", connection.id, digest.get(..16).unwrap_or_default())
+    }
+
+    /// The spool of a delivery.
+    pub(super) fn of_delivery(delivery: &DeliveryId) -> String {
+        delivery.to_string()
+    }
+
+    /// The spool of a call that is none of these: a check, a discovery. It should stay empty.
+    pub(super) fn of_visit(connection: &Connection) -> String {
+        format!("{}-visit", connection.id)
+    }
+
+    pub(super) fn open(&self, name: &str) -> Result<Dir> {
+        folder(&self.0, name)
+    }
+
+    /// Removes a spool with all that is in it; there may be none.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        match self.0.remove_dir_all(name) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+fn folder(parent: &Dir, name: &str) -> Result<Dir> {
+    let mut private = DirBuilder::new();
+    private.mode(0o700);
+    match parent.create_dir_with(name, &private) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(&error)),
+        _ => parent.open_dir(name).map_err(|e| failed(&e)),
+    }
+}
+
+fn failed(error: &std::io::Error) -> Refusal {
+    use attiva_core::ports::store::StoreError;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full.into(),
+        _ => StoreError::Io(format!("spool: {error}")).into(),
+    }
+}

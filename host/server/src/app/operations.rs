@@ -1,0 +1,113 @@
+//! Operations: one view of all long work, so that a client can follow any of it in the same way. An operation's id is
+//! made of the id of the work, and nothing of it is kept by itself.
+
+use super::refusal::{Refusal, Result};
+use super::sandbox::Sandbox;
+use attiva_core::delivery::{Delivery, Phase};
+use attiva_core::id::{DeliveryId, OperationId, RunId};
+use attiva_core::run::{Run, RunStatus};
+use attiva_core::{Fault, Millis};
+
+/// Long work of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    pub id: OperationId,
+    pub work: Work,
+    pub done: bool,
+    /// The work's own word: `running`, `waiting`, `succeeded`.
+    pub status: String,
+    /// What is going on, for people.
+    pub phase: String,
+    pub units_done: u64,
+    pub units_total: Option<u64>,
+    pub started_at: Millis,
+    pub ended_at: Option<Millis>,
+    pub waiting_until: Option<Millis>,
+    pub fault: Option<Fault>,
+}
+
+/// What the operation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    Run(RunId),
+    Delivery(DeliveryId),
+}
+
+fn operation_id(work: &str) -> OperationId {
+    // The prefix and an id of ours: always one that parses.
+    OperationId::parse(&format!("{}{work}", OperationId::PREFIX)).unwrap_or_else(|| OperationId::new(0, [0; 6]))
+}
+
+/// A status's word in JSON.
+fn word<T: serde::Serialize>(status: T) -> String {
+    serde_json::to_value(status).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+impl From<&Run> for Operation {
+    fn from(run: &Run) -> Self {
+        let current = run.current().and_then(|i| run.streams.get(i));
+        let estimate = current.and_then(|s| s.estimate.as_ref());
+        let named = |stream: &str| if stream.is_empty() { String::new() } else { format!("reading {stream}") };
+        let phase = match (run.status, estimate) {
+            (RunStatus::Running | RunStatus::Waiting, Some(estimate)) if !estimate.phase.is_empty() => {
+                estimate.phase.clone()
+            }
+            (RunStatus::Running | RunStatus::Waiting, _) => current.map(|s| named(&s.stream)).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let received: u64 = run.streams.iter().map(|s| s.received).sum();
+        let total = estimate.and_then(|e| e.records_total).filter(|_| run.streams.len() == 1);
+        Self {
+            id: operation_id(run.id.as_str()),
+            work: Work::Run(run.id.clone()),
+            done: run.status.has_ended(),
+            status: word(run.status),
+            phase,
+            units_done: received,
+            units_total: total,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            waiting_until: run.waiting_until,
+            fault: run.fault.clone(),
+        }
+    }
+}
+
+impl From<&Delivery> for Operation {
+    fn from(delivery: &Delivery) -> Self {
+        let phase = match delivery.phase {
+            Phase::Preparing => "preparing the target",
+            Phase::Delivering => "delivering",
+            Phase::Finishing => "publishing",
+            Phase::Polling => "waiting for the vendor",
+            Phase::Aborting => "taking back",
+            Phase::Done => "",
+        };
+        Self {
+            id: operation_id(delivery.id.as_str()),
+            work: Work::Delivery(delivery.id.clone()),
+            done: delivery.status.has_ended(),
+            status: word(delivery.status),
+            phase: phase.to_owned(),
+            units_done: delivery.position,
+            units_total: Some(delivery.received).filter(|_| delivery.phase != Phase::Preparing),
+            started_at: delivery.started_at,
+            ended_at: delivery.ended_at,
+            waiting_until: delivery.waiting_until,
+            fault: delivery.fault.clone(),
+        }
+    }
+}
+
+impl Sandbox {
+    pub fn operation(&self, id: &str) -> Result<Operation> {
+        let work = id.strip_prefix(OperationId::PREFIX).unwrap_or_default();
+        if work.starts_with(RunId::PREFIX) {
+            return Ok(Operation::from(&self.run(work)?));
+        }
+        if work.starts_with(DeliveryId::PREFIX) {
+            return Ok(Operation::from(&self.delivery(work)?));
+        }
+        Err(Refusal::missing("operation", id))
+    }
+}

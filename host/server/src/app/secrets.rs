@@ -1,0 +1,105 @@
+//! Connections' secrets: sealed in the control store, opened only when a credential is needed.
+
+use super::documents;
+use super::refusal::{Refusal, Result};
+use async_trait::async_trait;
+use attiva_core::ports::store::{ControlKind, ControlStore, Expect};
+use attiva_core::{Fault, FaultKind};
+use attiva_store::Sealer;
+use attiva_wasm::{SecretSource, Secrets};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// As they are kept. The seal is bound to the document's id, so that one connection's cannot stand in for another's.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    sealed: String,
+}
+
+/// The secrets of all connections.
+#[derive(Clone)]
+pub struct Vault {
+    control: Arc<dyn ControlStore>,
+    sealer: Arc<Sealer>,
+}
+
+impl Vault {
+    pub fn new(control: Arc<dyn ControlStore>, sealer: Arc<Sealer>) -> Self {
+        Self { control, sealer }
+    }
+
+    /// Keeps a connection's secrets, in place of those kept before.
+    pub async fn keep(&self, id: &str, secrets: &Secrets) -> Result<()> {
+        let plain: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name, value.expose_secret())).collect();
+        let plain = serde_json::to_vec(&plain).map_err(|e| Refusal::internal(e.to_string()))?;
+        let plain = Zeroizing::new(plain);
+        let sealed = Sealed { sealed: self.sealer.seal(&plain, &associated(id))? };
+        let body = documents::write(&sealed)?;
+        self.control.put_document(ControlKind::Secret, id, body, Expect::Anything, None).await?;
+        Ok(())
+    }
+
+    /// Opens a connection's secrets.
+    pub fn open(&self, id: &str) -> Result<Secrets> {
+        let Some(document) = self.control.document(ControlKind::Secret, id)? else { return Ok(Secrets::default()) };
+        let sealed: Sealed = documents::read(document.body)?;
+        let plain = self.sealer.open(&sealed.sealed, &associated(id))?;
+        let named: BTreeMap<String, SecretText> =
+            serde_json::from_slice(&plain).map_err(|_| Refusal::internal("kept secrets cannot be read"))?;
+        let mut secrets = Secrets::default();
+        for (name, SecretText(value)) in named {
+            secrets.insert(name, value);
+        }
+        Ok(secrets)
+    }
+
+    /// Forgets a connection's secrets; there may be none.
+    pub async fn forget(&self, id: &str) -> Result<()> {
+        use attiva_core::ports::store::StoreError;
+        match self.control.delete_document(ControlKind::Secret, id, Expect::Anything, None).await {
+            Ok(()) | Err(StoreError::Missing) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The ids that begin with `prefix`.
+    pub fn ids(&self, prefix: &str) -> Result<Vec<String>> {
+        documents::ids(&*self.control, ControlKind::Secret, prefix)
+    }
+
+    /// A connection's secrets, for the plugin host.
+    pub fn source(&self, id: String) -> Arc<dyn SecretSource> {
+        Arc::new(OfConnection { vault: self.clone(), id })
+    }
+}
+
+fn associated(id: &str) -> String {
+    format!("secrets of {id}")
+}
+
+struct SecretText(SecretString);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+struct OfConnection {
+    vault: Vault,
+    id: String,
+}
+
+#[async_trait]
+impl SecretSource for OfConnection {
+    async fn secrets(&self) -> std::result::Result<Secrets, Fault> {
+        self.vault.open(&self.id).map_err(|refusal| {
+            // Whoever reads the run's fault is not the operator who can mend the key file.
+            Fault::new(FaultKind::Internal, "secret.unreadable", refusal.fault.message)
+                .action("The host's key file has to be the one the secrets were sealed with.")
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line. `serve` and `demo` are hosts; everything else is a client of a host's HTTP API, so that a script
+//! can do by HTTP what a person does here.
+
+mod activation;
+mod client;
+mod connection;
+mod delivery;
+mod demo;
+mod doctor;
+mod failure;
+pub(crate) mod follow;
+mod input;
+mod key;
+mod output;
+mod plugin;
+mod profile;
+mod run;
+mod segment;
+mod serve;
+mod simulate;
+
+pub(crate) use client::Client;
+pub(crate) use failure::Failure;
+
+use crate::exit::Exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use output::Output;
+
+/// Attiva: from B2B sources to audiences that are used.
+#[derive(Debug, Parser)]
+#[command(name = "attiva", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 host not reachable, 4 key \
+                        missing or refused, 5 no such thing, 6 exists, in progress or changed meanwhile.")]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Where the host answers.
+    #[arg(long, global = true, env = "ATTIVA_URL", default_value = "http://127.0.0.1:8480")]
+    url: String,
+    /// API key; `attiva key create` makes one.
+    #[arg(long, global = true, env = "ATTIVA_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// The sandbox to work in.
+    #[arg(long, global = true, env = "ATTIVA_SANDBOX", default_value = "default")]
+    sandbox: String,
+    /// `table` for people, `json` for programs.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the host.
+    Serve(serve::Serve),
+    /// Watch leads leave a simulated Marketo and land as a file in S3, through the API, and check every field.
+    Demo(demo::Demo),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Plugins: install, list, inspect.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Connections to vendors.
+    #[command(subcommand)]
+    Connection(connection::Connection),
+    /// Runs of sources.
+    #[command(subcommand)]
+    Run(run::Run),
+    /// Profiles.
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Segments: rules that say who belongs.
+    #[command(subcommand)]
+    Segment(segment::Segment),
+    /// Activations: audiences joined to destinations.
+    #[command(subcommand)]
+    Activation(activation::Activation),
+    /// Deliveries of activations.
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
+    /// Vendors to develop against.
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
+    /// Find out what is wrong between this machine, the host and its vendors.
+    Doctor,
+}
+
+/// Runs the program and says how it ended. Messages go to standard error, answers to standard output.
+pub fn run(cli: Cli) -> Exit {
+    let output = Output::new(cli.global.output);
+    match dispatch(cli, &output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    let done = match cli.command {
+        Command::Serve(serve) => return serve::run(&serve),
+        Command::Demo(demo) => return demo::run(&demo, output),
+        Command::Key(key) => key::run(key, global, output)?,
+        Command::Plugin(plugin) => plugin::run(plugin, &Client::new(global)?, output)?,
+        Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
+        Command::Run(run) => return run::run(run, &Client::new(global)?, output),
+        Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
+        Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
+        Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
+        Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
+        Command::Simulate(simulate) => return simulate::run(simulate, output),
+        Command::Doctor => return doctor::run(global, output),
+    };
+    let () = done;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,153 @@
+//! The HTTP client of the command line and of the demo. Small and blocking: one command, a few requests.
+
+use super::{Failure, Global};
+use crate::api::{MEDIA_TYPE, Problem};
+use anyhow::Context;
+use serde_json::Value;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::{Method, Request, StatusCode};
+
+/// A client of one host, with a key and a sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    agent: Agent,
+    url: String,
+    key: Option<String>,
+    sandbox: String,
+}
+
+/// Longest time for a request; the host's own limit is shorter.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Most bytes of an answer that are read.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// An answer that is no refusal.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) location: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Result<Value, Failure> {
+        let json = serde_json::from_slice(&self.body).context("the host's answer is not JSON");
+        json.map_err(Failure::from)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+        Self::at(&global.url, global.key.clone(), &global.sandbox)
+    }
+
+    pub(crate) fn at(url: &str, key: Option<String>, sandbox: &str) -> Result<Self, Failure> {
+        let url = url.trim_end_matches('/').to_owned();
+        let parsed: ureq::http::Uri = url.parse().map_err(|e| Failure::Usage(format!("--url `{url}`: {e}")))?;
+        let host = match (parsed.scheme_str(), parsed.host()) {
+            (Some("http" | "https"), Some(host)) => host,
+            _ => return Err(Failure::Usage(format!("--url `{url}` must be http:// or https:// and a host"))),
+        };
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .user_agent(concat!("attiva/", env!("CARGO_PKG_VERSION")));
+        // A proxy for the world is none for this machine.
+        if matches!(host, "localhost" | "[::1]") || host.starts_with("127.") {
+            config = config.proxy(None);
+        }
+        Ok(Self { agent: config.build().into(), url, key, sandbox: sandbox.to_owned() })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A path within the sandbox.
+    pub(crate) fn scoped(&self, path: &str) -> String {
+        format!("/v1/sandboxes/{}/{path}", self.sandbox)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::GET, path, None)?.json()
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send_json(Method::POST, path, body)?.json()
+    }
+
+    pub(crate) fn send_json(&self, method: Method, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.send(method, path, Some(("application/json", body.to_string().into_bytes())))
+    }
+
+    /// Sends a request; a refusal is a failure.
+    pub(crate) fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Answer, Failure> {
+        let is_post = method == Method::POST;
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if is_post {
+            request = request.header("idempotency-key", unique()?);
+        }
+        let (media_type, bytes) = body.unwrap_or(("application/json", Vec::new()));
+        let request = request.header("content-type", media_type).body(bytes);
+        let request = request.map_err(|e| Failure::Usage(format!("the request cannot be made: {e}")))?;
+        let mut response = self.agent.run(request).map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name).and_then(|h| h.to_str().ok()).map(str::to_owned);
+        let (location, media_type) = (header("location"), header("content-type").unwrap_or_default());
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let body = body.map_err(|e| self.unreachable(&e))?;
+        if status.is_success() {
+            return Ok(Answer { status, location, body });
+        }
+        Err(self.refused(status, &media_type, &body))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        Failure::Unreachable { url: self.url.clone(), reason: error.to_string() }
+    }
+
+    fn refused(&self, status: StatusCode, media_type: &str, body: &[u8]) -> Failure {
+        if media_type.starts_with(MEDIA_TYPE)
+            && let Ok(problem) = serde_json::from_slice::<Problem>(body)
+        {
+            return Failure::Refused(Box::new(problem));
+        }
+        Failure::Other(anyhow::anyhow!(
+            "{} answered {status} in a form that is not Attiva's; is it the right --url?",
+            self.url
+        ))
+    }
+}
+
+/// A key for one request: what the network loses on the way back can be asked for again.
+fn unique() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    Ok(hex::encode(random))
+}
+
+/// Text as it may stand in a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_query_is_encoded() {
+        assert_eq!(encoded("a+b@x.com & é"), "a%2Bb%40x.com%20%26%20%C3%A9");
+    }
+}

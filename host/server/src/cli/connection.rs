@@ -1,0 +1,146 @@
+//! `attiva connection`.
+
+use super::input::{PageArgs, Settings};
+use super::output::{Column, Output};
+use super::{Client, Failure};
+use crate::exit::Exit;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connection {
+    /// Connect to a vendor.
+    Create {
+        /// `source-marketo`, or a version of it: `source-marketo@0.1.0`.
+        plugin: String,
+        /// For people.
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// A stream to read; without any, those the connector suggests.
+        #[arg(long = "stream", value_name = "STREAM")]
+        streams: Vec<String>,
+        /// Seconds from the start of one run to the start of the next.
+        #[arg(long, value_name = "SECONDS")]
+        every_seconds: Option<u32>,
+    },
+    /// List connections.
+    List(PageArgs),
+    /// Show a connection, without its secrets.
+    Show { connection: String },
+    /// Test a connection against its vendor.
+    Check { connection: String },
+    /// Show what the vendor has to read and to fill.
+    Discover { connection: String },
+    /// Let a connection reach an origin at another endpoint: a simulator, an S3-compatible server. Audited.
+    Grant {
+        connection: String,
+        /// The origin's name in the plugin's specification.
+        origin: String,
+        /// Scheme, host and perhaps a port: http://127.0.0.1:9000
+        url: String,
+    },
+    /// Take a grant back.
+    RevokeGrant { connection: String, origin: String },
+    /// Remove a connection. What was read from it stays.
+    Delete { connection: String },
+}
+
+const COLUMNS: [Column; 5] = [
+    ("id", "/id"),
+    ("name", "/name"),
+    ("plugin", "/plugin"),
+    ("system", "/instance/system"),
+    ("instance", "/instance/id"),
+];
+const DETAIL: [Column; 4] = [
+    ("configuration", "/configuration"),
+    ("streams", "/streams"),
+    ("every_seconds", "/schedule/every_seconds"),
+    ("created", "/created_at"),
+];
+
+pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    let place = |connection: &str| client.scoped(&format!("connections/{connection}"));
+    match command {
+        Connection::Create { plugin, name, settings, streams, every_seconds } => {
+            let inspected = client.get(&format!("/v1/plugins/{plugin}"))?;
+            let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
+            let mut body = json!({
+                "name": name,
+                "plugin": plugin,
+                "configuration": settings.configuration(&schema)?,
+                "streams": streams,
+            });
+            if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
+                body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
+            }
+            output.one(&client.post(&client.scoped("connections"), &body)?, &COLUMNS);
+        }
+        Connection::List(page) => output.list(&client.get(&page.path(&client.scoped("connections"), &[]))?, &COLUMNS),
+        Connection::Show { connection } => {
+            output.one(&client.get(&place(&connection))?, &[&COLUMNS[..], &DETAIL[..]].concat());
+        }
+        Connection::Check { connection } => return check(&place(&connection), client, *output),
+        Connection::Discover { connection } => {
+            discovered(&client.post(&format!("{}/discover", place(&connection)), &json!({}))?, *output);
+        }
+        Connection::Grant { connection, origin, url } => {
+            let path = format!("{}/grants/{origin}", place(&connection));
+            let granted = client.send_json(Method::PUT, &path, &json!({ "url": url }))?.json()?;
+            let columns = [("origin", "/origin"), ("scheme", "/scheme"), ("host", "/host"), ("port", "/port")];
+            output.one(&granted, &[&columns[..], &[("addresses", "/addresses")]].concat());
+        }
+        Connection::RevokeGrant { connection, origin } => {
+            client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)), None)?;
+            output.note(&format!("{connection} may no longer reach {origin} anywhere else."));
+        }
+        Connection::Delete { connection } => {
+            client.send(Method::DELETE, &place(&connection), None)?;
+            output.note(&format!("{connection} is removed."));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn check(place: &str, client: &Client, output: Output) -> Result<Exit, Failure> {
+    let checked = client.post(&format!("{place}/check"), &json!({}))?;
+    let passed = checked.get("passed").and_then(Value::as_bool).unwrap_or(false);
+    if output.is_json() {
+        output.json(&checked);
+    } else {
+        for test in checked.get("tests").and_then(Value::as_array).into_iter().flatten() {
+            show_test(test, output);
+        }
+    }
+    Ok(if passed { Exit::Done } else { Exit::Fault })
+}
+
+fn show_test(test: &Value, output: Output) {
+    let text = |pointer: &str| test.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let title = text("/title");
+    if test.get("fault").is_some_and(|f| !f.is_null()) {
+        output.line(&format!("failed   {title}: {} {}", text("/fault/message"), text("/fault/action")));
+    } else if !text("/skipped").is_empty() {
+        output.line(&format!("skipped  {title}: {}", text("/skipped")));
+    } else {
+        output.line(&format!("passed   {title}"));
+    }
+}
+
+fn discovered(found: &Value, output: Output) {
+    if output.is_json() {
+        return output.json(found);
+    }
+    let listing = |key: &str| json!({ "items": found.get(key).cloned().unwrap_or_else(|| json!([])) });
+    let is_there = |key: &str| found.get(key).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+    if is_there("streams") {
+        let columns = [("stream", "/name"), ("title", "/title"), ("key", "/key"), ("suggested", "/suggested")];
+        output.list(&listing("streams"), &columns);
+    }
+    if is_there("objects") {
+        output.list(&listing("objects"), &[("object", "/name"), ("title", "/title"), ("open fields", "/open_fields")]);
+    }
+}

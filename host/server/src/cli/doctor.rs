@@ -1,0 +1,95 @@
+//! `attiva doctor`: what is wrong between this machine, the host and its vendors; one line for each look, and the
+//! first thing to do where something is.
+
+use super::output::Output;
+use super::{Client, Failure, Global};
+use crate::exit::Exit;
+use serde_json::{Value, json};
+
+/// What one look found: what was looked at, and what is wrong.
+type Look = (String, Result<String, String>);
+
+pub(crate) fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let client = Client::new(global)?;
+    let mut looks: Vec<Look> = Vec::new();
+    examine(&client, &mut looks);
+    let is_well = looks.iter().all(|(_, found)| found.is_ok());
+    if output.is_json() {
+        let look = |(what, found): &Look| json!({ "look": what, "well": found.is_ok(), "detail": detail(found) });
+        output.json(&json!({ "well": is_well, "looks": looks.iter().map(look).collect::<Vec<_>>() }));
+    } else {
+        for (what, found) in &looks {
+            let mark = if found.is_ok() { "well " } else { "WRONG" };
+            output.line(&format!("{mark}  {what}: {}", detail(found)));
+        }
+    }
+    Ok(if is_well { Exit::Done } else { Exit::Fault })
+}
+
+fn detail(found: &Result<String, String>) -> &str {
+    match found {
+        Ok(text) | Err(text) => text,
+    }
+}
+
+/// Looks from the near to the far; what depends on something broken is not looked at.
+fn examine(client: &Client, looks: &mut Vec<Look>) {
+    let told = |failure: Failure| format!("{failure}. {}", failure.action());
+    let get = |path: &str| client.send(ureq::http::Method::GET, path, None);
+    let health = get("/healthz").map(|_| format!("answers at {}", client.url())).map_err(told);
+    let reachable = health.is_ok();
+    looks.push(("host".into(), health));
+    if !reachable {
+        return;
+    }
+    looks.push(("stores".into(), get("/readyz").map(|_| "answer".into()).map_err(told)));
+    let plugins = client.get("/v1/plugins?limit=100");
+    let known = plugins.is_ok();
+    looks.push((
+        "API key".into(),
+        plugins.as_ref().map(|_| "is accepted".into()).map_err(|f| format!("{f}. {}", f.action())),
+    ));
+    if !known {
+        return;
+    }
+    let count = |page: &Value| page.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    let installed = plugins.as_ref().map_or(0, count);
+    looks.push((
+        "plugins".into(),
+        if installed > 0 {
+            Ok(format!("{installed} ready"))
+        } else {
+            Err("none is ready; the host's log says why".into())
+        },
+    ));
+    let projection = client.get(&client.scoped("projection")).map_err(told).map(|p| match p.get("caught_up") {
+        Some(Value::Bool(true)) => "profiles and segments are up to date".to_owned(),
+        _ => "profiles and segments are catching up".to_owned(),
+    });
+    let sandbox = projection.is_ok();
+    looks.push(("sandbox".into(), projection));
+    if sandbox {
+        examine_connections(client, looks);
+    }
+}
+
+fn examine_connections(client: &Client, looks: &mut Vec<Look>) {
+    let Ok(page) = client.get(&client.scoped("connections?limit=50")) else { return };
+    for connection in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let text = |pointer: &str| connection.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let what = format!("connection {} ({})", text("/id"), text("/name"));
+        let checked = client.post(&client.scoped(&format!("connections/{}/check", text("/id"))), &json!({}));
+        let found = match &checked {
+            Ok(checked) => first_failed(checked).map_or_else(|| Ok("all tests passed".to_owned()), Err),
+            Err(failure) => Err(format!("{failure}. {}", failure.action())),
+        };
+        looks.push((what, found));
+    }
+}
+
+fn first_failed(checked: &Value) -> Option<String> {
+    let tests = checked.get("tests").and_then(Value::as_array)?;
+    let failed = tests.iter().find(|t| t.get("fault").is_some_and(|f| !f.is_null()))?;
+    let text = |pointer: &str| failed.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    Some(format!("{}: {} {}", text("/title"), text("/fault/message"), text("/fault/action")))
+}

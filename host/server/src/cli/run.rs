@@ -1,0 +1,104 @@
+//! `attiva run`.
+
+use super::input::PageArgs;
+use super::output::{Column, Output};
+use super::{Client, Failure, follow};
+use crate::exit::Exit;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Run {
+    /// Read a source now.
+    Start {
+        connection: String,
+        /// Wait for its end; the exit code tells how it went.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// List runs, oldest first.
+    List {
+        /// Of one connection.
+        #[arg(long)]
+        connection: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show a run.
+    Show {
+        run: String,
+        /// Wait for its end; the exit code tells how it went.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// End a run at its next page.
+    Cancel { run: String },
+    /// List what a run could not take, and why.
+    Rejects {
+        run: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+const COLUMNS: [Column; 5] = [
+    ("id", "/id"),
+    ("connection", "/connection"),
+    ("status", "/status"),
+    ("started", "/started_at"),
+    ("ended", "/ended_at"),
+];
+
+pub(crate) fn run(command: Run, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        Run::Start { connection, follow } => {
+            let path = client.scoped(&format!("connections/{connection}/runs"));
+            let operation = client.post(&path, &json!({}))?;
+            let run = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
+            show(&run, follow, client, output)
+        }
+        Run::List { connection, page } => {
+            let path = page.path(&client.scoped("runs"), &[("connection", connection.as_deref())]);
+            output.list(&client.get(&path)?, &COLUMNS);
+            Ok(Exit::Done)
+        }
+        Run::Show { run, follow } => show(&run, follow, client, output),
+        Run::Cancel { run } => {
+            client.post(&client.scoped(&format!("runs/{run}/cancel")), &json!({}))?;
+            output.note(&format!("{run} ends at its next page."));
+            Ok(Exit::Done)
+        }
+        Run::Rejects { run, page } => {
+            let path = page.path(&client.scoped(&format!("runs/{run}/rejects")), &[]);
+            let columns = [("key", "/key"), ("code", "/code"), ("field", "/field"), ("message", "/message")];
+            output.list(&client.get(&path)?, &columns);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    if follow {
+        follow::operation(client, &json!({ "id": format!("op_{run}") }), output)?;
+    }
+    let run = client.get(&client.scoped(&format!("runs/{run}")))?;
+    if output.is_json() {
+        output.json(&run);
+    } else {
+        output.one(&run, &COLUMNS);
+        let fault = [("fault", "/fault/message"), ("what to do", "/fault/action"), ("waits until", "/waiting_until")];
+        output.one(&run, &fault);
+        let streams = json!({ "items": run.get("streams").cloned().unwrap_or_default() });
+        let columns = [
+            ("stream", "/stream"),
+            ("pages", "/pages"),
+            ("received", "/received"),
+            ("changed", "/changed"),
+            ("unchanged", "/unchanged"),
+            ("rejected", "/rejected"),
+            ("caught up", "/caught_up"),
+        ];
+        output.list(&streams, &columns);
+    }
+    Ok(if !follow || follow::succeeded(&run) { Exit::Done } else { Exit::Fault })
+}

@@ -1,0 +1,158 @@
+//! The host's configuration: typed, read once, unknown keys refused. A flag beats the environment, the environment
+//! beats the file, and what nobody says has a default.
+
+mod layer;
+
+pub use layer::{ConfigError, Flags, KEYS, Key};
+
+use layer::Layer;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What `serve` runs with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    /// Loopback unless somebody says otherwise: there is no TLS here, a proxy in front brings it.
+    pub listen: SocketAddr,
+    pub log: LogConfig,
+    pub limits: Limits,
+    pub pages: Pages,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// A level, or a filter such as `info,attiva_sync=debug`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One readable line for each event.
+    Human,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// What one client may ask of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body, plugins aside.
+    pub body_bytes: u64,
+    /// Bytes of a plugin's component.
+    pub plugin_bytes: u64,
+    /// Longest time a request may take before the client is told to look again later.
+    pub request: Duration,
+    /// Requests worked on at the same time; more are answered 503 at once.
+    pub requests_at_once: u32,
+    /// Longest time runs and deliveries get to reach a page or batch boundary when the host stops.
+    pub drain: Duration,
+}
+
+/// Listings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    pub size_default: u32,
+    pub size_max: u32,
+}
+
+impl Config {
+    /// Joins the layers. `environment` is every variable of the process; `file` is a file's path and text.
+    pub fn resolve(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<(&Path, &str)>,
+    ) -> Result<Self, ConfigError> {
+        let flags = Layer::from_flags(flags)?;
+        let environment = Layer::from_environment(environment)?;
+        let file = file.map(|(path, text)| Layer::from_file(path, text)).transpose()?.unwrap_or_default();
+        flags.or(environment).or(file).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(set: &[&str], environment: &[(&str, &str)], file: &str) -> Result<Config, String> {
+        let flags = Flags { set: set.iter().map(|s| (*s).to_owned()).collect(), ..Flags::default() };
+        let environment = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Config::resolve(&flags, environment, Some((Path::new("attiva.toml"), file))).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file() {
+        let file = "listen = \"127.0.0.1:1\"\n[limits]\nbody_bytes = 10000\nrequests_at_once = 5";
+        let environment = [("ATTIVA_LISTEN", "127.0.0.1:2"), ("ATTIVA_LIMITS_BODY_BYTES", "20000")];
+        let config = resolve(&["listen=127.0.0.1:3"], &environment, file).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.limits.body_bytes, 20_000);
+        assert_eq!(config.limits.requests_at_once, 5);
+        assert_eq!(resolve(&[], &environment, file).unwrap().listen.port(), 2);
+        assert_eq!(resolve(&[], &[], file).unwrap().listen.port(), 1);
+        assert_eq!(resolve(&[], &[], "").unwrap().listen.port(), 8480);
+    }
+
+    #[test]
+    fn a_flag_of_its_own_and_set_are_the_same_key() {
+        let flags = Flags { listen: Some("127.0.0.1:9".into()), ..Flags::default() };
+        assert_eq!(Config::resolve(&flags, [], None).unwrap().listen.port(), 9);
+        let twice = Flags { set: vec!["listen=127.0.0.1:8".into()], ..flags };
+        assert!(Config::resolve(&twice, [], None).unwrap_err().to_string().contains("listen"));
+    }
+
+    #[test]
+    fn every_key_can_be_said_in_every_layer() {
+        for key in KEYS {
+            let (text, quoted) = match key.name {
+                "data_dir" => ("/x", "\"/x\""),
+                "listen" => ("127.0.0.1:7", "\"127.0.0.1:7\""),
+                "log.format" => ("json", "\"json\""),
+                "log.level" => ("warn", "\"warn\""),
+                _ => ("77", "77"),
+            };
+            let default = Config::resolve(&Flags::default(), [], None).unwrap();
+            let by_flag = resolve(&[&format!("{}={text}", key.name)], &[], "").unwrap();
+            let by_environment = resolve(&[], &[(&key.environment(), text)], "").unwrap();
+            let by_file = resolve(&[], &[], &format!("{} = {quoted}", key.name)).unwrap();
+            assert_ne!(by_flag, default, "{}", key.name);
+            assert_eq!(by_flag, by_environment, "{}", key.name);
+            assert_eq!(by_flag, by_file, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let cases: [(&[&str], &[(&str, &str)], &str, &[&str]); 9] = [
+            (&[], &[], "listn = \"x\"", &["attiva.toml", "listn"]),
+            (&[], &[], "[limits]\nbody_byte = 1", &["attiva.toml", "body_byte"]),
+            (&[], &[], "listen = ", &["attiva.toml"]),
+            (&[], &[("ATTIVA_LISTN", "x")], "", &["ATTIVA_LISTN"]),
+            (&[], &[("ATTIVA_LISTEN", "localhost")], "", &["ATTIVA_LISTEN", "127.0.0.1:8480"]),
+            (&[], &[("ATTIVA_LIMITS_BODY_BYTES", "many")], "", &["ATTIVA_LIMITS_BODY_BYTES", "many"]),
+            (&["limits.nothing=1"], &[], "", &["limits.nothing"]),
+            (&["listen"], &[], "", &["KEY=VALUE"]),
+            (&["pages.size_default=300", "pages.size_max=200"], &[], "", &["pages.size_default", "pages.size_max"]),
+        ];
+        for (set, environment, file, words) in cases {
+            let error = resolve(set, environment, file).unwrap_err();
+            for word in words {
+                assert!(error.contains(word), "{error}: {word}");
+            }
+        }
+        for name in ["limits.body_bytes", "limits.request_seconds", "limits.requests_at_once", "pages.size_max"] {
+            let error = resolve(&[&format!("{name}=0")], &[], "").unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn variables_of_the_client_and_of_others_are_let_be() {
+        let others = [("ATTIVA_URL", "http://x"), ("ATTIVA_KEY", "k"), ("PATH", "/bin"), ("attiva_x", "1")];
+        assert_eq!(resolve(&[], &others, ""), resolve(&[], &[], ""));
+    }
+}

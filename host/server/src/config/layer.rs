@@ -1,0 +1,246 @@
+//! One source of configuration, and how several join. The table of keys is the single place that knows their names.
+
+use super::{Config, Limits, LogConfig, LogFormat, Pages};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// A configuration key.
+#[derive(Debug)]
+pub struct Key {
+    /// As it stands in the file: `limits.body_bytes`.
+    pub name: &'static str,
+    /// Whether its value is a number.
+    number: bool,
+    /// For `--help` and the documentation.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, number: bool, help: &'static str) -> Key {
+    Key { name, number, help }
+}
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    key("data_dir", false, "directory of all that is kept (default: ./attiva-data)"),
+    key("listen", false, "address and port to listen on (default: 127.0.0.1:8480)"),
+    key("log.format", false, "`human` or `json` (default: human)"),
+    key("log.level", false, "`error`, `warn`, `info`, `debug`, `trace`, or a filter (default: info)"),
+    key("limits.body_bytes", true, "bytes of a request's body (default: 1 MiB)"),
+    key("limits.plugin_bytes", true, "bytes of a plugin (default: 32 MiB)"),
+    key("limits.request_seconds", true, "longest time for a request (default: 60)"),
+    key("limits.requests_at_once", true, "requests worked on at the same time (default: 256)"),
+    key("limits.drain_seconds", true, "longest time to reach a page boundary when stopping (default: 20)"),
+    key("pages.size_default", true, "items of a page where the client does not say (default: 50)"),
+    key("pages.size_max", true, "items of a page at most (default: 500)"),
+];
+
+/// Variables that begin like ours and belong to the client or to the build.
+const NOT_OURS: &[&str] = &["ATTIVA_URL", "ATTIVA_KEY", "ATTIVA_SANDBOX", "ATTIVA_CONFIG", "ATTIVA_PLUGINS_DIR"];
+
+impl Key {
+    /// `limits.body_bytes` is `ATTIVA_LIMITS_BODY_BYTES`.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!("ATTIVA_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    fn value(&self, text: &str) -> Option<Value> {
+        if self.number { text.trim().parse().ok().map(Value::Integer) } else { Some(Value::String(text.to_owned())) }
+    }
+}
+
+/// What the command line says; the most used keys have a flag of their own.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// Directory of all that is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// `human` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Any other configuration key: `--set limits.body_bytes=2000000`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Why the configuration is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{origin}: {problem}")]
+    Wrong { origin: String, problem: String },
+    #[error("{origin} is not a configuration key. The keys are: {}", names())]
+    Unknown { origin: String },
+}
+
+fn names() -> String {
+    KEYS.iter().map(|k| k.name).collect::<Vec<_>>().join(", ")
+}
+
+fn wrong(origin: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Wrong { origin: origin.into(), problem: problem.into() }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Layer {
+    data_dir: Option<PathBuf>,
+    #[serde(default, deserialize_with = "address")]
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    log: LogLayer,
+    #[serde(default)]
+    limits: LimitsLayer,
+    #[serde(default)]
+    pages: PagesLayer,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLayer {
+    format: Option<LogFormat>,
+    level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsLayer {
+    body_bytes: Option<u64>,
+    plugin_bytes: Option<u64>,
+    request_seconds: Option<u64>,
+    requests_at_once: Option<u32>,
+    drain_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PagesLayer {
+    size_default: Option<u32>,
+    size_max: Option<u32>,
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let problem = || format!("`{text}` is not an address with a port, such as 127.0.0.1:8480");
+    text.parse().map(Some).map_err(|_| serde::de::Error::custom(problem()))
+}
+
+impl Layer {
+    pub(super) fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        let data_dir = flags.data_dir.as_ref().map(|d| d.to_string_lossy().into_owned());
+        let own = [
+            ("data_dir", "--data-dir", &data_dir),
+            ("listen", "--listen", &flags.listen),
+            ("log.format", "--log-format", &flags.log_format),
+            ("log.level", "--log-level", &flags.log_level),
+        ];
+        let own = own.into_iter().filter_map(|(name, flag, text)| Some((name, flag.to_owned(), text.as_deref()?)));
+        let mut said: Vec<(&str, String, &str)> = own.collect();
+        for pair in &flags.set {
+            let origin = format!("--set {pair}");
+            let (name, text) = pair.split_once('=').ok_or_else(|| wrong(&origin, "must be KEY=VALUE"))?;
+            said.push((name.trim(), origin, text));
+        }
+        let mut layer = Self::default();
+        for (i, (name, origin, text)) in said.iter().enumerate() {
+            // Which of the two was meant?
+            if said.iter().take(i).any(|(earlier, ..)| earlier == name) {
+                return Err(wrong(origin, format!("{name} is said twice on the command line")));
+            }
+            layer = layer.or(Self::from_pair(origin, name, text)?);
+        }
+        Ok(layer)
+    }
+
+    pub(super) fn from_environment(all: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut layer = Self::default();
+        for (variable, text) in all {
+            if !variable.starts_with("ATTIVA_") || NOT_OURS.contains(&variable.as_str()) {
+                continue;
+            }
+            let Some(key) = KEYS.iter().find(|k| k.environment() == variable) else {
+                return Err(ConfigError::Unknown { origin: format!("the environment's {variable}") });
+            };
+            layer = layer.or(Self::from_pair(&variable, key.name, &text)?);
+        }
+        Ok(layer)
+    }
+
+    pub(super) fn from_file(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|e| wrong(path.display().to_string(), e.to_string()))
+    }
+
+    /// A layer of one key.
+    fn from_pair(origin: &str, name: &str, text: &str) -> Result<Self, ConfigError> {
+        let Some(key) = KEYS.iter().find(|k| k.name == name) else {
+            return Err(ConfigError::Unknown { origin: origin.to_owned() });
+        };
+        let value = key.value(text).ok_or_else(|| wrong(origin, format!("`{text}` is not a whole number")))?;
+        let nested = |name: &str, value: Value| Table::from_iter([(name.to_owned(), value)]);
+        let table = match name.split_once('.') {
+            Some((group, leaf)) => nested(group, Value::Table(nested(leaf, value))),
+            None => nested(name, value),
+        };
+        Self::deserialize(table).map_err(|e| wrong(origin, e.message()))
+    }
+
+    /// Where this layer says nothing, the other one counts.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(other.data_dir),
+            listen: self.listen.or(other.listen),
+            log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
+            limits: LimitsLayer {
+                body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
+                plugin_bytes: self.limits.plugin_bytes.or(other.limits.plugin_bytes),
+                request_seconds: self.limits.request_seconds.or(other.limits.request_seconds),
+                requests_at_once: self.limits.requests_at_once.or(other.limits.requests_at_once),
+                drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
+            },
+            pages: PagesLayer {
+                size_default: self.pages.size_default.or(other.pages.size_default),
+                size_max: self.pages.size_max.or(other.pages.size_max),
+            },
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Config, ConfigError> {
+        let positive = |name: &str, value: u64| {
+            if value == 0 { Err(wrong(name, "must be at least 1")) } else { Ok(value) }
+        };
+        let small = |name: &str, value: u32| positive(name, u64::from(value)).map(|_| value);
+        let limits = self.limits;
+        let request = positive("limits.request_seconds", limits.request_seconds.unwrap_or(60))?;
+        let config = Config {
+            data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("attiva-data")),
+            listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8480))),
+            log: LogConfig {
+                format: self.log.format.unwrap_or(LogFormat::Human),
+                level: self.log.level.unwrap_or_else(|| "info".to_owned()),
+            },
+            limits: Limits {
+                body_bytes: positive("limits.body_bytes", limits.body_bytes.unwrap_or(1 << 20))?,
+                plugin_bytes: positive("limits.plugin_bytes", limits.plugin_bytes.unwrap_or(32 << 20))?,
+                request: Duration::from_secs(request),
+                requests_at_once: small("limits.requests_at_once", limits.requests_at_once.unwrap_or(256))?,
+                drain: Duration::from_secs(limits.drain_seconds.unwrap_or(20)),
+            },
+            pages: Pages {
+                size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,
+                size_max: small("pages.size_max", self.pages.size_max.unwrap_or(500))?,
+            },
+        };
+        if config.pages.size_default > config.pages.size_max {
+            return Err(wrong("pages.size_default", "is larger than pages.size_max"));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,92 @@
+//! A host at work: the application, its HTTP API on a port, and the way both stop. What `serve` runs, what the demo
+//! and tests start in their own process.
+
+use crate::api;
+use crate::app::keys::NewKey;
+use crate::app::refusal::Refusal;
+use crate::app::{App, Opened};
+use crate::config::Config;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Why a host could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{address} is in use by another process. Stop that one, or choose another port with --listen")]
+    PortTaken { address: SocketAddr },
+    #[error("cannot listen on {address}: {reason}. Choose an address of this machine with --listen")]
+    Listen { address: SocketAddr, reason: std::io::Error },
+    #[error("{data_dir}: {}. {}", refusal.fault.message, refusal.fault.action)]
+    Data { data_dir: String, refusal: Refusal },
+}
+
+/// A running host.
+pub struct Host {
+    address: SocketAddr,
+    app: App,
+    state: api::State,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    drain: Duration,
+}
+
+impl Host {
+    /// Takes the port, opens the data directory and begins to answer; returns the first API key if there was none.
+    /// The port comes first: a host that could not be reached should not have touched any data.
+    pub async fn start(config: &Config) -> Result<(Self, Option<NewKey>), StartError> {
+        let address = config.listen;
+        let listener = TcpListener::bind(address).await.map_err(|reason| match reason.kind() {
+            ErrorKind::AddrInUse => StartError::PortTaken { address },
+            _ => StartError::Listen { address, reason },
+        })?;
+        let address = listener.local_addr().map_err(|reason| StartError::Listen { address, reason })?;
+        let data = |refusal| StartError::Data { data_dir: config.data_dir.display().to_string(), refusal };
+        let Opened { app, first_key } = App::open(&config.data_dir).await.map_err(data)?;
+        let state = api::State::new(app.clone(), config.limits, config.pages);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let router = api::router(state.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        tracing::info!(%address, data_dir = %config.data_dir.display(), "listening");
+        Ok((Self { address, app, state, stop, serving, drain: config.limits.drain }, first_key))
+    }
+
+    /// Where it answers; with the real port where the configuration said 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The application behind it.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// `http://127.0.0.1:8480`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops: takes no more requests, deals with those it has, and lets runs and deliveries reach a boundary. Whatever
+    /// is not done in time goes on at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let requests = async {
+            // An error of the listener has been told by then, and there is nothing left to stop.
+            let _ = self.serving.await;
+            self.state.finish().await;
+        };
+        let finished = tokio::time::timeout(self.drain, requests);
+        let (finished, ()) = tokio::join!(finished, self.app.drain(self.drain));
+        if finished.is_err() {
+            tracing::warn!("some requests were not done in time");
+        }
+        tracing::info!("stopped");
+    }
+}

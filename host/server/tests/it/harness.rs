@@ -1,0 +1,155 @@
+//! A host in this process, on a free port, with a fresh data directory.
+
+use attiva_server::config::{Config, Flags};
+use attiva_server::host::Host;
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use ureq::http::{HeaderMap, Method, Request};
+
+/// One host. Most tests share one and have a sandbox of their own in it: a host compiles its plugins when it starts.
+pub(crate) struct Harness {
+    pub(crate) runtime: Runtime,
+    pub(crate) host: Host,
+    pub(crate) key: String,
+    directory: TempDir,
+}
+
+/// An answer, whatever it says.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|h| h.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Asserts a refusal: its status and its code, in a problem document.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) -> &Self {
+        assert_eq!((self.status, self.text("/code")), (status, code), "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.text("/type"), format!("/problems/{code}"));
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn is(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+}
+
+impl Harness {
+    /// A host with some configuration keys set.
+    pub(crate) fn start(set: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = Flags {
+            data_dir: Some(directory.path().join("data")),
+            listen: Some("127.0.0.1:0".into()),
+            set: set.iter().map(|s| (*s).to_owned()).collect(),
+            ..Flags::default()
+        };
+        let config = Config::resolve(&flags, [], None).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (host, first_key) = runtime.block_on(Host::start(&config)).unwrap();
+        Self { runtime, host, key: first_key.unwrap().text, directory }
+    }
+
+    /// The host that tests share. It ends with the process.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Harness> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[]))
+    }
+
+    /// A sandbox of the test's own.
+    pub(crate) fn sandbox() -> Api {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let harness = Self::shared();
+        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        harness.api("").post("/v1/sandboxes", &json!({ "name": name })).is(201);
+        harness.api(&name)
+    }
+
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A client with the first key.
+    pub(crate) fn api(&self, sandbox: &str) -> Api {
+        Api { url: self.host.url(), key: self.key.clone(), sandbox: sandbox.to_owned() }
+    }
+
+    /// A client of another organisation, with a sandbox there.
+    pub(crate) fn stranger(&self) -> Api {
+        let app = self.host.app();
+        let key = self.runtime.block_on(async {
+            let organisation = app.tenancy().create_organisation("other", "test").await.unwrap();
+            app.keys().create(&organisation.id, "other", "test").await.unwrap()
+        });
+        Api { url: self.host.url(), key: key.text, sandbox: "default".into() }
+    }
+}
+
+/// A client with a key, and a sandbox in its paths.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) sandbox: String,
+}
+
+impl Api {
+    /// `/v1/…` as it stands; anything else within the sandbox.
+    fn place(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            format!("{}{path}", self.url)
+        } else {
+            format!("{}/v1/sandboxes/{}/{path}", self.url, self.sandbox)
+        }
+    }
+
+    pub(crate) fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = Request::builder().method(method).uri(self.place(path));
+        if !self.key.is_empty() {
+            request = request.header("authorization", format!("Bearer {}", self.key));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let mut response = agent.run(request.body(body).unwrap()).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new())
+    }
+
+    pub(crate) fn json(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        self.send(method, path, &all, body.to_string().into_bytes())
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.json(Method::POST, path, &[], body)
+    }
+}

@@ -1,0 +1,14 @@
+//! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
+//! would link the whole host again.
+
+mod auth;
+mod bounds;
+mod connections;
+mod documents;
+mod harness;
+mod idempotency;
+mod listings;
+mod plugins;
+mod problems;
+mod process;
+mod segments;

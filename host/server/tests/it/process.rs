@@ -1,0 +1,146 @@
+//! The program as a process: what it says, its exit codes, and how it stops.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn attiva(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attiva"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ATTIVA_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = attiva(arguments).output().unwrap();
+    (status.code().unwrap_or(-1), String::from_utf8(stderr).unwrap())
+}
+
+/// A host in a process of its own; ended when dropped.
+struct Served {
+    child: Child,
+    url: String,
+    key: String,
+}
+
+impl Served {
+    fn start(data_dir: &Path) -> Self {
+        let data_dir = data_dir.display().to_string();
+        let arguments = ["serve", "--data-dir", &data_dir, "--listen", "127.0.0.1:0", "--log-format", "json"];
+        let mut child = attiva(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let (mut address, mut key) = (None, None);
+        for line in lines.by_ref() {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(listening) = event["address"].as_str() {
+                address = Some(listening.to_owned());
+            }
+            if line.trim().starts_with("atv_") {
+                key = Some(line.trim().to_owned());
+            }
+            // The key comes after the address, and only the first time.
+            if address.is_some() && (key.is_some() || event["message"] == "ready") {
+                break;
+            }
+        }
+        // Nobody reads on, and a full pipe must not hold up the host.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url: format!("http://{}", address.unwrap()), key: key.unwrap_or_default() }
+    }
+
+    fn terminate(mut self) -> i32 {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn what_keeps_a_host_from_starting_is_said_and_the_exit_code_tells() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data").display().to_string();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let (code, said) = run(&["serve", "--data-dir", &data, "--listen", &taken]);
+    assert!(
+        code == 1 && said.contains(&taken) && said.contains("in use") && said.contains("--listen"),
+        "{code}: {said}"
+    );
+    assert!(!Path::new(&data).exists(), "a host that cannot listen leaves no data behind");
+
+    let file = place.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    for unusable in [file.display().to_string(), "/proc/attiva".to_owned()] {
+        let (code, said) = run(&["serve", "--data-dir", &unusable, "--listen", "127.0.0.1:0"]);
+        assert!(code == 1 && said.contains(&unusable), "{code}: {said}");
+    }
+
+    let (code, said) = run(&["serve", "--data-dir", &data, "--set", "colour=red"]);
+    assert!(code == 2 && said.contains("colour"), "{code}: {said}");
+    let (code, said) = run(&["serve", "--config", "/nowhere/attiva.toml"]);
+    assert!(code == 2 && said.contains("/nowhere/attiva.toml"), "{code}: {said}");
+    assert_eq!(run(&["serve", "--colour"]).0, 2);
+}
+
+#[test]
+fn one_directory_one_host_and_a_stop_in_order() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let first = Served::start(&data);
+    assert!(first.key.starts_with("atv_"));
+    let (code, said) = run(&["serve", "--data-dir", &data.display().to_string(), "--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && said.contains("in use by another process"), "{code}: {said}");
+    let client = |arguments: &[&str], key: &str| {
+        let mut command = attiva(arguments);
+        command.env("ATTIVA_URL", &first.url).env("ATTIVA_KEY", key);
+        let output = command.output().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, out, _) = client(&["plugin", "list"], &first.key);
+    assert!(code == 0 && out.contains("source-marketo@"), "{out}");
+    let (code, out, _) = client(&["plugin", "list", "--output", "json"], &first.key);
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 0 && listed["items"].as_array().unwrap().len() >= 2);
+    assert_eq!(client(&["plugin", "list"], "atv_x_y").0, 4);
+    assert_eq!(client(&["plugin", "list"], "").0, 4);
+    assert_eq!(client(&["connection", "show", "con_x"], &first.key).0, 5);
+    assert_eq!(client(&["segment", "check", "person.nothing"], &first.key).0, 1);
+    let (code, out, err) = client(&["connection", "show", "con_x", "-o", "json"], &first.key);
+    let problem: serde_json::Value = serde_json::from_str(&err).unwrap();
+    assert_eq!((code, out.as_str(), problem["code"].as_str()), (5, "", Some("connection.missing")));
+    let key = first.key.clone();
+    assert_eq!(first.terminate(), 0);
+
+    // What was made is there after the restart, and the first key stays the only one.
+    let second = Served::start(&data);
+    assert_eq!(second.key, "");
+    let mut command = attiva(&["key", "list", "-o", "json", "--url", &second.url, "--key", &key]);
+    let listed: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    let (code, said) = run(&["key", "create", "--data-dir", &data.display().to_string()]);
+    assert!(code == 1 && said.contains("in use"), "{code}: {said}");
+    assert_eq!(second.terminate(), 0);
+    let offline = attiva(&["key", "create", "--data-dir", &data.display().to_string()]).output().unwrap();
+    assert!(offline.status.success() && String::from_utf8(offline.stdout).unwrap().starts_with("atv_"));
+}
+
+#[test]
+fn nobody_there_is_an_exit_code_of_its_own() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (code, said) = run(&["plugin", "list", "--url", &format!("http://127.0.0.1:{port}"), "--key", "atv_x_y"]);
+    assert!(code == 3 && said.contains("cannot be reached"), "{code}: {said}");
+    assert_eq!(run(&["plugin", "list", "--url", "nonsense"]).0, 2);
+}
