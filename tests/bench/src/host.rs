@@ -120,15 +120,16 @@ impl SimulatedMarketo {
             program.display()
         );
         let mut child = Command::new(program)
-            .args(["--port", "0", "--leads", &leads.to_string(), "--limits", "off", "--status-interval-ms", "50"])
+            .args(["--port", "0", "--leads", &leads.to_string(), "--no-limits", "--export-mb-per-day", "0", "--status-interval-ms", "50"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         let told: Value = serde_json::from_str(&line).with_context(|| format!("`{line}`"))?;
-        let text = |name: &str| told[name].as_str().map(ToOwned::to_owned).with_context(|| format!("no {name} in {told}"));
-        Ok(Self { child, url: text("base_url")?, client_id: text("client_id")?, client_secret: text("client_secret")? })
+        let url = told["base_url"].as_str().with_context(|| format!("no base_url in {told}"))?.to_owned();
+        let defaults = attiva_simulators::marketo::MarketoConfig::default();
+        Ok(Self { child, url, client_id: defaults.client_id, client_secret: defaults.client_secret })
     }
 }
 
