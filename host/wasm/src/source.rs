@@ -62,7 +62,8 @@ impl Plugin {
             .call(
                 context,
                 "check",
-                Mode::ReadOnly,
+                // A destination proves that it may write by writing something that it takes back.
+                if self.is_destination { Mode::ReadWrite } else { Mode::ReadOnly },
                 async |store, exports| {
                     let mut results = Vec::new();
                     if let Some(source) = &exports.source {
