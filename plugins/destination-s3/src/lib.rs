@@ -162,9 +162,9 @@ fn check(bucket: &Bucket<'_>) -> Vec<CheckResult> {
     };
     results.push(CheckResult::passed(WRITE.0, WRITE.1));
     match bucket.uploads_of(&key) {
-        Err(fault) if fault.kind == FaultKind::Scope => {
-            let reason = "without s3:ListBucketMultipartUploads an upload that a killed host left behind stays until \
-                          the bucket's own expiry rule removes it";
+        Err(fault) if matches!(fault.kind, FaultKind::Scope | FaultKind::Unsupported) => {
+            let reason = "not allowed here, so an upload that a killed host left behind stays until the bucket's own \
+                          expiry rule removes it";
             results.push(CheckResult::skipped(LIST.0, LIST.1, reason));
         }
         other => results.push(CheckResult::of(LIST.0, LIST.1, other)),

@@ -4,6 +4,7 @@ use crate::support::{Harness, Intervention, Row, error};
 use attiva_connector::{Destination, FaultKind, Operation, OutcomeStatus, Warning};
 use destination_s3::S3;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const KEY: &str = "vips/2026-11-23/141300-run-1.csv";
 const MIB: usize = 1024 * 1024;
@@ -74,6 +75,8 @@ fn a_batch_that_comes_again_stands_in_the_file_once() {
     let artifact = h.finish().artifacts.remove(0);
     assert_eq!(text(h.object(KEY)), "email,score\na,\nb,\n");
     assert_eq!(artifact.rows, Some(2));
+    let sha256 = hex::encode(Sha256::digest(h.object(KEY).unwrap()));
+    assert_eq!(artifact.sha256, Some(sha256), "the checksum is of other bytes than the file's");
 }
 
 #[test]
@@ -243,6 +246,21 @@ fn completing_that_ends_badly_is_repeated() {
             assert!(published(&h) && h.store.borrow().begun == 1, "case {i}");
         }
     }
+}
+
+/// A compatible store has no NoSuchUpload: it calls an upload that is gone somebody else's.
+#[test]
+fn a_refusal_after_a_completion_is_not_taken_for_a_lack_of_permission() {
+    let mut h = large_run();
+    h.intervene(&format!("POST /{KEY}?uploadId="), Intervention::After(200, "<Complete".into()));
+    h.step().unwrap_err();
+    h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
+    h.finish();
+    assert!(published(&h));
+
+    let mut h = large_run();
+    h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
+    assert_eq!(h.step().unwrap_err().kind, FaultKind::Scope);
 }
 
 #[test]
