@@ -33,14 +33,14 @@ pub(crate) fn spec() -> Spec {
         .mapping(PERSONS, "person", PERSON)
 }
 
-/// Everything here reads: an export is made to be read, and a POST to `leads.json` is Marketo's way to send a long
-/// query (`?_method=GET`). A rule sees no query, so it cannot tell such a POST from one that writes; this connector has
-/// no other.
+/// Everything here reads: an export is made to be read, and a POST to `leads.json` with `?_method=GET` is Marketo's way
+/// to send a long query. The rule names that query, since the same path without it writes.
 fn origin() -> Origin {
     let with = Some(CREDENTIAL);
     Origin::new(ORIGIN, "https://{munchkin_id}.mktorest.com", &["mktorest.com"])
         .reads(&["GET"], "/rest/v1/leads/describe.json", with)
-        .reads(&["GET", "POST"], "/rest/v1/leads.json", with)
+        .reads(&["GET"], "/rest/v1/leads.json", with)
+        .reads(&["POST"], "/rest/v1/leads.json?_method=GET", with)
         .reads(&["GET"], "/rest/v1/activities", with)
         .reads(&["GET"], "/rest/v1/stats/usage.json", with)
         .reads(&["GET", "POST"], "/bulk/v1/leads/export", with)
