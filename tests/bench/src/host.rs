@@ -100,7 +100,7 @@ impl Served {
 
 fn start_date() -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    Ok(format!("{}T00:00:00Z", attiva_core::time::format_date(i32::try_from(now / 86_400)? - 70)))
+    Ok(attiva_core::time::format_date(i32::try_from(now / 86_400)? - 70))
 }
 
 /// The simulator in a process of its own, so that its work is not counted as the host's.

@@ -211,5 +211,5 @@ fn activation(segment: &str, connection: &str) -> Value {
 fn start_date() -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let today = i32::try_from(now / 86_400)?;
-    Ok(format!("{}T00:00:00Z", attiva_core::time::format_date(today - 70)))
+    Ok(attiva_core::time::format_date(today - 70))
 }
