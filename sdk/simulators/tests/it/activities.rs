@@ -19,6 +19,7 @@ async fn read(client: &Client, path: &str, mut token: String) -> (Vec<Value>, Ve
         all.extend(records(&page));
         let more = page["moreResult"].as_bool().expect("moreResult on every page");
         pages.push(page);
+        assert!(pages.len() < 1_000, "no end of pages");
         if !more {
             return (all, pages, token);
         }
