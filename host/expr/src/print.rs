@@ -231,7 +231,7 @@ fn literal(value: &Value, ty: Type, beside_decimal: bool, f: &mut Formatter<'_>)
         Value::Boolean(b) => write!(f, "{b}"),
         Value::Integer(ms) if ty == Type::Duration => duration(*ms, f),
         Value::Integer(i) => write!(f, "{i}"),
-        Value::Decimal(number) if beside_decimal => f.write_str(number),
+        Value::Decimal(number) if beside_decimal && reads_as_number(number) => f.write_str(number),
         Value::Decimal(number) => write!(f, "decimal(\"{number}\")"),
         // With a point, or it would be read as an integer.
         Value::Float(x) => write!(f, "{x:?}"),
@@ -256,6 +256,12 @@ fn literal(value: &Value, ty: Type, beside_decimal: bool, f: &mut Formatter<'_>)
         // There is no such literal.
         Value::Json(json) => f.write_str(json),
     }
+}
+
+/// Whether the parser takes it for a number: it reads whole ones as integers of 64 bits.
+fn reads_as_number(decimal: &str) -> bool {
+    const LONGEST: usize = 40;
+    decimal.parse::<i64>().is_ok() || (decimal.contains('.') && decimal.len() <= LONGEST)
 }
 
 /// The largest unit that divides it.

@@ -163,6 +163,27 @@ fn a_problem_is_a_fault_of_the_configuration() {
 }
 
 #[test]
+fn a_clause_prints_as_people_write_it() {
+    for (text, printed) in [
+        ("person.annual_revenue>=1000000.10", "person.annual_revenue >= 1000000.10"),
+        ("person.annual_revenue == 5", "person.annual_revenue == 5"),
+        ("!(has(person.email)) && person.email != null", "!has(person.email) && has(person.email)"),
+        ("person.created_date > \"2026-01-01\"", "person.created_date > timestamp(\"2026-01-01T00:00:00Z\")"),
+        ("now-person.created_date > hours(48)", "now - person.created_date > days(2)"),
+        ("(true || false) && true", "(true || false) && true"),
+        ("person.`Job Title` == 'a\"b'", "person.`Job Title` == \"a\\\"b\""),
+        // More than the parser reads as a number.
+        (
+            "person.annual_revenue > decimal(\"9223372036854775808\")",
+            "person.annual_revenue > decimal(\"9223372036854775808\")",
+        ),
+    ] {
+        let checked = check(text, &scope()).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!(checked.root().to_string(), printed);
+    }
+}
+
+#[test]
 fn slots_are_those_read_once_each() {
     let checked = check("person.email == \"x\" || person.job_title == person.email", &scope()).unwrap();
     assert_eq!(checked.slots(), [0, 1]);
