@@ -35,8 +35,12 @@ fn binding(expr: &Expr) -> Binding {
         Kind::IsNull(_) => Binding::Relation,
         Kind::Concat(_) | Kind::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => Binding::Sum,
         Kind::Arithmetic { .. } => Binding::Product,
-        Kind::Not(inner) if negated_null_test(inner).is_some() => Binding::Relation,
-        Kind::Not(_) | Kind::Negate(_) => Binding::Unary,
+        Kind::Not(inner) => match negated_null_test(inner) {
+            Some(Expr { kind: Kind::Field(_), .. }) => Binding::Primary,
+            Some(_) => Binding::Relation,
+            None => Binding::Unary,
+        },
+        Kind::Negate(_) => Binding::Unary,
         _ => Binding::Primary,
     }
 }

@@ -1,7 +1,7 @@
 //! What the checker accepts, and what it says about the rest.
 
 use attiva_core::{DataType, Fault, FaultKind};
-use attiva_expr::{DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, Problem, Scope, check};
+use attiva_expr::{DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, Problem, Scope, check, check_as};
 
 fn scope() -> Scope {
     let person = [
@@ -144,6 +144,34 @@ fn a_problem_has_a_code_a_place_and_a_way_out() {
         let problem = only_problem(text);
         assert_eq!((problem.code, problem.line, problem.column), (code, line, column), "{text}: {problem}");
         assert!(problem.message.contains(part), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn an_expression_for_a_field_is_of_its_type() {
+    for (text, wanted) in [
+        ("person.job_title", DataType::Text),
+        ("null", DataType::Text),
+        ("person.person_score", DataType::Decimal),
+        ("5", DataType::Float),
+        ("\"2026-01-01\"", DataType::Timestamp),
+        ("1.50", DataType::Decimal),
+        ("has(person.email) ? null : null", DataType::Boolean),
+        ("has(person.email) ? \"2026-01-01\" : coalesce(null, \"2026-01-02\")", DataType::Date),
+        ("has(person.email) ? person.person_score : 0", DataType::Decimal),
+    ] {
+        let checked = check_as(text, &scope(), wanted).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!((checked.data_type(), checked.root().ty.data_type()), (wanted, Some(wanted)), "{text}");
+    }
+    for (text, wanted, part) in [
+        ("person.job_title", DataType::Integer, "convert with int(x)"),
+        ("person.rating", DataType::Decimal, "say which with decimal(x)"),
+        ("\"soon\"", DataType::Date, "is no date"),
+        ("now", DataType::Date, "write date(x)"),
+        ("has(person.email) ? \"soon\" : null", DataType::Date, "is no date"),
+    ] {
+        let problems = check_as(text, &scope(), wanted).expect_err(text);
+        assert!(problems[0].message.contains(part), "{text}: {problems:?}");
     }
 }
 
