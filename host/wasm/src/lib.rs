@@ -1,1 +1,43 @@
+//! The plugin host: the only crate that knows wasmtime. It admits components, holds their limits, runs them in a
+//! fresh store per call, and gives them what `wit/` says they may ask for, and nothing else.
+//!
+//! Reading order: [`host`] (what the program holds), [`admission`] (bytes become a [`Plugin`]), [`plugin`] (a plugin's
+//! calls), `call` (one call: store, limits, traps), `capability` (one file per import of the contract).
 
+pub mod admission;
+mod aot;
+mod bindings;
+mod broker;
+mod call;
+mod capability;
+pub mod configuration;
+pub mod connection;
+mod convert;
+mod credential;
+pub mod destination;
+mod directory;
+mod egress;
+mod engine;
+pub mod host;
+pub mod limits;
+mod meter;
+pub mod plugin;
+pub mod rate;
+pub mod source;
+pub mod usage;
+
+pub use admission::AdmissionError;
+pub use configuration::{FieldProblem, Secrets, split_configuration, validate_configuration};
+pub use connection::{CallObserver, ConnectionContext, Grant, Scheme, SecretSource};
+pub use credential::TokenCache;
+pub use destination::{
+    Artifact, Delivered, EraseResult, EraseStatus, FieldSpec, Finished, Member, MemberPage, Prepared, RunDescription,
+    Target, TargetObject,
+};
+pub use egress::{Endpoint, Resolve, SystemResolver};
+pub use host::{HostOptions, PluginHost};
+pub use limits::Limits;
+pub use plugin::Plugin;
+pub use rate::{InstanceBudget, InstanceBudgets};
+pub use source::{ColumnSpec, ReadRequest, StreamSpec};
+pub use usage::{CallReport, LogLine, Usage};

@@ -1,0 +1,122 @@
+//! Compiled components on disk. They are native code that the process runs, so a file is only loaded if this host
+//! wrote it: each carries an HMAC over its name and contents, with a key that stays on the host.
+
+use crate::directory;
+use cap_std::fs::Dir;
+use ring::hmac;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+const TAG_BYTES: usize = 32;
+
+/// The cache of one engine.
+pub(crate) struct AotCache {
+    dir: Dir,
+    key: hmac::Key,
+    /// What, beside the component, decides the code: wasmtime, its configuration, the target, this build.
+    environment: String,
+}
+
+impl AotCache {
+    pub(crate) fn new(dir: Dir, key: &[u8; 32], engine: &Engine) -> Self {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        let environment = format!("{:016x}", hasher.finish());
+        Self { dir, key: hmac::Key::new(hmac::HMAC_SHA256, key), environment }
+    }
+
+    /// The compiled component, if this host has kept it.
+    pub(crate) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        self.read(engine, &self.name(digest))
+    }
+
+    /// Keeps a compiled component. A cache that cannot be written costs time, not the plugin.
+    pub(crate) fn keep(&self, digest: &str, component: &Component) {
+        let name = self.name(digest);
+        let written = component.serialize().map_err(std::io::Error::other).and_then(|code| {
+            let mut file = Vec::with_capacity(TAG_BYTES + code.len());
+            file.extend_from_slice(self.tag(&name, &code).as_ref());
+            file.extend_from_slice(&code);
+            directory::replace(&self.dir, &name, &file)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, file = name, "a compiled component could not be kept; it will be compiled again");
+        }
+    }
+
+    fn name(&self, digest: &str) -> String {
+        format!("{digest}-{}.cwasm", self.environment)
+    }
+
+    fn read(&self, engine: &Engine, name: &str) -> Option<Component> {
+        let file = directory::read(&self.dir, name)
+            .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component could not be read"))
+            .ok()??;
+        let (tag, code) = file.split_at_checked(TAG_BYTES)?;
+        if hmac::verify(&self.key, &message(name, code), tag).is_err() {
+            tracing::warn!(file = name, "a compiled component is not as this host wrote it; it is compiled again");
+            return None;
+        }
+        #[expect(unsafe_code, reason = "the bytes are what this host's own compiler wrote: the HMAC above covers them")]
+        let loaded = unsafe { Component::deserialize(engine, code) };
+        loaded
+            .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component does not fit this host"))
+            .ok()
+    }
+
+    fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.key, &message(name, code))
+    }
+}
+
+/// The name belongs to what is signed: else one plugin's code could be put in another's place.
+fn message(name: &str, code: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(name.len() + 1 + code.len());
+    message.extend_from_slice(name.as_bytes());
+    message.push(0);
+    message.extend_from_slice(code);
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cap_std::ambient_authority;
+
+    const COMPONENT: &str = r#"(component (core module $m (func (export "f"))) (core instance (instantiate $m)))"#;
+
+    #[test]
+    fn only_what_this_host_wrote_is_loaded() {
+        let engine = crate::engine::start(false, 1 << 20).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let open = || Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        let bytes = wat::parse_str(COMPONENT).unwrap();
+        let cache = AotCache::new(open(), &[1; 32], &engine);
+        let component = Component::new(&engine, &bytes).unwrap();
+        let name = cache.name("d");
+        assert!(cache.find(&engine, "d").is_none());
+        cache.keep("d", &component);
+        assert!(cache.find(&engine, "d").is_some(), "kept");
+        assert!(AotCache::new(open(), &[2; 32], &engine).find(&engine, "d").is_none(), "another host's key");
+
+        open().rename(&name, &open(), "other.cwasm").unwrap();
+        assert!(cache.read(&engine, "other.cwasm").is_none(), "another component's place");
+        open().rename("other.cwasm", &open(), &name).unwrap();
+
+        let path = place.path().join(&name);
+        let good = std::fs::read(&path).unwrap();
+        for position in [0, TAG_BYTES, good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            assert!(cache.find(&engine, "d").is_none(), "tampered at {position}");
+        }
+        std::fs::write(&path, &good[..10]).unwrap();
+        assert!(cache.find(&engine, "d").is_none(), "cut off");
+        cache.keep("d", &component);
+        assert_eq!(std::fs::read(&path).unwrap(), good, "kept again");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+}

@@ -1,0 +1,161 @@
+//! One call of a plugin: a fresh store with its limits, the call under its meter, and what comes of it. A store is
+//! never used twice: after a trap it could not be, and after a good call it would keep what it has learnt.
+
+use crate::bindings::{destination, plugin as wit_plugin, source};
+use crate::broker::Broker;
+use crate::capability::log::CallLog;
+use crate::limits::{HostMemory, Limits, MemoryLimiter, Tripped};
+use crate::meter::Meter;
+use crate::plugin::Plugin;
+use crate::usage::{CallReport, Usage};
+use attiva_core::{Fault, FaultKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::component::Instance;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+/// What a store holds.
+pub(crate) struct CallState {
+    memory: MemoryLimiter,
+    host_calls: u64,
+    host_calls_max: u64,
+    pub(crate) broker: Box<dyn Broker>,
+    pub(crate) log: CallLog,
+}
+
+impl CallState {
+    /// Counts a call from the guest. Every import does so first.
+    pub(crate) fn count_host_call(&mut self) -> Result<(), Tripped> {
+        self.host_calls += 1;
+        if self.host_calls > self.host_calls_max {
+            return Err(Tripped::HostCalls(self.host_calls_max));
+        }
+        Ok(())
+    }
+}
+
+/// A call that is being prepared.
+pub(crate) struct Call<'p> {
+    pub(crate) plugin: &'p Plugin,
+    pub(crate) function: &'static str,
+    pub(crate) limits: Limits,
+    pub(crate) broker: Box<dyn Broker>,
+    /// For logs; empty where no connection is concerned.
+    pub(crate) connection: String,
+}
+
+/// A finished call.
+pub(crate) struct Called<T> {
+    pub(crate) result: Result<T, Fault>,
+    pub(crate) report: CallReport,
+}
+
+/// The exports of an instance. What the plugin does not have is `None`.
+pub(crate) struct Exports {
+    pub(crate) plugin: wit_plugin::Guest,
+    pub(crate) source: Option<source::Guest>,
+    pub(crate) destination: Option<destination::Guest>,
+}
+
+impl Call<'_> {
+    /// Instantiates the plugin and runs `body` on it, inside all limits.
+    pub(crate) async fn run<T>(
+        self,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports) -> wasmtime::Result<T>,
+    ) -> Called<T> {
+        let began = Instant::now();
+        let meter = Meter::new(self.limits.cpu);
+        let wall = self.limits.wall;
+        let (function, limits, plugin) = (self.function, self.limits.clone(), self.plugin);
+        let mut store = self.store(&meter);
+        let work = meter.charge(async {
+            let instance = plugin.pre.instantiate_async(&mut store).await?;
+            let exports = plugin.exports(&mut store, &instance)?;
+            body(&mut store, &exports).await
+        });
+        let outcome = tokio::time::timeout(wall, work).await;
+        let state = store.into_data();
+        let result = match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(fault(&error, &limits, &state.log)),
+            Err(_) => Err(Tripped::Wall(wall).fault()),
+        };
+        let traffic = state.broker.traffic();
+        let usage = Usage {
+            cpu_ns: meter.charged_ns(),
+            wall_ns: nanos(began.elapsed()),
+            peak_memory: state.memory.peak() as u64,
+            requests: traffic.requests,
+            bytes_out: traffic.bytes_out,
+            bytes_in: traffic.bytes_in,
+            host_calls: state.host_calls,
+            log_dropped: state.log.dropped(),
+        };
+        let fault = result.as_ref().err().map(|fault| (fault.kind, fault.code.clone()));
+        Called { result, report: CallReport { function, fault, usage, log: state.log.into_lines() } }
+    }
+
+    fn store(self, meter: &Arc<Meter>) -> Store<CallState> {
+        let limits = &self.limits;
+        let state = CallState {
+            memory: MemoryLimiter::new(limits, self.plugin.host_memory()),
+            host_calls: 0,
+            host_calls_max: limits.host_calls,
+            broker: self.broker,
+            log: CallLog::new(self.plugin.label(), self.connection, limits.log_bytes),
+        };
+        let mut store = Store::new(self.plugin.pre.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits.crossing_bytes);
+        store.set_max_component_handles(limits.handles);
+        store.set_epoch_deadline(1);
+        let meter = meter.clone();
+        store.epoch_deadline_callback(move |_| {
+            meter.check()?;
+            // Yielding gives others their turn, and the wall's time-out its chance.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+impl Plugin {
+    fn exports(&self, store: &mut Store<CallState>, instance: &Instance) -> wasmtime::Result<Exports> {
+        let source = self.indices.source.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
+        let destination = self.indices.destination.as_ref().map(|i| i.load(&mut *store, instance)).transpose()?;
+        Ok(Exports { plugin: self.indices.plugin.load(&mut *store, instance)?, source, destination })
+    }
+
+    fn host_memory(&self) -> Arc<HostMemory> {
+        self.services.memory.clone()
+    }
+}
+
+/// Why a call ended early, as a fault.
+fn fault(error: &wasmtime::Error, limits: &Limits, log: &CallLog) -> Fault {
+    if let Some(tripped) = error.downcast_ref::<Tripped>() {
+        return tripped.fault();
+    }
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return fault.clone();
+    }
+    let text = format!("{error:#}");
+    // Wasmtime keeps these two error types to itself; the tests of the limits hold us to their words.
+    if text.contains("too much data is being copied") || text.contains("hostcall fuel") {
+        return Tripped::Crossing(limits.crossing_bytes).fault();
+    }
+    if text.contains("store handle limit exceeded") {
+        return Tripped::Handles(limits.handles).fault();
+    }
+    let said = log.last_words().map(|words| format!(": {words}")).unwrap_or_default();
+    let (code, what) = match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => ("plugin.stack-overflow", "the connector's stack overflowed".to_owned()),
+        Some(trap) => ("plugin.trap", format!("the connector stopped with a trap ({trap})")),
+        None => ("plugin.broken", format!("the connector broke the contract ({text})")),
+    };
+    Fault::new(FaultKind::Internal, code, format!("{what}{said}")).action("Report this to the connector's publisher.")
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,306 @@
+//! HTTP to the vendor: the egress gate. In this order: is the request well formed, does a rule allow it, is there
+//! budget; then the credential is added, and only then does anything leave the host.
+
+use crate::bindings::http::{Host, Request as WitRequest, Response as WitResponse};
+use crate::bindings::types::Fault as WitFault;
+use crate::broker::{GuestRequest, GuestResponse, Traffic};
+use crate::call::CallState;
+use crate::configuration::Secrets;
+use crate::connection::{ConnectionContext, SecretSource};
+use crate::convert::fault_to_guest;
+use crate::credential::{Signable, TokenCache, Wallet};
+use crate::egress::body::{self, BodyError};
+use crate::egress::policy::{Ask, Endpoint, Mode, Policy};
+use crate::egress::redact::Redactor;
+use crate::egress::request;
+use crate::egress::transport::{Exchange, Transport, network};
+use crate::limits::{Limits, exceeded};
+use crate::plugin::Plugin;
+use crate::rate::{InstanceBudget, Permit};
+use attiva_core::{Fault, FaultKind};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use secrecy::SecretString;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+pub(crate) const USER_AGENT: &str = concat!("attiva/", env!("CARGO_PKG_VERSION"));
+
+/// Longest time for one exchange, whatever the guest asks for.
+const EXCHANGE_MAX: Duration = Duration::from_secs(100);
+
+/// Response headers that are the transport's, or that carry credentials.
+const HIDDEN: [&str; 13] = [
+    "authentication-info",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "set-cookie",
+    "set-cookie2",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "x-amz-security-token",
+];
+
+/// The gate of one call.
+pub(crate) struct Gate {
+    policy: Policy,
+    mode: Mode,
+    source: Arc<dyn SecretSource>,
+    tokens: Arc<TokenCache>,
+    budget: Arc<InstanceBudget>,
+    transport: Arc<Transport>,
+    limits: Arc<Limits>,
+    /// Until when waiting makes sense: a little before the call's own end.
+    deadline: Instant,
+    secrets: Option<Secrets>,
+    redactor: Redactor,
+    /// The token last sent, by credential: what a refusal is about.
+    sent_tokens: HashMap<String, SecretString>,
+    renewed: HashSet<String>,
+    traffic: Traffic,
+}
+
+/// A request that is on its way, its response's head here and its body still to come.
+pub(crate) struct Sent {
+    pub(crate) exchange: Exchange,
+    /// When the exchange must be over.
+    pub(crate) deadline: Instant,
+    _permit: Permit,
+}
+
+impl Gate {
+    pub(crate) fn new(plugin: &Plugin, context: &ConnectionContext, mode: Mode) -> Self {
+        let limits = plugin.services.limits.clone();
+        let wall = limits.wall;
+        Self {
+            policy: Policy {
+                spec: plugin.spec.clone(),
+                configuration: context.configuration.clone(),
+                grants: context.grants.clone(),
+            },
+            mode,
+            source: context.secrets.clone(),
+            tokens: context.tokens.clone(),
+            budget: context.budget.clone(),
+            transport: plugin.services.transport.clone(),
+            limits,
+            deadline: Instant::now() + wall.saturating_sub((wall / 10).min(Duration::from_secs(2))),
+            secrets: None,
+            redactor: Redactor::default(),
+            sent_tokens: HashMap::new(),
+            renewed: HashSet::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Counts bytes of a response that were read past [`Gate::send`].
+    pub(crate) fn count_in(&mut self, bytes: u64) {
+        self.traffic.bytes_in = self.traffic.bytes_in.saturating_add(bytes);
+    }
+
+    pub(crate) fn give_back(&self, sent: Sent) {
+        self.transport.give_back(sent.exchange);
+    }
+
+    /// One whole exchange.
+    ///
+    /// # Errors
+    /// `egress.*`, `auth.*`, `credential.*`, `rate.*`, `network.*`, `limit.*`.
+    pub(crate) async fn send(&mut self, request: GuestRequest) -> Result<GuestResponse, Fault> {
+        let encodings = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))];
+        let origin = request.origin.clone();
+        let mut sent = self.begin(request, &encodings).await?;
+        let left = self.limits.egress_in_bytes.saturating_sub(self.traffic.bytes_in);
+        let read = tokio::time::timeout_at(sent.deadline, body::read(sent.exchange.response.body_mut(), left)).await;
+        let raw = read.map_err(|_| timed_out())?.map_err(|error| self.body_fault(&error))?;
+        let (status, head) = (sent.exchange.response.status().as_u16(), sent.exchange.response.headers().clone());
+        let encoding = head.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        let plain = body::decode(encoding, &raw, left).map_err(|error| self.body_fault(&error))?;
+        let is_decoded = plain.is_some();
+        let body = plain.unwrap_or(raw);
+        self.count_in(body.len() as u64);
+        let (body, is_redacted) = self.redactor.clean(body);
+        if is_redacted {
+            tracing::warn!(plugin = self.policy.spec.name, origin, "a server sent a secret back; it was taken out");
+        }
+        let headers = self.response_headers(&head, is_decoded, is_redacted);
+        self.give_back(sent);
+        Ok(GuestResponse { status, headers, body })
+    }
+
+    /// Everything up to the response's head.
+    pub(crate) async fn begin(&mut self, ask: GuestRequest, more: &[(HeaderName, HeaderValue)]) -> Result<Sent, Fault> {
+        let method = request::method(&ask.method)?;
+        request::check_path(&ask.path)?;
+        let mut headers = request::headers(&ask.headers)?;
+        let credential = ask.credential.as_deref();
+        let rule = Ask { origin: &ask.origin, method: &ask.method, path: &ask.path, credential };
+        self.policy.permit(&rule, self.mode)?;
+        let endpoint = self.policy.endpoint(&ask.origin)?;
+        let body = Bytes::from(ask.body.unwrap_or_default());
+        self.count_out(&ask.path, &headers, &body)?;
+        headers.extend(more.iter().cloned());
+        frame(&mut headers, &endpoint, &method, &body)?;
+        self.load_secrets().await?;
+        let permit = self.authorize_and_wait(credential, &endpoint, &method, &ask.path, &mut headers, &body).await?;
+
+        let asked = ask.timeout_ms.map_or(EXCHANGE_MAX, |ms| Duration::from_millis(u64::from(ms)));
+        let deadline = (Instant::now() + asked.min(EXCHANGE_MAX)).min(self.deadline);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() =
+            ask.path.parse().map_err(|_| Fault::new(FaultKind::Internal, "egress.path", "the path cannot be sent"))?;
+        *request.headers_mut() = headers;
+        let exchange = tokio::time::timeout_at(deadline, self.transport.send(&endpoint, request)).await;
+        Ok(Sent { exchange: exchange.map_err(|_| timed_out())??, deadline, _permit: permit })
+    }
+
+    /// Obtains the credential, waits for the budget, then adds the credential: a signature carries the time, and waits
+    /// for nobody. Tokens cost no budget.
+    async fn authorize_and_wait(
+        &mut self,
+        credential: Option<&str>,
+        endpoint: &Endpoint,
+        method: &Method,
+        path: &str,
+        headers: &mut HeaderMap,
+        body: &Bytes,
+    ) -> Result<Permit, Fault> {
+        let Some(name) = credential else {
+            return self.budget.acquire(self.deadline).await;
+        };
+        let obtained = self.wallet()?.obtain(name).await?;
+        if let Some(token) = obtained.token() {
+            self.redactor.add(token);
+            self.sent_tokens.insert(name.to_owned(), token.clone());
+        }
+        let permit = self.budget.acquire(self.deadline).await?;
+        let base = format!("{}://{}", endpoint.scheme.as_str(), endpoint.authority());
+        let mut signable = Signable { method, base: &base, path, headers, body };
+        obtained.apply(&mut signable, SystemTime::now())?;
+        Ok(permit)
+    }
+
+    /// Forgets a credential the vendor refuses, so that the next request obtains a new one.
+    ///
+    /// # Errors
+    /// `auth.renewed-twice` and `auth.not-renewable`, kind `auth`.
+    pub(crate) async fn renew(&mut self, name: &str) -> Result<(), Fault> {
+        if !self.renewed.insert(name.to_owned()) {
+            let what = format!("the vendor refuses the credential {name}, and a renewed one too");
+            return Err(Fault::new(FaultKind::Auth, "auth.renewed-twice", what)
+                .action("Check the credential in the connection's configuration."));
+        }
+        self.load_secrets().await?;
+        let used = self.sent_tokens.get(name).cloned();
+        self.wallet()?.renew(name, used.as_ref()).await
+    }
+
+    fn wallet(&self) -> Result<Wallet<'_>, Fault> {
+        let secrets = self.secrets.as_ref().ok_or_else(|| {
+            Fault::new(FaultKind::Internal, "credential.missing", "the connection's secrets were not loaded")
+        })?;
+        let Self { policy, tokens, transport, deadline, .. } = self;
+        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline })
+    }
+
+    async fn load_secrets(&mut self) -> Result<(), Fault> {
+        if self.secrets.is_none() {
+            let secrets = self.source.secrets().await?;
+            secrets.iter().for_each(|(_, secret)| self.redactor.add(secret));
+            self.secrets = Some(secrets);
+        }
+        Ok(())
+    }
+
+    fn count_out(&mut self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
+        let most = self.limits.requests;
+        if self.traffic.requests >= most {
+            return Err(exceeded("limit.requests", format!("the call made {most} requests; more are not sent")));
+        }
+        let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes = self.traffic.bytes_out.saturating_add((path.len() + head + body.len()) as u64);
+        let most = self.limits.egress_out_bytes;
+        if bytes > most {
+            return Err(exceeded("limit.egress-out", format!("the call's requests have more than {most} bytes")));
+        }
+        self.traffic.bytes_out = bytes;
+        self.traffic.requests += 1;
+        Ok(())
+    }
+
+    pub(crate) fn body_fault(&self, error: &BodyError) -> Fault {
+        match error {
+            BodyError::TooLong(_) => {
+                let most = self.limits.egress_in_bytes;
+                exceeded("limit.egress-in", format!("the call's responses have more than {most} bytes"))
+            }
+            BodyError::Broken(_) => network("network.broken", error.to_string()),
+            BodyError::Encoding(_) => network("network.encoding", error.to_string()),
+        }
+    }
+
+    fn response_headers(&self, headers: &HeaderMap, is_decoded: bool, is_redacted: bool) -> Vec<(String, String)> {
+        let changed = is_decoded || is_redacted;
+        let is_shown = |name: &HeaderName, value: &HeaderValue| {
+            let stale = (changed && name == header::CONTENT_LENGTH) || (is_decoded && name == header::CONTENT_ENCODING);
+            !stale && !HIDDEN.contains(&name.as_str()) && !self.redactor.finds(value.as_bytes())
+        };
+        let shown = headers.iter().filter(|(name, value)| is_shown(name, value));
+        shown
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect()
+    }
+}
+
+/// The headers that make a message: always ours.
+fn frame(headers: &mut HeaderMap, endpoint: &Endpoint, method: &Method, body: &Bytes) -> Result<(), Fault> {
+    let host = HeaderValue::from_str(&endpoint.authority())
+        .map_err(|_| Fault::new(FaultKind::Config, "egress.endpoint", "the endpoint's host cannot be sent"))?;
+    headers.insert(header::HOST, host);
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    // Always a length, also 0: servers refuse chunks, and a signature covers it.
+    if !body.is_empty() || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    Ok(())
+}
+
+fn timed_out() -> Fault {
+    network("network.timeout", "the exchange took too long")
+}
+
+pub(crate) fn guest_request(request: WitRequest) -> GuestRequest {
+    let WitRequest { origin, method, path, headers, body, credential, timeout_ms } = request;
+    GuestRequest { origin, method, path, headers, body, credential, timeout_ms }
+}
+
+impl Host for CallState {
+    async fn send(&mut self, request: WitRequest) -> wasmtime::Result<Result<WitResponse, WitFault>> {
+        self.count_host_call()?;
+        let answer = self.broker.send(guest_request(request)).await;
+        let response = answer.map(|GuestResponse { status, headers, body }| WitResponse { status, headers, body });
+        Ok(response.map_err(fault_to_guest))
+    }
+
+    async fn renew_credential(&mut self, name: String) -> wasmtime::Result<Result<(), WitFault>> {
+        self.count_host_call()?;
+        Ok(self.broker.renew_credential(&name).await.map_err(fault_to_guest))
+    }
+}

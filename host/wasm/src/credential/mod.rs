@@ -1,0 +1,188 @@
+//! Credentials: obtained, added and hidden by the host. A guest only ever names one.
+
+mod oauth2;
+mod sigv4;
+
+pub use oauth2::TokenCache;
+
+use crate::configuration::Secrets;
+use crate::egress::policy::{Policy, denied, placeholders};
+use crate::egress::transport::Transport;
+use attiva_core::spec::{self, CredentialMethod, CredentialSpec};
+use attiva_core::{Fault, FaultKind};
+use http::{HeaderMap, HeaderValue, Method, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use std::time::SystemTime;
+use tokio::time::Instant;
+use zeroize::Zeroize;
+
+/// A credential ready to be added to one request.
+pub(crate) enum Credential {
+    Bearer(SecretString),
+    Sigv4(sigv4::Signer),
+}
+
+/// What obtaining a credential needs.
+pub(crate) struct Wallet<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) secrets: &'a Secrets,
+    pub(crate) tokens: &'a TokenCache,
+    pub(crate) transport: &'a Transport,
+    /// Until when it may take.
+    pub(crate) deadline: Instant,
+}
+
+impl Wallet<'_> {
+    /// Obtains a credential by the method its specification declares.
+    ///
+    /// # Errors
+    /// `auth.*` as the method's file says; `credential.missing`, kind `config`, where a value is not configured.
+    pub(crate) async fn obtain(&self, name: &str) -> Result<Credential, Fault> {
+        match &self.find(name)?.method {
+            CredentialMethod::OAuth2ClientCredentials { .. } => {
+                let client = self.client(name)?;
+                self.tokens.token(&client, self.transport, self.deadline).await.map(Credential::Bearer)
+            }
+            CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
+                let session =
+                    session_token.as_deref().map(|template| self.fill_optional(template)).transpose()?.flatten();
+                Ok(Credential::Sigv4(sigv4::Signer {
+                    service: self.fill(service)?.expose_secret().to_owned(),
+                    region: self.fill(region)?.expose_secret().to_owned(),
+                    access_key_id: self.fill(access_key_id)?,
+                    secret_access_key: self.fill(secret_access_key)?,
+                    session_token: session,
+                }))
+            }
+        }
+    }
+
+    /// Forgets a credential that the vendor no longer takes, if it is still the one that was used.
+    ///
+    /// # Errors
+    /// `auth.not-renewable`, kind `auth`: there is nothing to renew.
+    pub(crate) async fn renew(&self, name: &str, used: Option<&SecretString>) -> Result<(), Fault> {
+        match &self.find(name)?.method {
+            CredentialMethod::OAuth2ClientCredentials { .. } => {
+                let client = self.client(name)?;
+                if let Some(used) = used {
+                    self.tokens.refuse(&client, used).await;
+                }
+                Ok(())
+            }
+            CredentialMethod::AwsSigv4 { .. } => Err(Fault::new(
+                FaultKind::Auth,
+                "auth.not-renewable",
+                format!("the vendor refuses the credential {name}"),
+            )
+            .action("Replace the connection's access key.")),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&CredentialSpec, Fault> {
+        let found = self.policy.spec.credentials.iter().find(|credential| credential.name == name);
+        found.ok_or_else(|| denied("egress.credential", format!("the specification declares no credential `{name}`")))
+    }
+
+    fn client(&self, name: &str) -> Result<oauth2::Client, Fault> {
+        let CredentialMethod::OAuth2ClientCredentials { origin, path, client_id, client_secret, parameters_in } =
+            &self.find(name)?.method
+        else {
+            return Err(Fault::new(
+                FaultKind::Internal,
+                "credential.method",
+                format!("{name} is no OAuth 2 credential"),
+            ));
+        };
+        Ok(oauth2::Client {
+            endpoint: self.policy.endpoint(origin)?,
+            path: path.clone(),
+            id: self.fill(client_id)?,
+            secret: self.fill(client_secret)?,
+            parameters_in: *parameters_in,
+        })
+    }
+
+    fn fill(&self, template: &str) -> Result<SecretString, Fault> {
+        self.fill_optional(template)?.ok_or_else(|| {
+            let key = placeholders(template).next().unwrap_or_default();
+            Fault::new(FaultKind::Config, "credential.missing", format!("`{key}` is not configured"))
+                .field(key)
+                .action("Complete the connection's configuration.")
+        })
+    }
+
+    /// Fills a template over configuration and secrets; `None` where a value is missing or the result is empty.
+    fn fill_optional(&self, template: &str) -> Result<Option<SecretString>, Fault> {
+        let mut values = Map::new();
+        for key in placeholders(template) {
+            let secret = self.secrets.get(key).map(|secret| Value::String(secret.expose_secret().to_owned()));
+            if let Some(value) = secret.or_else(|| self.policy.configuration.get(key).cloned()) {
+                values.insert(key.to_owned(), value);
+            }
+        }
+        let mut values = Value::Object(values);
+        let filled = spec::fill(template, &values);
+        if let Value::Object(object) = &mut values {
+            object.values_mut().for_each(wipe);
+        }
+        match filled {
+            Ok(text) if text.is_empty() => Ok(None),
+            Ok(text) => Ok(Some(text.into())),
+            Err(spec::TemplateError::Missing(_)) => Ok(None),
+            Err(unclosed) => Err(Fault::new(FaultKind::Internal, "credential.template", unclosed.to_string())),
+        }
+    }
+}
+
+fn wipe(value: &mut Value) {
+    if let Value::String(text) = value {
+        text.zeroize();
+    }
+}
+
+impl Credential {
+    /// Adds the credential to a request that is otherwise complete.
+    ///
+    /// # Errors
+    /// `credential.unusable`, kind `config`: it holds what no header may.
+    pub(crate) fn apply(&self, request: &mut Signable<'_>, now: SystemTime) -> Result<(), Fault> {
+        match self {
+            Self::Bearer(token) => {
+                let mut text = format!("Bearer {}", token.expose_secret());
+                let value = HeaderValue::from_str(&text);
+                text.zeroize();
+                let mut value = value.map_err(|_| unusable("the token holds characters that no header may"))?;
+                value.set_sensitive(true);
+                request.headers.insert(header::AUTHORIZATION, value);
+                Ok(())
+            }
+            Self::Sigv4(signer) => signer.sign(request, now),
+        }
+    }
+
+    /// The secrets that a server might echo, beyond those of the configuration.
+    pub(crate) fn token(&self) -> Option<&SecretString> {
+        match self {
+            Self::Bearer(token) => Some(token),
+            Self::Sigv4(_) => None,
+        }
+    }
+}
+
+/// The parts of a request that a signature covers.
+pub(crate) struct Signable<'a> {
+    pub(crate) method: &'a Method,
+    /// `scheme://host[:port]`, as it goes out.
+    pub(crate) base: &'a str,
+    /// As it stands on the wire.
+    pub(crate) path: &'a str,
+    /// `Host` included.
+    pub(crate) headers: &'a mut HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+fn unusable(what: &str) -> Fault {
+    Fault::new(FaultKind::Config, "credential.unusable", what).action("Correct the connection's secrets.")
+}

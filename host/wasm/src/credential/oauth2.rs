@@ -1,0 +1,236 @@
+//! OAuth 2 client credentials (RFC 6749 4.4). Tokens are kept per client until they lapse; one request at a time asks
+//! for a new one.
+//!
+//! `expires_in` is taken as the token's remaining life, which is what vendors that answer with the same token until
+//! it lapses mean by it: it may be small or 0, and then a new one exists only after it has lapsed.
+
+use crate::egress::body;
+use crate::egress::policy::Endpoint;
+use crate::egress::redact::{Redactor, percent_encoded};
+use crate::egress::transport::Transport;
+use attiva_core::spec::ParametersIn;
+use attiva_core::{Fault, FaultKind};
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::Full;
+use ring::digest;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use zeroize::Zeroize;
+
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// A token is not used in its last second: it could lapse on its way.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Where the vendor does not say; the RFC lets it.
+const LIFE_DEFAULT: Duration = Duration::from_secs(300);
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Who asks for tokens, and where.
+pub(super) struct Client {
+    pub(super) endpoint: Endpoint,
+    pub(super) path: String,
+    pub(super) id: SecretString,
+    pub(super) secret: SecretString,
+    pub(super) parameters_in: ParametersIn,
+}
+
+/// All tokens of the host, by client: connections of one client share them, since the vendor gives them the same.
+#[derive(Default)]
+pub struct TokenCache {
+    slots: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    token: Option<Token>,
+    /// The token the vendor last said is no good.
+    refused: Option<SecretString>,
+}
+
+struct Token {
+    value: SecretString,
+    lapses: Instant,
+}
+
+impl std::fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenCache")
+    }
+}
+
+impl TokenCache {
+    /// A token that is good for now.
+    ///
+    /// # Errors
+    /// `auth.refused` (kind `auth`), `auth.token-lapsing` and `auth.token-refused` (transient, with the time to wait),
+    /// `auth.identity` (the identity service is in trouble), and what the transport says.
+    pub(super) async fn token(
+        &self,
+        client: &Client,
+        transport: &Transport,
+        deadline: Instant,
+    ) -> Result<SecretString, Fault> {
+        let slot = self.slot(client);
+        let busy = || Fault::new(FaultKind::Transient, "auth.identity", "the identity service takes too long");
+        let mut slot = tokio::time::timeout_at(deadline, slot.lock()).await.map_err(|_| busy())?;
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(token) = &slot.token
+                && token.lapses > Instant::now() + MARGIN
+            {
+                return Ok(token.value.clone());
+            }
+            slot.token = None;
+            let asked = tokio::time::timeout_at(deadline, client.ask(transport)).await;
+            let token = asked.map_err(|_| busy())??;
+            let same = |refused: &SecretString| refused.expose_secret() == token.value.expose_secret();
+            let refused = slot.refused.as_ref().is_some_and(same);
+            if !refused && token.lapses > Instant::now() + MARGIN {
+                slot.refused = None;
+                slot.token = Some(token);
+                continue;
+            }
+            // Only when this one has lapsed is there another.
+            let again = token.lapses + MARGIN;
+            if again > deadline {
+                return Err(not_yet(refused, again));
+            }
+            tokio::time::sleep_until(again).await;
+        }
+        Err(not_yet(slot.refused.is_some(), Instant::now() + MARGIN))
+    }
+
+    /// Forgets a token the vendor refused, unless a newer one has taken its place.
+    pub(super) async fn refuse(&self, client: &Client, used: &SecretString) {
+        let slot = self.slot(client);
+        let mut slot = slot.lock().await;
+        if slot.token.as_ref().is_some_and(|token| token.value.expose_secret() == used.expose_secret()) {
+            slot.token = None;
+            slot.refused = Some(used.clone());
+        }
+    }
+
+    fn slot(&self, client: &Client) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(client.key()).or_default().clone()
+    }
+}
+
+fn not_yet(refused: bool, at: Instant) -> Fault {
+    let wait_ms = u64::try_from(at.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX);
+    let (code, what) = if refused {
+        ("auth.token-refused", "the vendor refuses its token, and its identity service still answers with the same one")
+    } else {
+        ("auth.token-lapsing", "the identity service answers with a token that is about to lapse")
+    };
+    Fault::new(FaultKind::Transient, code, what).retry_after_ms(wait_ms)
+}
+
+impl Client {
+    /// Where, who and with which secret: a changed secret must not be served an older one's token.
+    fn key(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let parts = [
+            self.endpoint.scheme.as_str(),
+            &self.endpoint.authority(),
+            &self.path,
+            self.id.expose_secret(),
+            self.secret.expose_secret(),
+        ];
+        for part in parts {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        key
+    }
+
+    async fn ask(&self, transport: &Transport) -> Result<Token, Fault> {
+        let asked = Instant::now();
+        let mut exchange = transport.send(&self.endpoint, self.request()?).await?;
+        let status = exchange.response.status().as_u16();
+        let read = body::read(exchange.response.body_mut(), ANSWER_BYTES_MAX).await;
+        let mut answer = read.map_err(|e| identity(format!("its answer could not be read: {e}")))?;
+        transport.give_back(exchange);
+        let json: Option<Value> = serde_json::from_slice(&answer).ok();
+        answer.zeroize();
+        match (status, json) {
+            (200..300, Some(json)) => token(json, asked),
+            (200..300, None) => Err(identity("its answer is no JSON".into())),
+            (400 | 401 | 403, json) => Err(self.refused(status, json.as_ref())),
+            (429, _) => {
+                Err(Fault::new(FaultKind::RateLimited, "auth.identity", "the identity service wants fewer requests"))
+            }
+            (500.., _) => Err(identity(format!("it answered with status {status}"))),
+            _ => {
+                let what = format!("the identity service answered with status {status}");
+                Err(Fault::new(FaultKind::Config, "auth.identity", what)
+                    .action("Check the connection's configuration: the token endpoint is not where it should be."))
+            }
+        }
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>, Fault> {
+        let mut parameters = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            percent_encoded(self.id.expose_secret()),
+            percent_encoded(self.secret.expose_secret())
+        );
+        let builder = Request::builder()
+            .header(header::HOST, self.endpoint.authority())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, crate::capability::http::USER_AGENT);
+        let built = match self.parameters_in {
+            ParametersIn::Query => {
+                let mark = if self.path.contains('?') { '&' } else { '?' };
+                builder.method(Method::GET).uri(format!("{}{mark}{parameters}", self.path)).body(Full::default())
+            }
+            ParametersIn::Body => builder
+                .method(Method::POST)
+                .uri(&self.path)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::CONTENT_LENGTH, parameters.len())
+                .body(Full::from(parameters.clone())),
+        };
+        parameters.zeroize();
+        built.map_err(|e| Fault::new(FaultKind::Internal, "auth.request", format!("no token request can be made: {e}")))
+    }
+
+    fn refused(&self, status: u16, json: Option<&Value>) -> Fault {
+        let mut redactor = Redactor::default();
+        redactor.add(&self.secret);
+        let word = |key: &str| json.and_then(|j| j.get(key)).and_then(Value::as_str).unwrap_or_default();
+        let said = redactor.clean_text(&format!("{} {}", word("error"), word("error_description")));
+        let said: String = said.trim().chars().take(200).collect();
+        let said = if said.is_empty() { format!("status {status}") } else { said };
+        Fault::new(
+            FaultKind::Auth,
+            "auth.refused",
+            format!("the identity service refuses the client's credentials: {said}"),
+        )
+        .action("Renew the client id and secret in the connection's configuration.")
+    }
+}
+
+fn token(mut json: Value, asked: Instant) -> Result<Token, Fault> {
+    let life = match json.get("expires_in") {
+        None => LIFE_DEFAULT,
+        Some(value) => {
+            let seconds = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+            // A year is as good as for ever, and fits every clock.
+            Duration::from_secs(seconds.unwrap_or(0).min(365 * 86_400))
+        }
+    };
+    match json.get_mut("access_token").map(Value::take) {
+        Some(Value::String(value)) if !value.is_empty() => Ok(Token { value: value.into(), lapses: asked + life }),
+        _ => Err(identity("its answer holds no access_token".into())),
+    }
+}
+
+fn identity(what: String) -> Fault {
+    Fault::new(FaultKind::Transient, "auth.identity", format!("the identity service is in trouble: {what}"))
+}

@@ -1,0 +1,334 @@
+//! What a connection's plugin may call: deny by default. Computed from the specification's origins, the connection's
+//! configuration and an operator's grants.
+
+use crate::connection::{Grant, Scheme};
+use attiva_core::spec::{self, Access, EgressRule, Origin, Spec};
+use attiva_core::{Fault, FaultKind};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Where an origin of a connection really is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub scheme: Scheme,
+    /// Lower case; a name or an address.
+    pub host: String,
+    pub port: u16,
+    /// Empty: any public address. Else only these, public or not.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Endpoint {
+    /// What stands in `Host`: the port only where it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Why an address may not be dialled for this endpoint; `None` if it may.
+    #[must_use]
+    pub fn refuses(&self, address: IpAddr) -> Option<String> {
+        if self.addresses.is_empty() {
+            return super::address::special(address).map(|why| format!("{address} is not public: {why}"));
+        }
+        let plain = address.to_canonical();
+        let granted = self.addresses.iter().any(|granted| granted.to_canonical() == plain);
+        (!granted).then(|| format!("{address} is not among the addresses granted"))
+    }
+}
+
+/// Whether a call may change something at the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Checks, discovery and dry runs.
+    ReadOnly,
+    ReadWrite,
+}
+
+/// The policy of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) configuration: Arc<serde_json::Value>,
+    pub(crate) grants: Arc<[Grant]>,
+}
+
+impl Policy {
+    /// Whether such a request may go out at all.
+    ///
+    /// # Errors
+    /// `egress.origin`, `egress.rule`, `egress.credential`, `egress.write`, each kind `internal`: the connector asks
+    /// for what its specification does not declare, or writes where it may only read.
+    pub(crate) fn permit(&self, ask: &Ask<'_>, mode: Mode) -> Result<(), Fault> {
+        let origin = self.origin(ask.origin)?;
+        let path = ask.path.split_once('?').map_or(ask.path, |(path, _)| path);
+        let reached = |rule: &&EgressRule| rule.methods.iter().any(|m| m == ask.method) && covers(&rule.path, path);
+        let by_path: Vec<&EgressRule> = origin.rules.iter().filter(reached).collect();
+        if by_path.is_empty() {
+            let what = format!("no rule of the origin {} allows {} {path}", ask.origin, ask.method);
+            return Err(denied("egress.rule", what));
+        }
+        let carries = |rule: &&EgressRule| ask.credential.is_none() || rule.credential.as_deref() == ask.credential;
+        let candidates: Vec<&EgressRule> = by_path.into_iter().filter(carries).collect();
+        // The closest rule decides; where two are as close, the one that writes.
+        let closest = candidates.iter().max_by_key(|rule| (rule.path.len(), rule.access == Access::Write));
+        let Some(rule) = closest else {
+            let name = ask.credential.unwrap_or_default();
+            let what =
+                format!("the credential {name} may not go to {} {path} of the origin {}", ask.method, ask.origin);
+            return Err(denied("egress.credential", what));
+        };
+        if mode == Mode::ReadOnly && rule.access == Access::Write {
+            let what = format!("{} {path} writes, and this call may only read", ask.method);
+            return Err(denied("egress.write", what));
+        }
+        Ok(())
+    }
+
+    /// Where an origin is: an operator's grant, or else the specification's template.
+    ///
+    /// # Errors
+    /// `egress.origin`; `egress.endpoint`, kind `config` and naming the key, where the configuration makes no host
+    /// inside the declared domains.
+    pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Fault> {
+        let origin = self.origin(name)?;
+        if let Some(grant) = self.grants.iter().find(|grant| grant.origin == name) {
+            return Ok(grant.endpoint());
+        }
+        for key in placeholders(&origin.url) {
+            let value = spec::fill(&format!("{{{key}}}"), &self.configuration);
+            if !value.as_deref().is_ok_and(is_label) {
+                let what = format!("`{key}` must be one DNS label: letters, digits and dashes");
+                return Err(Fault::new(FaultKind::Config, "egress.endpoint", what)
+                    .field(key)
+                    .action("Correct the connection's configuration."));
+            }
+        }
+        let url = spec::fill(&origin.url, &self.configuration)
+            .map_err(|e| Fault::new(FaultKind::Config, "egress.endpoint", e.to_string()))?;
+        let endpoint = parse_url(&url).ok_or_else(|| {
+            Fault::new(FaultKind::Config, "egress.endpoint", format!("{url} is not an https scheme, host and port"))
+        })?;
+        let inside = |domain: &String| {
+            let domain = domain.to_ascii_lowercase();
+            endpoint.host == domain || endpoint.host.ends_with(&format!(".{domain}"))
+        };
+        if !origin.domains.iter().any(inside) {
+            let what = format!("{} is outside the domains the connector declares", endpoint.host);
+            return Err(Fault::new(FaultKind::Config, "egress.endpoint", what)
+                .action("Correct the connection's configuration, or have an operator grant another endpoint."));
+        }
+        Ok(endpoint)
+    }
+
+    fn origin(&self, name: &str) -> Result<&Origin, Fault> {
+        let found = self.spec.origins.iter().find(|origin| origin.name == name);
+        found.ok_or_else(|| denied("egress.origin", format!("the specification declares no origin `{name}`")))
+    }
+}
+
+/// What a rule is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) method: &'a str,
+    /// With the query.
+    pub(crate) path: &'a str,
+    pub(crate) credential: Option<&'a str>,
+}
+
+/// Whether a rule's path covers a request's, on the wire and for a server that resolves dots before it looks.
+fn covers(prefix: &str, path: &str) -> bool {
+    path.starts_with(prefix) && (prefix == "/" || !climbs(path))
+}
+
+/// Whether some server could read `.` or `..` segments out of a path: percent-encoded, twice, or behind a backslash.
+fn climbs(path: &str) -> bool {
+    let mut seen = path.as_bytes().to_vec();
+    for _ in 0..3 {
+        let dots = |segment: &[u8]| segment == b"." || segment == b".." || segment.starts_with(b"..;");
+        if seen.split(|b| *b == b'/' || *b == b'\\').any(dots) {
+            return true;
+        }
+        let decoded = percent_decoded(&seen);
+        if decoded == seen {
+            return false;
+        }
+        seen = decoded;
+    }
+    // Encoded more than three times: nobody means well.
+    true
+}
+
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, tail)) = rest.split_first() {
+        let pair = tail.get(..2).filter(|_| first == b'%');
+        let byte = pair.and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| u8::from_str_radix(p, 16).ok());
+        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+        decoded.push(byte.unwrap_or(first));
+    }
+    decoded
+}
+
+/// The names of a template's placeholders.
+pub(crate) fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
+}
+
+/// A template with a label in place of each placeholder, to see whether it can ever be a URL.
+pub(crate) fn with_labels(template: &str) -> String {
+    let mut filled = String::new();
+    for (i, part) in template.split('{').enumerate() {
+        match part.split_once('}') {
+            Some((_, rest)) if i > 0 => {
+                filled.push('x');
+                filled.push_str(rest);
+            }
+            _ => filled.push_str(part),
+        }
+    }
+    filled
+}
+
+fn is_label(text: &str) -> bool {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (1..=63).contains(&text.len()) && plain && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Reads `https://host[:port]` and nothing more: a specification's origin is always https and always a name.
+pub(crate) fn parse_url(url: &str) -> Option<Endpoint> {
+    let rest = url.strip_prefix("https://")?;
+    let (host, port) = match rest.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|p| *p != 0)?),
+        None => (rest, Scheme::Https.default_port()),
+    };
+    let host = host.to_ascii_lowercase();
+    let named = host.len() <= 253 && host.split('.').all(is_label) && host.contains('.');
+    let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    (named && !numeric).then_some(Endpoint { scheme: Scheme::Https, host, port, addresses: Vec::new() })
+}
+
+pub(crate) fn denied(code: &str, message: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Internal, code, message)
+        .action("The connector must declare what it calls; report this to its publisher.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn policy(configuration: serde_json::Value, grants: Vec<Grant>) -> Policy {
+        let spec = json!({
+            "name": "x", "version": "0.1.0", "publisher": "p", "title": "X", "state_version": 1,
+            "configuration": {"type": "object", "properties": {"id": {"type": "string"}}},
+            "credentials": [{"name": "token", "method": "oauth2-client-credentials", "origin": "api", "path": "/identity/token",
+                             "client_id": "i", "client_secret": "s"}],
+            "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["Example.com"], "rules": [
+                {"methods": ["GET"], "path": "/rest/", "access": "read", "credential": "token"},
+                {"methods": ["POST"], "path": "/rest/leads", "access": "write", "credential": "token"},
+                {"methods": ["POST"], "path": "/rest/leads/search", "access": "read", "credential": "token"},
+                {"methods": ["GET"], "path": "/public", "access": "read"}
+            ]}, {"name": "files", "url": "https://files.example.com", "domains": ["example.com"], "rules": [
+                {"methods": ["PUT"], "path": "/", "access": "write"}
+            ]}],
+            "instance": {"system": "X", "id": "{id}"}
+        });
+        Policy {
+            spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
+            configuration: Arc::new(configuration),
+            grants: grants.into(),
+        }
+    }
+
+    #[test]
+    fn rules_decide_by_method_path_credential_and_mode() {
+        use Mode::{ReadOnly, ReadWrite};
+        let policy = policy(json!({"id": "a"}), vec![]);
+        let cases = [
+            ("api", "GET", "/rest/leads.json?x=/../", Some("token"), ReadOnly, None),
+            ("api", "GET", "/rest/leads.json", None, ReadOnly, None),
+            ("api", "POST", "/rest/leads", Some("token"), ReadWrite, None),
+            ("api", "POST", "/rest/leads", Some("token"), ReadOnly, Some("egress.write")),
+            ("api", "POST", "/rest/leads/search", Some("token"), ReadOnly, None),
+            ("api", "DELETE", "/rest/leads", Some("token"), ReadWrite, Some("egress.rule")),
+            ("api", "get", "/rest/leads", Some("token"), ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/../identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/%2e%2e/identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/%252E%252e/identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/..%2fidentity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/..%5cidentity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/..;/identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "GET", "/rest/a%2Fb..json", None, ReadWrite, None),
+            ("api", "GET", "/public", Some("token"), ReadWrite, Some("egress.credential")),
+            ("api", "GET", "/rest/x", Some("other"), ReadWrite, Some("egress.credential")),
+            ("files", "PUT", "/a//../b", None, ReadWrite, None),
+            ("nowhere", "GET", "/", None, ReadWrite, Some("egress.origin")),
+        ];
+        for (origin, method, path, credential, mode, expected) in cases {
+            let ask = Ask { origin, method, path, credential };
+            let code = policy.permit(&ask, mode).err().map(|fault| fault.code);
+            assert_eq!(code.as_deref(), expected, "{ask:?} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_stays_inside_the_declared_domains() {
+        let good = policy(json!({"id": "123-ABC-456"}), vec![]).endpoint("api").unwrap();
+        assert_eq!((good.host.as_str(), good.port), ("123-abc-456.example.com", 443));
+        assert_eq!(good.authority(), "123-abc-456.example.com");
+        for bad in ["", "a.b", "evil.com/", "evil.com#", "a@b", "-a", "a-", "a:1", "a\r\n", "é", &"a".repeat(64)] {
+            let fault = policy(json!({"id": bad}), vec![]).endpoint("api").unwrap_err();
+            assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Config, Some("id")), "{bad}");
+        }
+        let missing = policy(json!({}), vec![]).endpoint("api").unwrap_err();
+        assert_eq!(missing.field.as_deref(), Some("id"));
+    }
+
+    #[test]
+    fn a_url_is_https_a_name_and_a_port() {
+        let endpoint = parse_url("https://API.example.com:8443").unwrap();
+        assert_eq!(endpoint.authority(), "api.example.com:8443");
+        for bad in [
+            "http://a.example.com",
+            "https://a.example.com/",
+            "https://a@b.example.com",
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://localhost",
+            "https://a.example.com:0",
+            "https://a.example.com:99999",
+            "https://0x7f.1",
+            "https://a..b",
+            "https://a.example.com?x",
+            "https://",
+        ] {
+            assert_eq!(parse_url(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grant_moves_an_origin_and_names_its_addresses() {
+        let grant = Grant {
+            origin: "api".into(),
+            scheme: Scheme::Http,
+            host: "127.0.0.1".into(),
+            port: 9000,
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+        };
+        let endpoint = policy(json!({}), vec![grant]).endpoint("api").unwrap();
+        assert_eq!(endpoint.authority(), "127.0.0.1:9000");
+        assert_eq!(endpoint.refuses("127.0.0.1".parse().unwrap()), None);
+        assert_eq!(endpoint.refuses("::ffff:127.0.0.1".parse().unwrap()), None);
+        assert!(endpoint.refuses("127.0.0.2".parse().unwrap()).is_some());
+        assert!(endpoint.refuses("8.8.8.8".parse().unwrap()).is_some());
+        let public = Endpoint { addresses: vec![], ..endpoint };
+        assert_eq!(public.refuses("8.8.8.8".parse().unwrap()), None);
+        assert!(public.refuses("127.0.0.1".parse().unwrap()).is_some());
+    }
+}

@@ -1,0 +1,94 @@
+//! What the program holds: one engine, one client, one cache of compiled code; and the door for new plugins.
+
+use crate::aot::AotCache;
+use crate::call::CallState;
+use crate::capability;
+use crate::egress::transport::Transport;
+use crate::egress::{Resolve, SystemResolver};
+use crate::engine;
+use crate::limits::{HostMemory, Limits};
+use cap_std::fs::Dir;
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// How a host is made.
+pub struct HostOptions {
+    /// Where compiled code is kept. Only the host may write there.
+    pub aot_dir: Dir,
+    /// Authenticates what is read from there; must stay on this host.
+    pub aot_key: [u8; 32],
+    pub limits: Limits,
+    /// Allocates instances from a pool: faster where very many calls run at once, at the price of much address space.
+    pub pooling: bool,
+    pub resolver: Arc<dyn Resolve>,
+    /// Certificates trusted beside the public ones, in DER: a company's own authority.
+    pub tls_roots: Vec<Vec<u8>>,
+}
+
+impl HostOptions {
+    #[must_use]
+    pub fn new(aot_dir: Dir, aot_key: [u8; 32]) -> Self {
+        Self {
+            aot_dir,
+            aot_key,
+            limits: Limits::default(),
+            pooling: false,
+            resolver: Arc::new(SystemResolver),
+            tls_roots: Vec::new(),
+        }
+    }
+}
+
+/// Why a host cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("the WebAssembly engine cannot be started: {0}")]
+    Engine(String),
+    #[error("the TLS client cannot be made: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The plugin host. One per process; cheap to clone.
+#[derive(Clone)]
+pub struct PluginHost {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Arc<Linker<CallState>>,
+    pub(crate) aot: Arc<AotCache>,
+    pub(crate) services: Services,
+}
+
+/// What every call needs of the host.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) memory: Arc<HostMemory>,
+    pub(crate) transport: Arc<Transport>,
+}
+
+impl PluginHost {
+    /// # Errors
+    /// [`HostError`]: the engine or the TLS client cannot be made.
+    pub fn new(options: HostOptions) -> Result<Self, HostError> {
+        let broken = |error: wasmtime::Error| HostError::Engine(format!("{error:#}"));
+        let engine = engine::start(options.pooling, options.limits.memory_bytes).map_err(broken)?;
+        let mut linker = Linker::new(&engine);
+        capability::link(&mut linker).map_err(broken)?;
+        Ok(Self {
+            linker: Arc::new(linker),
+            aot: Arc::new(AotCache::new(options.aot_dir, &options.aot_key, &engine)),
+            services: Services {
+                limits: Arc::new(options.limits),
+                memory: Arc::default(),
+                transport: Arc::new(Transport::new(options.resolver, &options.tls_roots)?),
+            },
+            engine,
+        })
+    }
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginHost").field("limits", &self.services.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,258 @@
+//! What a call may use. Every limit is on by default, has a fault code of its own and a test that trips it.
+
+use attiva_core::{Fault, FaultKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use wasmtime::ResourceLimiter;
+
+/// The limits of one call. A store lives for one call, so a call's limits are a store's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// CPU time of the guest (`limit.cpu`).
+    pub cpu: Duration,
+    /// Time on the wall, waiting included (`limit.wall`).
+    pub wall: Duration,
+    /// Linear memories and tables of the store together, in bytes (`limit.memory`).
+    pub memory_bytes: usize,
+    /// Memory of all stores of the host together, in bytes (`limit.host-memory`, transient).
+    pub host_memory_bytes: usize,
+    /// Bytes that one crossing may make the host allocate (`limit.crossing`).
+    pub crossing_bytes: usize,
+    /// Live component handles (`limit.handles`).
+    pub handles: usize,
+    /// Calls from the guest to the host (`limit.host-calls`).
+    pub host_calls: u64,
+    /// Requests to the vendor (`limit.requests`).
+    pub requests: u32,
+    /// Bytes of request bodies, all together (`limit.egress-out`).
+    pub egress_out_bytes: u64,
+    /// Bytes of response bodies, all together, decompressed (`limit.egress-in`).
+    pub egress_in_bytes: u64,
+    /// Bytes of log text. What is over it is dropped and counted.
+    pub log_bytes: usize,
+    /// Rows of a page, whatever the caller asks for (`limit.page-rows`).
+    pub page_rows: u32,
+    /// Bytes of a page, whatever the caller asks for (`limit.page-bytes`).
+    pub page_bytes: u64,
+    /// Bytes of a cursor (`limit.cursor`) or a delivery state (`limit.state`).
+    pub cursor_bytes: usize,
+    /// Bytes of all files of one spool directory (`limit.spool`).
+    pub spool_bytes: u64,
+    /// Bytes one `fetch` may bring before it answers with `complete` false.
+    pub spool_fetch_bytes: u64,
+    /// Size of a component at install.
+    pub component_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_secs(5),
+            wall: Duration::from_secs(120),
+            memory_bytes: 64 << 20,
+            host_memory_bytes: 2 << 30,
+            crossing_bytes: 16 << 20,
+            handles: 1_000,
+            host_calls: 100_000,
+            requests: 100,
+            egress_out_bytes: 64 << 20,
+            egress_in_bytes: 64 << 20,
+            log_bytes: 256 << 10,
+            page_rows: 10_000,
+            page_bytes: 8 << 20,
+            cursor_bytes: 64 << 10,
+            spool_bytes: 2 << 30,
+            spool_fetch_bytes: 64 << 20,
+            component_bytes: 32 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// For what runs with no authority: `spec` and `migrate-state`.
+    pub(crate) fn small(&self) -> Self {
+        Self {
+            cpu: self.cpu.min(Duration::from_secs(1)),
+            wall: self.wall.min(Duration::from_secs(10)),
+            requests: 0,
+            ..self.clone()
+        }
+    }
+}
+
+/// A limit that a call ran into. Travels through wasmtime as an error and comes out as a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Tripped {
+    #[error("the call used more than {0:?} of CPU time")]
+    Cpu(Duration),
+    #[error("the call took longer than {0:?}")]
+    Wall(Duration),
+    #[error("the call wanted more than {0} bytes of memory")]
+    Memory(usize),
+    #[error("the host's memory for connectors is used up")]
+    HostMemory,
+    #[error("more than {0} bytes were passed to the host at once")]
+    Crossing(usize),
+    #[error("the call held more than {0} handles")]
+    Handles(usize),
+    #[error("the call made more than {0} calls to the host")]
+    HostCalls(u64),
+    #[error("the call asked for {0} random bytes at once, at most 1024 are given")]
+    Random(u32),
+}
+
+impl Tripped {
+    pub(crate) fn fault(self) -> Fault {
+        let code = match self {
+            Self::Cpu(_) => "limit.cpu",
+            Self::Wall(_) => "limit.wall",
+            Self::Memory(_) => "limit.memory",
+            Self::HostMemory => "limit.host-memory",
+            Self::Crossing(_) => "limit.crossing",
+            Self::Handles(_) => "limit.handles",
+            Self::HostCalls(_) => "limit.host-calls",
+            Self::Random(_) => "limit.random",
+        };
+        match self {
+            // The others' doing, and it passes.
+            Self::HostMemory => Fault::new(FaultKind::Transient, code, self.to_string())
+                .action("Raise the host's memory for connectors, or run fewer at once."),
+            _ => exceeded(code, self.to_string()),
+        }
+    }
+}
+
+/// The fault of a limit: a defect of the connector.
+pub(crate) fn exceeded(code: &str, message: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Internal, code, message)
+        .action("Report this to the connector's publisher; its work has to fit the limit.")
+}
+
+/// What all stores of the host hold together.
+#[derive(Debug, Default)]
+pub(crate) struct HostMemory {
+    used: AtomicUsize,
+}
+
+/// Sums what a store's memories and tables hold, and refuses to let the sum pass the limit. Wasmtime asks for each
+/// memory by itself, which is why a limit per memory is none: a guest may have many.
+#[derive(Debug)]
+pub(crate) struct MemoryLimiter {
+    limit: usize,
+    host_limit: usize,
+    host: Arc<HostMemory>,
+    used: usize,
+    peak: usize,
+    /// What the growth just allowed added, in case it fails.
+    last: usize,
+}
+
+impl MemoryLimiter {
+    pub(crate) fn new(limits: &Limits, host: Arc<HostMemory>) -> Self {
+        let (limit, host_limit) = (limits.memory_bytes, limits.host_memory_bytes);
+        Self { limit, host_limit, host, used: 0, peak: 0, last: 0 }
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak
+    }
+
+    fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(by);
+        if used > self.limit {
+            return Err(Tripped::Memory(self.limit).into());
+        }
+        let all = self.host.used.fetch_add(by, Ordering::Relaxed).saturating_add(by);
+        if all > self.host_limit {
+            self.host.used.fetch_sub(by, Ordering::Relaxed);
+            return Err(Tripped::HostMemory.into());
+        }
+        self.used = used;
+        self.peak = self.peak.max(used);
+        self.last = by;
+        Ok(true)
+    }
+
+    fn take_back(&mut self) {
+        self.used = self.used.saturating_sub(self.last);
+        self.host.used.fetch_sub(self.last, Ordering::Relaxed);
+        self.last = 0;
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        self.host.used.fetch_sub(self.used, Ordering::Relaxed);
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // Wasmtime will refuse it by itself: the guest sees -1, and nothing is added.
+            self.last = 0;
+            return Ok(true);
+        }
+        self.grow(desired.saturating_sub(current))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            self.last = 0;
+            return Ok(true);
+        }
+        // An element is a pointer.
+        self.grow(desired.saturating_sub(current).saturating_mul(size_of::<usize>()))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        100
+    }
+
+    fn memories(&self) -> usize {
+        10
+    }
+
+    fn tables(&self) -> usize {
+        100
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_counts_and_what_failed_or_is_gone_is_given_back() {
+        let host = Arc::new(HostMemory::default());
+        let limits = Limits { memory_bytes: 300, host_memory_bytes: 400, ..Limits::default() };
+        let mut store = MemoryLimiter::new(&limits, host.clone());
+        store.memory_growing(0, 100, None).unwrap();
+        store.memory_growing(0, 100, None).unwrap();
+        store.table_growing(0, 10, None).unwrap();
+        let over = store.memory_growing(100, 200, None).unwrap_err();
+        assert_eq!(over.downcast_ref(), Some(&Tripped::Memory(300)));
+        store.table_grow_failed(wasmtime::format_err!("no")).unwrap();
+        store.memory_growing(100, 200, None).unwrap();
+
+        let mut beside = MemoryLimiter::new(&limits, host.clone());
+        let over = beside.memory_growing(0, 200, None).unwrap_err();
+        assert_eq!(over.downcast_ref(), Some(&Tripped::HostMemory));
+        drop(store);
+        beside.memory_growing(0, 200, None).unwrap();
+        assert_eq!(beside.peak(), 200);
+        drop(beside);
+        assert_eq!(host.used.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,101 @@
+//! An admitted plugin. Its calls are in `source.rs` and `destination.rs`; what both have is here.
+
+use crate::bindings::{destination, plugin as wit_plugin, source};
+use crate::broker::{Broker, NoAuthority};
+use crate::call::{Call, CallState, Called, Exports};
+use crate::capability::local::LocalBroker;
+use crate::connection::ConnectionContext;
+use crate::convert;
+use crate::egress::policy::Mode;
+use crate::host::Services;
+use crate::limits::exceeded;
+use crate::usage::Usage;
+use attiva_core::Fault;
+use attiva_core::spec::Spec;
+use std::sync::Arc;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+/// One version of a plugin, compiled and ready. Shared: a run keeps the version it began with.
+pub struct Plugin {
+    pub spec: Arc<Spec>,
+    /// SHA-256 of the component, lower-case hex.
+    pub digest: String,
+    pub is_source: bool,
+    pub is_destination: bool,
+    pub(crate) pre: InstancePre<CallState>,
+    pub(crate) indices: Indices,
+    pub(crate) services: Services,
+}
+
+/// Where a component's exports are, found once.
+pub(crate) struct Indices {
+    pub(crate) plugin: wit_plugin::GuestIndices,
+    pub(crate) source: Option<source::GuestIndices>,
+    pub(crate) destination: Option<destination::GuestIndices>,
+}
+
+impl Plugin {
+    /// Brings a cursor or delivery state of an older version into this one's form. Pure: no connection is concerned.
+    ///
+    /// # Errors
+    /// What the plugin answers; `limit.*`, `plugin.*`.
+    pub async fn migrate_state(&self, from_version: u32, state: &[u8]) -> Result<Vec<u8>, Fault> {
+        let call = Call {
+            plugin: self,
+            function: "migrate-state",
+            limits: self.services.limits.small(),
+            broker: Box::new(NoAuthority { made_up: 1 }),
+            connection: String::new(),
+        };
+        let called =
+            call.run(async |store, exports| exports.plugin.call_migrate_state(store, from_version, state).await);
+        let migrated = called.await.result?.map_err(convert::fault_from_guest)?;
+        self.check_state("limit.state", "state", migrated)
+    }
+
+    /// Runs one call for a connection, and tells its observer.
+    pub(crate) async fn call<T, U>(
+        &self,
+        context: &ConnectionContext,
+        function: &'static str,
+        mode: Mode,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports) -> wasmtime::Result<T>,
+        check: impl FnOnce(T) -> Result<U, Fault>,
+    ) -> Result<(U, Usage), Fault> {
+        let mode = if context.dry_run { Mode::ReadOnly } else { mode };
+        let limits = (*self.services.limits).clone();
+        let broker: Box<dyn Broker> = Box::new(LocalBroker::new(self, context, mode));
+        let connection = context.connection_id.to_string();
+        let call = Call { plugin: self, function, limits, broker, connection };
+        let Called { result, mut report } = call.run(body).await;
+        let result = result.and_then(check);
+        // The check may have found what the call itself did not.
+        report.fault = result.as_ref().err().map(|fault| (fault.kind, fault.code.clone()));
+        context.observer.finished(&report);
+        result.map(|value| (value, report.usage))
+    }
+
+    pub(crate) fn check_state(&self, code: &str, what: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let most = self.services.limits.cursor_bytes;
+        if bytes.len() > most {
+            return Err(exceeded(code, format!("the {what} has {} bytes; at most {most} are kept", bytes.len())));
+        }
+        Ok(bytes)
+    }
+
+    /// For logs: name and version.
+    pub(crate) fn label(&self) -> String {
+        format!("{}@{}", self.spec.name, self.spec.version)
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.spec.name)
+            .field("version", &self.spec.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! A source's calls.
+
+use crate::bindings::source as wit;
+use crate::connection::ConnectionContext;
+use crate::convert;
+use crate::egress::policy::Mode;
+use crate::limits::exceeded;
+use crate::plugin::Plugin;
+use crate::usage::Usage;
+use attiva_core::page::{CheckResult, Cursor, Page};
+use attiva_core::{DataType, Fault, FaultKind};
+use serde::{Deserialize, Serialize};
+
+/// A kind of record that can be read; the reasons are in `wit/source.wit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpec {
+    pub name: String,
+    pub title: String,
+    pub columns: Vec<ColumnSpec>,
+    /// The column whose value is a record's key.
+    pub key: String,
+    pub cursor_column: Option<String>,
+    /// Whether deletions arrive as tombstones.
+    pub deletes: bool,
+    /// `(stream, column)` that the keys to read come from.
+    pub keyed_by: Option<(String, String)>,
+    pub suggested: bool,
+}
+
+/// A column of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnSpec {
+    pub name: String,
+    pub data_type: DataType,
+    pub nullable: bool,
+    pub label: String,
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadRequest {
+    pub stream: String,
+    /// Empty: all columns.
+    pub fields: Vec<String>,
+    /// `None`: from the start.
+    pub cursor: Option<Cursor>,
+    /// For keyed streams.
+    pub keys: Vec<String>,
+    pub max_rows: u32,
+    pub max_bytes: u64,
+}
+
+impl Plugin {
+    /// Tests a connection, one named test after the other. Asks the source, and the destination too where the plugin
+    /// is both.
+    ///
+    /// # Errors
+    /// `limit.*` and `plugin.*`; what the tests find is in their results.
+    pub async fn check(&self, context: &ConnectionContext) -> Result<Vec<CheckResult>, Fault> {
+        let configuration = context.configuration.to_string();
+        let (results, _usage) = self
+            .call(
+                context,
+                "check",
+                Mode::ReadOnly,
+                async |store, exports| {
+                    let mut results = Vec::new();
+                    if let Some(source) = &exports.source {
+                        results.extend(source.call_check(&mut *store, &configuration).await?);
+                    }
+                    if let Some(destination) = &exports.destination {
+                        results.extend(destination.call_check(&mut *store, &configuration).await?);
+                    }
+                    Ok(results)
+                },
+                Ok,
+            )
+            .await?;
+        Ok(results.into_iter().map(convert::check_result).collect())
+    }
+
+    /// The streams this vendor instance has.
+    ///
+    /// # Errors
+    /// What the plugin answers; `limit.*`, `plugin.*`, `page.*`.
+    pub async fn discover_streams(&self, context: &ConnectionContext) -> Result<Vec<StreamSpec>, Fault> {
+        let configuration = context.configuration.to_string();
+        let found = self.call(
+            context,
+            "discover",
+            Mode::ReadOnly,
+            async |store, exports| match &exports.source {
+                Some(source) => {
+                    Ok(source.call_discover(&mut *store, &configuration).await?.map_err(convert::fault_from_guest))
+                }
+                None => Ok(Err(not_a("source"))),
+            },
+            |streams| streams,
+        );
+        let (streams, _usage) = found.await?;
+        Ok(streams.into_iter().map(convert::stream_spec).collect())
+    }
+
+    /// Reads one page, and checks all of it.
+    ///
+    /// # Errors
+    /// What the plugin answers; `limit.*`, `plugin.*`, `page.*`.
+    pub async fn read(&self, context: &ConnectionContext, request: &ReadRequest) -> Result<(Page, Usage), Fault> {
+        let configuration = context.configuration.to_string();
+        let limits = wit::Limits {
+            max_rows: request.max_rows.min(self.services.limits.page_rows),
+            max_bytes: request.max_bytes.min(self.services.limits.page_bytes),
+        };
+        let cursor = request.cursor.as_ref().map(convert::cursor_to_guest);
+        self.call(
+            context,
+            "read",
+            Mode::ReadWrite,
+            async |store, exports| match &exports.source {
+                Some(source) => {
+                    let (stream, fields, keys) = (&request.stream, &request.fields, &request.keys);
+                    let page =
+                        source.call_read(&mut *store, &configuration, stream, fields, cursor.as_ref(), keys, limits);
+                    Ok(page.await?.map_err(convert::fault_from_guest))
+                }
+                None => Ok(Err(not_a("source"))),
+            },
+            |page| {
+                let page = convert::page(page?, limits)?;
+                self.check_cursor(&page)?;
+                Ok(page)
+            },
+        )
+        .await
+    }
+
+    fn check_cursor(&self, page: &Page) -> Result<(), Fault> {
+        let (bytes, most) = (page.next.bytes.len(), self.services.limits.cursor_bytes);
+        if bytes > most {
+            return Err(exceeded("limit.cursor", format!("the cursor has {bytes} bytes; at most {most} are kept")));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn not_a(what: &str) -> Fault {
+    Fault::new(FaultKind::Unsupported, format!("plugin.no-{what}"), format!("the connector is no {what}"))
+}
