@@ -13,7 +13,7 @@ use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
 use crate::spec::DeliveryClass;
-use crate::{Fault, Millis};
+use crate::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct Delivery {
     pub books: Option<Books>,
     #[serde(default)]
     pub cancel_requested: bool,
+    /// It was aborted: what was not visible is no more.
+    #[serde(default)]
+    pub taken_back: bool,
 }
 
 /// What happened.
@@ -165,6 +168,7 @@ impl Delivery {
             resent_batches: 0,
             books: None,
             cancel_requested: false,
+            taken_back: false,
         }
     }
 
@@ -240,23 +244,37 @@ impl Delivery {
             }
             return;
         }
-        let verdict = retry::decide(&fault, self.attempts, jitter);
+        let verdict = self.verdict(&fault, jitter);
         self.fault = Some(fault);
         match verdict {
             Verdict::Again { wait_ms } => self.waiting_until = Some(later(now, wait_ms)),
+            // A vendor's job that is running is not taken back: what it became is unknown, and said so.
+            Verdict::Stop if self.phase == Phase::Polling => self.phase = Phase::Done,
             Verdict::Stop => self.abort(),
         }
     }
 
+    /// A spent budget stops new work, but not the question what became of work that is running.
+    fn verdict(&self, fault: &Fault, jitter: u8) -> Verdict {
+        const QUOTA_PAUSE_MS: u64 = 15 * 60 * 1000;
+        if self.phase == Phase::Polling && fault.kind == FaultKind::Quota {
+            return Verdict::Again { wait_ms: fault.retry_after_ms.unwrap_or(QUOTA_PAUSE_MS) };
+        }
+        retry::decide(fault, self.attempts, jitter)
+    }
+
+    /// Also while preparing: `prepare` may have made something although it never answered, and the connector finds it
+    /// by the delivery's id.
     fn abort(&mut self) {
         self.attempts = 0;
         self.waiting_until = None;
-        // Before `prepare` has answered there may still be something to take back, but no state to find it by.
-        self.phase = if self.phase == Phase::Preparing { Phase::Done } else { Phase::Aborting };
+        self.phase = Phase::Aborting;
+        self.taken_back = true;
     }
 
     fn next(&mut self, now: Millis) -> Action {
-        if self.cancel_requested && !matches!(self.phase, Phase::Aborting | Phase::Done) {
+        // Once `finish` was called the target may be visible: it is too late to take anything back.
+        if self.cancel_requested && matches!(self.phase, Phase::Preparing | Phase::Delivering) {
             self.abort();
         }
         if let Some(until) = self.waiting_until.filter(|until| *until > now) {
@@ -276,10 +294,10 @@ impl Delivery {
     }
 
     fn end(&mut self, now: Millis) -> Action {
-        self.status = match (self.cancel_requested, &self.fault) {
-            (true, _) => DeliveryStatus::Cancelled,
-            (false, Some(_)) => DeliveryStatus::Failed,
-            (false, None) => DeliveryStatus::Succeeded,
+        self.status = match (&self.fault, self.taken_back) {
+            (Some(_), _) => DeliveryStatus::Failed,
+            (None, true) => DeliveryStatus::Cancelled,
+            (None, false) => DeliveryStatus::Succeeded,
         };
         self.ended_at = Some(now);
         Action::End
@@ -392,5 +410,29 @@ mod tests {
         assert_eq!(d.step(Event::CancelRequested, 1), Action::Abort);
         assert_eq!(d.step(Event::Aborted, 2), Action::End);
         assert_eq!(d.status, DeliveryStatus::Cancelled);
+        let mut d = delivery();
+        assert_eq!(d.step(Event::CancelRequested, 1), Action::Abort, "prepare may have made something");
+    }
+
+    #[test]
+    fn once_it_may_be_visible_it_is_too_late_to_cancel() {
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(Event::Exhausted, 0);
+        assert_eq!(d.step(Event::CancelRequested, 1), Action::Finish);
+        assert_eq!(d.step(finished(OutcomeStatus::Created), 2), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Succeeded);
+    }
+
+    #[test]
+    fn a_spent_budget_does_not_stop_the_question_what_became_of_a_job() {
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(Event::Exhausted, 0);
+        d.step(finished(OutcomeStatus::Pending), 0);
+        let quota = Fault::new(FaultKind::Quota, "x", "x").retry_after_ms(7_200_000);
+        assert_eq!(d.step(Event::Failed { fault: quota, jitter: 0 }, 60), Action::WaitUntil(7_200_060));
+        assert_eq!(d.step(failed(FaultKind::Scope), 7_200_060), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Failed);
     }
 }

@@ -138,7 +138,8 @@ impl Body {
 #[must_use]
 pub fn apply(old: Option<&Body>, change: RecordChange) -> Applied {
     let new = match (old, change.kind) {
-        (None, RowKind::Full | RowKind::Patch) => Body { at: change.at, fields: change.fields, ..Body::default() },
+        (None, RowKind::Full) => Body { at: change.at, fields: change.fields, ..Body::default() },
+        (None, RowKind::Patch) => first_patch(change),
         (Some(old), _) if change.kind != RowKind::Patch && old.at > change.at => return Applied::Stale,
         (Some(old), RowKind::Patch) => match patch(old, change) {
             Some(body) => body,
@@ -155,6 +156,12 @@ pub fn apply(old: Option<&Body>, change: RecordChange) -> Applied {
         Some(old) if same_meaning(old, &new) => Applied::Unchanged,
         _ => Applied::Changed(new),
     }
+}
+
+/// A patch of a record that was never seen whole: a full row from before it may still come, and is not stale.
+fn first_patch(change: RecordChange) -> Body {
+    let patched = change.fields.iter().map(|(name, _)| (Arc::clone(name), change.at)).collect();
+    Body { at: Millis::MIN, patched, fields: change.fields, presence: Presence::Live }
 }
 
 fn full(old: &Body, change: RecordChange) -> Body {
@@ -182,7 +189,8 @@ fn patch(old: &Body, change: RecordChange) -> Option<Body> {
         }
         body.fields.set(name, value);
     }
-    if said_something_new && change.at >= old.at {
+    // What is gone comes back with something newer only: a change and the deletion may share a second.
+    if said_something_new && change.at > old.at {
         body.presence = Presence::Live;
     }
     said_something_new.then_some(body)
@@ -252,6 +260,25 @@ mod tests {
         // A full row from before the patch arrives late: the patched field keeps its newer value.
         let c = changed(Some(&b), row(RowKind::Full, 15, &[("x", text("1")), ("y", text("3"))]));
         assert_eq!((c.fields.get("x"), c.fields.get("y")), (Some(&text("9")), Some(&text("3"))));
+    }
+
+    #[test]
+    fn a_full_row_after_the_first_patch_is_not_stale() {
+        let a = changed(None, row(RowKind::Patch, 20, &[("x", text("9"))]));
+        let b = changed(Some(&a), row(RowKind::Full, 10, &[("x", text("1")), ("y", text("2"))]));
+        assert_eq!((b.fields.get("x"), b.fields.get("y")), (Some(&text("9")), Some(&text("2"))));
+        assert_eq!(a.changed_at(), 20);
+    }
+
+    #[test]
+    fn a_patch_of_the_same_time_does_not_revive() {
+        let a = changed(None, row(RowKind::Full, 10, &[("x", text("1"))]));
+        let dead = changed(Some(&a), row(RowKind::Tombstone, 20, &[]));
+        let Applied::Changed(still) = apply(Some(&dead), row(RowKind::Patch, 20, &[("x", text("2"))])) else {
+            panic!("the value is kept")
+        };
+        assert_eq!(still.presence, Presence::Deleted);
+        assert_eq!(changed(Some(&dead), row(RowKind::Patch, 21, &[("x", text("2"))])).presence, Presence::Live);
     }
 
     #[test]

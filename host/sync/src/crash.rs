@@ -1,7 +1,7 @@
 //! Named points at which a test kills the process, either side of each commit. Compiled in only with the feature
 //! `crash-points`; otherwise [`point`] is nothing.
 //!
-//! `ATTIVA_CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
+//! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
 
 /// Every point there is. The kill campaign goes through this list, so that none is forgotten.
 pub const POINTS: [&str; 10] = [
@@ -32,7 +32,7 @@ pub(crate) fn point(name: &'static str) {
 
     debug_assert!(POINTS.contains(&name), "{name} is not in the list");
     let wanted = WANTED.get_or_init(|| {
-        let text = std::env::var("ATTIVA_CRASH_POINT").ok()?;
+        let text = std::env::var("CRASH_POINT").ok()?;
         let (name, count) = text.split_once(':')?;
         Some((name.to_owned(), count.parse().ok()?))
     });

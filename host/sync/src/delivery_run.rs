@@ -4,12 +4,12 @@ use crate::crash;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use attiva_core::config::{Activation, Connection, Segment};
-use attiva_core::delivery::{Action, Delivery, Event, Phase};
+use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
 use attiva_core::page::Outcome;
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
-use attiva_core::spec::DeliverySpec;
+use attiva_core::spec::{DeliveryClass, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
 
 /// A delivery that ends before its time settles whoever is left.
 async fn store_end(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
-    if delivery.fault.is_some() || delivery.cancel_requested {
+    if delivery.status != DeliveryStatus::Succeeded {
         inner.store.settle_rest(&delivery.id, unsettled(delivery), document(delivery)?).await?;
     }
     let told = Delivery { books: Some(inner.store.books(&delivery.id)?), ..delivery.clone() };
@@ -200,7 +200,8 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         (delivery.state.clone(), Vec::new())
     } else {
         let sent = ExportMapping::batch(&batch);
-        let delivered = work.destination.deliver(&work.activation.target, run, &delivery.state, &sent).await?;
+        let delivered = work.destination.deliver(&work.activation.target, run, &delivery.state, &sent).await;
+        let delivered = delivered.map_err(|fault| unsure(fault, &work.spec))?;
         (delivered.state, delivered.outcomes)
     };
     crash::point("batch.delivered");
@@ -211,6 +212,15 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
     inner.store.close_batch(&delivery.id, settled, document(&after)?).await?;
     crash::point("batch.closed");
     Ok(event)
+}
+
+/// A call that ended without an answer may still reach the vendor. Where a late repeat could harm, it is waited out.
+fn unsure(fault: Fault, spec: &DeliverySpec) -> Fault {
+    if fault.kind != FaultKind::Transient || spec.class == DeliveryClass::EffectivelyOnce {
+        return fault;
+    }
+    let wait_ms = fault.retry_after_ms.unwrap_or(0).max(spec.request_timeout_ms);
+    fault.retry_after_ms(wait_ms)
 }
 
 /// Takes the next members, and keeps what will be sent of them before it is sent.

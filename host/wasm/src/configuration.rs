@@ -63,11 +63,11 @@ pub fn split_configuration(spec: &Spec, configuration: Value) -> (Value, Secrets
 /// # Errors
 /// Every problem found, each with the key it is about.
 pub fn validate_configuration(spec: &Spec, configuration: &Value) -> Result<(), Vec<FieldProblem>> {
-    validate(&spec.configuration, configuration)
+    validate_against(&spec.configuration, configuration)
 }
 
 /// Checks an object against a schema, unknown keys refused.
-pub(crate) fn validate(schema: &Value, configuration: &Value) -> Result<(), Vec<FieldProblem>> {
+pub fn validate_against(schema: &Value, configuration: &Value) -> Result<(), Vec<FieldProblem>> {
     let whole = |problem: String| vec![FieldProblem { path: String::new(), problem }];
     let validator = compile(schema).map_err(whole)?;
     let Some(object) = configuration.as_object() else {

@@ -2,7 +2,6 @@
 
 use crate::bindings::destination as wit;
 use crate::call::{CallState, Exports};
-use crate::configuration::{self, FieldProblem};
 use crate::connection::ConnectionContext;
 use crate::convert;
 use crate::egress::policy::Mode;
@@ -10,93 +9,11 @@ use crate::plugin::Plugin;
 use crate::source::not_a;
 use crate::usage::Usage;
 use arrow_array::Array;
-use attiva_core::page::{Batch, Outcome, OutcomeStatus, Warning};
-use attiva_core::{DataType, Fault, FaultKind};
+use attiva_core::page::Batch;
+use attiva_core::ports::connector::{Delivered, DeliveryRun, Finished, Prepared, Target, TargetObject};
+use attiva_core::{Fault, FaultKind};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use wasmtime::Store;
-
-/// A kind of object that can be filled; the reasons are in `wit/destination.wit`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TargetObject {
-    pub name: String,
-    pub title: String,
-    pub fields: Vec<FieldSpec>,
-    /// Any other column may be written as well.
-    pub open_fields: bool,
-    /// JSON Schema of [`Target::options`].
-    pub options_schema: Value,
-}
-
-/// What may be done with a field of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldSpec {
-    pub name: String,
-    pub data_type: DataType,
-    pub required: bool,
-    pub matching_key: bool,
-    pub read_only_because: Option<String>,
-    pub label: String,
-}
-
-/// One activation's place at the vendor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// A [`TargetObject`]'s name.
-    pub object: String,
-    /// For people, unique within the connection.
-    pub name: String,
-    pub options: Value,
-}
-
-/// One delivery run, the same in every repeat of its calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunDescription {
-    pub id: String,
-    /// Milliseconds since 1970.
-    pub started_ms: u64,
-    pub rows_expected: Option<u64>,
-    /// The columns of every batch, in order.
-    pub columns: Vec<(String, DataType)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prepared {
-    pub state: Vec<u8>,
-    /// What was found or made, or in a dry run would be.
-    pub notes: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    pub state: Vec<u8>,
-    /// One per row of the batch, in its order.
-    pub outcomes: Vec<Outcome>,
-}
-
-/// A thing that exists at the vendor because of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Artifact {
-    pub name: String,
-    pub rows: Option<u64>,
-    pub bytes: Option<u64>,
-    /// Lower-case hex.
-    pub sha256: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    pub state: Vec<u8>,
-    /// What becomes of every row still pending that is not in `exceptions`; `Pending`: poll.
-    pub pending_become: OutcomeStatus,
-    /// By key.
-    pub exceptions: Vec<(String, Outcome)>,
-    pub artifacts: Vec<Artifact>,
-    pub warnings: Vec<Warning>,
-    /// With `Pending`: when to poll.
-    pub wait_ms: Option<u64>,
-}
 
 /// One member as the vendor has it: values of the matching keys, by field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,16 +39,6 @@ pub enum EraseStatus {
 pub struct EraseResult {
     pub status: EraseStatus,
     pub message: String,
-}
-
-impl TargetObject {
-    /// Checks a target's options against this object's schema. Unknown keys are refused.
-    ///
-    /// # Errors
-    /// Every problem, each with the key it is about.
-    pub fn validate_options(&self, options: &Value) -> Result<(), Vec<FieldProblem>> {
-        configuration::validate(&self.options_schema, options)
-    }
 }
 
 /// Calls a function of the destination, or says that there is none.
@@ -168,7 +75,7 @@ impl Plugin {
         &self,
         context: &ConnectionContext,
         target: &Target,
-        run: &RunDescription,
+        run: &DeliveryRun,
     ) -> Result<(Prepared, Usage), Fault> {
         let configuration = context.configuration.to_string();
         let (target, run) = (convert::target(target), convert::run(run));
@@ -188,7 +95,7 @@ impl Plugin {
         &self,
         context: &ConnectionContext,
         target: &Target,
-        run: &RunDescription,
+        run: &DeliveryRun,
         state: &[u8],
         batch: &Batch,
     ) -> Result<(Delivered, Usage), Fault> {
@@ -217,7 +124,7 @@ impl Plugin {
         &self,
         context: &ConnectionContext,
         target: &Target,
-        run: &RunDescription,
+        run: &DeliveryRun,
         state: &[u8],
     ) -> Result<(Finished, Usage), Fault> {
         let configuration = context.configuration.to_string();
@@ -234,7 +141,7 @@ impl Plugin {
         &self,
         context: &ConnectionContext,
         target: &Target,
-        run: &RunDescription,
+        run: &DeliveryRun,
         state: &[u8],
     ) -> Result<((), Usage), Fault> {
         let configuration = context.configuration.to_string();
@@ -251,7 +158,7 @@ impl Plugin {
         &self,
         context: &ConnectionContext,
         target: &Target,
-        run: &RunDescription,
+        run: &DeliveryRun,
         state: &[u8],
     ) -> Result<(Finished, Usage), Fault> {
         let configuration = context.configuration.to_string();

@@ -27,17 +27,14 @@ pub mod source;
 pub mod usage;
 
 pub use admission::AdmissionError;
-pub use configuration::{FieldProblem, Secrets, split_configuration, validate_configuration};
+pub use configuration::{FieldProblem, Secrets, split_configuration, validate_against, validate_configuration};
 pub use connection::{CallObserver, ConnectionContext, Grant, Scheme, SecretSource};
 pub use credential::TokenCache;
-pub use destination::{
-    Artifact, Delivered, EraseResult, EraseStatus, FieldSpec, Finished, Member, MemberPage, Prepared, RunDescription,
-    Target, TargetObject,
-};
+pub use destination::{EraseResult, EraseStatus, Member, MemberPage};
 pub use egress::{Endpoint, Resolve, SystemResolver};
 pub use host::{HostOptions, PluginHost};
 pub use limits::Limits;
 pub use plugin::Plugin;
 pub use rate::{InstanceBudget, InstanceBudgets};
-pub use source::{ColumnSpec, ReadRequest, StreamSpec};
+pub use source::ReadRequest;
 pub use usage::{CallReport, LogLine, Usage};

@@ -8,33 +8,8 @@ use crate::limits::exceeded;
 use crate::plugin::Plugin;
 use crate::usage::Usage;
 use attiva_core::page::{CheckResult, Cursor, Page};
-use attiva_core::{DataType, Fault, FaultKind};
-use serde::{Deserialize, Serialize};
-
-/// A kind of record that can be read; the reasons are in `wit/source.wit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamSpec {
-    pub name: String,
-    pub title: String,
-    pub columns: Vec<ColumnSpec>,
-    /// The column whose value is a record's key.
-    pub key: String,
-    pub cursor_column: Option<String>,
-    /// Whether deletions arrive as tombstones.
-    pub deletes: bool,
-    /// `(stream, column)` that the keys to read come from.
-    pub keyed_by: Option<(String, String)>,
-    pub suggested: bool,
-}
-
-/// A column of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ColumnSpec {
-    pub name: String,
-    pub data_type: DataType,
-    pub nullable: bool,
-    pub label: String,
-}
+use attiva_core::ports::connector::Stream;
+use attiva_core::{Fault, FaultKind};
 
 /// What is to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +37,8 @@ impl Plugin {
             .call(
                 context,
                 "check",
-                Mode::ReadOnly,
+                // A destination proves that it may write by writing something that it takes back.
+                if self.is_destination { Mode::ReadWrite } else { Mode::ReadOnly },
                 async |store, exports| {
                     let mut results = Vec::new();
                     if let Some(source) = &exports.source {
@@ -83,7 +59,7 @@ impl Plugin {
     ///
     /// # Errors
     /// What the plugin answers; `limit.*`, `plugin.*`, `page.*`.
-    pub async fn discover_streams(&self, context: &ConnectionContext) -> Result<Vec<StreamSpec>, Fault> {
+    pub async fn discover_streams(&self, context: &ConnectionContext) -> Result<Vec<Stream>, Fault> {
         let configuration = context.configuration.to_string();
         let found = self.call(
             context,

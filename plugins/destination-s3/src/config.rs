@@ -4,6 +4,8 @@ use attiva_connector::{Fault, Result, Target, parse_config};
 use serde::Deserialize;
 
 const MIB: u64 = 1024 * 1024;
+/// A host lets 16 MiB cross at once; a part is a little less.
+const PART_MB_MAX: u64 = 15;
 
 /// The key where a target says nothing of it: unique to the run.
 pub(crate) const KEY_DEFAULT: &str = "{target}/{date}/{time}-{run_id}.{extension}";
@@ -113,8 +115,8 @@ impl Config {
         if self.csv.null_text.bytes().any(|b| marks.contains(&b)) {
             return Err(invalid("csv.null_text", "it is never quoted and may not hold delimiter, quote or line break"));
         }
-        if !(5..=32).contains(&self.part_size_mb) {
-            return Err(invalid("part_size_mb", "must be from 5 to 32"));
+        if !(5..=PART_MB_MAX).contains(&self.part_size_mb) {
+            return Err(invalid("part_size_mb", "must be from 5 to 15"));
         }
         Ok(())
     }
@@ -128,7 +130,7 @@ impl Config {
     }
 
     /// Bytes of part `number` (from 1). S3 takes 10,000 parts, so parts grow as a file turns out to be large; never
-    /// beyond what fits a guest's memory twice. The first 2,000 are alike, for stores that want equal parts.
+    /// beyond what may cross to the host at once. The first 2,000 are alike, for stores that want equal parts.
     pub(crate) fn part_bytes(&self, number: u32) -> u64 {
         let doublings = number.saturating_sub(1) / 2000;
         ((self.part_size_mb * MIB) << doublings.min(3)).min(PART_BYTES_MAX)
@@ -150,7 +152,7 @@ impl Config {
     }
 }
 
-const PART_BYTES_MAX: u64 = 32 * MIB;
+const PART_BYTES_MAX: u64 = PART_MB_MAX * MIB;
 
 fn invalid(field: &str, problem: &str) -> Fault {
     Fault::config("config.invalid", problem).field(field).action("Correct the connection's configuration.")
@@ -204,7 +206,7 @@ pub(crate) mod tests {
             (json!({"csv": {"null_text": "a,b"}}), "csv.null_text"),
             (json!({"csv": {"line_ending": "cr"}}), "csv.line_ending"),
             (json!({"part_size_mb": 4}), "part_size_mb"),
-            (json!({"part_size_mb": 33}), "part_size_mb"),
+            (json!({"part_size_mb": 16}), "part_size_mb"),
             (json!({"secret_access_key": "never here"}), "secret_access_key"),
         ];
         for (more, field) in cases {
@@ -218,9 +220,9 @@ pub(crate) mod tests {
     fn parts_grow_so_that_ten_thousand_reach_far() {
         let config = read(json!({"part_size_mb": 8})).unwrap();
         let mib = |number| config.part_bytes(number) / MIB;
-        assert_eq!((mib(1), mib(2000), mib(2001), mib(4001), mib(10_000)), (8, 8, 16, 32, 32));
+        assert_eq!((mib(1), mib(2000), mib(2001), mib(4001), mib(10_000)), (8, 8, 15, 15, 15));
         let most: u64 = (1..=10_000).map(mib).sum();
-        assert_eq!(most / 1024, 234);
+        assert_eq!(most / 1024, 132);
         assert_eq!(
             [0, 1, 8 * MIB, 8 * MIB + 1, 16_000 * MIB + 1].map(|size| config.parts_of(size)),
             [0, 1, 1, 2, 2001]

@@ -28,10 +28,11 @@ mod upload;
 
 use attiva_connector::{
     Batch, BatchView, CheckResult, Delivered, Destination, EraseResult, EraseStatus, FaultKind, Finished, Host, Plugin,
-    Prepared, Result, Run, Spec, Target, TargetObject, decode_state, encode_state,
+    Prepared, Result, Run, Spec, Target, TargetObject, encode_state,
 };
 use bucket::Bucket;
 use config::{Config, Options};
+use csv::Rendered;
 
 use state::{FILE, State};
 use upload::Upload;
@@ -89,19 +90,22 @@ impl Destination for S3 {
         state: Vec<u8>,
         batch: &Batch,
     ) -> Result<Delivered> {
-        let mut state: State = decode_state(&state)?;
+        let mut state = State::read(&state)?;
         let key = file_key(config, target, run)?;
         let options = Options::of(target)?;
-        let rendered = csv::render(config, &options, &run.columns, BatchView::new(batch)?, state.spooled == 0)?;
-        state.spooled = host.spool(FILE).write(state.spooled, &rendered.bytes)?.size;
-        state.rows += rendered.rows;
+        let Rendered { bytes, rows, outcomes } =
+            csv::render(config, &options, &run.columns, BatchView::new(batch)?, state.spooled == 0)?;
+        state.spooled = host.spool(FILE).write(state.spooled, &bytes)?.size;
+        state.rows += rows;
+        // A part comes into this memory next.
+        drop(bytes);
         Upload::new(&Bucket::new(host, config), &key, run).send_ahead(&mut state)?;
-        Ok(Delivered { state: encode_state(&state)?, outcomes: rendered.outcomes })
+        Ok(Delivered { state: encode_state(&state)?, outcomes })
     }
 
     fn finish(host: &dyn Host, config: &Config, target: &Target, run: &Run, state: Vec<u8>) -> Result<Finished> {
         let key = file_key(config, target, run)?;
-        publish::step(host, config, &Options::of(target)?, &key, run, decode_state(&state)?)
+        publish::step(host, config, &Options::of(target)?, &key, run, State::read(&state)?)
     }
 
     /// The next step of a publication that was too much for one call.
@@ -110,7 +114,7 @@ impl Destination for S3 {
     }
 
     fn abort(host: &dyn Host, config: &Config, target: &Target, run: &Run, state: Vec<u8>) -> Result<()> {
-        let state: State = decode_state(&state)?;
+        let state = State::read(&state)?;
         let key = file_key(config, target, run)?;
         Upload::new(&Bucket::new(host, config), &key, run).take_back(&state)?;
         state::remove_spools(host)
@@ -158,9 +162,9 @@ fn check(bucket: &Bucket<'_>) -> Vec<CheckResult> {
     };
     results.push(CheckResult::passed(WRITE.0, WRITE.1));
     match bucket.uploads_of(&key) {
-        Err(fault) if fault.kind == FaultKind::Scope => {
-            let reason = "without s3:ListBucketMultipartUploads an upload that a killed host left behind stays until \
-                          the bucket's own expiry rule removes it";
+        Err(fault) if matches!(fault.kind, FaultKind::Scope | FaultKind::Unsupported) => {
+            let reason = "not allowed here, so an upload that a killed host left behind stays until the bucket's own \
+                          expiry rule removes it";
             results.push(CheckResult::skipped(LIST.0, LIST.1, reason));
         }
         other => results.push(CheckResult::of(LIST.0, LIST.1, other)),

@@ -112,11 +112,8 @@ pub(crate) fn completion(response: &Response) -> Result<Completion, Fault> {
     }
     match Xml::of(response) {
         Some(xml) if response.is_success() && xml.root == "CompleteMultipartUploadResult" => Ok(Completion::Done),
-        Some(xml) if response.is_success() && xml.root != "Error" => {
-            Err(Fault::transient("s3.unreadable", format!("S3 ended the upload with a {}", xml.root)))
-        }
-        None if response.is_success() => {
-            Err(Fault::transient("s3.cut", "S3's answer to the end of the upload was cut off"))
+        xml if response.is_success() && xml.as_ref().is_none_or(|xml| xml.root != "Error") => {
+            Err(Fault::transient("s3.cut", "S3's answer to the end of the upload was cut off, or is none of S3's"))
         }
         _ => Err(fault(response, "complete the upload")),
     }
@@ -269,9 +266,16 @@ mod tests {
         let gone = "<Error><Code>NoSuchUpload</Code></Error>";
         assert_eq!(completion(&answer(404, gone)), Ok(Completion::NoSuchUpload));
         let late = "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>";
-        for (status, body) in [(200, late), (200, "   \n "), (200, "<CompleteMultipartUploadResult><ETag>"), (503, "")]
-        {
-            assert_eq!(completion(&answer(status, body)).unwrap_err().kind, FaultKind::Transient, "{body}");
+        let cases = [
+            (200, late, "s3.InternalError"),
+            (200, "   \n ", "s3.cut"),
+            (200, "<CompleteMultipartUploadResult><ETag>", "s3.cut"),
+            (200, "<html></html>", "s3.cut"),
+            (503, "", "s3.ServiceUnavailable"),
+        ];
+        for (status, body, code) in cases {
+            let fault = completion(&answer(status, body)).unwrap_err();
+            assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, code), "{body}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What lives between the calls of a run: a few numbers and an upload's id. The bytes are in spools, and so are the
 //! parts' ETags: ten thousand of them would not fit a state.
 
-use attiva_connector::{Host, Result};
+use attiva_connector::{Host, Result, decode_state};
 use serde::{Deserialize, Serialize};
 
 /// The spool that holds the whole file.
@@ -34,6 +34,13 @@ pub(crate) struct Sent {
 impl Sent {
     pub(crate) fn begin(id: String) -> Self {
         Self { id, parts: 0, bytes: 0, etag_bytes: 0 }
+    }
+}
+
+impl State {
+    /// Reads a state; an empty one is of a run whose `prepare` never answered.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
+        if bytes.is_empty() { Ok(Self::default()) } else { decode_state(bytes) }
     }
 }
 

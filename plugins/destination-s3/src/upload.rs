@@ -58,13 +58,21 @@ impl<'a> Upload<'a> {
         let Some(mut sent) = state.upload.take() else {
             return self.publish_small_or_begin(state);
         };
-        let visible = match self.send(&mut sent, state.spooled, true)? {
-            Progress::Paused => {
+        let ended = match self.send(&mut sent, state.spooled, true) {
+            Ok(Progress::Paused) => {
                 state.upload = Some(sent);
                 return Ok(false);
             }
-            Progress::AllSent => self.complete(&sent)? == Completion::Done || self.was_completed(state.spooled)?,
-            Progress::Lost => self.was_completed(state.spooled)?,
+            Ok(Progress::AllSent) => self.complete(&sent),
+            Ok(Progress::Lost) => Ok(Completion::NoSuchUpload),
+            Err(fault) => Err(fault),
+        };
+        let visible = match ended {
+            Ok(Completion::Done) => true,
+            Ok(Completion::NoSuchUpload) => self.was_completed(state.spooled)?,
+            // Some stores refuse a completed upload's id as one that is not ours.
+            Err(fault) if !fault.passes() && self.was_completed(state.spooled).unwrap_or(false) => true,
+            Err(fault) => return Err(fault),
         };
         if visible {
             state.upload = Some(sent);

@@ -3,7 +3,7 @@
 use crate::cursor::Job;
 use crate::reader::Reader;
 use crate::{request, response};
-use attiva_connector::{Fault, Result};
+use attiva_connector::{Fault, FaultKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// The run's spools: the export's file, and the note of a job that may not be committed yet.
@@ -72,25 +72,28 @@ pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
     Ok(Job::created(id))
 }
 
-/// Starts a created export. A repeat is no failure.
+/// Starts a created export. A repeat is no failure: what was started before may have gone on or ended meanwhile, so
+/// where the start is refused, the status decides.
 pub(crate) fn enqueue(reader: &Reader, job: &Job) -> Result<Progress> {
-    match reader.api.attempt(&request::enqueue_export(&job.id))? {
-        Ok(_) => Ok(Progress::Wait),
-        Err(refusal) if refusal.is_already_queued() => Ok(Progress::Wait),
-        Err(refusal) if refusal.is_unknown_resource() => Ok(Progress::Failed("Marketo no longer knows it".into())),
-        Err(refusal) => Err(refusal.fault(reader.api.host.now_ms())),
+    let refusal = match reader.api.attempt(&request::enqueue_export(&job.id))? {
+        Ok(_) => return Ok(Progress::Wait),
+        Err(refusal) if refusal.is_already_queued() => return Ok(Progress::Wait),
+        Err(refusal) => refusal,
+    };
+    let fault = refusal.fault(reader.api.host.now_ms());
+    if fault.kind != FaultKind::Data {
+        return Err(fault);
+    }
+    match status(reader, job)? {
+        None => Ok(gone()),
+        Some(status) if status.is("created") => Err(fault),
+        Some(_) => Ok(Progress::Wait),
     }
 }
 
 /// Asks for a started export's status, and fetches its file once there is one.
 pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
-    let status = match reader.api.attempt(&request::export_status(&job.id))? {
-        Ok(response) => response::read_one::<Status>(&response)?,
-        Err(refusal) if refusal.is_unknown_resource() => {
-            return Ok(Progress::Failed("Marketo no longer knows it".into()));
-        }
-        Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),
-    };
+    let Some(status) = status(reader, job)? else { return Ok(gone()) };
     job.announced = status.number_of_records;
     match status.status.to_ascii_lowercase().as_str() {
         "created" => Ok(Progress::Unstarted),
@@ -104,6 +107,19 @@ pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
     }
 }
 
+/// The export's status; nothing if Marketo no longer has it.
+fn status(reader: &Reader, job: &Job) -> Result<Option<Status>> {
+    match reader.api.attempt(&request::export_status(&job.id))? {
+        Ok(response) => response::read_one(&response).map(Some),
+        Err(refusal) if refusal.is_unknown_resource() => Ok(None),
+        Err(refusal) => Err(refusal.fault(reader.api.host.now_ms())),
+    }
+}
+
+fn gone() -> Progress {
+    Progress::Failed("Marketo no longer knows it".into())
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
@@ -111,6 +127,12 @@ struct Status {
     number_of_records: Option<u64>,
     file_checksum: Option<String>,
     error_msg: Option<String>,
+}
+
+impl Status {
+    fn is(&self, status: &str) -> bool {
+        self.status.eq_ignore_ascii_case(status)
+    }
 }
 
 fn fetch_file(reader: &Reader, job: &mut Job, checksum: Option<&str>) -> Result<Progress> {

@@ -33,7 +33,8 @@ pub(crate) fn spec() -> Spec {
         .mapping(PERSONS, "person", PERSON)
 }
 
-/// Everything here reads: an export is made to be read, and `_method=GET` is Marketo's way to send a long query.
+/// Everything here reads: an export is made to be read, and a POST to `leads.json` with `?_method=GET` is Marketo's way
+/// to send a long query. The rule names that query, since the same path without it writes.
 fn origin() -> Origin {
     let with = Some(CREDENTIAL);
     Origin::new(ORIGIN, "https://{munchkin_id}.mktorest.com", &["mktorest.com"])

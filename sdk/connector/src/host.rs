@@ -5,6 +5,9 @@ use crate::{Fault, HttpClient, HttpRequest, Request, Response, Result, SpoolStat
 /// How loud a log line is.
 pub use crate::bindings::Level;
 
+/// What is written to a spool at once; a host lets 16 MiB cross unless its operator says otherwise.
+const PIECE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Everything outside the connector. In a component it is the imports of the contract; in tests
 /// [`FakeHost`](crate::testing::FakeHost). Connectors use the helpers on `dyn Host` more than these methods.
 pub trait Host {
@@ -102,7 +105,7 @@ impl SpoolFile<'_> {
     /// # Errors
     /// What the host answers; `transient` `spool.short` if the spool ends before `end`.
     pub fn read_exact(&self, offset: u64, end: u64) -> Result<Vec<u8>> {
-        let mut all = Vec::with_capacity(usize::try_from(end.saturating_sub(offset)).unwrap_or(0));
+        let mut all = Vec::new();
         let mut at = offset;
         while at < end {
             let wanted = u32::try_from(end - at).unwrap_or(u32::MAX);
@@ -114,17 +117,29 @@ impl SpoolFile<'_> {
                 ));
             }
             at += piece.len() as u64;
-            all.extend_from_slice(&piece);
+            // Mostly the first piece is all of it: a guest's memory is small, so it is not copied.
+            if all.is_empty() {
+                all = piece;
+            } else {
+                all.extend_from_slice(&piece);
+            }
         }
         Ok(all)
     }
 
-    /// Writes at `offset` and cuts off everything behind, so that a repeat leaves the same.
+    /// Writes at `offset` and cuts off everything behind, so that a repeat leaves the same. In pieces where it is
+    /// more than may cross to the host at once.
     ///
     /// # Errors
     /// What the host answers; `offset` may not be beyond the end.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<SpoolStatus> {
-        self.host.spool_write(self.name, offset, bytes)
+        let mut rest = bytes;
+        let mut at = offset;
+        while let Some((piece, behind)) = rest.split_at_checked(PIECE_BYTES).filter(|(_, behind)| !behind.is_empty()) {
+            at = self.host.spool_write(self.name, at, piece)?.size;
+            rest = behind;
+        }
+        self.host.spool_write(self.name, at, rest)
     }
 
     /// SHA-256 of the whole, lower-case hex.

@@ -212,6 +212,7 @@ impl Scripting<'_> {
 
 impl Host for FakeHost {
     fn send(&self, request: &Request) -> Result<Response> {
+        crosses(request.body.as_deref().unwrap_or_default())?;
         self.answer(request)
     }
 
@@ -257,6 +258,7 @@ impl Host for FakeHost {
     }
 
     fn spool_write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<SpoolStatus> {
+        crosses(bytes)?;
         let mut spools = self.spools.borrow_mut();
         let spool = spools.entry(name.into()).or_default();
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -305,6 +307,18 @@ impl Spooled {
     fn status(&self) -> SpoolStatus {
         SpoolStatus { size: self.bytes.len() as u64, complete: self.complete }
     }
+}
+
+/// What a host lets cross in one call, unless its operator says otherwise.
+fn crosses(bytes: &[u8]) -> Result<()> {
+    const MOST: usize = 16 * 1024 * 1024;
+    if bytes.len() <= MOST {
+        return Ok(());
+    }
+    Err(Fault::internal(
+        "limit.crossing",
+        format!("{} bytes were passed to the host at once, at most {MOST}", bytes.len()),
+    ))
 }
 
 fn digest(bytes: &[u8]) -> String {

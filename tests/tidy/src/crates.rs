@@ -20,8 +20,14 @@ fn lints_problem(folder: &str, manifest: &Table) -> Option<String> {
     (inherits != Some(true)).then(|| format!("{folder}/Cargo.toml does not take the workspace's lints"))
 }
 
-/// A file that no `mod` names is never compiled, and its tests never run. `read` gives a file's text, if it is there.
-fn orphan_problem(folder: &str, file: &str, read: &impl Fn(&str) -> Option<String>) -> Option<String> {
+/// A file that no `mod` names is never compiled, and its tests never run. `files` are all there are, `read` gives a
+/// file's text, if it is there.
+fn orphan_problem(
+    folder: &str,
+    file: &str,
+    files: &[String],
+    read: &impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     let inside = file.strip_prefix(folder)?.strip_prefix('/')?;
     let (parent, name) = inside.rsplit_once('/')?;
     let stem = name.strip_suffix(".rs")?;
@@ -31,13 +37,18 @@ fn orphan_problem(folder: &str, file: &str, read: &impl Fn(&str) -> Option<Strin
         return None;
     }
     let (at, wanted) = if stem == "mod" { parent.rsplit_once('/')? } else { (parent, stem) };
-    let owners = [format!("{at}/mod.rs"), format!("{at}/lib.rs"), format!("{at}/main.rs"), format!("{at}.rs")];
+    let mut owners = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"].map(|end| format!("{folder}/{at}{end}")).to_vec();
+    if at == "tests" {
+        // Each file there is a crate of its own, and any of them may say it.
+        let beside = format!("{folder}/tests/");
+        owners.extend(files.iter().filter(|f| f.strip_prefix(&beside).is_some_and(|f| !f.contains('/'))).cloned());
+    }
     let names = |text: &str| {
         let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
         let mut before = "";
         words.any(|word| std::mem::replace(&mut before, word) == "mod" && word == wanted)
     };
-    let owned = owners.iter().any(|owner| read(&format!("{folder}/{owner}")).is_some_and(|text| names(&text)));
+    let owned = owners.iter().any(|owner| read(owner).is_some_and(|text| names(&text)));
     (!owned).then(|| format!("{file} is no module of any crate: nothing says `mod {wanted};`"))
 }
 
@@ -64,7 +75,7 @@ fn every_source_file_is_compiled() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).ok();
     let problem = |file: &String| {
         let folder = folders.iter().find(|f| file.starts_with(&format!("{f}/")))?;
-        orphan_problem(folder, file, &read)
+        orphan_problem(folder, file, &files, &read)
     };
     none(files.iter().filter(|f| f.ends_with(".rs")).filter_map(problem).collect());
 }
@@ -84,12 +95,23 @@ fn a_forgotten_file_is_found() {
     let there = |path: &str| match path {
         "c/src/lib.rs" => Some("mod a;\n// mod not_this\npub(crate) mod tests;".to_owned()),
         "c/src/a.rs" => Some("#[cfg(test)]\nmod b;".to_owned()),
+        "c/tests/it.rs" => Some("mod support;".to_owned()),
         _ => None,
     };
-    for file in ["c/src/lib.rs", "c/src/a.rs", "c/src/a/b.rs", "c/src/a/mod.rs", "c/src/bin/x.rs", "c/tests/it.rs"] {
-        assert_eq!(orphan_problem("c", file, &there), None, "{file}");
+    let owned = [
+        "c/src/lib.rs",
+        "c/src/a.rs",
+        "c/src/a/b.rs",
+        "c/src/a/mod.rs",
+        "c/src/bin/x.rs",
+        "c/tests/it.rs",
+        "c/tests/support/mod.rs",
+    ];
+    let files = owned.map(str::to_owned);
+    for file in owned {
+        assert_eq!(orphan_problem("c", file, &files, &there), None, "{file}");
     }
-    for file in ["c/src/b.rs", "c/src/a/c.rs", "c/tests/it/helper.rs", "c/src/d/mod.rs"] {
-        found(&Vec::from_iter(orphan_problem("c", file, &there)), file);
+    for file in ["c/src/b.rs", "c/src/a/c.rs", "c/tests/it/helper.rs", "c/tests/other/mod.rs", "c/src/d/mod.rs"] {
+        found(&Vec::from_iter(orphan_problem("c", file, &files, &there)), file);
     }
 }

@@ -22,12 +22,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "attiva-simulators",
             "attiva-store",
             "attiva-sync",
-            "attiva-testkit",
             "attiva-wasm",
         ],
     ),
     ("sdk/connector", &[]),
-    ("sdk/testkit", &["attiva-core", "attiva-wasm"]),
     ("sdk/simulators", &[]),
     ("plugins/bundled", &[]),
     // Every connector.

@@ -8,9 +8,8 @@ pub(crate) use batch::batch;
 pub(crate) use page::page;
 
 use crate::bindings::{destination, source, types};
-use crate::destination as ours;
-use crate::source::{ColumnSpec, StreamSpec};
 use attiva_core::page::{CheckResult, Cursor, Outcome, OutcomeStatus, Warning};
+use attiva_core::ports::connector::{self as ours, ColumnSpec, Stream};
 use attiva_core::{DataType, Fault, FaultKind};
 
 /// Guests' words end up in logs, stores and answers: they are cut to what a person reads.
@@ -72,14 +71,14 @@ pub(crate) fn cursor_to_guest(cursor: &Cursor) -> types::Cursor {
     types::Cursor { state_version: cursor.state_version, bytes: cursor.bytes.clone() }
 }
 
-pub(crate) fn stream_spec(stream: source::Stream) -> StreamSpec {
+pub(crate) fn stream_spec(stream: source::Stream) -> Stream {
     let column = |column: source::ColumnSpec| ColumnSpec {
         name: column.name,
         data_type: data_type(column.data_type),
         nullable: column.nullable,
         label: column.label,
     };
-    StreamSpec {
+    Stream {
         name: stream.name,
         title: stream.title,
         columns: stream.columns.into_iter().map(column).collect(),
@@ -124,10 +123,10 @@ pub(crate) fn target(target: &ours::Target) -> destination::Target {
     }
 }
 
-pub(crate) fn run(run: &ours::RunDescription) -> destination::Run {
+pub(crate) fn run(run: &ours::DeliveryRun) -> destination::Run {
     destination::Run {
         id: run.id.clone(),
-        started_ms: run.started_ms,
+        started_ms: u64::try_from(run.started_at).unwrap_or(0),
         rows_expected: run.rows_expected,
         columns: run.columns.iter().map(|(name, kind)| (name.clone(), data_type_to_guest(*kind))).collect(),
     }
@@ -159,13 +158,13 @@ pub(crate) fn artifact(artifact: destination::Artifact) -> ours::Artifact {
     ours::Artifact { name, rows, bytes, sha256 }
 }
 
-pub(crate) fn erase_result(result: destination::EraseResult) -> ours::EraseResult {
+pub(crate) fn erase_result(result: destination::EraseResult) -> crate::destination::EraseResult {
     let status = match result.status {
-        destination::EraseStatus::Removed => ours::EraseStatus::Removed,
-        destination::EraseStatus::NotFound => ours::EraseStatus::NotFound,
-        destination::EraseStatus::Cannot => ours::EraseStatus::Cannot,
+        destination::EraseStatus::Removed => crate::destination::EraseStatus::Removed,
+        destination::EraseStatus::NotFound => crate::destination::EraseStatus::NotFound,
+        destination::EraseStatus::Cannot => crate::destination::EraseStatus::Cannot,
     };
-    ours::EraseResult { status, message: cut(result.message, TEXT_CHARS_MAX) }
+    crate::destination::EraseResult { status, message: cut(result.message, TEXT_CHARS_MAX) }
 }
 
 fn data_type(data_type: types::DataType) -> DataType {

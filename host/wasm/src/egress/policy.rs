@@ -63,7 +63,11 @@ impl Policy {
     pub(crate) fn permit(&self, ask: &Ask<'_>, mode: Mode) -> Result<(), Fault> {
         let origin = self.origin(ask.origin)?;
         let path = ask.path.split_once('?').map_or(ask.path, |(path, _)| path);
-        let reached = |rule: &&EgressRule| rule.methods.iter().any(|m| m == ask.method) && covers(&rule.path, path);
+        let reached = |rule: &&EgressRule| {
+            // A rule that names a query is about one function of a path: `?_method=GET` reads where `?_method=DELETE` writes.
+            let asked = if rule.path.contains('?') { ask.path } else { path };
+            rule.methods.iter().any(|m| m == ask.method) && covers(&rule.path, asked)
+        };
         let by_path: Vec<&EgressRule> = origin.rules.iter().filter(reached).collect();
         if by_path.is_empty() {
             let what = format!("no rule of the origin {} allows {} {path}", ask.origin, ask.method);
@@ -231,7 +235,8 @@ mod tests {
                 {"methods": ["GET"], "path": "/rest/", "access": "read", "credential": "token"},
                 {"methods": ["POST"], "path": "/rest/leads", "access": "write", "credential": "token"},
                 {"methods": ["POST"], "path": "/rest/leads/search", "access": "read", "credential": "token"},
-                {"methods": ["GET"], "path": "/public", "access": "read"}
+                {"methods": ["GET"], "path": "/public", "access": "read"},
+                {"methods": ["POST"], "path": "/query?_method=GET", "access": "read"}
             ]}, {"name": "files", "url": "https://files.example.com", "domains": ["example.com"], "rules": [
                 {"methods": ["PUT"], "path": "/", "access": "write"}
             ]}],
@@ -257,6 +262,9 @@ mod tests {
             ("api", "DELETE", "/rest/leads", Some("token"), ReadWrite, Some("egress.rule")),
             ("api", "get", "/rest/leads", Some("token"), ReadWrite, Some("egress.rule")),
             ("api", "GET", "/identity/token", None, ReadWrite, Some("egress.rule")),
+            ("api", "POST", "/query?_method=GET", None, ReadOnly, None),
+            ("api", "POST", "/query?_method=DELETE", None, ReadWrite, Some("egress.rule")),
+            ("api", "POST", "/query", None, ReadWrite, Some("egress.rule")),
             ("api", "GET", "/rest", None, ReadWrite, Some("egress.rule")),
             ("api", "GET", "/rest/../identity/token", None, ReadWrite, Some("egress.rule")),
             ("api", "GET", "/rest/%2e%2e/identity/token", None, ReadWrite, Some("egress.rule")),

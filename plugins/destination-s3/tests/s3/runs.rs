@@ -4,6 +4,7 @@ use crate::support::{Harness, Intervention, Row, error};
 use attiva_connector::{Destination, FaultKind, Operation, OutcomeStatus, Warning};
 use destination_s3::S3;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const KEY: &str = "vips/2026-11-23/141300-run-1.csv";
 const MIB: usize = 1024 * 1024;
@@ -74,6 +75,8 @@ fn a_batch_that_comes_again_stands_in_the_file_once() {
     let artifact = h.finish().artifacts.remove(0);
     assert_eq!(text(h.object(KEY)), "email,score\na,\nb,\n");
     assert_eq!(artifact.rows, Some(2));
+    let sha256 = hex::encode(Sha256::digest(h.object(KEY).unwrap()));
+    assert_eq!(artifact.sha256, Some(sha256), "the checksum is of other bytes than the file's");
 }
 
 #[test]
@@ -94,6 +97,18 @@ fn a_large_file_goes_up_in_parts_while_the_run_goes_on() {
     assert_eq!(lines.iter().filter(parts).count(), 3);
     assert!(h.store.borrow().uploads.is_empty());
     assert_eq!(lines.last().unwrap(), &format!("PUT /{KEY}.manifest.json"));
+}
+
+/// A host lets 16 MiB cross at once, so larger batches and parts must be taken apart.
+#[test]
+fn a_batch_larger_than_one_crossing_is_written_in_pieces() {
+    let mut h = Harness::new(json!({"part_size_mb": 15, "csv": {"header": false}}), json!({}));
+    h.prepare();
+    let row = large(20 * MIB, "a");
+    h.deliver(&[upsert(&row)]);
+    h.deliver(&[upsert(&row)]);
+    h.finish();
+    assert_eq!(h.object(KEY).map(|bytes| bytes.len()), Some(40 * MIB));
 }
 
 #[test]
@@ -233,6 +248,21 @@ fn completing_that_ends_badly_is_repeated() {
     }
 }
 
+/// A compatible store has no NoSuchUpload: it calls an upload that is gone somebody else's.
+#[test]
+fn a_refusal_after_a_completion_is_not_taken_for_a_lack_of_permission() {
+    let mut h = large_run();
+    h.intervene(&format!("POST /{KEY}?uploadId="), Intervention::After(200, "<Complete".into()));
+    h.step().unwrap_err();
+    h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
+    h.finish();
+    assert!(published(&h));
+
+    let mut h = large_run();
+    h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
+    assert_eq!(h.step().unwrap_err().kind, FaultKind::Scope);
+}
+
 #[test]
 fn another_runs_file_is_not_taken_for_ours() {
     let mut h = large_run();
@@ -303,8 +333,9 @@ fn aborting_leaves_nothing() {
     abort(&h).unwrap();
     assert_eq!(h.store.borrow().uploads.keys().collect::<Vec<_>>(), ["longer"], "a foreign upload was touched");
     assert_eq!(h.host.spool_bytes("file"), None);
-    assert!(h.store.borrow().objects.is_empty());
     h.state.clear();
+    abort(&h).expect("a run whose prepare never answered has an empty state");
+    assert!(h.store.borrow().objects.is_empty());
 }
 
 #[test]

@@ -173,6 +173,21 @@ fn a_repeated_start_is_no_failure() {
 }
 
 #[test]
+fn where_a_start_is_refused_the_status_decides() {
+    for (now, expected) in [("Completed", Ok(Stage::Enqueued)), ("Created", Err("marketo.1003"))] {
+        let fake = FakeHost::new();
+        fake.on("POST", "api", &path("enqueue")).json(200, &refused("1003", "Export is not in a state to be queued"));
+        status(&fake, json!({"status": now}));
+        let page = step_with(&fake, history(at(Stage::Created)));
+        assert_eq!(page.as_ref().map(stage_after).map_err(|fault| fault.code.as_str()), expected, "{now}");
+    }
+    let fake = FakeHost::new();
+    fake.on("POST", "api", &path("enqueue")).json(200, &refused("610", "Requested resource not found"));
+    fake.on("GET", "api", &path("status")).json(200, &refused("610", "Requested resource not found"));
+    assert_eq!(history_after(&step_with(&fake, history(at(Stage::Created))).unwrap()).failures, 1);
+}
+
+#[test]
 fn a_full_queue_waits_and_a_spent_quota_ends_the_run() {
     let fake = FakeHost::new();
     describe(&fake);

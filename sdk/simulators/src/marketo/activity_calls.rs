@@ -3,11 +3,13 @@
 use http::Method;
 use serde_json::{Value as Json, json};
 
-use super::activities::{self, Activity, Deed, Page, Place, Wanted};
+use super::activities::{Page, Place, Wanted};
+use super::activity::{self, Activity, Deed};
 use super::call::Call;
 use super::clock;
 use super::envelope::{Answer, Outcome, Refusal};
-use super::faults::{Fault, Point};
+use super::fault::Fault;
+use super::faults::Point;
 use super::service::Service;
 use super::token;
 
@@ -17,7 +19,7 @@ const LEADS_AT_MOST: usize = 30;
 
 pub(crate) fn types(call: &Call) -> Outcome {
     call.only(&Method::GET)?;
-    Ok(Answer::result(activities::types()))
+    Ok(Answer::result(activity::types()))
 }
 
 pub(crate) fn paging_token(call: &Call) -> Outcome {

@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 
 use super::clock;
 use super::envelope::Refusal;
-use super::faults::Injection;
+use super::fault::Injection;
 use super::leads::Lead;
 use super::received::Received;
 use super::schema::Field;

@@ -12,7 +12,8 @@ use super::call::{self, Call};
 use super::clock::{self, DAY, Seconds};
 use super::envelope::{self, Answer, Outcome, Refusal};
 use super::exports::{self, Filter, FilterBy, Order, Status};
-use super::faults::{Fault, Point};
+use super::fault::Fault;
+use super::faults::Point;
 use super::service::Service;
 use super::token;
 

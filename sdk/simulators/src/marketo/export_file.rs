@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::exports::Order;
-use super::faults::CsvQuirk;
+use super::fault::CsvQuirk;
 use super::leads::Lead;
 use super::schema::{DataType, Field};
 use super::service::Service;

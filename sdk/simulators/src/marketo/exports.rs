@@ -14,12 +14,13 @@ use tokio::sync::Semaphore;
 
 use super::clock::{self, Seconds};
 use super::config::CancelSpelling;
+use super::dice::mix;
 use super::envelope::Refusal;
 use super::export_file::{self, ExportFile};
-use super::faults::{CsvQuirk, Fault, Point};
+use super::fault::{CsvQuirk, Fault};
+use super::faults::Point;
 use super::leads::Leads;
 use super::schema::Field;
-use super::seeded::mix;
 use super::service::Service;
 
 /// Jobs that are processed at a time, and jobs that may be queued, those counted in.

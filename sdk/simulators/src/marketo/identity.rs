@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::config::MarketoConfig;
+use super::dice::mix;
 use super::envelope::Refusal;
-use super::seeded::mix;
 
 #[derive(Debug)]
 pub(crate) struct Identity {

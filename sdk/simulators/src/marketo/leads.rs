@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value as Json};
 
 use super::clock::Seconds;
+use super::dice::mix;
 use super::schema::{FIELDS, Field};
-use super::seeded::{Seeded, mix};
+use super::seeded::Seeded;
 use super::value::Value;
 
 /// What one write changed, for the activity log.

@@ -6,16 +6,19 @@
 //! What is not here yet: static lists, programs, companies, opportunities, bulk activity extract, bulk import.
 
 mod activities;
+mod activity;
 mod activity_calls;
 mod body;
 mod call;
 mod clock;
 mod config;
 pub mod control;
+mod dice;
 mod envelope;
 mod export_calls;
 mod export_file;
 mod exports;
+mod fault;
 mod faults;
 mod gate;
 mod identity;
@@ -41,7 +44,7 @@ use tokio::net::TcpListener;
 
 pub use config::{CancelSpelling, Limits, MarketoConfig};
 pub use control::View;
-pub use faults::{CsvQuirk, Fault, Injection};
+pub use fault::{CsvQuirk, Fault, Injection};
 pub use received::{Received, ReceivedCall};
 
 use crate::running::Running;

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use serde_json::{Map, Value as Json};
 
-use super::activities::{Activities, Deed};
+use super::activities::Activities;
+use super::activity::Deed;
 use super::call;
 use super::clock::{Clock, Seconds};
 use super::config::MarketoConfig;
 use super::envelope::Refusal;
 use super::exports::Exports;
-use super::faults::{Fault, Faults, Point};
+use super::fault::Fault;
+use super::faults::{Faults, Point};
 use super::identity::Identity;
 use super::leads::Leads;
 use super::limits::Limits;

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::activities::Place;
+use super::dice::mix;
 use super::envelope::Refusal;
-use super::seeded::mix;
 
 pub(crate) fn of_place(place: Place) -> String {
     seal("A", &format!("{}/{}", place.at, place.number))

@@ -1,0 +1,75 @@
+//! The kill campaign: every named point, then random moments until the time is over. Prints its seed and what each
+//! kill hit; ends with an error at the first journey that differs from an undisturbed one.
+
+use anyhow::{Context, Result, ensure};
+use attiva_e2e::vendors::Vendors;
+use attiva_e2e::{Kill, same, travel};
+use attiva_sync::crash::POINTS;
+use clap::Parser;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long, default_value_t = 10_000)]
+    leads: u64,
+    /// For the random moments; a fresh one if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Random moments go on until this has passed; at least ten are tried.
+    #[arg(long, default_value_t = 0)]
+    seconds: u64,
+    /// Random moments at least.
+    #[arg(long, default_value_t = 10)]
+    moments: u64,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let began = Instant::now();
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    let mut random = arguments.seed.unwrap_or(u64::try_from(clock % u128::from(u64::MAX))?);
+    println!("seed {random}, {} leads", arguments.leads);
+    let vendors = Vendors::start(arguments.leads, 7)?;
+    let undisturbed = Instant::now();
+    let reference = travel(&vendors, Kill::Never)?.landed;
+    let length = undisturbed.elapsed();
+    println!("undisturbed: {} profiles, {} bytes, {length:?}", reference.profiles.len(), reference.file.len());
+
+    let (mut kills, mut journeys) = (0u64, 0u64);
+    for name in POINTS {
+        let count = 1 + next(&mut random) % 2;
+        let told = travel(&vendors, Kill::AtPoint { name, count }).with_context(|| format!("{name}:{count}"))?;
+        let told = if told.phase.is_none() {
+            // The point was not passed that often; once it always is.
+            travel(&vendors, Kill::AtPoint { name, count: 1 })?
+        } else {
+            told
+        };
+        let phase = told.phase.as_ref().with_context(|| format!("{name} was never passed"))?;
+        same(&reference, &told.landed).with_context(|| format!("killed at {name}"))?;
+        println!("killed at {name}: {phase}: same");
+        (kills, journeys) = (kills + 1, journeys + 1);
+    }
+    let span = u64::try_from(length.as_millis())?.max(1);
+    while journeys < POINTS.len() as u64 + arguments.moments || began.elapsed() < Duration::from_secs(arguments.seconds) {
+        let after = Duration::from_millis(next(&mut random) % span);
+        let told = travel(&vendors, Kill::After(after)).with_context(|| format!("killed after {after:?}"))?;
+        same(&reference, &told.landed).with_context(|| format!("killed after {after:?}"))?;
+        println!("killed after {after:?}: {}: same", told.phase.as_deref().unwrap_or("it had ended by then"));
+        kills += u64::from(told.phase.is_some());
+        journeys += 1;
+    }
+    ensure!(kills > POINTS.len() as u64, "no random moment hit anything");
+    println!("{journeys} journeys, {kills} kills, {:?}", began.elapsed());
+    println!("{kills} passed, 0 failed");
+    Ok(())
+}
+
+/// SplitMix64.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

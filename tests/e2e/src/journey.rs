@@ -1,0 +1,215 @@
+//! The journey of a campaign: everything through the HTTP API, each POST with an idempotency key, each request
+//! repeated while the host is dead or coming up.
+
+use crate::count_files;
+use crate::host::HostProcess;
+use crate::vendors::{BUCKET, Vendors};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// What there is in the end.
+#[derive(Debug)]
+pub struct Landed {
+    /// Every profile as JSON, in the order of ids.
+    pub profiles: Vec<String>,
+    /// The file's bytes.
+    pub file: Vec<u8>,
+    /// How many objects this delivery left in the bucket.
+    pub objects: usize,
+    /// Records received and changed, as the run counted them.
+    pub counted: Vec<u64>,
+    pub books: Value,
+}
+
+pub struct Journey<'a> {
+    vendors: &'a Vendors,
+    agent: ureq::Agent,
+    doing: &'static str,
+    killed_while: Option<String>,
+    posts: u32,
+}
+
+/// Longest time for anything; for a host that hangs, not for a slow one.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+impl<'a> Journey<'a> {
+    pub fn new(vendors: &'a Vendors) -> Self {
+        let config = ureq::Agent::config_builder().proxy(None).http_status_as_error(false);
+        let agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
+        Self { vendors, agent, doing: "starting", killed_while: None, posts: 0 }
+    }
+
+    /// What was being done when the host was killed.
+    pub fn phase_of_kill(&self) -> String {
+        self.killed_while.clone().unwrap_or_default()
+    }
+
+    pub fn travel(&mut self, host: &mut HostProcess) -> Result<Landed> {
+        let before = count_files(&self.vendors.s3_root)?;
+        self.doing = "connecting";
+        let source = self.connect(host, "source-marketo", &self.marketo()?, "api", &self.vendors.marketo.base_url())?;
+        let sink = self.connect(host, "destination-s3", &self.bucket(), "path", &self.vendors.s3.endpoint())?;
+        let rule = json!({ "name": "scored", "expression": "person.person_score >= 20" });
+        let segment = self.made(host, "segments", &rule)?;
+        self.doing = "reading";
+        let run = self.post(host, &format!("connections/{source}/runs"), &json!({}))?;
+        let run = self.follow(host, &run)?;
+        self.doing = "projecting";
+        self.caught_up(host)?;
+        self.doing = "delivering";
+        let activation = self.made(host, "activations", &activation(&segment, &sink))?;
+        let delivery = self.post(host, &format!("activations/{activation}/deliveries"), &json!({}))?;
+        let delivery = self.follow(host, &delivery)?;
+        self.doing = "looking";
+        let books = delivery["books"].clone();
+        Ok(Landed {
+            profiles: self.profiles(host)?,
+            file: self.file(&delivery)?,
+            objects: count_files(&self.vendors.s3_root)? - before,
+            counted: ["received", "changed"].iter().filter_map(|n| run["streams"][0][*n].as_u64()).collect(),
+            books,
+        })
+    }
+
+    fn marketo(&self) -> Result<Value> {
+        let config = self.vendors.marketo.config();
+        Ok(json!({ "munchkin_id": "123-ABC-456", "client_id": config.client_id, "client_secret": config.client_secret,
+                   "start_date": start_date()?, "poll_seconds": 1 }))
+    }
+
+    fn bucket(&self) -> Value {
+        let config = self.vendors.s3.config();
+        json!({ "bucket": BUCKET, "region": "eu-central-1", "addressing": "path",
+                "access_key_id": config.access_key, "secret_access_key": config.secret_key })
+    }
+
+    fn connect(&mut self, host: &mut HostProcess, plugin: &str, configuration: &Value, origin: &str, url: &str) -> Result<String> {
+        let body = json!({ "name": plugin, "plugin": plugin, "configuration": configuration });
+        let id = self.made(host, "connections", &body)?;
+        self.request(host, "PUT", &scoped(&format!("connections/{id}/grants/{origin}")), Some(&json!({ "url": url })))?;
+        Ok(id)
+    }
+
+    fn made(&mut self, host: &mut HostProcess, collection: &str, body: &Value) -> Result<String> {
+        let made = self.post(host, collection, body)?;
+        Ok(made["id"].as_str().with_context(|| format!("no id in {made}"))?.to_owned())
+    }
+
+    fn post(&mut self, host: &mut HostProcess, path: &str, body: &Value) -> Result<Value> {
+        self.posts += 1;
+        self.request(host, "POST", &scoped(path), Some(body))
+    }
+
+    /// Follows an operation to its end, and returns what it was about.
+    fn follow(&mut self, host: &mut HostProcess, operation: &Value) -> Result<Value> {
+        let id = operation["id"].as_str().with_context(|| format!("no operation in {operation}"))?.to_owned();
+        let since = Instant::now();
+        loop {
+            let operation = self.request(host, "GET", &scoped(&format!("operations/{id}")), None)?;
+            if operation["done"].as_bool() == Some(true) {
+                ensure!(operation["status"] == "succeeded", "{operation}");
+                let subject = operation["subject_url"].as_str().context("no subject")?.to_owned();
+                return self.request(host, "GET", &subject, None);
+            }
+            ensure!(since.elapsed() < PATIENCE, "{id} does not end: {operation}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn caught_up(&mut self, host: &mut HostProcess) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            let projection = self.request(host, "GET", &scoped("projection"), None)?;
+            if projection["caught_up"] == true {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < PATIENCE, "projection does not catch up: {projection}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn profiles(&mut self, host: &mut HostProcess) -> Result<Vec<String>> {
+        let mut all = Vec::new();
+        let mut path = scoped("profiles?limit=200");
+        loop {
+            let page = self.request(host, "GET", &path, None)?;
+            all.extend(page["items"].as_array().context("no items")?.iter().map(ToString::to_string));
+            match page["next_cursor"].as_str() {
+                Some(cursor) => path = scoped(&format!("profiles?limit=200&cursor={cursor}")),
+                None => break,
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    fn file(&self, delivery: &Value) -> Result<Vec<u8>> {
+        let name = delivery["artifacts"][0]["name"].as_str().with_context(|| format!("no artifact in {delivery}"))?;
+        let key = name.strip_prefix(&format!("s3://{BUCKET}/")).with_context(|| name.to_owned())?;
+        Ok(std::fs::read(self.vendors.s3_root.join(BUCKET).join(key))?)
+    }
+
+    /// Sends a request until it is answered; a host that is dead meanwhile is started again.
+    fn request(&mut self, host: &mut HostProcess, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let since = Instant::now();
+        loop {
+            if host.tend()? {
+                self.killed_while = Some(format!("while {}, at {method} {path}", self.doing));
+            }
+            match self.send(host, method, path, body) {
+                Ok(answer) => return Ok(answer),
+                Err(Problem::Final(error)) => return Err(error),
+                Err(Problem::Unreachable(error)) if since.elapsed() > PATIENCE => bail!("{method} {path}: {error}"),
+                Err(Problem::Unreachable(_)) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    fn send(&self, host: &HostProcess, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Problem> {
+        let mut request = ureq::http::Request::builder().method(method).uri(host.url(path));
+        request = request.header("authorization", format!("Bearer {}", host.key()));
+        if method == "POST" {
+            request = request.header("idempotency-key", format!("campaign-{}", self.posts));
+        }
+        let text = body.map(ToString::to_string).unwrap_or_default();
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(text).map_err(|e| Problem::Final(e.into()))?;
+        let mut answer = self.agent.run(request).map_err(|e| Problem::Unreachable(e.to_string()))?;
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().map_err(|e| Problem::Unreachable(e.to_string()))?;
+        match status {
+            200..=299 => Ok(serde_json::from_str(&text).unwrap_or(Value::Null)),
+            502..=504 => Err(Problem::Unreachable(text)),
+            _ => Err(Problem::Final(anyhow::anyhow!("{method} {path}: {status}: {text}"))),
+        }
+    }
+}
+
+enum Problem {
+    Unreachable(String),
+    Final(anyhow::Error),
+}
+
+fn scoped(path: &str) -> String {
+    format!("/v1/sandboxes/default/{path}")
+}
+
+fn activation(segment: &str, connection: &str) -> Value {
+    let field = |name: &str, required: bool| json!({ "field": name, "expression": format!("person.{name}"), "required": required });
+    json!({
+        "name": "campaign", "segment": segment, "connection": connection,
+        "target": { "object": "file", "name": "campaign" },
+        "mapping": [field("email", true), field("first_name", false), field("company_name", false),
+                    field("person_score", false), field("street", false), field("last_updated_date", false)],
+    })
+}
+
+/// A little before the simulator's oldest lead: it makes 60 days of history.
+fn start_date() -> Result<String> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let today = i32::try_from(now / 86_400)?;
+    Ok(format!("{}T00:00:00Z", attiva_core::time::format_date(today - 70)))
+}
