@@ -26,7 +26,7 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
 
 /// What the host should have made of the leads.
 #[derive(Debug, Default)]
-pub(super) struct Truth {
+pub(crate) struct Truth {
     pub(super) leads: u64,
     pub(super) profiles: u64,
     pub(super) members: u64,
