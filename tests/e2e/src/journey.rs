@@ -84,7 +84,14 @@ impl<'a> Journey<'a> {
                 "access_key_id": config.access_key, "secret_access_key": config.secret_key })
     }
 
-    fn connect(&mut self, host: &mut HostProcess, plugin: &str, configuration: &Value, origin: &str, url: &str) -> Result<String> {
+    fn connect(
+        &mut self,
+        host: &mut HostProcess,
+        plugin: &str,
+        configuration: &Value,
+        origin: &str,
+        url: &str,
+    ) -> Result<String> {
         let body = json!({ "name": plugin, "plugin": plugin, "configuration": configuration });
         let id = self.made(host, "connections", &body)?;
         self.request(host, "PUT", &scoped(&format!("connections/{id}/grants/{origin}")), Some(&json!({ "url": url })))?;

@@ -1,7 +1,7 @@
 //! Documents and their versions.
 
 use crate::support::*;
-use attiva_core::ports::store::{PageDocument, Expect, Kind, SandboxStore, StoreError};
+use attiva_core::ports::store::{Expect, Kind, PageDocument, SandboxStore, StoreError};
 
 #[test]
 fn a_document_is_written_with_what_is_expected_of_it() {

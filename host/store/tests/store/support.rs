@@ -4,8 +4,8 @@ use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::Identity;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
-    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageDocument, PageCommit, ProfileCommit, ProfileWrite,
-    RecordLink, SandboxStore, StreamState,
+    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
+    ProfileWrite, RecordLink, SandboxStore, StreamState,
 };
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
