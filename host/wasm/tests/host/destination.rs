@@ -3,8 +3,8 @@
 use crate::support::{Connection, guest};
 use arrow_array::StringArray;
 use attiva_core::page::{Batch, Operation, OutcomeStatus, Rows, column};
-use attiva_core::{DataType, FaultKind, Value};
 use attiva_core::ports::connector::{DeliveryRun, Target};
+use attiva_core::{DataType, FaultKind, Value};
 use attiva_wasm::EraseStatus;
 use serde_json::json;
 
