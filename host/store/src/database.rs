@@ -122,6 +122,7 @@ impl Drop for Database {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "SQLite takes paths, so its lock file stands beside them")]
 fn lock(directory: &Path, name: &str) -> Result<Lock> {
     let path = directory.join(format!("{name}.lock"));
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);

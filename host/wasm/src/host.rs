@@ -96,7 +96,8 @@ impl std::fmt::Debug for PluginHost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConnectionContext, Plugin, ReadRequest, Target};
+    use crate::{ConnectionContext, Plugin, ReadRequest};
+    use attiva_core::ports::connector::Target;
 
     fn is_send<T: Send>(_: &T) {}
 

@@ -164,6 +164,7 @@ impl Sandbox {
         }
         self.store.delete_document(Kind::Connection, id, expect).await?;
         self.forget_connection(&self.control_id(id)).await?;
+        self.connectors.spools.remove_of(&connection.id)?;
         self.tell(caller, "connection.deleted", id, json!({ "plugin": connection.plugin })).await
     }
 

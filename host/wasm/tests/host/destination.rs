@@ -112,8 +112,9 @@ async fn the_other_calls_come_through() {
     let mut connection = Connection::that("good");
     let objects = plugin.discover_targets(&connection.context).await.unwrap();
     assert!(objects[0].open_fields && objects[0].fields[0].matching_key);
-    assert_eq!(objects[0].validate_options(&json!({"header": true})), Ok(()));
-    let problems = objects[0].validate_options(&json!({"header": 1, "typo": 1})).unwrap_err();
+    assert_eq!(attiva_wasm::validate_against(&objects[0].options_schema, &json!({"header": true})), Ok(()));
+    let problems =
+        attiva_wasm::validate_against(&objects[0].options_schema, &json!({"header": 1, "typo": 1})).unwrap_err();
     assert_eq!(problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), ["/typo", "/header"]);
     let fault = plugin.discover_targets(&Connection::that("options-schema").context).await.unwrap_err();
     assert_eq!(fault.code, "discover.options-schema");
