@@ -1,4 +1,9 @@
 //! The compiled expression against a naive reading of the checked one, on random expressions and rows.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "how many cases are tried is said in the environment"
+)]
 
 mod support;
 

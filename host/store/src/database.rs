@@ -66,7 +66,6 @@ impl Database {
         Ok(Self { requests: Some(requests), readers: Some(readers), threads, _lock: lock })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a database, taken apart at once")]
     fn start(
         file: &Path,
         schema: &Schema,

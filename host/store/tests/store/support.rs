@@ -143,3 +143,8 @@ pub(crate) fn with_profiles(store: &Sandbox, names: &[&str]) -> Vec<i64> {
     wait(store.commit_profiles(profiles(1, writes, Vec::new()))).unwrap();
     names.iter().map(|name| store.profile(&profile_id(name)).unwrap().unwrap().number).collect()
 }
+
+/// A run's document that does not depend on what the page did.
+pub(crate) fn told(document: DocumentWrite) -> PageDocument {
+    PageDocument(Arc::new(move |_| Some(document.clone())))
+}

@@ -1,5 +1,9 @@
 //! The plugin host against guests that behave and guests that do not, and servers that do not either. One program, so
 //! that wasmtime is linked once.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look at their own directories, and at the environment, from outside"
+)]
 
 mod admission;
 mod credentials;
