@@ -3,6 +3,8 @@
 //! `cargo run --release -p attiva-segments --example cost`
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
 
+#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "it measures time and tells a person")]
+
 use attiva_core::{DataType, Value, model};
 use attiva_expr::{Scope, check};
 use attiva_segments::{RowEvaluator, person_scope, plan};

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Runs `test` on random dice for an expression and for a row, and shrinks what fails. The seed is printed with the
 /// failure; the same seed in `ATTIVA_TEST_SEED` runs the same cases. `ATTIVA_TEST_TIMES` runs that many times as many.
+#[expect(clippy::disallowed_methods, reason = "a person who repeats a failure says so in the environment")]
 pub fn check_cases(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseError>) {
     let given = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = given("ATTIVA_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one("seed"));
