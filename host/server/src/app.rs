@@ -117,7 +117,10 @@ impl App {
         let organisation = self.tenancy().ensure_default().await?;
         self.plugins().load().await?;
         for bundled in attiva_plugins::bundled() {
-            self.plugins().install(bundled.component, Origin::Bundled).await?;
+            // The host is of use without one of them, and says what is wrong with it.
+            if let Err(refusal) = self.plugins().install(bundled.component, Origin::Bundled).await {
+                tracing::error!(plugin = bundled.name, "what came with the host cannot be installed: {refusal}");
+            }
         }
         for entry in self.tenancy().all_sandboxes()? {
             self.open_sandbox(entry).await?;
@@ -149,7 +152,7 @@ impl App {
             Arc::clone(&chance),
             EngineOptions::default(),
         );
-        let sandbox = Arc::new(Sandbox {
+        let sandbox = Sandbox {
             entry,
             store,
             engine: engine.await?,
@@ -159,8 +162,10 @@ impl App {
             vault: inner.vault.clone(),
             clock,
             chance,
-        });
-        sandbox.reconcile_connections().await?;
+            connections_change: tokio::sync::Mutex::default(),
+        };
+        sandbox.reconcile().await?;
+        let sandbox = Arc::new(sandbox);
         inner.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         Ok(sandbox)
     }

@@ -4,9 +4,8 @@ use crate::app::refusal::{FieldProblem, Refusal};
 use attiva_core::{Fault, FaultKind};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
@@ -100,17 +99,7 @@ pub(super) fn too_large() -> Refusal {
         .into()
 }
 
-/// A query string. The type refuses unknown keys.
-pub(super) struct Query<T>(pub(super) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        query(&parts.uri).map(Self)
-    }
-}
-
+/// Reads a query string. The type refuses unknown keys.
 pub(super) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, Refusal> {
     let parsed = axum::extract::Query::<T>::try_from_uri(uri);
     parsed.map(|q| q.0).map_err(|e| malformed(format!("the query is not what this call takes: {}", e.body_text())))

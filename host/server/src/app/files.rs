@@ -2,7 +2,7 @@
 
 use super::refusal::{Refusal, Result};
 use attiva_core::config::Connection;
-use attiva_core::id::DeliveryId;
+use attiva_core::id::{ConnectionId, DeliveryId};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::{read, write_atomic};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
@@ -83,6 +83,32 @@ impl Spools {
         format!("{}-visit", connection.id)
     }
 
+    /// The spools there are: what each belongs to, and its name.
+    pub(super) fn all(&self) -> Result<Vec<(SpoolOwner, String)>> {
+        let mut all = Vec::new();
+        for entry in self.0.entries().map_err(|e| failed(&e))? {
+            let name = entry.map_err(|e| failed(&e))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let owner = match (DeliveryId::parse(name), name.rsplit_once('-')) {
+                (Some(delivery), _) => SpoolOwner::Delivery(delivery),
+                (None, Some((connection, _))) => SpoolOwner::Connection(connection.to_owned()),
+                (None, None) => continue,
+            };
+            all.push((owner, name.to_owned()));
+        }
+        Ok(all)
+    }
+
+    /// Removes all spools of a connection.
+    pub(super) fn remove_of(&self, connection: &ConnectionId) -> Result<()> {
+        for (owner, name) in self.all()? {
+            if matches!(&owner, SpoolOwner::Connection(id) if id == connection.as_str()) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn open(&self, name: &str) -> Result<Dir> {
         folder(&self.0, name)
     }
@@ -95,6 +121,12 @@ impl Spools {
             Err(error) => Err(failed(&error)),
         }
     }
+}
+
+/// What a spool was made for.
+pub(super) enum SpoolOwner {
+    Connection(String),
+    Delivery(DeliveryId),
 }
 
 fn folder(parent: &Dir, name: &str) -> Result<Dir> {

@@ -4,6 +4,7 @@
 use super::audit;
 use super::connectors::SandboxConnectors;
 use super::documents;
+use super::files::SpoolOwner;
 use super::keys::Caller;
 use super::plugins::Plugins;
 use super::refusal::{Refusal, Result};
@@ -28,6 +29,8 @@ pub struct Sandbox {
     pub(super) vault: Vault,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
+    /// Held while a connection, or what stands on one, is changed: a connection is several documents in two stores.
+    pub(super) connections_change: tokio::sync::Mutex<()>,
 }
 
 /// A document with its version.
@@ -46,6 +49,23 @@ impl Sandbox {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Removes what a kill has left over: secrets and grants of no connection, spools of what has ended. At the start
+    /// only: later, a connection that is being made has its secrets before it has its document.
+    pub(super) async fn reconcile(&self) -> Result<()> {
+        self.reconcile_connections().await?;
+        for (owner, name) in self.connectors.spools.all()? {
+            let is_needed = match &owner {
+                SpoolOwner::Connection(id) => self.store.document(Kind::Connection, id)?.is_some(),
+                SpoolOwner::Delivery(id) => self.delivery(id.as_str()).is_ok_and(|d| !d.status.has_ended()),
+            };
+            if !is_needed {
+                tracing::info!(spool = name, "removing a spool that nothing needs");
+                self.connectors.spools.remove(&name)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn now(&self) -> Millis {

@@ -65,11 +65,6 @@ impl Vault {
         }
     }
 
-    /// The ids that begin with `prefix`.
-    pub fn ids(&self, prefix: &str) -> Result<Vec<String>> {
-        documents::ids(&*self.control, ControlKind::Secret, prefix)
-    }
-
     /// A connection's secrets, for the plugin host.
     pub fn source(&self, id: String) -> Arc<dyn SecretSource> {
         Arc::new(OfConnection { vault: self.clone(), id })

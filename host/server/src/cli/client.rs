@@ -26,7 +26,6 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) location: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -96,12 +95,12 @@ impl Client {
         let request = request.map_err(|e| Failure::Usage(format!("the request cannot be made: {e}")))?;
         let mut response = self.agent.run(request).map_err(|e| self.unreachable(&e))?;
         let status = response.status();
-        let header = |name: &str| response.headers().get(name).and_then(|h| h.to_str().ok()).map(str::to_owned);
-        let (location, media_type) = (header("location"), header("content-type").unwrap_or_default());
+        let media_type = response.headers().get("content-type").and_then(|h| h.to_str().ok());
+        let media_type = media_type.unwrap_or_default().to_owned();
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
-            return Ok(Answer { status, location, body });
+            return Ok(Answer { status, body });
         }
         Err(self.refused(status, &media_type, &body))
     }
