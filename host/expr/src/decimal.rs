@@ -280,6 +280,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn comparison_agrees_with_integers(a: i64, b: i64, zeros in 0usize..3, exponent in -20i64..20) {
             let text = |n: i64| format!("{n}.{}e{exponent}", "0".repeat(zeros));

@@ -1,6 +1,6 @@
 //! What comparisons and arithmetic do to two values. Null in, null out.
 
-use crate::ast::ArithmeticOp;
+use crate::ast::{ArithmeticOp, Type};
 use crate::decimal::{self, Number, Trouble};
 use crate::problem::Position;
 use crate::program::EvalFault;
@@ -125,10 +125,12 @@ pub(crate) fn decimal_fault(trouble: Trouble, operands: &[&str], at: Position) -
     }
 }
 
-/// A value of a type the scope did not announce.
+/// Values of types the scope did not announce.
 pub(crate) fn mismatch(values: &[&Value], at: Position) -> EvalFault {
-    let types: Vec<String> = values.iter().map(|v| format!("{:?}", v.data_type())).collect();
-    EvalFault::new(EvalFault::ROW, at, format!("the row holds a value of another type than declared: {types:?}"))
+    let noun = |value: &&Value| value.data_type().map_or("null", |data_type| Type::from(data_type).noun());
+    let found: Vec<&str> = values.iter().map(noun).collect();
+    let message = format!("the row holds {} where another type was declared", found.join(" and "));
+    EvalFault::new(EvalFault::ROW, at, message)
 }
 
 /// A text for a message: in quotes, and no longer than a line.

@@ -35,8 +35,12 @@ fn binding(expr: &Expr) -> Binding {
         Kind::IsNull(_) => Binding::Relation,
         Kind::Concat(_) | Kind::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => Binding::Sum,
         Kind::Arithmetic { .. } => Binding::Product,
-        Kind::Not(inner) if negated_null_test(inner).is_some() => Binding::Relation,
-        Kind::Not(_) | Kind::Negate(_) => Binding::Unary,
+        Kind::Not(inner) => match negated_null_test(inner) {
+            Some(Expr { kind: Kind::Field(_), .. }) => Binding::Primary,
+            Some(_) => Binding::Relation,
+            None => Binding::Unary,
+        },
+        Kind::Negate(_) => Binding::Unary,
         _ => Binding::Primary,
     }
 }
@@ -231,7 +235,7 @@ fn literal(value: &Value, ty: Type, beside_decimal: bool, f: &mut Formatter<'_>)
         Value::Boolean(b) => write!(f, "{b}"),
         Value::Integer(ms) if ty == Type::Duration => duration(*ms, f),
         Value::Integer(i) => write!(f, "{i}"),
-        Value::Decimal(number) if beside_decimal => f.write_str(number),
+        Value::Decimal(number) if beside_decimal && reads_as_number(number) => f.write_str(number),
         Value::Decimal(number) => write!(f, "decimal(\"{number}\")"),
         // With a point, or it would be read as an integer.
         Value::Float(x) => write!(f, "{x:?}"),
@@ -256,6 +260,12 @@ fn literal(value: &Value, ty: Type, beside_decimal: bool, f: &mut Formatter<'_>)
         // There is no such literal.
         Value::Json(json) => f.write_str(json),
     }
+}
+
+/// Whether the parser takes it for a number: it reads whole ones as integers of 64 bits.
+fn reads_as_number(decimal: &str) -> bool {
+    const LONGEST: usize = 40;
+    decimal.parse::<i64>().is_ok() || (decimal.contains('.') && decimal.len() <= LONGEST)
 }
 
 /// The largest unit that divides it.

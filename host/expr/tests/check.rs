@@ -1,7 +1,7 @@
 //! What the checker accepts, and what it says about the rest.
 
 use attiva_core::{DataType, Fault, FaultKind};
-use attiva_expr::{DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, Problem, Scope, check};
+use attiva_expr::{DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, Problem, Scope, check, check_as};
 
 fn scope() -> Scope {
     let person = [
@@ -148,6 +148,34 @@ fn a_problem_has_a_code_a_place_and_a_way_out() {
 }
 
 #[test]
+fn an_expression_for_a_field_is_of_its_type() {
+    for (text, wanted) in [
+        ("person.job_title", DataType::Text),
+        ("null", DataType::Text),
+        ("person.person_score", DataType::Decimal),
+        ("5", DataType::Float),
+        ("\"2026-01-01\"", DataType::Timestamp),
+        ("1.50", DataType::Decimal),
+        ("has(person.email) ? null : null", DataType::Boolean),
+        ("has(person.email) ? \"2026-01-01\" : coalesce(null, \"2026-01-02\")", DataType::Date),
+        ("has(person.email) ? person.person_score : 0", DataType::Decimal),
+    ] {
+        let checked = check_as(text, &scope(), wanted).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!((checked.data_type(), checked.root().ty.data_type()), (wanted, Some(wanted)), "{text}");
+    }
+    for (text, wanted, part) in [
+        ("person.job_title", DataType::Integer, "convert with int(x)"),
+        ("person.rating", DataType::Decimal, "say which with decimal(x)"),
+        ("\"soon\"", DataType::Date, "is no date"),
+        ("now", DataType::Date, "write date(x)"),
+        ("has(person.email) ? \"soon\" : null", DataType::Date, "is no date"),
+    ] {
+        let problems = check_as(text, &scope(), wanted).expect_err(text);
+        assert!(problems[0].message.contains(part), "{text}: {problems:?}");
+    }
+}
+
+#[test]
 fn every_problem_is_told_at_once_in_the_order_of_the_text() {
     let problems = check("person.emial == \"x\" && person.person_score > \"y\" || foo(1)", &scope()).unwrap_err();
     let places: Vec<u32> = problems.iter().map(|p| p.column).collect();
@@ -160,6 +188,27 @@ fn a_problem_is_a_fault_of_the_configuration() {
     let fault = Fault::from(only_problem("person.emial"));
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Config, "expr.unknown-name"));
     assert!(fault.message.starts_with("1:8: no field `emial`"), "{}", fault.message);
+}
+
+#[test]
+fn a_clause_prints_as_people_write_it() {
+    for (text, printed) in [
+        ("person.annual_revenue>=1000000.10", "person.annual_revenue >= 1000000.10"),
+        ("person.annual_revenue == 5", "person.annual_revenue == 5"),
+        ("!(has(person.email)) && person.email != null", "!has(person.email) && has(person.email)"),
+        ("person.created_date > \"2026-01-01\"", "person.created_date > timestamp(\"2026-01-01T00:00:00Z\")"),
+        ("now-person.created_date > hours(48)", "now - person.created_date > days(2)"),
+        ("(true || false) && true", "(true || false) && true"),
+        ("person.`Job Title` == 'a\"b'", "person.`Job Title` == \"a\\\"b\""),
+        // More than the parser reads as a number.
+        (
+            "person.annual_revenue > decimal(\"9223372036854775808\")",
+            "person.annual_revenue > decimal(\"9223372036854775808\")",
+        ),
+    ] {
+        let checked = check(text, &scope()).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!(checked.root().to_string(), printed);
+    }
 }
 
 #[test]

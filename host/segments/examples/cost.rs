@@ -1,6 +1,7 @@
 //! What an evaluation costs: nanoseconds for a mapping of twelve fields and for a segment of five leaves.
 //!
 //! `cargo run --release -p attiva-segments --example cost`
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
 
 use attiva_core::{DataType, Value, model};
 use attiva_expr::{Scope, check};

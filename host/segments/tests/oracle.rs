@@ -1,5 +1,10 @@
 //! The row evaluator, its explanations and its instants, against a naive reading of the checked expression, on random
 //! segments and persons.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "how many cases are tried is said in the environment"
+)]
 
 #[path = "../../expr/tests/support/mod.rs"]
 mod support;

@@ -65,7 +65,6 @@ impl State {
 }
 
 /// All routes.
-#[must_use]
 pub fn router(state: State) -> Router {
     let bounded = v1(&state).merge(problem_pages::routes()).layer(from_fn_with_state(state.clone(), bounded::layer));
     bounded

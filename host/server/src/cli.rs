@@ -112,7 +112,7 @@ pub fn run(cli: Cli) -> Exit {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let global = &cli.global;
-    let done = match cli.command {
+    match cli.command {
         Command::Serve(serve) => return serve::run(&serve),
         Command::Demo(demo) => return demo::run(&demo, output),
         Command::Key(key) => key::run(key, global, output)?,
@@ -125,7 +125,6 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
         Command::Doctor => return doctor::run(global, output),
-    };
-    let () = done;
+    }
     Ok(Exit::Done)
 }

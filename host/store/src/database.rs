@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{self, Pressure};
 use crate::failure::Outcome;
+use crate::files;
 use crate::lock::Lock;
 use crate::migration::Schema;
 use crate::readers::Readers;
@@ -57,7 +58,7 @@ pub(crate) struct Database {
 impl Database {
     /// Opens `<directory>/<name>.db`, making both as needed, and brings it up to date.
     pub(crate) fn open(directory: &Path, name: &str, schema: &Schema, options: &Options) -> Result<Self> {
-        std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
+        files::make_directories(directory).map_err(|error| unusable(directory, &error))?;
         let lock = lock(directory, name)?;
         let file = directory.join(format!("{name}.db"));
         let opened = Self::start(&file, schema, options);
@@ -65,7 +66,6 @@ impl Database {
         Ok(Self { requests: Some(requests), readers: Some(readers), threads, _lock: lock })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a database, taken apart at once")]
     fn start(
         file: &Path,
         schema: &Schema,
@@ -121,6 +121,7 @@ impl Drop for Database {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "SQLite takes paths, so its lock file stands beside them")]
 fn lock(directory: &Path, name: &str) -> Result<Lock> {
     let path = directory.join(format!("{name}.lock"));
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);

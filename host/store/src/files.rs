@@ -99,14 +99,25 @@ impl DataDir {
 }
 
 fn make_root(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if path.exists() {
+    if path.exists() && !path.is_dir() {
         return Err(io::Error::new(ErrorKind::NotADirectory, "it is not a directory"));
     }
+    make_directories(path)
+}
+
+/// Makes a directory and those above it, for this user only, and makes their names durable: a database is only as
+/// lasting as the way to it.
+#[expect(clippy::disallowed_methods, reason = "the data directory itself is the one path that is opened as a path")]
+pub(crate) fn make_directories(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path)
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(above)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn folder(root: &Dir, name: &str) -> io::Result<Dir> {

@@ -1,5 +1,6 @@
 //! The durable side of Attiva: an embedded SQLite database per sandbox and one for what spans them, behind the ports
 //! that `attiva-core` declares; and the host's other files.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at their own files from outside"))]
 
 mod checkpoint;
 mod control;

@@ -24,6 +24,7 @@ pub(crate) fn point(_name: &'static str) {}
 
 /// Passes a point, and perhaps never comes back.
 #[cfg(feature = "crash-points")]
+#[expect(clippy::disallowed_methods, reason = "a test's switch, compiled in for the kill campaign only")]
 pub(crate) fn point(name: &'static str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
 //! The engine against the real store, with connectors made of plain data.
+#![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
 
 mod support;
 

@@ -12,7 +12,7 @@ use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::Instance;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 /// What a store holds.
 pub(crate) struct CallState {
@@ -66,8 +66,15 @@ impl Call<'_> {
         let began = Instant::now();
         let meter = Meter::new(self.limits.cpu);
         let wall = self.limits.wall;
-        let (function, limits, plugin) = (self.function, self.limits.clone(), self.plugin);
-        let mut store = self.store(&meter);
+        let Call { plugin, function, limits, broker, connection } = self;
+        let state = CallState {
+            memory: MemoryLimiter::new(&limits, plugin.host_memory()),
+            host_calls: 0,
+            host_calls_max: limits.host_calls,
+            broker,
+            log: CallLog::new(plugin.label(), connection, limits.log_bytes),
+        };
+        let mut store = limited_store(plugin.pre.engine(), state, &limits, &meter);
         let work = meter.charge(async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
             let exports = plugin.exports(&mut store, &instance)?;
@@ -94,29 +101,22 @@ impl Call<'_> {
         let fault = result.as_ref().err().map(|fault| (fault.kind, fault.code.clone()));
         Called { result, report: CallReport { function, fault, usage, log: state.log.into_lines() } }
     }
+}
 
-    fn store(self, meter: &Arc<Meter>) -> Store<CallState> {
-        let limits = &self.limits;
-        let state = CallState {
-            memory: MemoryLimiter::new(limits, self.plugin.host_memory()),
-            host_calls: 0,
-            host_calls_max: limits.host_calls,
-            broker: self.broker,
-            log: CallLog::new(self.plugin.label(), self.connection, limits.log_bytes),
-        };
-        let mut store = Store::new(self.plugin.pre.engine(), state);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(limits.crossing_bytes);
-        store.set_max_component_handles(limits.handles);
-        store.set_epoch_deadline(1);
-        let meter = meter.clone();
-        store.epoch_deadline_callback(move |_| {
-            meter.check()?;
-            // Yielding gives others their turn, and the wall's time-out its chance.
-            Ok(UpdateDeadline::Yield(1))
-        });
-        store
-    }
+/// A store with every limit set.
+fn limited_store(engine: &Engine, state: CallState, limits: &Limits, meter: &Arc<Meter>) -> Store<CallState> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(limits.crossing_bytes);
+    store.set_max_component_handles(limits.handles);
+    store.set_epoch_deadline(1);
+    let meter = meter.clone();
+    store.epoch_deadline_callback(move |_| {
+        meter.check()?;
+        // Yielding gives others their turn, and the wall's time-out its chance.
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
 }
 
 impl Plugin {
@@ -158,4 +158,65 @@ fn fault(error: &wasmtime::Error, limits: &Limits, log: &CallLog) -> Fault {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::NoAuthority;
+    use wasmtime::component::{Component, Linker};
+
+    /// Makes handles of a resource of its own, for ever.
+    const HOARDER: &str = r#"(component
+        (type $r (resource (rep i32)))
+        (core func $new (canon resource.new $r))
+        (core module $m (import "" "new" (func $new (param i32) (result i32)))
+            (func (export "go") (loop $again (drop (call $new (i32.const 1))) (br $again))))
+        (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+        (func (export "go") (canon lift (core func $i "go"))))"#;
+
+    /// Many memories, each of them small.
+    const MANY: &str = r#"(component
+        (core module $m (memory 100) (memory 100) (memory 100))
+        (core instance (instantiate $m))
+        (core module $n (func (export "go")))
+        (core instance $i (instantiate $n))
+        (func (export "go") (canon lift (core func $i "go"))))"#;
+
+    async fn fault_of(text: &str, limits: Limits) -> (Fault, usize) {
+        let engine = crate::engine::start(false, limits.memory_bytes).unwrap();
+        let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
+        let state = CallState {
+            memory: MemoryLimiter::new(&limits, Arc::default()),
+            host_calls: 0,
+            host_calls_max: 0,
+            broker: Box::new(NoAuthority { made_up: 1 }),
+            log: CallLog::new(String::new(), String::new(), 0),
+        };
+        let meter = Meter::new(limits.cpu);
+        let mut store = limited_store(&engine, state, &limits, &meter);
+        let ran = meter
+            .charge(async {
+                let instance = pre.instantiate_async(&mut store).await?;
+                let go = instance.get_typed_func::<(), ()>(&mut store, "go")?;
+                go.call_async(&mut store, ()).await
+            })
+            .await;
+        let state = store.into_data();
+        (fault(&ran.unwrap_err(), &limits, &state.log), state.memory.peak())
+    }
+
+    #[tokio::test]
+    async fn handles_end() {
+        let (fault, _) = fault_of(HOARDER, Limits::default()).await;
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Internal, "limit.handles"));
+    }
+
+    #[tokio::test]
+    async fn memories_count_together() {
+        let limits = Limits { memory_bytes: 250 * 65_536, ..Limits::default() };
+        let (fault, peak) = fault_of(MANY, limits).await;
+        assert_eq!((fault.code.as_str(), peak), ("limit.memory", 200 * 65_536));
+    }
 }

@@ -250,7 +250,7 @@ mod tests {
             ),
             (json!({"type": "object", "properties": {"x": {"$ref": "file:///etc/passwd"}}}), "another document"),
             (json!({"type": "object", "properties": {"x": {"type": "nonsense"}}}), "nonsense"),
-            (json!({"type": "object", "properties": {"x": {"type": "string", "pattern": "("}}}), "pattern"),
+            (json!({"type": "object", "properties": {"x": {"type": "string", "pattern": "("}}}), "regex"),
             (json!({"type": "string"}), "`object`"),
             (json!({"type": "object", "properties": {"x": {"type": "object", "writeOnly": true}}}), "`x`"),
             (

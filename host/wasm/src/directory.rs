@@ -25,7 +25,8 @@ fn write_new(dir: &Dir, name: &str, contents: &[u8]) -> io::Result<()> {
 
 /// Makes renames and removals in a directory durable.
 pub(crate) fn sync(dir: &Dir) -> io::Result<()> {
-    dir.try_clone()?.into_std_file().sync_all()
+    // The directory's own handle may be one that only names it; this one can be synced.
+    dir.open(".")?.sync_all()
 }
 
 /// A file's contents, or `None` if there is none.

@@ -92,3 +92,28 @@ impl std::fmt::Debug for PluginHost {
         f.debug_struct("PluginHost").field("limits", &self.services.limits).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ConnectionContext, Plugin, ReadRequest};
+    use attiva_core::ports::connector::Target;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// Calls are spawned on a runtime with many threads.
+    #[allow(dead_code)]
+    fn calls_can_be_spawned(
+        host: &PluginHost,
+        plugin: &Plugin,
+        context: &ConnectionContext,
+        read: &ReadRequest,
+        target: &Target,
+    ) {
+        is_send(&host.admit(b""));
+        is_send(&plugin.check(context));
+        is_send(&plugin.read(context, read));
+        is_send(&plugin.retire(context, target));
+        is_send(&plugin.migrate_state(1, b""));
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! Reading order: [`host`] (what the program holds), [`admission`] (bytes become a [`Plugin`]), [`plugin`] (a plugin's
 //! calls), `call` (one call: store, limits, traps), `capability` (one file per import of the contract).
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at their own files from outside"))]
 
 pub mod admission;
 mod aot;

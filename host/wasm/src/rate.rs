@@ -34,6 +34,7 @@ pub(crate) struct Permit {
     budget: Arc<InstanceBudget>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Wait {
     Until(Instant),
     ForAnEnd,
@@ -72,7 +73,7 @@ impl InstanceBudget {
         };
         loop {
             let ended = self.ended.notified();
-            match self.begin() {
+            match self.begin(Instant::now()) {
                 Ok(()) => return Ok(Permit { budget: self.clone() }),
                 Err(Wait::Until(at)) if at > deadline => {
                     return Err(late("rate.window", at.saturating_duration_since(Instant::now())));
@@ -88,9 +89,8 @@ impl InstanceBudget {
     }
 
     /// Counts a call if it may begin now.
-    fn begin(&self) -> Result<(), Wait> {
+    fn begin(&self, now: Instant) -> Result<(), Wait> {
         let mut state = self.state();
-        let now = Instant::now();
         let mut longest = Duration::ZERO;
         let mut until = None;
         let mut at_once = u32::MAX;
@@ -157,40 +157,58 @@ impl InstanceBudgets {
 mod tests {
     use super::*;
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(3600)
+    fn permit(budget: &Arc<InstanceBudget>) -> Permit {
+        Permit { budget: budget.clone() }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_window_holds_its_calls_and_lets_the_next_wait() {
-        let budget = InstanceBudget::new(&[Rate::Window { calls: 2, seconds: 20 }]);
-        let began = Instant::now();
-        let mut at = Vec::new();
-        for _ in 0..5 {
-            drop(budget.acquire(soon()).await.unwrap());
-            at.push(began.elapsed().as_secs());
-        }
-        assert_eq!(at, [0, 0, 20, 20, 40]);
-        let fault = budget.acquire(Instant::now() + Duration::from_secs(1)).await.map(|_| ());
-        assert_eq!(fault.map(|()| 0), Ok(0), "one of the window of 40 is still free");
-        let fault = budget.acquire(Instant::now() + Duration::from_secs(1)).await.unwrap_err();
-        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::RateLimited, "rate.window"));
-        assert_eq!(fault.retry_after_ms, Some(20_000));
+    #[test]
+    fn a_window_holds_its_calls_and_names_when_the_next_may_begin() {
+        let budget = InstanceBudget::new(&[
+            Rate::Window { calls: 2, seconds: 20 },
+            Rate::Window { calls: 3, seconds: 60 },
+            Rate::Concurrent { calls: 9 },
+        ]);
+        let zero = Instant::now();
+        let at = |seconds: u64| zero + Duration::from_secs(seconds);
+        assert_eq!(budget.begin(at(0)), Ok(()));
+        assert_eq!(budget.begin(at(5)), Ok(()));
+        assert_eq!(budget.begin(at(6)), Err(Wait::Until(at(20))));
+        assert_eq!(budget.begin(at(19)), Err(Wait::Until(at(20))));
+        assert_eq!(budget.begin(at(20)), Ok(()));
+        assert_eq!(budget.begin(at(21)), Err(Wait::Until(at(60))), "the longer window now holds");
+        assert_eq!(budget.begin(at(60)), Ok(()));
+        assert_eq!(budget.state().began.len(), 3, "what left every window is forgotten");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn as_many_run_at_once_as_may() {
+    #[test]
+    fn as_many_run_at_once_as_may() {
         let budget = InstanceBudget::new(&[Rate::Concurrent { calls: 1 }]);
-        let first = budget.acquire(soon()).await.unwrap();
-        let fault = budget.acquire(Instant::now() + Duration::from_secs(5)).await.unwrap_err();
-        assert_eq!(fault.code, "rate.concurrent");
+        let now = Instant::now();
+        assert_eq!(budget.begin(now), Ok(()));
+        let running = permit(&budget);
+        assert_eq!(budget.begin(now), Err(Wait::ForAnEnd));
+        drop(running);
+        assert_eq!(budget.begin(now), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_in_time_is_said_at_once() {
+        let window = InstanceBudget::new(&[Rate::Window { calls: 1, seconds: 1_000_000 }]);
+        let first = window.acquire(Instant::now()).await.unwrap();
+        let fault = window.acquire(Instant::now()).await.unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::RateLimited, "rate.window"));
+        assert!(fault.retry_after_ms.is_some_and(|ms| ms > 900_000_000), "{fault:?}");
+        drop(first);
+        let at_once = InstanceBudget::new(&[Rate::Concurrent { calls: 1 }]);
+        let running = at_once.acquire(Instant::now()).await.unwrap();
+        assert_eq!(at_once.acquire(Instant::now()).await.unwrap_err().code, "rate.concurrent");
         let waiting = tokio::spawn({
-            let budget = budget.clone();
-            async move { budget.acquire(soon()).await.map(drop) }
+            let budget = at_once.clone();
+            async move { budget.acquire(Instant::now() + Duration::from_secs(3_600)).await.map(drop) }
         });
         tokio::task::yield_now().await;
-        drop(first);
-        waiting.await.unwrap().unwrap();
+        drop(running);
+        assert_eq!(waiting.await.unwrap(), Ok(()));
     }
 
     #[test]

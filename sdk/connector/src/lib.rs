@@ -59,6 +59,7 @@ mod http;
 mod outcome;
 mod page;
 mod plugin;
+mod row;
 pub mod spec;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -75,8 +76,9 @@ pub use config::parse_config;
 pub use cursor::{decode_state, encode_state};
 pub use host::{Host, Level, SpoolFile};
 pub use http::{HttpClient, HttpRequest};
-pub use page::{CellProblem, ColumnRef, PageBuilder, Row, RowStart};
+pub use page::PageBuilder;
 pub use plugin::{Destination, Plugin, ReadRequest, Source};
+pub use row::{CellProblem, ColumnRef, Row, RowStart};
 pub use spec::Spec;
 
 /// What a connector's functions answer.

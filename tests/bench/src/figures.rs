@@ -52,7 +52,9 @@ fn spread(values: &[f64]) -> (f64, f64) {
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
-    let field = |name: &str| cpuinfo.lines().find_map(|l| l.strip_prefix(name)?.split_once(':')).map(|(_, v)| v.trim().to_owned());
+    let field = |name: &str| {
+        cpuinfo.lines().find_map(|l| l.strip_prefix(name)?.split_once(':')).map(|(_, v)| v.trim().to_owned())
+    };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
     let profile = if cfg!(debug_assertions) { "debug assertions on: not a benchmark build" } else { "release" };

@@ -21,11 +21,7 @@ pub struct Served {
 impl Served {
     /// Starts on a data directory. `key`: of an earlier start on it.
     pub fn start(data: &Path, key: Option<String>) -> Result<Self> {
-        let flags = Flags {
-            data_dir: Some(data.to_owned()),
-            listen: Some("127.0.0.1:0".into()),
-            ..Flags::default()
-        };
+        let flags = Flags { data_dir: Some(data.to_owned()), listen: Some("127.0.0.1:0".into()), ..Flags::default() };
         let config = Config::resolve(&flags, [], None)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let (host, first_key) = runtime.block_on(Host::start(&config))?;
@@ -100,7 +96,7 @@ impl Served {
 
 fn start_date() -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    Ok(format!("{}T00:00:00Z", attiva_core::time::format_date(i32::try_from(now / 86_400)? - 70)))
+    Ok(attiva_core::time::format_date(i32::try_from(now / 86_400)? - 70))
 }
 
 /// The simulator in a process of its own, so that its work is not counted as the host's.
@@ -120,7 +116,17 @@ impl SimulatedMarketo {
             program.display()
         );
         let mut child = Command::new(program)
-            .args(["--port", "0", "--leads", &leads.to_string(), "--no-limits", "--export-mb-per-day", "0", "--status-interval-ms", "50"])
+            .args([
+                "--port",
+                "0",
+                "--leads",
+                &leads.to_string(),
+                "--no-limits",
+                "--export-mb-per-day",
+                "0",
+                "--status-interval-ms",
+                "50",
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -85,9 +85,11 @@ pub fn measure_delivery(figures: &mut Figures, records: u64) -> Result<()> {
     let served = &filled.served;
     let configuration = json!({ "bucket": "audiences", "region": "eu-central-1", "addressing": "path",
         "access_key_id": "AKIDBENCH", "secret_access_key": "bench-secret-bench-secret" });
-    let sink = served.made("connections", &json!({ "name": "s3", "plugin": "destination-s3", "configuration": configuration }))?;
+    let sink = served
+        .made("connections", &json!({ "name": "s3", "plugin": "destination-s3", "configuration": configuration }))?;
     served.call("PUT", &format!("connections/{sink}/grants/path"), Some(&json!({ "url": s3.endpoint() })))?;
-    let segment = served.made("segments", &json!({ "name": "all", "expression": "person.person_score >= -1000000" }))?;
+    let segment =
+        served.made("segments", &json!({ "name": "all", "expression": "person.person_score >= -1000000" }))?;
     served.caught_up()?;
     let fields = ["email", "first_name", "last_name", "company_name", "job_title", "person_score"];
     let mapping: Vec<_> = fields.iter().map(|f| json!({ "field": f, "expression": format!("person.{f}") })).collect();

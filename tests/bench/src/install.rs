@@ -12,16 +12,17 @@ pub fn host(directory: &tempfile::TempDir) -> Result<PluginHost> {
 }
 
 pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for bundled in attiva_plugins::bundled() {
         let (mut cold, mut cached) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             let directory = tempfile::tempdir()?;
             let began = Instant::now();
-            host(&directory)?.admit(bundled.component)?;
+            runtime.block_on(host(&directory)?.admit(bundled.component))?;
             cold.push(began.elapsed().as_secs_f64());
             let again = host(&directory)?;
             let began = Instant::now();
-            again.admit(bundled.component)?;
+            runtime.block_on(again.admit(bundled.component))?;
             cached.push(began.elapsed().as_secs_f64() * 1e3);
         }
         let name = bundled.name.replace('-', "_");

@@ -84,7 +84,14 @@ impl<'a> Journey<'a> {
                 "access_key_id": config.access_key, "secret_access_key": config.secret_key })
     }
 
-    fn connect(&mut self, host: &mut HostProcess, plugin: &str, configuration: &Value, origin: &str, url: &str) -> Result<String> {
+    fn connect(
+        &mut self,
+        host: &mut HostProcess,
+        plugin: &str,
+        configuration: &Value,
+        origin: &str,
+        url: &str,
+    ) -> Result<String> {
         let body = json!({ "name": plugin, "plugin": plugin, "configuration": configuration });
         let id = self.made(host, "connections", &body)?;
         self.request(host, "PUT", &scoped(&format!("connections/{id}/grants/{origin}")), Some(&json!({ "url": url })))?;
@@ -211,5 +218,5 @@ fn activation(segment: &str, connection: &str) -> Value {
 fn start_date() -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let today = i32::try_from(now / 86_400)?;
-    Ok(format!("{}T00:00:00Z", attiva_core::time::format_date(today - 70)))
+    Ok(attiva_core::time::format_date(today - 70))
 }

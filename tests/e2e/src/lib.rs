@@ -15,7 +15,10 @@ use vendors::Vendors;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kill {
     /// When it passes a named point for the `count`th time.
-    AtPoint { name: &'static str, count: u64 },
+    AtPoint {
+        name: &'static str,
+        count: u64,
+    },
     /// After so long, wherever it is.
     After(Duration),
     Never,
@@ -44,13 +47,33 @@ pub fn travel(vendors: &Vendors, kill: Kill) -> Result<Told> {
 
 /// Compares what a disturbed journey left with what an undisturbed one did.
 pub fn same(reference: &Landed, found: &Landed) -> Result<()> {
-    ensure!(reference.profiles.len() == found.profiles.len(), "{} profiles instead of {}", found.profiles.len(), reference.profiles.len());
+    ensure!(
+        reference.profiles.len() == found.profiles.len(),
+        "{} profiles instead of {}",
+        found.profiles.len(),
+        reference.profiles.len()
+    );
     for (expected, profile) in reference.profiles.iter().zip(&found.profiles) {
         ensure!(expected == profile, "a profile differs:\n{expected}\n{profile}");
     }
-    ensure!(reference.file == found.file, "the file differs: {} bytes instead of {}", found.file.len(), reference.file.len());
-    ensure!(found.objects == reference.objects, "the bucket holds {:?} instead of {:?}", found.objects, reference.objects);
-    ensure!(reference.counted == found.counted, "the run counted {:?} instead of {:?}", found.counted, reference.counted);
+    ensure!(
+        reference.file == found.file,
+        "the file differs: {} bytes instead of {}",
+        found.file.len(),
+        reference.file.len()
+    );
+    ensure!(
+        found.objects == reference.objects,
+        "the bucket holds {:?} instead of {:?}",
+        found.objects,
+        reference.objects
+    );
+    ensure!(
+        reference.counted == found.counted,
+        "the run counted {:?} instead of {:?}",
+        found.counted,
+        reference.counted
+    );
     ensure!(reference.books == found.books, "the books say {} instead of {}", found.books, reference.books);
     Ok(())
 }

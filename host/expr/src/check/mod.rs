@@ -35,23 +35,33 @@ pub struct Checked {
 /// Parses and checks an expression against what may stand in it. Every problem found is told, in the order of the
 /// text, but for syntax, of which only the first is.
 pub fn check(text: &str, scope: &Scope) -> Result<Checked, Vec<Problem>> {
+    on_large_stack(text, scope, None)
+}
+
+/// As [`check`], for the value of a field of type `wanted`: a literal becomes what the field holds, an integer a
+/// decimal where one is wanted, and `null` is allowed. Anything else has to be converted in the text.
+pub fn check_as(text: &str, scope: &Scope, wanted: DataType) -> Result<Checked, Vec<Problem>> {
+    on_large_stack(text, scope, Some(wanted))
+}
+
+fn on_large_stack(text: &str, scope: &Scope, wanted: Option<DataType>) -> Result<Checked, Vec<Problem>> {
     limits::scan(text).map_err(|problem| vec![problem])?;
     let internal = |message: String| vec![Problem::new(Problem::INTERNAL, Position::START, message)];
     std::thread::scope(|threads| {
         std::thread::Builder::new()
             .name("expression".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(threads, || parse_and_check(text, scope))
+            .spawn_scoped(threads, || parse_and_check(text, scope, wanted))
             .map_err(|error| internal(format!("no thread to read the expression on: {error}")))?
             .join()
             .unwrap_or_else(|_| Err(internal("the parser failed on this expression".to_owned())))
     })
 }
 
-fn parse_and_check(text: &str, scope: &Scope) -> Result<Checked, Vec<Problem>> {
+fn parse_and_check(text: &str, scope: &Scope, wanted: Option<DataType>) -> Result<Checked, Vec<Problem>> {
     let (parsed, info) = syntax::parse(text).map_err(|problem| vec![problem])?;
     let mut checker = Checker { text, info: &info, scope, problems: Vec::new(), exact: literals::Exact::default() };
-    let root = checker.expr(&parsed).and_then(|root| checker.root(root));
+    let root = checker.expr(&parsed).and_then(|root| checker.root(root, wanted));
     let mut problems = checker.problems;
     problems.sort_by_key(|p| (p.line, p.column));
     problems.dedup();
@@ -122,7 +132,11 @@ impl Checker<'_> {
     }
 
     /// What only the whole expression has to be.
-    fn root(&mut self, root: Expr) -> Option<(Expr, DataType)> {
+    fn root(&mut self, root: Expr, wanted: Option<DataType>) -> Option<(Expr, DataType)> {
+        let root = match wanted {
+            Some(wanted) => self.coerce(root, wanted.into(), "put in one field")?,
+            None => root,
+        };
         let Some(data_type) = root.ty.data_type() else {
             let message = format!("the whole expression is {}, which cannot be the value of a field", root.ty.noun());
             return self.fail(Problem::TYPE, root.at, message);

@@ -5,7 +5,7 @@
 //! everything else is converted when the author says so.
 
 use super::Checker;
-use crate::ast::{Expr, Function, Kind, Type};
+use crate::ast::{Case, Expr, Function, Kind, Type};
 use crate::convert;
 use crate::problem::Problem;
 use attiva_core::Value;
@@ -14,8 +14,12 @@ impl Checker<'_> {
     /// Brings all to one type; `verb` says what is done to them: `compared`.
     pub(super) fn unify(&mut self, exprs: Vec<Expr>, verb: &str) -> Option<(Vec<Expr>, Type)> {
         let target = self.common_type(&exprs, verb)?;
-        let unified: Vec<Option<Expr>> = exprs.into_iter().map(|e| self.coerce(e, target, verb)).collect();
-        Some((unified.into_iter().collect::<Option<_>>()?, target))
+        Some((self.coerce_all(exprs, target, verb)?, target))
+    }
+
+    fn coerce_all(&mut self, exprs: Vec<Expr>, target: Type, verb: &str) -> Option<Vec<Expr>> {
+        let coerced: Vec<Option<Expr>> = exprs.into_iter().map(|e| self.coerce(e, target, verb)).collect();
+        coerced.into_iter().collect()
     }
 
     pub(super) fn unify_two(&mut self, left: Expr, right: Expr, verb: &str) -> Option<(Expr, Expr, Type)> {
@@ -75,6 +79,17 @@ impl Checker<'_> {
             (Kind::Negate(inner), _) if inner.is_literal() => {
                 let inner = self.coerce(*inner, target, verb)?;
                 Some(Expr::new(Kind::Negate(Box::new(inner)), target, at))
+            }
+            (Kind::Choose { cases, otherwise }, _) if ty != Type::Integer || target != Type::Decimal => {
+                let (conditions, mut results): (Vec<_>, Vec<_>) = cases.into_iter().map(|c| (c.when, c.then)).unzip();
+                results.push(*otherwise);
+                let mut results = self.coerce_all(results, target, verb)?;
+                let otherwise = Box::new(results.pop()?);
+                let cases = conditions.into_iter().zip(results).map(|(when, then)| Case { when, then }).collect();
+                Some(Expr::new(Kind::Choose { cases, otherwise }, target, at))
+            }
+            (Kind::Coalesce(all), _) if ty != Type::Integer || target != Type::Decimal => {
+                Some(Expr::new(Kind::Coalesce(self.coerce_all(all, target, verb)?), target, at))
             }
             (kind, Type::Decimal) if ty == Type::Integer => {
                 let function = Function::ToDecimal;

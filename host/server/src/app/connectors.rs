@@ -212,7 +212,7 @@ impl Destination for PluginDestination {
     }
 
     async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> std::result::Result<(), Fault> {
-        Ok(self.connector.plugin.abort(&self.connector.context, target, run, state).await?.0)
+        self.connector.plugin.abort(&self.connector.context, target, run, state).await.map(|_| ())
     }
 
     async fn release(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {

@@ -17,7 +17,7 @@ fn a_page_is_stored_with_its_cursor_and_told_in_the_feed() {
     assert_eq!(f.store.stream_state(&connection(), "leads").unwrap(), None);
     let fields = [("name", text("Ann")), ("score", Value::Integer(7)), ("none", Value::Null)];
     let mut commit = page("leads", "a", vec![full(&key(1), 10, &fields), full(&key(2), 11, &[])]);
-    commit.document = Some(document(Kind::Run, "run_1", "running"));
+    commit.document = told(document(Kind::Run, "run_1", "running"));
     let done = wait(f.store.commit_page(commit.clone())).unwrap();
     assert_eq!(done, PageCommitted { changed: 2, seq: 2, ..Default::default() });
 

@@ -4,8 +4,8 @@ use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::Identity;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
-    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageDocument, PageCommit, ProfileCommit, ProfileWrite,
-    RecordLink, SandboxStore, StreamState,
+    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
+    ProfileWrite, RecordLink, SandboxStore, StreamState,
 };
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
@@ -142,4 +142,9 @@ pub(crate) fn with_profiles(store: &Sandbox, names: &[&str]) -> Vec<i64> {
     let writes = names.iter().map(|name| write(name, &[("name", text(name))])).collect();
     wait(store.commit_profiles(profiles(1, writes, Vec::new()))).unwrap();
     names.iter().map(|name| store.profile(&profile_id(name)).unwrap().unwrap().number).collect()
+}
+
+/// A run's document that does not depend on what the page did.
+pub(crate) fn told(document: DocumentWrite) -> PageDocument {
+    PageDocument(Arc::new(move |_| Some(document.clone())))
 }

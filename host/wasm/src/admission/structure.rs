@@ -127,7 +127,8 @@ fn malformed(error: wasmparser::BinaryReaderError) -> AdmissionError {
 /// The walk could read it, so it is whole: what fails now is a rule.
 fn invalid(error: wasmparser::BinaryReaderError) -> AdmissionError {
     let text = error.to_string();
-    if text.contains("support is not enabled") || text.contains("requires the") || text.contains("must be enabled") {
+    const OFF: [&str; 4] = ["support is not enabled", "requires the", "must be enabled", "not supported without"];
+    if OFF.iter().any(|words| text.contains(words)) {
         return AdmissionError::UnsupportedFeature(text);
     }
     AdmissionError::Malformed(text)

@@ -193,7 +193,9 @@ impl Gate {
         let permit = self.budget.acquire(self.deadline).await?;
         let base = format!("{}://{}", endpoint.scheme.as_str(), endpoint.authority());
         let mut signable = Signable { method, base: &base, path, headers, body };
-        obtained.apply(&mut signable, SystemTime::now())?;
+        #[expect(clippy::disallowed_methods, reason = "a signature carries the time it is sent")]
+        let now = SystemTime::now();
+        obtained.apply(&mut signable, now)?;
         Ok(permit)
     }
 

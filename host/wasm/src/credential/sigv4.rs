@@ -55,7 +55,7 @@ impl Signer {
         let (added, _query) = instructions.into_parts();
         for header in added {
             let mut value = HeaderValue::from_str(header.value()).map_err(|e| failed(&e))?;
-            value.set_sensitive(header.sensitive());
+            value.set_sensitive(matches!(header.name(), "authorization" | "x-amz-security-token"));
             request.headers.insert(HeaderName::from_static(header.name()), value);
         }
         Ok(())

@@ -91,7 +91,6 @@ impl Activity {
     }
 
     /// Primary attribute and the others; those without a value are left out.
-    #[expect(clippy::type_complexity, reason = "an activity's two parts, used in this file only")]
     fn parts(&self) -> (Option<(Json, String)>, Vec<(&'static str, Json)>) {
         match &self.deed {
             Deed::VisitWebpage { page } => {

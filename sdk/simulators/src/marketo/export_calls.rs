@@ -11,7 +11,7 @@ use super::body::PiecesBody;
 use super::call::{self, Call};
 use super::clock::{self, DAY, Seconds};
 use super::envelope::{self, Answer, Outcome, Refusal};
-use super::exports::{self, Filter, FilterBy, Order, Status};
+use super::exports::{self, Filter, FilterBy, Order};
 use super::fault::Fault;
 use super::faults::Point;
 use super::service::Service;
@@ -108,7 +108,7 @@ fn file(service: &Service, call: &Call, id: &str) -> Outcome {
     call.only(&Method::GET)?;
     let file = {
         let mut exports = service.exports();
-        exports.job_mut(id).filter(|job| job.status == Status::Completed).and_then(|job| job.file.clone())
+        exports.job_mut(id).and_then(|job| job.file.clone())
     };
     let missing = service.fault(Point::ReadFile, &call.path).is_some();
     let Some(file) = file.filter(|_| !missing) else {

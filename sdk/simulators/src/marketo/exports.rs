@@ -92,6 +92,7 @@ pub(crate) struct Job {
     pub(crate) id: String,
     pub(crate) order: Order,
     pub(crate) status: Status,
+    /// There once the job is completed, and only then.
     pub(crate) file: Option<Arc<ExportFile>>,
     checksum: Option<String>,
     error: Option<String>,

@@ -19,6 +19,7 @@ async fn read(client: &Client, path: &str, mut token: String) -> (Vec<Value>, Ve
         all.extend(records(&page));
         let more = page["moreResult"].as_bool().expect("moreResult on every page");
         pages.push(page);
+        assert!(pages.len() < 1_000, "no end of pages");
         if !more {
             return (all, pages, token);
         }
@@ -185,4 +186,18 @@ async fn a_deletion_is_told_by_deletedleads_and_a_merge_is_no_deletion() {
     );
     assert_refused(&client.post("/rest/v1/leads/10/merge.json?leadIds=10", &Value::Null).await, "1003");
     assert_refused(&client.post("/rest/v1/leads/10/merge.json?leadIds=999", &Value::Null).await, "1004");
+}
+
+#[tokio::test]
+async fn a_change_can_be_told_late() {
+    let (marketo, client) = start(config(100)).await;
+    let dated = "2026-11-22T12:00:00Z";
+    let from = token(&client, dated).await;
+    let changed = marketo.change_lead_late(8, json!({"title": "Late"}), dated.parse().unwrap_or_default());
+    assert_eq!(changed, Ok(1));
+    let (changes, _, _) = read(&client, "/rest/v1/activities/leadchanges.json?fields=title", from).await;
+    let told = changes.iter().find(|change| change["leadId"] == 8).map(|change| change["activityDate"].clone());
+    assert_eq!(told, Some(json!(dated)));
+    // The lead itself was changed now.
+    assert!(marketo.lead(8).unwrap_or_default()["updatedAt"].as_str() >= Some(crate::client::NOW));
 }

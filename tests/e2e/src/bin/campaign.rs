@@ -51,7 +51,8 @@ fn main() -> Result<()> {
         (kills, journeys) = (kills + 1, journeys + 1);
     }
     let span = u64::try_from(length.as_millis())?.max(1);
-    while journeys < POINTS.len() as u64 + arguments.moments || began.elapsed() < Duration::from_secs(arguments.seconds) {
+    while journeys < POINTS.len() as u64 + arguments.moments || began.elapsed() < Duration::from_secs(arguments.seconds)
+    {
         let after = Duration::from_millis(next(&mut random) % span);
         let told = travel(&vendors, Kill::After(after)).with_context(|| format!("killed after {after:?}"))?;
         same(&reference, &told.landed).with_context(|| format!("killed after {after:?}"))?;

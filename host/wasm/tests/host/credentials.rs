@@ -1,0 +1,211 @@
+//! Credentials: obtained and added by the host, renewed when refused, wrong ones named.
+
+use crate::server::{Request, Server, ok, respond};
+use crate::support::{Connection, SECRET, guest};
+use attiva_core::FaultKind;
+use attiva_wasm::Secrets;
+use serde_json::{Value as Json, json};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// A vendor whose identity service answers as scripted, and whose API tells which token it got.
+async fn vendor(answers: &[Vec<u8>]) -> Server {
+    let answers = Mutex::new(answers.iter().cloned().collect::<VecDeque<_>>());
+    Server::start(move |request| match request.path() {
+        "/oauth/token" => answers.lock().unwrap().pop_front().unwrap_or_else(|| respond(500, &[], "no more answers")),
+        _ => ok(format!("got {}", bearer(request).replace("token-", "the one named "))),
+    })
+    .await
+}
+
+fn bearer(request: &Request) -> String {
+    request.header("authorization").unwrap_or("nothing").replace("Bearer ", "")
+}
+
+fn token(name: &str, life: u64) -> Vec<u8> {
+    ok(format!(r#"{{"access_token":"token-{name}","token_type":"bearer","expires_in":{life},"scope":"x"}}"#))
+}
+
+fn ask(credential: &str) -> Json {
+    let path = if credential == "form" { "/form" } else { "/data" };
+    json!({"origin": "api", "method": "GET", "path": path, "credential": credential})
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_and_shared() {
+    let server = vendor(&[token("a", 3_599)]).await;
+    let plugin = guest().await;
+    let connection = Connection::sending(json!([ask("token"), ask("token")]), &server);
+    let mut beside = Connection::sending(json!([ask("token")]), &server);
+    beside.context.tokens = connection.context.tokens.clone();
+    let (one, other) = tokio::join!(connection.texts(&plugin, "body"), beside.texts(&plugin, "body"));
+    assert_eq!((one.len(), other.len()), (2, 1));
+    assert!(one.iter().chain(&other).all(|body| body == "got the one named a"), "{one:?} {other:?}");
+    let asked: Vec<Request> = server.seen().into_iter().filter(|r| r.path() == "/oauth/token").collect();
+    assert_eq!(asked.len(), 1, "two calls at once, one request for a token");
+    assert_eq!(
+        asked[0].target,
+        format!("/oauth/token?grant_type=client_credentials&client_id=client&client_secret={SECRET}")
+    );
+    assert_eq!((asked[0].method.as_str(), asked[0].header("authorization")), ("GET", None));
+}
+
+#[tokio::test]
+async fn parameters_may_stand_in_a_form() {
+    let server = vendor(&[token("a", 3_599)]).await;
+    let plugin = guest().await;
+    let mut connection = Connection::sending(json!([ask("form")]), &server);
+    let mut secrets = Secrets::default();
+    secrets.insert("client_secret", "needs & escaping=1".into());
+    connection.context.secrets = Arc::new(secrets);
+    connection.read(&plugin).await.unwrap();
+    let asked = server.seen().remove(0);
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/oauth/token"));
+    let form = "grant_type=client_credentials&client_id=client&client_secret=needs%20%26%20escaping%3D1";
+    assert_eq!(String::from_utf8(asked.body).unwrap(), form);
+}
+
+#[tokio::test]
+async fn another_clients_token_is_never_used() {
+    let server = vendor(&[token("a", 3_599), token("b", 3_599)]).await;
+    let plugin = guest().await;
+    let connection = Connection::sending(json!([ask("token")]), &server);
+    connection.read(&plugin).await.unwrap();
+    let mut changed = Connection::sending(json!([ask("token")]), &server);
+    changed.context.tokens = connection.context.tokens.clone();
+    let mut secrets = Secrets::default();
+    secrets.insert("client_secret", "a-changed-secret".into());
+    changed.context.secrets = Arc::new(secrets);
+    assert_eq!(changed.texts(&plugin, "body").await, ["got the one named b"]);
+}
+
+#[tokio::test]
+async fn a_token_about_to_lapse_is_waited_out() {
+    let server = vendor(&[token("old", 0), token("new", 3_599)]).await;
+    let plugin = guest().await;
+    let connection = Connection::sending(json!([ask("token")]), &server);
+    assert_eq!(connection.texts(&plugin, "body").await, ["got the one named new"]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once() {
+    let server = vendor(&[token("a", 3_599), token("b", 3_599)]).await;
+    let plugin = guest().await;
+    let renewing = |ask: Json| {
+        let mut ask = ask;
+        ask["renew"] = json!("token");
+        ask
+    };
+    let connection = Connection::sending(json!([renewing(ask("token")), ask("token")]), &server);
+    assert_eq!(connection.texts(&plugin, "body").await, ["got the one named a", "got the one named b"]);
+    let twice = Connection::sending(
+        json!([renewing(ask("token")), renewing(ask("token"))]),
+        &vendor(&[token("a", 9_999), token("b", 9_999)]).await,
+    );
+    let fault = twice.fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Auth, "auth.renewed-twice"));
+}
+
+#[tokio::test]
+async fn the_same_token_again_is_waited_out_or_left_for_later() {
+    let plugin = guest().await;
+    let mut refused = ask("token");
+    refused["renew"] = json!("token");
+    let server = vendor(&[token("a", 3), token("a", 1), token("b", 3_599)]).await;
+    let connection = Connection::sending(json!([refused, ask("token")]), &server);
+    assert_eq!(connection.texts(&plugin, "body").await, ["got the one named a", "got the one named b"]);
+
+    let server = vendor(&[token("a", 3_599), token("a", 3_590)]).await;
+    let fault = Connection::sending(json!([refused, ask("token")]), &server).fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "auth.token-refused"));
+    assert!((3_500_000..=3_591_000).contains(&fault.retry_after_ms.unwrap()), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_undo_anothers_renewal() {
+    let plugin = guest().await;
+    let server = vendor(&[token("a", 3_599), token("b", 3_599), token("c", 3_599)]).await;
+    let mut renewing = ask("token");
+    renewing["renew"] = json!("token");
+    let one = Connection::sending(json!([renewing, ask("token")]), &server);
+    one.read(&plugin).await.unwrap();
+    // This call got its own view of the token from the cache: `b` is in use, and nobody refused it.
+    let mut other = Connection::sending(json!([ask("token")]), &server);
+    other.context.tokens = one.context.tokens.clone();
+    assert_eq!(other.texts(&plugin, "body").await, ["got the one named b"]);
+}
+
+#[tokio::test]
+async fn trouble_with_the_identity_service_has_its_own_kinds() {
+    let plugin = guest().await;
+    let said = format!(r#"{{"error":"invalid_client","error_description":"no client with {SECRET}"}}"#);
+    let cases = [
+        (respond(401, &[], &said), FaultKind::Auth, "auth.refused"),
+        (respond(400, &[], r#"{"error":"unauthorized"}"#), FaultKind::Auth, "auth.refused"),
+        (respond(401, &[], "<html>"), FaultKind::Auth, "auth.refused"),
+        (respond(500, &[], "x"), FaultKind::Transient, "auth.identity"),
+        (respond(429, &[], "x"), FaultKind::RateLimited, "auth.identity"),
+        (respond(404, &[], "x"), FaultKind::Config, "auth.identity"),
+        (respond(302, &[("location", "/elsewhere")], ""), FaultKind::Config, "auth.identity"),
+        (ok("<html>maintenance</html>"), FaultKind::Transient, "auth.identity"),
+        (ok(r#"{"expires_in": 5}"#), FaultKind::Transient, "auth.identity"),
+        (ok(r#"{"access_token": "a\r\nb", "expires_in": 3600}"#), FaultKind::Config, "credential.unusable"),
+    ];
+    for (answer, kind, code) in cases {
+        let server = vendor(std::slice::from_ref(&answer)).await;
+        let fault = Connection::sending(json!([ask("token")]), &server).fault(&plugin).await;
+        assert_eq!((fault.kind, fault.code.as_str()), (kind, code), "{}", String::from_utf8_lossy(&answer));
+        assert!(!fault.message.contains(SECRET), "{}", fault.message);
+        assert_eq!(server.seen_paths(), ["/oauth/token"], "the request itself did not go out");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_the_configurations_fault() {
+    let server = vendor(&[]).await;
+    let plugin = guest().await;
+    let mut connection = Connection::sending(json!([ask("token")]), &server);
+    connection.context.secrets = Arc::new(Secrets::default());
+    let fault = connection.fault(&plugin).await;
+    assert_eq!(
+        (fault.kind, fault.code.as_str(), fault.field.as_deref()),
+        (FaultKind::Config, "credential.missing", Some("client_secret"))
+    );
+}
+
+#[tokio::test]
+async fn requests_to_the_store_are_signed_as_they_go_out() {
+    let server = Server::start(|_| ok("")).await;
+    let plugin = guest().await;
+    let put = json!({"origin": "store", "method": "PUT", "path": "/bucket/a//../b%20c?x", "body": "hello", "credential": "key",
+                     "headers": [["Content-Type", "text/csv"]]});
+    let mut empty = put.clone();
+    empty["body"] = Json::Null;
+    Connection::sending(json!([put, empty]), &server).read(&plugin).await.unwrap();
+    let seen = server.seen();
+    let authorization = seen[0].header("authorization").unwrap();
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{authorization}");
+    for signed in ["content-length", "content-type", "host", "x-amz-content-sha256", "x-amz-date"] {
+        assert!(authorization.contains(signed), "{signed}: {authorization}");
+    }
+    assert_eq!(seen[0].target, "/bucket/a//../b%20c?x");
+    assert_eq!(
+        seen[0].header("x-amz-content-sha256"),
+        Some("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+    );
+    assert_eq!(seen[0].header("x-amz-security-token"), None);
+    assert_eq!(seen[1].header("content-length"), Some("0"), "a length always, also 0");
+
+    let mut connection = Connection::sending(json!([put]), &server);
+    let mut secrets = Secrets::default();
+    secrets.insert("access_key", "AKID".into());
+    secrets.insert("secret_key", "secret".into());
+    secrets.insert("session", "a-session-token".into());
+    connection.context.secrets = Arc::new(secrets);
+    connection.read(&plugin).await.unwrap();
+    assert_eq!(server.seen()[2].header("x-amz-security-token"), Some("a-session-token"));
+    let mut renewing = put;
+    renewing["renew"] = json!("key");
+    let fault = Connection::sending(json!([renewing]), &server).fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Auth, "auth.not-renewable"));
+}

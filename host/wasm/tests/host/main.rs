@@ -1,0 +1,16 @@
+//! The plugin host against guests that behave and guests that do not, and servers that do not either. One program, so
+//! that wasmtime is linked once.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look at their own directories, and at the environment, from outside"
+)]
+
+mod admission;
+mod credentials;
+mod destination;
+mod egress;
+mod limits;
+mod pages;
+mod server;
+mod spool;
+mod support;

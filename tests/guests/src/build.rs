@@ -1,0 +1,71 @@
+//! Builds the guest with a nested cargo, once per process, and makes components of it.
+
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where the specification goes; the same in `guest/spec.rs`.
+const SPEC_MARK: &[u8] = b"<<< the specification goes here >>>";
+const SPEC_BYTES: usize = 16 << 10;
+
+/// The guest as a component with this specification.
+///
+/// # Panics
+/// If it cannot be built: the tests cannot go on.
+#[must_use]
+pub fn component(spec: &str) -> Vec<u8> {
+    static MODULE: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    // Built once, or failed once: a thousand tests do not try again.
+    let module = MODULE.get_or_init(|| module().map_err(|error| format!("{error:#}")));
+    let component = module.as_ref().map_err(Clone::clone).and_then(|module| {
+        componentize(module, spec).map_err(|error| format!("no component can be made of it: {error:#}"))
+    });
+    match component {
+        Ok(component) => component,
+        Err(error) => panic!("the guest cannot be built: {error}"),
+    }
+}
+
+fn module() -> Result<Vec<u8>> {
+    if let Some(path) = std::env::var_os("ATTIVA_GUESTS_MODULE") {
+        return std::fs::read(&path).with_context(|| format!("{}", Path::new(&path).display()));
+    }
+    let target_dir = target_dir()?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--locked", "--package", "attiva-guests", "--lib", "--profile", "plugin"])
+        .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
+        .arg(&target_dir)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (name, _) in std::env::vars_os() {
+        // What the outer cargo or clippy set is meant for the outer build only.
+        let text = name.to_string_lossy();
+        let outer = text.starts_with("CARGO") || text.starts_with("RUSTFLAGS") || text.starts_with("CLIPPY");
+        if outer && text != "CARGO_HOME" || text.starts_with("RUSTC") || text == "__CARGO_DEFAULT_LIB_METADATA" {
+            cargo.env_remove(&name);
+        }
+    }
+    let output = cargo.output().context("running cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = target_dir.join("wasm32-unknown-unknown/plugin/attiva_guests.wasm");
+    std::fs::read(&path).with_context(|| format!("{}", path.display()))
+}
+
+/// Beside the outer build's own, wherever that is.
+fn target_dir() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let target = exe.ancestors().nth(3).context("a test runs in target/<profile>/deps")?;
+    Ok(target.join("guests"))
+}
+
+fn componentize(module: &[u8], spec: &str) -> Result<Vec<u8>> {
+    ensure!(spec.len() < SPEC_BYTES, "the specification has {} bytes", spec.len());
+    let at = module.windows(SPEC_MARK.len()).position(|window| window == SPEC_MARK);
+    let at = at.context("the guest has no place for a specification")?;
+    let mut place = spec.as_bytes().to_vec();
+    place.resize(SPEC_BYTES, 0);
+    let mut module = module.to_vec();
+    module.get_mut(at..at + SPEC_BYTES).context("the place is too small")?.copy_from_slice(&place);
+    wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()
+}
