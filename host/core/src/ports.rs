@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod connector;
+pub mod control;
 pub mod store;

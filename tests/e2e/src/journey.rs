@@ -190,6 +190,7 @@ impl<'a> Journey<'a> {
         match status {
             200..=299 => Ok(serde_json::from_str(&text).unwrap_or(Value::Null)),
             502..=504 => Err(Problem::Unreachable(text)),
+            409 => begun(&text).ok_or_else(|| Problem::Final(anyhow::anyhow!("{method} {path}: {status}: {text}"))),
             _ => Err(Problem::Final(anyhow::anyhow!("{method} {path}: {status}: {text}"))),
         }
     }
@@ -198,6 +199,15 @@ impl<'a> Journey<'a> {
 enum Problem {
     Unreachable(String),
     Final(anyhow::Error),
+}
+
+/// The host was killed after it had begun the work and before it could say so: the refusal of the repeat names what is
+/// going, and a careful client follows that.
+fn begun(refusal: &str) -> Option<Value> {
+    let refusal: Value = serde_json::from_str(refusal).ok()?;
+    let code = refusal["code"].as_str()?;
+    let going = refusal["detail"].as_str()?.split(' ').next()?;
+    (code == "run.in-progress" || code == "delivery.in-progress").then(|| json!({ "id": format!("op_{going}") }))
 }
 
 fn scoped(path: &str) -> String {

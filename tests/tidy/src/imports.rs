@@ -39,6 +39,8 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("plugins/*", &["attiva-core"]),
     // The drivers against the true store: a second one for tests would have to be kept as exact.
     ("host/sync", &["attiva-store"]),
+    // Guests that misbehave, built for the tests of what stops them.
+    ("host/wasm", &["attiva-guests"]),
 ];
 
 /// Crates of others that only some of ours may import (and `tests/`, where `in_tests` says so).

@@ -45,7 +45,7 @@ fn a_problems_type_opens_a_page() {
     let page = api.get(problem.text("/type"));
     assert!(page.is(200).text.contains("What to do"), "{}", page.text);
     assert!(api.get("/problems/idempotency.reused").text.contains("different request"));
-    assert_eq!(api.get("/problems/vendor.<script>").is(200).header("content-type"), "text/markdown; charset=utf-8");
+    assert_eq!(api.get("/problems/vendor.%3Cscript%3E").is(200).header("content-type"), "text/markdown; charset=utf-8");
 }
 
 #[test]
