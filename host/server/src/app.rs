@@ -162,6 +162,7 @@ impl App {
             vault: inner.vault.clone(),
             clock,
             chance,
+            connections_change: tokio::sync::Mutex::default(),
         };
         sandbox.reconcile().await?;
         let sandbox = Arc::new(sandbox);

@@ -75,16 +75,17 @@ impl Host {
 
     /// Stops: takes no more requests, deals with those it has, and lets runs and deliveries reach a boundary. Whatever
     /// is not done in time goes on at the next start.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
         let requests = async {
             // An error of the listener has been told by then, and there is nothing left to stop.
-            let _ = self.serving.await;
+            let _ = (&mut self.serving).await;
             self.state.finish().await;
         };
         let finished = tokio::time::timeout(self.drain, requests);
         let (finished, ()) = tokio::join!(finished, self.app.drain(self.drain));
         if finished.is_err() {
+            self.serving.abort();
             tracing::warn!("some requests were not done in time");
         }
         tracing::info!("stopped");

@@ -48,6 +48,9 @@ impl Sandbox {
             new.target.options = json!({});
         }
         let warnings = self.check_target(&connection, &new.target, &new.mapping).await?;
+        // The connection may have been removed while its destination was asked.
+        let _alone = self.connections_change.lock().await;
+        let connection = self.connection(connection.id.as_str())?.value;
         let id = ActivationId::new(self.now(), self.chance.bytes());
         let activation = Activation {
             id: id.clone(),

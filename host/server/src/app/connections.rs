@@ -103,6 +103,7 @@ impl Sandbox {
         patch: ConnectionPatch,
         expect: Expect,
     ) -> Result<Versioned<Connection>> {
+        let _alone = self.connections_change.lock().await;
         let Versioned { value: mut connection, version } = self.connection(id)?;
         if let Expect::Version(expected) = expect
             && expected != version
@@ -153,6 +154,7 @@ impl Sandbox {
     /// # Errors
     /// `connection.in-use`: an activation or a run that is going needs it.
     pub async fn delete_connection(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
+        let _alone = self.connections_change.lock().await;
         let connection = self.connection(id)?.value;
         let uses = |a: &Activation| a.connection == connection.id;
         if let Some(activation) = self.list(Kind::Activation, None, 1, uses)?.first() {

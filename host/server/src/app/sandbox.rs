@@ -29,6 +29,8 @@ pub struct Sandbox {
     pub(super) vault: Vault,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
+    /// Held while a connection, or what stands on one, is changed: a connection is several documents in two stores.
+    pub(super) connections_change: tokio::sync::Mutex<()>,
 }
 
 /// A document with its version.

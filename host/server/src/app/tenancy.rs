@@ -74,7 +74,12 @@ impl Tenancy {
         let now = self.clock.now();
         let id = OrganisationId::new(now, self.chance.bytes());
         let organisation = Organisation { id: id.clone(), name: name.to_owned(), created_at: now };
-        let told = self.told(actor, "organisation.created", id.as_str(), serde_json::json!({ "name": name }));
+        let told = self.told(
+            actor,
+            "organisation.created",
+            id.as_str(),
+            serde_json::json!({ "organisation": id, "name": name }),
+        );
         let body = documents::write(&organisation)?;
         self.control.put_document(ControlKind::Organisation, id.as_str(), body, Expect::Absent, Some(told)).await?;
         Ok(organisation)

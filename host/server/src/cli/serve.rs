@@ -63,7 +63,8 @@ async fn serve_until_told(config: &Config) -> Result<Exit, Failure> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping; a second signal stops at once");
+    let drain_seconds = config.limits.drain.as_secs();
+    tracing::info!(drain_seconds, "stopping; a second signal stops at once");
     tokio::select! {
         () = host.stop() => Ok(Exit::Done),
         _ = terminate.recv() => Ok(Exit::Fault),

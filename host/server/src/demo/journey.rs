@@ -7,24 +7,20 @@ use super::stage::{REGION, Stage};
 use super::truth::{FIELDS, SEGMENT, Truth};
 use crate::cli::{Client, Failure, Output, follow};
 use anyhow::bail;
+use attiva_simulators::marketo::Marketo;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::http::Method;
 
 /// Everything a journey has to know of the stage.
 pub(crate) struct Journey {
     client: Client,
-    marketo: Endpoint,
+    marketo: Arc<Marketo>,
     bucket: Bucket,
     output: Output,
     step: u32,
-}
-
-struct Endpoint {
-    url: String,
-    client_id: String,
-    client_secret: String,
 }
 
 const INSTANCE: &str = "123-ABC-456";
@@ -32,27 +28,17 @@ const STEPS: u32 = 8;
 
 impl Journey {
     pub(crate) fn new(stage: &Stage, output: Output) -> Result<Self, Failure> {
-        let config = stage.marketo.config();
         Ok(Self {
             client: Client::at(&stage.host.url(), Some(stage.key.clone()), "default")?,
-            marketo: Endpoint {
-                url: stage.marketo.base_url(),
-                client_id: config.client_id.clone(),
-                client_secret: config.client_secret.clone(),
-            },
+            marketo: Arc::clone(&stage.marketo),
             bucket: stage.bucket(),
             output,
             step: 0,
         })
     }
 
-    /// What the simulator's leads should become.
-    pub(crate) fn truth(stage: &Stage) -> Truth {
-        Truth::of(stage.marketo.exported_leads(), INSTANCE)
-    }
-
     /// The whole way, from nothing to a file in the bucket that was compared.
-    pub(crate) fn travel(mut self, truth: &Truth) -> Result<Outcome, Failure> {
+    pub(crate) fn travel(mut self) -> Result<Outcome, Failure> {
         let began = Instant::now();
         self.says("plugins: two sandboxed components came with the host");
         self.plugins()?;
@@ -74,7 +60,9 @@ impl Journey {
         let artifact = delivery.pointer("/artifacts/0").cloned().unwrap_or_default();
         let object = artifact.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let file = self.bucket.read(&object)?;
+        let took = began.elapsed();
 
+        let truth = Truth::of(self.marketo.exported_leads(), INSTANCE);
         let mut comparison = Comparison::default();
         let book = |name: &str| delivery.pointer(&format!("/books/{name}")).and_then(Value::as_u64).unwrap_or(0);
         comparison.expect("leads received", truth.leads, received);
@@ -87,7 +75,7 @@ impl Journey {
         if artifact.get("sha256").and_then(Value::as_str).is_some_and(|told| told != sha256(&file)) {
             comparison.differs("the file's checksum is not the one the delivery tells".into());
         }
-        comparison.compare_file(&file, truth)?;
+        comparison.compare_file(&file, &truth)?;
         Ok(Outcome {
             leads_sent: truth.leads,
             profiles,
@@ -96,7 +84,7 @@ impl Journey {
             object,
             object_bytes: file.len() as u64,
             comparison,
-            took: began.elapsed(),
+            took,
         })
     }
 
@@ -122,14 +110,14 @@ impl Journey {
             "plugin": "source-marketo",
             "configuration": {
                 "munchkin_id": INSTANCE,
-                "client_id": self.marketo.client_id,
-                "client_secret": self.marketo.client_secret,
+                "client_id": self.marketo.config().client_id,
+                "client_secret": self.marketo.config().client_secret,
                 "start_date": start_date(),
                 "poll_seconds": 1,
             },
         });
         let id = id(&self.client.post(&self.client.scoped("connections"), &body)?)?;
-        self.grant(&id, "api", &self.marketo.url)?;
+        self.grant(&id, "api", &self.marketo.base_url())?;
         Ok(id)
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use attiva_simulators::marketo::{Marketo, MarketoConfig};
 use attiva_simulators::s3::{S3, S3Config};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// How large the demo is.
@@ -20,7 +21,8 @@ pub(crate) struct StageOptions {
 pub(crate) struct Stage {
     pub(crate) host: Host,
     pub(crate) key: String,
-    pub(crate) marketo: Marketo,
+    /// Shared with whoever works out what its leads should become.
+    pub(crate) marketo: Arc<Marketo>,
     pub(crate) s3: S3,
     directory: TempDir,
 }
@@ -50,7 +52,7 @@ impl Stage {
         let config = Config::resolve(&flags, [], None)?;
         let (host, first_key) = Host::start(&config).await?;
         let key = first_key.context("a fresh data directory has no key yet")?.text;
-        Ok(Self { host, key, marketo, s3, directory })
+        Ok(Self { host, key, marketo: Arc::new(marketo), s3, directory })
     }
 
     pub(super) fn bucket(&self) -> Bucket {
@@ -67,7 +69,10 @@ impl Stage {
     /// Stops everything; the directory is removed, or kept and named.
     pub(crate) async fn strike(self, keep: bool) -> Option<PathBuf> {
         self.host.stop().await;
-        self.marketo.shutdown().await;
+        // Shared still, if the journey was broken off: then it ends with the process.
+        if let Some(marketo) = Arc::into_inner(self.marketo) {
+            marketo.shutdown().await;
+        }
         self.s3.shutdown().await;
         if keep { Some(self.directory.keep()) } else { None }
     }

@@ -26,7 +26,7 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
 
 /// What the host should have made of the leads.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(super) struct Truth {
     pub(super) leads: u64,
     pub(super) profiles: u64,
     pub(super) members: u64,
@@ -74,7 +74,10 @@ struct Lead {
 }
 
 impl Lead {
-    fn new(fields: Map<String, Value>, instance: &str) -> Self {
+    fn new(mut fields: Map<String, Value>, instance: &str) -> Self {
+        // Only what counts: there may be millions of leads.
+        let counts = |name: &str| name == "id" || FIELDS.iter().any(|(.., marketo)| *marketo == name);
+        fields.retain(|name, _| counts(name));
         let id = fields.get("id").map(ToString::to_string).unwrap_or_default();
         let updated_at = fields.get("updatedAt").and_then(Value::as_str).unwrap_or_default().to_owned();
         Self { key: format!("{id}@{instance}.Marketo"), updated_at, fields }

@@ -4,9 +4,11 @@
 mod auth;
 mod bounds;
 mod connections;
+mod demo;
 mod documents;
 mod harness;
 mod idempotency;
+mod journey;
 mod listings;
 mod plugins;
 mod problems;

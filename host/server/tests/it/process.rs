@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-fn attiva(arguments: &[&str]) -> Command {
+pub(crate) fn attiva(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attiva"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ATTIVA_")) {
         command.env_remove(name);
@@ -23,12 +23,18 @@ struct Served {
     child: Child,
     url: String,
     key: String,
+    rest: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Served {
     fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    fn start_with(data_dir: &Path, more: &[&str]) -> Self {
         let data_dir = data_dir.display().to_string();
         let arguments = ["serve", "--data-dir", &data_dir, "--listen", "127.0.0.1:0", "--log-format", "json"];
+        let arguments = [&arguments, more].concat();
         let mut child = attiva(&arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let (mut address, mut key) = (None, None);
@@ -46,8 +52,14 @@ impl Served {
             }
         }
         // Nobody reads on, and a full pipe must not hold up the host.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: format!("http://{}", address.unwrap()), key: key.unwrap_or_default() }
+        let rest = std::thread::spawn(move || lines.collect::<Vec<_>>().join("\n"));
+        let url = format!("http://{}", address.unwrap());
+        Self { child, url, key: key.unwrap_or_default(), rest: Some(rest) }
+    }
+
+    /// What it logs until its end.
+    fn log(&mut self) -> std::thread::JoinHandle<String> {
+        self.rest.take().unwrap()
     }
 
     fn terminate(mut self) -> i32 {
@@ -143,4 +155,59 @@ fn nobody_there_is_an_exit_code_of_its_own() {
     let (code, said) = run(&["plugin", "list", "--url", &format!("http://127.0.0.1:{port}"), "--key", "atv_x_y"]);
     assert!(code == 3 && said.contains("cannot be reached"), "{code}: {said}");
     assert_eq!(run(&["plugin", "list", "--url", "nonsense"]).0, 2);
+}
+
+/// The log of a host that was started with these arguments and stopped again once it was ready.
+fn log_of(arguments: &[&str]) -> (i32, String) {
+    let place = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let data = place.path().join("data").display().to_string();
+    let all = [&["serve", "--data-dir", &data, "--listen", &listen], arguments].concat();
+    let child = attiva(&all).stderr(Stdio::piped()).spawn().unwrap();
+    while std::net::TcpStream::connect(&listen).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // It takes the port before it is ready, and answers when it is.
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    agent.get(format!("http://{listen}/readyz")).call().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_log_is_as_configured() {
+    let (code, json) = log_of(&["--log-format", "json", "--set", "limits.drain_seconds=7"]);
+    assert_eq!(code, 0);
+    let events = json.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let events: Vec<_> = events.filter(|e| e.is_object()).collect();
+    assert!(events.iter().any(|e| e["message"] == "answered" && e["span"]["route"] == "/readyz"), "{json}");
+    assert!(events.iter().any(|e| e["drain_seconds"] == 7), "{json}");
+    let (_, human) = log_of(&[]);
+    assert!(human.contains(" INFO ") && human.contains("listening"), "{human}");
+    let (_, quiet) = log_of(&["--log-level", "error"]);
+    assert!(!quiet.contains("listening") && quiet.contains("atv_"), "{quiet}");
+}
+
+/// A vendor that never answers does not keep the host from stopping.
+#[test]
+fn a_call_that_hangs_is_cut_off_when_the_time_to_drain_is_over() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data").display().to_string();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut host = Served::start_with(Path::new(&data), &["--set", "limits.drain_seconds=1"]);
+    let api = crate::harness::Api { url: host.url.clone(), key: host.key.clone(), sandbox: "default".into() };
+    let id = api.post("connections", &crate::connections::marketo()).is(201).text("/id").to_owned();
+    let url = serde_json::json!({ "url": format!("http://{}", silent.local_addr().unwrap()) });
+    api.json(ureq::http::Method::PUT, &format!("connections/{id}/grants/api"), &[], &url).is(200);
+    let check =
+        std::thread::spawn(move || std::panic::catch_unwind(|| api.post(&format!("connections/{id}/check"), &url)));
+    // The call has come as far as the vendor.
+    let (_held, _) = silent.accept().unwrap();
+    let log = host.log();
+    assert_eq!(host.terminate(), 0);
+    assert!(log.join().unwrap().contains("some requests were not done in time"));
+    drop(check.join());
 }
