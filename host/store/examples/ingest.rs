@@ -6,13 +6,14 @@
 //! `commit_profiles` (source key and e-mail), and `commit_memberships` (every fifth is a member), each durable before
 //! the next begins. Then everything is told again unchanged, a part of it changed, looked up, and a child process is
 //! killed while it writes. CPU is that of the store's threads, so that making up records does not count.
+#![expect(clippy::disallowed_methods, reason = "it reads what the system says of it")]
 
 use attiva_core::id::{ConnectionId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::Identity;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
-    Feed, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, ProfileCommit, ProfileWrite, RecordLink,
-    SandboxStore, StoredRecord, StreamState,
+    Feed, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit, ProfileWrite,
+    RecordLink, SandboxStore, StoredRecord, StreamState,
 };
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
@@ -197,7 +198,7 @@ fn page(first: usize, at: Millis, changed: &dyn Fn(usize) -> bool) -> PageCommit
         records: (first..first + PAGE).map(|n| record(n, at, changed(n), &names)).collect(),
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: vec![0; 100] }, more: true },
-        document: None,
+        document: PageDocument(Arc::new(|_| None)),
         now: at,
     }
 }

@@ -8,8 +8,9 @@ use crate::migration::Schema;
 use crate::readers::Readers;
 use crate::writer::{self, Request, Work};
 use attiva_core::ports::store::{Result, StoreError};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -123,8 +124,8 @@ impl Drop for Database {
 }
 
 fn lock(directory: &Path, name: &str) -> Result<Lock> {
-    let path = directory.join(format!("{name}.lock"));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = Dir::open_ambient_dir(directory, ambient_authority())
+        .and_then(|opened| files::lock_file(&opened, &format!("{name}.lock")));
     Lock::take(file.map_err(|error| unusable(directory, &error))?)
 }
 

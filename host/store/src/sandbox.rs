@@ -110,7 +110,7 @@ impl SandboxStore for Sandbox {
     }
 
     async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()> {
-        self.database.write(move |connection| projection::commit(connection, commit)).await
+        self.database.write(move |connection| projection::commit(connection, &commit)).await
     }
 
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>> {

@@ -6,23 +6,25 @@ use super::profiles::ProfileWriter;
 use crate::failure::{Outcome, limited};
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
 
 /// The projector of profiles.
 const PROFILES: &str = "profiles";
 
-pub(super) fn commit(connection: &Connection, commit: ProfileCommit) -> Outcome<()> {
+pub(super) fn commit(connection: &Connection, commit: &ProfileCommit) -> Outcome<()> {
     let mut counter = Counter::load(connection)?;
     let mut profiles = ProfileWriter::new(connection)?;
     for (id, successor) in &commit.removed {
         profiles.remove(&mut counter, id, successor.as_ref(), commit.now)?;
     }
+    let mut written = HashMap::with_capacity(commit.profiles.len());
     for profile in &commit.profiles {
-        profiles.put(&mut counter, profile)?;
+        written.insert(&profile.id, profiles.put(&mut counter, profile)?);
     }
     // After the profiles: a link names one of them.
     let mut links = LinkWriter::new(connection)?;
     for link in &commit.links {
-        links.set(link)?;
+        links.set(link, &written)?;
     }
     move_cursor(connection, PROFILES, commit.upto)?;
     counter.save(connection)

@@ -1,7 +1,7 @@
 //! Source records: a page goes in whole, with its rejects, its cursor and its place in the sequence.
 
 use super::counter::Counter;
-use super::json;
+use super::json::{self, BodyReader};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::page::{Cursor, Reject, RowKind};
@@ -43,6 +43,7 @@ struct RecordWriter<'a> {
     insert: CachedStatement<'a>,
     update: CachedStatement<'a>,
     tell: CachedStatement<'a>,
+    bodies: BodyReader,
 }
 
 impl<'a> RecordWriter<'a> {
@@ -54,38 +55,53 @@ impl<'a> RecordWriter<'a> {
                 .prepare_cached("INSERT INTO record (number, source_key, stream, body) VALUES (?1, ?2, ?3, ?4)")?,
             update: connection.prepare_cached("UPDATE record SET stream = ?2, body = ?3 WHERE number = ?1")?,
             tell: connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?,
+            bodies: BodyReader::default(),
         })
     }
 
     fn apply(&mut self, counter: &mut Counter, change: RecordChange) -> Outcome<Effect> {
-        let found = self.find(&change.source_key)?;
-        let (key, kind) = (change.source_key.clone(), change.kind);
-        let body = match apply(found.as_ref().map(|(_, _, body)| body), change) {
+        let key = change.source_key.clone();
+        let mut rows = self.find.query([&key])?;
+        let Some(row) = rows.next()? else {
+            drop(rows);
+            return match apply(None, change) {
+                Applied::Changed(body) => self.insert(counter, &key, &body),
+                Applied::Unchanged => Ok(Effect::Unchanged),
+                Applied::Stale => Ok(Effect::Stale),
+            };
+        };
+        let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
+        let is_full = change.kind == RowKind::Full;
+        let new = if is_full { Some(json::full_row_text(&change)?) } else { None };
+        if new.as_ref().is_some_and(|new| json::restates(stored, new)) {
+            return Ok(Effect::Unchanged);
+        }
+        let old = self.bodies.read(stored)?;
+        drop(rows);
+        let body = match apply(Some(&old), change) {
+            Applied::Changed(body) => body,
             Applied::Unchanged => return Ok(Effect::Unchanged),
             Applied::Stale => return Ok(Effect::Stale),
-            Applied::Changed(body) => json::body_text(&body)?,
         };
-        let number = match found {
-            None => {
-                let number = counter.next_record();
-                self.insert.execute(params![number, key, self.stream, body])?;
-                number
-            }
-            Some((number, stream, _)) => {
-                // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
-                let stream = if kind == RowKind::Full { self.stream } else { stream };
-                self.update.execute(params![number, stream, body])?;
-                number
-            }
+        // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
+        let stream = if is_full { self.stream } else { stream };
+        let new = match new.filter(|_| body.patched.is_empty()) {
+            Some(new) => new,
+            None => json::body_text(&body)?,
         };
-        self.tell.execute(params![counter.next_seq(), number])?;
-        Ok(Effect::Changed)
+        self.update.execute(params![number, stream, new])?;
+        self.tell(counter, number)
     }
 
-    fn find(&mut self, source_key: &str) -> Outcome<Option<(i64, i64, Body)>> {
-        let mut rows = self.find.query([source_key])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some((row.get(0)?, row.get(1)?, body(row, 2)?)))
+    fn insert(&mut self, counter: &mut Counter, key: &str, body: &Body) -> Outcome<Effect> {
+        let number = counter.next_record();
+        self.insert.execute(params![number, key, self.stream, json::body_text(body)?])?;
+        self.tell(counter, number)
+    }
+
+    fn tell(&mut self, counter: &mut Counter, number: i64) -> Outcome<Effect> {
+        self.tell.execute(params![counter.next_seq(), number])?;
+        Ok(Effect::Changed)
     }
 }
 
@@ -128,23 +144,24 @@ macro_rules! select_records {
 pub(super) fn by_source_key(connection: &Connection, source_key: &str) -> Outcome<Option<StoredRecord>> {
     let mut statement = connection.prepare_cached(select_records!("r.source_key = ?1"))?;
     let mut rows = statement.query([source_key])?;
-    rows.next()?.map(stored).transpose()
+    rows.next()?.map(|row| stored(row, &mut BodyReader::default())).transpose()
 }
 
 /// In the order asked for; numbers that name nothing are left out.
 pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec<StoredRecord>> {
     let mut statement = connection.prepare_cached(select_records!("r.number = ?1"))?;
+    let mut bodies = BodyReader::default();
     let mut found = Vec::with_capacity(numbers.len());
     for number in numbers {
         let mut rows = statement.query([number])?;
         if let Some(row) = rows.next()? {
-            found.push(stored(row)?);
+            found.push(stored(row, &mut bodies)?);
         }
     }
     Ok(found)
 }
 
-fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
+fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     let connection: String = row.get(2)?;
     let profile: Option<String> = row.get(5)?;
     Ok(StoredRecord {
@@ -152,7 +169,7 @@ fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
         source_key: row.get(1)?,
         connection: known(ConnectionId::parse(&connection), "a connection's id")?,
         stream: row.get(3)?,
-        body: body(row, 4)?,
+        body: bodies.read(text(row, 4)?)?,
         profile: profile.map(|id| known(ProfileId::parse(&id), "a profile's id")).transpose()?,
     })
 }
@@ -160,11 +177,12 @@ fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
 pub(super) fn presence(connection: &Connection, source_key: &str) -> Outcome<Option<Presence>> {
     let mut statement = connection.prepare_cached("SELECT body FROM record WHERE source_key = ?1")?;
     let mut rows = statement.query([source_key])?;
-    rows.next()?.map(|row| Ok(body(row, 0)?.presence)).transpose()
+    rows.next()?.map(|row| Ok(BodyReader::default().read(text(row, 0)?)?.presence)).transpose()
 }
 
-fn body(row: &Row<'_>, column: usize) -> Outcome<Body> {
-    json::body(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+/// A text column, without a copy.
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 fn keep_rejects(connection: &Connection, run: &RunId, rejects: &[Reject]) -> Outcome<()> {

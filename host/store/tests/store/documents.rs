@@ -1,7 +1,7 @@
 //! Documents and their versions.
 
 use crate::support::*;
-use attiva_core::ports::store::{PageDocument, Expect, Kind, SandboxStore, StoreError};
+use attiva_core::ports::store::{Expect, Kind, SandboxStore, StoreError};
 
 #[test]
 fn a_document_is_written_with_what_is_expected_of_it() {
@@ -43,8 +43,7 @@ fn documents_are_listed_in_the_order_of_ids() {
 fn a_deleted_run_takes_its_rejects_with_it() {
     let f = sandbox();
     let mut commit = page("leads", "a", Vec::new());
-    let document = document(Kind::Run, run().as_str(), "running");
-    commit.document = PageDocument(std::sync::Arc::new(move |_| Some(document.clone())));
+    commit.document = always(document(Kind::Run, run().as_str(), "running"));
     commit.rejects = vec![attiva_core::page::Reject {
         key: None,
         code: "no-key".into(),

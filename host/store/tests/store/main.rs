@@ -1,4 +1,5 @@
 //! The store through its ports, as the rest of the host sees it. One program, so that it is linked once.
+#![expect(clippy::disallowed_methods, reason = "tests spoil files, and tell their child processes where to write")]
 
 mod concurrency;
 mod control;

@@ -4,8 +4,8 @@ use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::Identity;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
-    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageDocument, PageCommit, ProfileCommit, ProfileWrite,
-    RecordLink, SandboxStore, StreamState,
+    DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
+    ProfileWrite, RecordLink, SandboxStore, StreamState,
 };
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
@@ -91,9 +91,14 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         records,
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
-        document: PageDocument(std::sync::Arc::new(|_| None)),
+        document: PageDocument(Arc::new(|_| None)),
         now: 1,
     }
+}
+
+/// A page's document that does not depend on its rows.
+pub(crate) fn always(write: DocumentWrite) -> PageDocument {
+    PageDocument(Arc::new(move |_| Some(write.clone())))
 }
 
 pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
