@@ -60,9 +60,8 @@ impl<'a> ProfileWriter<'a> {
         })
     }
 
-    /// Returns the profile's number.
-    pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite) -> Outcome<i64> {
-        let attributes = json::attributes_text(&profile.attributes)?;
+    /// Returns the profile's number. `attributes`: their text.
+    pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite, attributes: &str) -> Outcome<i64> {
         let number = match self.find(&profile.id)? {
             None => {
                 let number = counter.next_profile();
@@ -78,7 +77,7 @@ impl<'a> ProfileWriter<'a> {
                 }
                 if known.gone {
                     self.appear(counter, &profile.id)?;
-                } else if self.has(known.number, &attributes)? {
+                } else if self.has(known.number, attributes)? {
                     return Ok(known.number);
                 }
                 known.number

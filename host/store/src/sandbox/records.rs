@@ -6,16 +6,33 @@ use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::page::{Cursor, Reject, RowKind};
 use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
-use attiva_core::record::{Applied, Body, Presence, RecordChange, apply};
+use attiva_core::record::{Applied, Presence, RecordChange, apply};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-pub(super) fn commit(connection: &Connection, page: PageCommit) -> Outcome<PageCommitted> {
+/// A page and the texts of its full rows. They are made before the writer's turn: it is one thread for everybody.
+pub(super) struct PreparedPage {
+    page: PageCommit,
+    /// By position; `None` where the row is not a full one.
+    texts: Vec<Option<String>>,
+}
+
+pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
+    let text = |change: &RecordChange| match change.kind {
+        RowKind::Full => json::full_row_text(change).map(Some),
+        RowKind::Patch | RowKind::Tombstone | RowKind::Merge => Ok(None),
+    };
+    let texts = page.records.iter().map(text).collect::<Outcome<_>>()?;
+    Ok(PreparedPage { page, texts })
+}
+
+pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome<PageCommitted> {
+    let PreparedPage { page, texts } = prepared;
     let mut counter = Counter::load(connection)?;
     let stream = move_stream(connection, &page.connection, &page.stream, &page.state)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
     let mut writer = RecordWriter::new(connection, stream)?;
-    for change in page.records {
-        match writer.apply(&mut counter, change)? {
+    for (change, text) in page.records.into_iter().zip(texts) {
+        match writer.apply(&mut counter, change, text)? {
             Effect::Changed => done.changed += 1,
             Effect::Unchanged => done.unchanged += 1,
             Effect::Stale => done.stale += 1,
@@ -59,47 +76,45 @@ impl<'a> RecordWriter<'a> {
         })
     }
 
-    fn apply(&mut self, counter: &mut Counter, change: RecordChange) -> Outcome<Effect> {
+    /// `full`: the text of a full row.
+    fn apply(&mut self, counter: &mut Counter, change: RecordChange, full: Option<String>) -> Outcome<Effect> {
         let key = change.source_key.clone();
         let mut rows = self.find.query([&key])?;
-        let Some(row) = rows.next()? else {
-            drop(rows);
-            return match apply(None, change) {
-                Applied::Changed(body) => self.insert(counter, &key, &body),
-                Applied::Unchanged => Ok(Effect::Unchanged),
-                Applied::Stale => Ok(Effect::Stale),
-            };
+        let found = match rows.next()? {
+            None => None,
+            Some(row) => {
+                let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
+                if full.as_ref().is_some_and(|full| json::restates(stored, full)) {
+                    return Ok(Effect::Unchanged);
+                }
+                Some((number, stream, self.bodies.read(stored)?))
+            }
         };
-        let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
-        let is_full = change.kind == RowKind::Full;
-        let new = if is_full { Some(json::full_row_text(&change)?) } else { None };
-        if new.as_ref().is_some_and(|new| json::restates(stored, new)) {
-            return Ok(Effect::Unchanged);
-        }
-        let old = self.bodies.read(stored)?;
         drop(rows);
-        let body = match apply(Some(&old), change) {
+        let body = match apply(found.as_ref().map(|(_, _, body)| body), change) {
             Applied::Changed(body) => body,
             Applied::Unchanged => return Ok(Effect::Unchanged),
             Applied::Stale => return Ok(Effect::Stale),
         };
-        // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
-        let stream = if is_full { self.stream } else { stream };
-        let new = match new.filter(|_| body.patched.is_empty()) {
-            Some(new) => new,
+        let is_full = full.is_some();
+        // Where something newer is known of a field, the row's own text is not the body's.
+        let body = match full.filter(|_| body.patched.is_empty()) {
+            Some(full) => full,
             None => json::body_text(&body)?,
         };
-        self.update.execute(params![number, stream, new])?;
-        self.tell(counter, number)
-    }
-
-    fn insert(&mut self, counter: &mut Counter, key: &str, body: &Body) -> Outcome<Effect> {
-        let number = counter.next_record();
-        self.insert.execute(params![number, key, self.stream, json::body_text(body)?])?;
-        self.tell(counter, number)
-    }
-
-    fn tell(&mut self, counter: &mut Counter, number: i64) -> Outcome<Effect> {
+        let number = match found {
+            None => {
+                let number = counter.next_record();
+                self.insert.execute(params![number, key, self.stream, body])?;
+                number
+            }
+            Some((number, stream, _)) => {
+                // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
+                let stream = if is_full { self.stream } else { stream };
+                self.update.execute(params![number, stream, body])?;
+                number
+            }
+        };
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(Effect::Changed)
     }
