@@ -27,7 +27,9 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    // Asked for now: a cache of builds may hold this script from another checkout.
+    let here = env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set: run by cargo only")?;
+    let root = Path::new(&here).join("../..").canonicalize().with_context(|| format!("no checkout at {here:?}"))?;
     for watched in ["plugins", "sdk/connector", "wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }

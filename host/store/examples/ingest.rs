@@ -1,6 +1,6 @@
 //! Measures the real schema with its secondary indexes at a sustained rate:
 //!
-//! `cargo run --release -p attiva-store --example ingest -- [RECORDS] [DIRECTORY]`
+//! `cargo run --release -p attiva-store --example ingest -- [RECORDS] [DIRECTORY] [WRITER_CACHE_KIB]`
 //!
 //! Pages of 1,000 records with 40 columns go through `commit_page`, the profile projector's reads and
 //! `commit_profiles` (source key and e-mail), and `commit_memberships` (every fifth is a member), each durable before
@@ -39,14 +39,20 @@ fn main() {
     let temporary = tempfile::tempdir_in(arguments.get(1).map_or(".", String::as_str)).expect("a directory");
     let directory = temporary.path();
 
-    let store = Sandbox::open(directory, &Options::default()).expect("the store opens");
+    let mut options = Options::default();
+    if let Some(kib) = arguments.get(2) {
+        options.writer_cache_kib = kib.parse().expect("WRITER_CACHE_KIB is a number");
+    }
+    let store = Sandbox::open(directory, &options).expect("the store opens");
     println!("{records} records, pages of {PAGE}, {COLUMNS} columns");
     println!("{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "records/s", "cpu us", "p50 ms", "p99 ms", "max ms");
     ingest(&store, records, "first", 10, |_| true);
     memory();
     ingest(&store, records, "again, newer, the same", 20, |_| false);
     ingest(&store, records.min(100_000), "again, one in ten changed", 30, |n| n.is_multiple_of(10));
-    pipeline(&store, records, (records / 5).max(PAGE));
+    let part = (records / 5).max(PAGE);
+    pipeline(&store, records, part, 1_000);
+    pipeline(&store, records + part, part, 5_000);
     look_up(&store, records);
     memory();
     let began = Instant::now();
@@ -89,7 +95,7 @@ fn ingest(store: &Sandbox, records: usize, name: &str, at: Millis, changed: impl
     for first in (0..records).step_by(PAGE) {
         let page = page(first, at, &changed);
         pages.measure(PAGE, || wait(store.commit_page(page)).expect("the page is committed"));
-        let (commit, count) = reads.measure(PAGE, || read_changes(store));
+        let (commit, count) = reads.measure(PAGE, || read_changes(store, PAGE));
         if count == 0 {
             continue;
         }
@@ -111,7 +117,7 @@ fn ingest(store: &Sandbox, records: usize, name: &str, at: Millis, changed: impl
 }
 
 /// A page's writer and the projector side by side, as the host runs them.
-fn pipeline(store: &Arc<Sandbox>, from: usize, records: usize) {
+fn pipeline(store: &Arc<Sandbox>, from: usize, records: usize, batch: usize) {
     let (began, before) = (Instant::now(), cpu());
     let writer = std::thread::spawn({
         let store = Arc::clone(store);
@@ -123,7 +129,7 @@ fn pipeline(store: &Arc<Sandbox>, from: usize, records: usize) {
     });
     let mut done = 0;
     while done < records {
-        let (commit, count) = read_changes(store);
+        let (commit, count) = read_changes(store, batch);
         if count == 0 {
             std::thread::sleep(Duration::from_micros(500));
             continue;
@@ -135,13 +141,14 @@ fn pipeline(store: &Arc<Sandbox>, from: usize, records: usize) {
     }
     writer.join().expect("the writer ends");
     let rate = records as f64 / began.elapsed().as_secs_f64();
-    println!("{:<28} {rate:>9.0} {:>9.1}", "side by side", (cpu() - before).as_secs_f64() * 1e6 / records as f64);
+    let name = format!("side by side, up to {batch}");
+    println!("{name:<28} {rate:>9.0} {:>9.1}", (cpu() - before).as_secs_f64() * 1e6 / records as f64);
 }
 
 /// What the profile projector does with the store: the changed records, and a profile of each.
-fn read_changes(store: &Sandbox) -> (ProfileCommit, usize) {
+fn read_changes(store: &Sandbox, limit: usize) -> (ProfileCommit, usize) {
     let after = store.projector_cursor("profiles").expect("a cursor");
-    let changes = store.changes(Feed::Records, after, PAGE).expect("changes");
+    let changes = store.changes(Feed::Records, after, limit).expect("changes");
     let numbers: Vec<i64> = changes.iter().map(|change| change.subject).collect();
     let records = store.records_by_number(&numbers).expect("records");
     let commit = ProfileCommit {
@@ -198,7 +205,7 @@ fn page(first: usize, at: Millis, changed: &dyn Fn(usize) -> bool) -> PageCommit
         records: (first..first + PAGE).map(|n| record(n, at, changed(n), &names)).collect(),
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: vec![0; 100] }, more: true },
-        document: PageDocument(std::sync::Arc::new(|_| None)),
+        document: PageDocument(Arc::new(|_| None)),
         now: at,
     }
 }

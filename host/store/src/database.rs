@@ -8,8 +8,10 @@ use crate::migration::Schema;
 use crate::readers::Readers;
 use crate::writer::{self, Request, Work};
 use attiva_core::ports::store::{Result, StoreError};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -123,8 +125,8 @@ impl Drop for Database {
 
 #[expect(clippy::disallowed_methods, reason = "SQLite takes paths, so its lock file stands beside them")]
 fn lock(directory: &Path, name: &str) -> Result<Lock> {
-    let path = directory.join(format!("{name}.lock"));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = Dir::open_ambient_dir(directory, ambient_authority())
+        .and_then(|opened| files::lock_file(&opened, &format!("{name}.lock")));
     Lock::take(file.map_err(|error| unusable(directory, &error))?)
 }
 
@@ -145,6 +147,9 @@ fn connect(file: &Path, access: OpenFlags) -> Outcome<Connection> {
     let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(96);
+    // A plan depends on the statement alone. Else SQLite looks at bound values too, and prepares many a statement again
+    // each time it is used, which takes several times as long as running it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

@@ -36,9 +36,7 @@ impl DataDir {
         let explain = |error: io::Error| unusable(path, &error);
         make_root(path).map_err(explain)?;
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(explain)?;
-        let mut lock = OpenOptions::new();
-        lock.create(true).truncate(false).write(true).mode(PRIVATE_FILE);
-        let lock = Lock::take(root.open_with("lock", &lock).map_err(explain)?.into_std())?;
+        let lock = Lock::take(lock_file(&root, "lock").map_err(explain)?)?;
         let folder = |name| folder(&root, name).map_err(explain);
         let data = Self {
             path: path.to_owned(),
@@ -115,9 +113,15 @@ pub(crate) fn make_directories(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path)?;
     for made in missing {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(above)?.sync_all()?;
+        sync(&Dir::open_ambient_dir(above, ambient_authority())?)?;
     }
     Ok(())
+}
+
+pub(crate) fn lock_file(directory: &Dir, name: &str) -> io::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(PRIVATE_FILE);
+    Ok(directory.open_with(name, &options)?.into_std())
 }
 
 fn folder(root: &Dir, name: &str) -> io::Result<Dir> {
@@ -256,7 +260,7 @@ mod tests {
     fn what_cannot_be_used_is_said_clearly() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("file");
-        std::fs::write(&file, "").unwrap();
+        Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap().write("file", "").unwrap();
         let reason = |path: &Path| match DataDir::open(path) {
             Err(StoreError::Unusable { path: named, reason }) => {
                 assert_eq!(named, path.display().to_string());

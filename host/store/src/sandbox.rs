@@ -21,7 +21,7 @@ use attiva_core::page::Reject;
 use attiva_core::ports::store::{
     Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
     MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Result, SandboxStore,
-    Seq, StoredRecord, StreamState,
+    Seq, StoreError, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -70,6 +70,7 @@ impl SandboxStore for Sandbox {
     }
 
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted> {
+        let page = records::prepare(page).map_err(StoreError::from)?;
         self.database.write(move |connection| records::commit(connection, page)).await
     }
 
@@ -110,7 +111,8 @@ impl SandboxStore for Sandbox {
     }
 
     async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()> {
-        self.database.write(move |connection| projection::commit(connection, commit)).await
+        let commit = projection::prepare(commit).map_err(StoreError::from)?;
+        self.database.write(move |connection| projection::commit(connection, &commit)).await
     }
 
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>> {

@@ -42,7 +42,6 @@ impl Carried {
 pub(super) struct LinkWriter<'a> {
     connection: &'a Connection,
     namespaces: HashMap<String, i64>,
-    source_key: CachedStatement<'a>,
     profile: CachedStatement<'a>,
     find: CachedStatement<'a>,
     set: CachedStatement<'a>,
@@ -56,9 +55,11 @@ impl<'a> LinkWriter<'a> {
         Ok(Self {
             connection,
             namespaces: HashMap::new(),
-            source_key: connection.prepare_cached("SELECT source_key FROM record WHERE number = ?1")?,
             profile: connection.prepare_cached("SELECT number FROM profile WHERE id = ?1")?,
-            find: connection.prepare_cached("SELECT profile, own_key, identities FROM link WHERE record = ?1")?,
+            find: connection.prepare_cached(
+                "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities
+                 FROM record r LEFT JOIN link l ON l.record = r.number WHERE r.number = ?1",
+            )?,
             set: connection.prepare_cached(
                 "INSERT INTO link (record, profile, own_key, identities) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (record) DO UPDATE SET
@@ -72,12 +73,10 @@ impl<'a> LinkWriter<'a> {
         })
     }
 
-    /// The profile must exist by now, and the record must.
-    pub(super) fn set(&mut self, link: &RecordLink) -> Outcome<()> {
-        let source_key: Option<String> = self.source_key.query_row([link.record], |row| row.get(0)).optional()?;
-        let carried = Carried::new(&source_key.ok_or(StoreError::Missing)?, &link.identities);
-        let profile = self.profile_number(link.profile.as_ref())?;
-        let (was_in, had) = self.find(link.record)?;
+    /// The record must exist, and by now the profile must; `written`: numbers of profiles that are known to.
+    pub(super) fn set(&mut self, link: &RecordLink, written: &HashMap<&ProfileId, i64>) -> Outcome<()> {
+        let (was_in, had, carried) = self.find(link)?;
+        let profile = self.profile_number(link.profile.as_ref(), written)?;
         if (was_in, &had) == (profile, &carried) {
             return Ok(());
         }
@@ -97,16 +96,19 @@ impl<'a> LinkWriter<'a> {
         Ok(())
     }
 
-    fn find(&mut self, record: i64) -> Outcome<(Option<i64>, Carried)> {
-        let mut rows = self.find.query([record])?;
-        match rows.next()? {
-            Some(row) => Ok((row.get(0)?, Carried::read(row, 1, 2)?)),
-            None => Ok((None, Carried::default())),
-        }
+    /// The profile the record belongs to so far, what it carries so far, and what it is to carry.
+    fn find(&mut self, link: &RecordLink) -> Outcome<(Option<i64>, Carried, Carried)> {
+        let mut rows = self.find.query([link.record])?;
+        let row = rows.next()?.ok_or(StoreError::Missing)?;
+        let source_key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        Ok((row.get(1)?, Carried::read(row, 2, 3)?, Carried::new(source_key, &link.identities)))
     }
 
-    fn profile_number(&mut self, id: Option<&ProfileId>) -> Outcome<Option<i64>> {
+    fn profile_number(&mut self, id: Option<&ProfileId>, written: &HashMap<&ProfileId, i64>) -> Outcome<Option<i64>> {
         let Some(id) = id else { return Ok(None) };
+        if let Some(number) = written.get(id) {
+            return Ok(Some(*number));
+        }
         let number: Option<i64> = self.profile.query_row([id.as_str()], |row| row.get(0)).optional()?;
         Ok(Some(number.ok_or(StoreError::Missing)?))
     }

@@ -21,6 +21,8 @@ pub(super) struct ProfileWriter<'a> {
     tell: CachedStatement<'a>,
     redirect: CachedStatement<'a>,
     unredirect: CachedStatement<'a>,
+    /// Whether any id is redirected: mostly none is, and then no profile need be taken out.
+    redirects: bool,
 }
 
 /// What is stored of a profile, but for its attributes.
@@ -52,11 +54,14 @@ impl<'a> ProfileWriter<'a> {
                  ON CONFLICT (id) DO UPDATE SET target = excluded.target",
             )?,
             unredirect: connection.prepare_cached("DELETE FROM redirect WHERE id = ?1")?,
+            redirects: connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM redirect)")?
+                .query_row([], |row| row.get(0))?,
         })
     }
 
-    pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite) -> Outcome<()> {
-        let attributes = json::attributes_text(&profile.attributes)?;
+    /// Returns the profile's number. `attributes`: their text.
+    pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite, attributes: &str) -> Outcome<i64> {
         let number = match self.find(&profile.id)? {
             None => {
                 let number = counter.next_profile();
@@ -72,21 +77,23 @@ impl<'a> ProfileWriter<'a> {
                 }
                 if known.gone {
                     self.appear(counter, &profile.id)?;
-                } else if self.has(known.number, &attributes)? {
-                    return Ok(());
+                } else if self.has(known.number, attributes)? {
+                    return Ok(known.number);
                 }
                 known.number
             }
         };
         self.set_attributes.execute(params![number, attributes])?;
         self.tell.execute(params![counter.next_seq(), number])?;
-        Ok(())
+        Ok(number)
     }
 
     /// One more profile, which answers for itself from now on.
     fn appear(&mut self, counter: &mut Counter, id: &ProfileId) -> Outcome<()> {
         counter.profiles += 1;
-        self.unredirect.execute([id.as_str()])?;
+        if self.redirects {
+            self.unredirect.execute([id.as_str()])?;
+        }
         Ok(())
     }
 
@@ -100,6 +107,7 @@ impl<'a> ProfileWriter<'a> {
     ) -> Outcome<()> {
         if let Some(successor) = successor {
             self.redirect.execute([id.as_str(), successor.as_str()])?;
+            self.redirects = true;
         }
         let Some(known) = self.find(id)?.filter(|known| !known.gone) else { return Ok(()) };
         self.update.execute(params![known.number, 0, now, true])?;

@@ -1,28 +1,45 @@
 //! The feeds of changes, the projectors' cursors, and the commit of the profile projector.
 
 use super::counter::Counter;
+use super::json;
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
 use crate::failure::{Outcome, limited};
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
 
 /// The projector of profiles.
 const PROFILES: &str = "profiles";
 
-pub(super) fn commit(connection: &Connection, commit: ProfileCommit) -> Outcome<()> {
+/// A commit and the texts of its profiles' attributes. They are made before the writer's turn: it is one thread for
+/// everybody.
+pub(super) struct PreparedProfiles {
+    commit: ProfileCommit,
+    /// By position.
+    attributes: Vec<String>,
+}
+
+pub(super) fn prepare(commit: ProfileCommit) -> Outcome<PreparedProfiles> {
+    let attributes = commit.profiles.iter().map(|profile| json::attributes_text(&profile.attributes));
+    Ok(PreparedProfiles { attributes: attributes.collect::<Outcome<_>>()?, commit })
+}
+
+pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Outcome<()> {
+    let PreparedProfiles { commit, attributes } = prepared;
     let mut counter = Counter::load(connection)?;
     let mut profiles = ProfileWriter::new(connection)?;
     for (id, successor) in &commit.removed {
         profiles.remove(&mut counter, id, successor.as_ref(), commit.now)?;
     }
-    for profile in &commit.profiles {
-        profiles.put(&mut counter, profile)?;
+    let mut written = HashMap::with_capacity(commit.profiles.len());
+    for (profile, attributes) in commit.profiles.iter().zip(attributes) {
+        written.insert(&profile.id, profiles.put(&mut counter, profile, attributes)?);
     }
     // After the profiles: a link names one of them.
     let mut links = LinkWriter::new(connection)?;
     for link in &commit.links {
-        links.set(link)?;
+        links.set(link, &written)?;
     }
     move_cursor(connection, PROFILES, commit.upto)?;
     counter.save(connection)

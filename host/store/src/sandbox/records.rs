@@ -1,21 +1,38 @@
 //! Source records: a page goes in whole, with its rejects, its cursor and its place in the sequence.
 
 use super::counter::Counter;
-use super::json;
+use super::json::{self, BodyReader};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::page::{Cursor, Reject, RowKind};
 use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
-use attiva_core::record::{Applied, Body, Presence, RecordChange, apply};
+use attiva_core::record::{Applied, Presence, RecordChange, apply};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-pub(super) fn commit(connection: &Connection, page: PageCommit) -> Outcome<PageCommitted> {
+/// A page and the texts of its full rows. They are made before the writer's turn: it is one thread for everybody.
+pub(super) struct PreparedPage {
+    page: PageCommit,
+    /// By position; `None` where the row is not a full one.
+    texts: Vec<Option<String>>,
+}
+
+pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
+    let text = |change: &RecordChange| match change.kind {
+        RowKind::Full => json::full_row_text(change).map(Some),
+        RowKind::Patch | RowKind::Tombstone | RowKind::Merge => Ok(None),
+    };
+    let texts = page.records.iter().map(text).collect::<Outcome<_>>()?;
+    Ok(PreparedPage { page, texts })
+}
+
+pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome<PageCommitted> {
+    let PreparedPage { page, texts } = prepared;
     let mut counter = Counter::load(connection)?;
     let stream = move_stream(connection, &page.connection, &page.stream, &page.state)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
     let mut writer = RecordWriter::new(connection, stream)?;
-    for change in page.records {
-        match writer.apply(&mut counter, change)? {
+    for (change, text) in page.records.into_iter().zip(texts) {
+        match writer.apply(&mut counter, change, text)? {
             Effect::Changed => done.changed += 1,
             Effect::Unchanged => done.unchanged += 1,
             Effect::Stale => done.stale += 1,
@@ -43,6 +60,7 @@ struct RecordWriter<'a> {
     insert: CachedStatement<'a>,
     update: CachedStatement<'a>,
     tell: CachedStatement<'a>,
+    bodies: BodyReader,
 }
 
 impl<'a> RecordWriter<'a> {
@@ -54,16 +72,35 @@ impl<'a> RecordWriter<'a> {
                 .prepare_cached("INSERT INTO record (number, source_key, stream, body) VALUES (?1, ?2, ?3, ?4)")?,
             update: connection.prepare_cached("UPDATE record SET stream = ?2, body = ?3 WHERE number = ?1")?,
             tell: connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?,
+            bodies: BodyReader::default(),
         })
     }
 
-    fn apply(&mut self, counter: &mut Counter, change: RecordChange) -> Outcome<Effect> {
-        let found = self.find(&change.source_key)?;
-        let (key, kind) = (change.source_key.clone(), change.kind);
+    /// `full`: the text of a full row.
+    fn apply(&mut self, counter: &mut Counter, change: RecordChange, full: Option<String>) -> Outcome<Effect> {
+        let key = change.source_key.clone();
+        let mut rows = self.find.query([&key])?;
+        let found = match rows.next()? {
+            None => None,
+            Some(row) => {
+                let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
+                if full.as_ref().is_some_and(|full| json::restates(stored, full)) {
+                    return Ok(Effect::Unchanged);
+                }
+                Some((number, stream, self.bodies.read(stored)?))
+            }
+        };
+        drop(rows);
         let body = match apply(found.as_ref().map(|(_, _, body)| body), change) {
+            Applied::Changed(body) => body,
             Applied::Unchanged => return Ok(Effect::Unchanged),
             Applied::Stale => return Ok(Effect::Stale),
-            Applied::Changed(body) => json::body_text(&body)?,
+        };
+        let is_full = full.is_some();
+        // Where something newer is known of a field, the row's own text is not the body's.
+        let body = match full.filter(|_| body.patched.is_empty()) {
+            Some(full) => full,
+            None => json::body_text(&body)?,
         };
         let number = match found {
             None => {
@@ -73,19 +110,13 @@ impl<'a> RecordWriter<'a> {
             }
             Some((number, stream, _)) => {
                 // A record belongs to the stream that last told all of it; a patch or a tombstone may come by another.
-                let stream = if kind == RowKind::Full { self.stream } else { stream };
+                let stream = if is_full { self.stream } else { stream };
                 self.update.execute(params![number, stream, body])?;
                 number
             }
         };
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(Effect::Changed)
-    }
-
-    fn find(&mut self, source_key: &str) -> Outcome<Option<(i64, i64, Body)>> {
-        let mut rows = self.find.query([source_key])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some((row.get(0)?, row.get(1)?, body(row, 2)?)))
     }
 }
 
@@ -128,23 +159,24 @@ macro_rules! select_records {
 pub(super) fn by_source_key(connection: &Connection, source_key: &str) -> Outcome<Option<StoredRecord>> {
     let mut statement = connection.prepare_cached(select_records!("r.source_key = ?1"))?;
     let mut rows = statement.query([source_key])?;
-    rows.next()?.map(stored).transpose()
+    rows.next()?.map(|row| stored(row, &mut BodyReader::default())).transpose()
 }
 
 /// In the order asked for; numbers that name nothing are left out.
 pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec<StoredRecord>> {
     let mut statement = connection.prepare_cached(select_records!("r.number = ?1"))?;
+    let mut bodies = BodyReader::default();
     let mut found = Vec::with_capacity(numbers.len());
     for number in numbers {
         let mut rows = statement.query([number])?;
         if let Some(row) = rows.next()? {
-            found.push(stored(row)?);
+            found.push(stored(row, &mut bodies)?);
         }
     }
     Ok(found)
 }
 
-fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
+fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     let connection: String = row.get(2)?;
     let profile: Option<String> = row.get(5)?;
     Ok(StoredRecord {
@@ -152,7 +184,7 @@ fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
         source_key: row.get(1)?,
         connection: known(ConnectionId::parse(&connection), "a connection's id")?,
         stream: row.get(3)?,
-        body: body(row, 4)?,
+        body: bodies.read(text(row, 4)?)?,
         profile: profile.map(|id| known(ProfileId::parse(&id), "a profile's id")).transpose()?,
     })
 }
@@ -160,11 +192,12 @@ fn stored(row: &Row<'_>) -> Outcome<StoredRecord> {
 pub(super) fn presence(connection: &Connection, source_key: &str) -> Outcome<Option<Presence>> {
     let mut statement = connection.prepare_cached("SELECT body FROM record WHERE source_key = ?1")?;
     let mut rows = statement.query([source_key])?;
-    rows.next()?.map(|row| Ok(body(row, 0)?.presence)).transpose()
+    rows.next()?.map(|row| Ok(BodyReader::default().read(text(row, 0)?)?.presence)).transpose()
 }
 
-fn body(row: &Row<'_>, column: usize) -> Outcome<Body> {
-    json::body(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+/// A text column, without a copy.
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 fn keep_rejects(connection: &Connection, run: &RunId, rejects: &[Reject]) -> Outcome<()> {

@@ -134,6 +134,25 @@ fn pending_members_are_settled_together_but_for_the_exceptions() {
 }
 
 #[test]
+fn a_delivery_that_ends_before_its_time_settles_the_rest() {
+    let f = begun();
+    let settled = vec![outcome(0, ItemStatus::Created), outcome(1, ItemStatus::Pending)];
+    wait(f.store.close_batch(&delivery(1), settled, doc("half"))).unwrap();
+    wait(f.store.open_batch(&delivery(1), batch(2, 2), Vec::new())).unwrap();
+    let mut stopped = outcome(99, ItemStatus::Failed);
+    stopped.code = "stopped".into();
+    wait(f.store.settle_rest(&delivery(1), stopped.clone(), doc("stopped"))).unwrap();
+    let books = f.store.books(&delivery(1)).unwrap();
+    assert_eq!(books, Books { received: 5, created: 1, failed: 4, ..Books::default() });
+    let last = f.store.items(&delivery(1), None, 4, 1).unwrap().remove(0).outcome;
+    assert_eq!(last, ItemOutcome { position: 4, ..stopped.clone() });
+    assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), None);
+    // One that never began has a document and nobody to settle.
+    wait(f.store.settle_rest(&delivery(2), stopped, document(Kind::Delivery, "del_2", "stopped"))).unwrap();
+    assert_eq!(f.store.document(Kind::Delivery, "del_2").unwrap().unwrap().version, 1);
+}
+
+#[test]
 fn a_deleted_delivery_takes_its_members_with_it() {
     let f = begun();
     wait(f.store.open_batch(&delivery(1), batch(1, 0), Vec::new())).unwrap();

@@ -43,8 +43,7 @@ fn documents_are_listed_in_the_order_of_ids() {
 fn a_deleted_run_takes_its_rejects_with_it() {
     let f = sandbox();
     let mut commit = page("leads", "a", Vec::new());
-    let document = document(Kind::Run, run().as_str(), "running");
-    commit.document = told(document);
+    commit.document = always(document(Kind::Run, run().as_str(), "running"));
     commit.rejects = vec![attiva_core::page::Reject {
         key: None,
         code: "no-key".into(),

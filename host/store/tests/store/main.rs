@@ -1,5 +1,5 @@
 //! The store through its ports, as the rest of the host sees it. One program, so that it is linked once.
-#![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
+#![allow(clippy::disallowed_methods, reason = "tests spoil files, and tell their child processes where to write")]
 
 mod concurrency;
 mod control;

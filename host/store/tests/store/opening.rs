@@ -96,7 +96,7 @@ fn with_space_again_the_same_store_goes_on() {
     let store = Sandbox::open(directory.path(), &tight).unwrap();
     let rejects = |count: usize| {
         let mut commit = page("leads", "a", Vec::new());
-        commit.document = told(document(Kind::Run, run().as_str(), "running"));
+        commit.document = always(document(Kind::Run, run().as_str(), "running"));
         commit.rejects = (0..count)
             .map(|_| attiva_core::page::Reject {
                 key: None,

@@ -91,9 +91,14 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         records,
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
-        document: PageDocument(std::sync::Arc::new(|_| None)),
+        document: PageDocument(Arc::new(|_| None)),
         now: 1,
     }
+}
+
+/// A page's document that does not depend on its rows.
+pub(crate) fn always(write: DocumentWrite) -> PageDocument {
+    PageDocument(Arc::new(move |_| Some(write.clone())))
 }
 
 pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
@@ -142,9 +147,4 @@ pub(crate) fn with_profiles(store: &Sandbox, names: &[&str]) -> Vec<i64> {
     let writes = names.iter().map(|name| write(name, &[("name", text(name))])).collect();
     wait(store.commit_profiles(profiles(1, writes, Vec::new()))).unwrap();
     names.iter().map(|name| store.profile(&profile_id(name)).unwrap().unwrap().number).collect()
-}
-
-/// A run's document that does not depend on what the page did.
-pub(crate) fn told(document: DocumentWrite) -> PageDocument {
-    PageDocument(Arc::new(move |_| Some(document.clone())))
 }
