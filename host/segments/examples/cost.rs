@@ -2,7 +2,6 @@
 //!
 //! `cargo run --release -p attiva-segments --example cost`
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
-
 #![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "it measures time and tells a person")]
 
 use attiva_core::{DataType, Value, model};

@@ -123,7 +123,6 @@ impl Drop for Database {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "SQLite takes paths, so its lock file stands beside them")]
 fn lock(directory: &Path, name: &str) -> Result<Lock> {
     let file = Dir::open_ambient_dir(directory, ambient_authority())
         .and_then(|opened| files::lock_file(&opened, &format!("{name}.lock")));

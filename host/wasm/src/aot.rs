@@ -46,6 +46,20 @@ impl AotCache {
         }
     }
 
+    /// Removes what is kept of a component, for whichever build.
+    ///
+    /// # Errors
+    /// The directory cannot be read or written.
+    pub(crate) fn forget(&self, digest: &str) -> std::io::Result<()> {
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            if name.to_string_lossy().starts_with(&format!("{digest}-")) {
+                self.dir.remove_file(&name)?;
+            }
+        }
+        directory::sync(&self.dir)
+    }
+
     fn name(&self, digest: &str) -> String {
         format!("{digest}-{}.cwasm", self.environment)
     }
@@ -118,5 +132,9 @@ mod tests {
         cache.keep("d", &component);
         assert_eq!(std::fs::read(&path).unwrap(), good, "kept again");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no temporary file is left");
+        cache.forget("other").unwrap();
+        assert!(cache.find(&engine, "d").is_some());
+        cache.forget("d").unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }

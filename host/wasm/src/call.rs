@@ -6,7 +6,7 @@ use crate::broker::Broker;
 use crate::capability::log::CallLog;
 use crate::limits::{HostMemory, Limits, MemoryLimiter, Tripped};
 use crate::meter::Meter;
-use crate::plugin::Plugin;
+use crate::plugin::{Indices, Plugin};
 use crate::usage::{CallReport, Usage};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
@@ -50,18 +50,33 @@ pub(crate) struct Called<T> {
     pub(crate) report: CallReport,
 }
 
-/// The exports of an instance. What the plugin does not have is `None`.
-pub(crate) struct Exports {
-    pub(crate) plugin: wit_plugin::Guest,
-    pub(crate) source: Option<source::Guest>,
-    pub(crate) destination: Option<destination::Guest>,
+/// The exports of an instance, each typed when it is asked for: a call pays for the one it uses.
+pub(crate) struct Exports<'p> {
+    indices: &'p Indices,
+    instance: Instance,
+}
+
+impl Exports<'_> {
+    pub(crate) fn plugin(&self, store: &mut Store<CallState>) -> wasmtime::Result<wit_plugin::Guest> {
+        self.indices.plugin.load(store, &self.instance)
+    }
+
+    /// `None`: the plugin is no source.
+    pub(crate) fn source(&self, store: &mut Store<CallState>) -> wasmtime::Result<Option<source::Guest>> {
+        self.indices.source.as_ref().map(|indices| indices.load(store, &self.instance)).transpose()
+    }
+
+    /// `None`: the plugin is no destination.
+    pub(crate) fn destination(&self, store: &mut Store<CallState>) -> wasmtime::Result<Option<destination::Guest>> {
+        self.indices.destination.as_ref().map(|indices| indices.load(store, &self.instance)).transpose()
+    }
 }
 
 impl Call<'_> {
     /// Instantiates the plugin and runs `body` on it, inside all limits.
     pub(crate) async fn run<T>(
         self,
-        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports) -> wasmtime::Result<T>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports<'_>) -> wasmtime::Result<T>,
     ) -> Called<T> {
         let began = Instant::now();
         let meter = Meter::new(self.limits.cpu);
@@ -77,7 +92,7 @@ impl Call<'_> {
         let mut store = limited_store(plugin.pre.engine(), state, &limits, &meter);
         let work = meter.charge(async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
-            let exports = plugin.exports(&mut store, &instance)?;
+            let exports = Exports { indices: &plugin.indices, instance };
             body(&mut store, &exports).await
         });
         let outcome = tokio::time::timeout(wall, work).await;
@@ -120,12 +135,6 @@ fn limited_store(engine: &Engine, state: CallState, limits: &Limits, meter: &Arc
 }
 
 impl Plugin {
-    fn exports(&self, store: &mut Store<CallState>, instance: &Instance) -> wasmtime::Result<Exports> {
-        let source = self.indices.source.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        let destination = self.indices.destination.as_ref().map(|i| i.load(&mut *store, instance)).transpose()?;
-        Ok(Exports { plugin: self.indices.plugin.load(&mut *store, instance)?, source, destination })
-    }
-
     fn host_memory(&self) -> Arc<HostMemory> {
         self.services.memory.clone()
     }

@@ -1,13 +1,15 @@
 //! What a connection hands to a call: its configuration, secrets, grants, budget and places on disk.
 
-use crate::configuration::Secrets;
+use crate::configuration::{FieldProblem, Secrets};
 use crate::credential::TokenCache;
 use crate::egress::Endpoint;
+use crate::egress::policy::is_label;
 use crate::rate::InstanceBudget;
 use crate::usage::CallReport;
 use async_trait::async_trait;
 use attiva_core::Fault;
 use attiva_core::id::ConnectionId;
+use attiva_core::spec::Spec;
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -101,6 +103,26 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether the grant can be one for a plugin: to be asked before it is stored.
+    ///
+    /// # Errors
+    /// The key at fault, and what is wrong with it.
+    pub fn validate(&self, spec: &Spec) -> Result<(), FieldProblem> {
+        let wrong = |path: &str, problem: &str| Err(FieldProblem { path: path.into(), problem: problem.into() });
+        if !spec.origins.iter().any(|origin| origin.name == self.origin) {
+            return wrong("/origin", "is no origin of the plugin");
+        }
+        let host = self.endpoint().host;
+        let named = !host.is_empty() && host.split('.').all(is_label);
+        if !named && host.parse::<IpAddr>().is_err() {
+            return wrong("/host", "is neither a name nor an address");
+        }
+        if self.port == 0 {
+            return wrong("/port", "must not be 0");
+        }
+        Ok(())
+    }
+
     pub(crate) fn endpoint(&self) -> Endpoint {
         let host = self.host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         Endpoint { scheme: self.scheme, host, port: self.port, addresses: self.addresses.clone() }

@@ -44,7 +44,7 @@ pub struct EraseResult {
 /// Calls a function of the destination, or says that there is none.
 macro_rules! on_destination {
     ($function:ident ( $($argument:expr),* )) => {
-        async |store: &mut Store<CallState>, exports: &Exports| match &exports.destination {
+        async |store: &mut Store<CallState>, exports: &Exports<'_>| match exports.destination(store)? {
             Some(destination) => {
                 let answer = destination.$function(&mut *store $(, $argument)*).await?;
                 Ok(answer.map_err(convert::fault_from_guest))

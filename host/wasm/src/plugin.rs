@@ -48,8 +48,8 @@ impl Plugin {
             broker: Box::new(NoAuthority { made_up: 1 }),
             connection: String::new(),
         };
-        let called =
-            call.run(async |store, exports| exports.plugin.call_migrate_state(store, from_version, state).await);
+        let called = call
+            .run(async |store, exports| exports.plugin(store)?.call_migrate_state(store, from_version, state).await);
         let migrated = called.await.result?.map_err(convert::fault_from_guest)?;
         self.check_state("limit.state", "state", migrated)
     }
@@ -60,7 +60,7 @@ impl Plugin {
         context: &ConnectionContext,
         function: &'static str,
         mode: Mode,
-        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports) -> wasmtime::Result<T>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports<'_>) -> wasmtime::Result<T>,
         check: impl FnOnce(T) -> Result<U, Fault>,
     ) -> Result<(U, Usage), Fault> {
         let mode = if context.dry_run { Mode::ReadOnly } else { mode };

@@ -41,10 +41,10 @@ impl Plugin {
                 if self.is_destination { Mode::ReadWrite } else { Mode::ReadOnly },
                 async |store, exports| {
                     let mut results = Vec::new();
-                    if let Some(source) = &exports.source {
+                    if let Some(source) = exports.source(store)? {
                         results.extend(source.call_check(&mut *store, &configuration).await?);
                     }
-                    if let Some(destination) = &exports.destination {
+                    if let Some(destination) = exports.destination(store)? {
                         results.extend(destination.call_check(&mut *store, &configuration).await?);
                     }
                     Ok(results)
@@ -65,7 +65,7 @@ impl Plugin {
             context,
             "discover",
             Mode::ReadOnly,
-            async |store, exports| match &exports.source {
+            async |store, exports| match exports.source(store)? {
                 Some(source) => {
                     Ok(source.call_discover(&mut *store, &configuration).await?.map_err(convert::fault_from_guest))
                 }
@@ -92,7 +92,7 @@ impl Plugin {
             context,
             "read",
             Mode::ReadWrite,
-            async |store, exports| match &exports.source {
+            async |store, exports| match exports.source(store)? {
                 Some(source) => {
                     let (stream, fields, keys) = (&request.stream, &request.fields, &request.keys);
                     let page =

@@ -84,6 +84,14 @@ impl PluginHost {
         Ok(Arc::new(plugin))
     }
 
+    /// Removes the compiled code of a plugin that is no longer installed. Calls that are under way are not disturbed.
+    ///
+    /// # Errors
+    /// The cache's directory cannot be read or written.
+    pub fn forget(&self, digest: &str) -> std::io::Result<()> {
+        self.aot.forget(digest)
+    }
+
     /// Compiles, or finds what was compiled before. Compiling takes seconds for large guests: not on a runtime thread.
     async fn component(&self, digest: &str, bytes: &[u8]) -> Result<(Component, bool), AdmissionError> {
         let (engine, aot) = (self.engine.clone(), self.aot.clone());
@@ -132,7 +140,14 @@ async fn ask(plugin: &Plugin, made_up: u8) -> Result<String, Fault> {
         broker: Box::new(NoAuthority { made_up }),
         connection: String::new(),
     };
-    call.run(async |store, exports| exports.plugin.call_spec(store).await).await.result
+    call.run(async |store, exports| {
+        // Types every export, whatever this call needs: a world of the right names alone is refused now, not in a run.
+        exports.source(store)?;
+        exports.destination(store)?;
+        exports.plugin(store)?.call_spec(store).await
+    })
+    .await
+    .result
 }
 
 /// What the host relies on beyond the format: endpoints are https, credentials have a home, secrets do not become

@@ -234,3 +234,46 @@ fn token(mut json: Value, asked: Instant) -> Result<Token, Fault> {
 fn identity(what: String) -> Fault {
     Fault::new(FaultKind::Transient, "auth.identity", format!("the identity service is in trouble: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Scheme;
+    use crate::egress::SystemResolver;
+
+    fn client(secret: &str) -> Client {
+        let endpoint = Endpoint { scheme: Scheme::Https, host: "a.example.com".into(), port: 443, addresses: vec![] };
+        let (id, secret) = ("id".into(), secret.into());
+        Client { endpoint, path: "/token".into(), id, secret, parameters_in: ParametersIn::Body }
+    }
+
+    async fn put(cache: &TokenCache, client: &Client, value: &str) {
+        let lapses = Instant::now() + Duration::from_secs(3_600);
+        cache.slot(client).lock().await.token = Some(Token { value: value.into(), lapses });
+    }
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_forgotten() {
+        let cache = TokenCache::default();
+        let transport = Transport::new(Arc::new(SystemResolver), &[]).unwrap();
+        let client = client("secret");
+        put(&cache, &client, "new").await;
+        // Another call has renewed it since this one sent `old`.
+        cache.refuse(&client, &"old".into()).await;
+        let token = cache.token(&client, &transport, Instant::now()).await.unwrap();
+        assert_eq!(token.expose_secret(), "new");
+        cache.refuse(&client, &"new".into()).await;
+        assert!(cache.slot(&client).lock().await.token.is_none());
+    }
+
+    #[test]
+    fn every_part_makes_another_client() {
+        let base = client("secret");
+        let mut others = [client("other"), client("secret"), client("secret"), client("secret")];
+        others[1].endpoint.host = "b.example.com".into();
+        others[2].path = "/other".into();
+        others[3].id = "other".into();
+        assert_eq!(base.key(), client("secret").key());
+        assert!(others.iter().all(|other| other.key() != base.key()));
+    }
+}

@@ -197,7 +197,7 @@ pub(crate) fn with_labels(template: &str) -> String {
     filled
 }
 
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     (1..=63).contains(&text.len()) && plain && !text.starts_with('-') && !text.ends_with('-')
 }
@@ -329,7 +329,17 @@ mod tests {
             port: 9000,
             addresses: vec!["127.0.0.1".parse().unwrap()],
         };
-        let endpoint = policy(json!({}), vec![grant]).endpoint("api").unwrap();
+        let policy = policy(json!({}), vec![grant.clone()]);
+        assert_eq!(grant.validate(&policy.spec), Ok(()));
+        for (wrong, path) in [
+            (Grant { origin: "nowhere".into(), ..grant.clone() }, "/origin"),
+            (Grant { host: "a b".into(), ..grant.clone() }, "/host"),
+            (Grant { host: String::new(), ..grant.clone() }, "/host"),
+            (Grant { port: 0, ..grant }, "/port"),
+        ] {
+            assert_eq!(wrong.validate(&policy.spec).unwrap_err().path, path);
+        }
+        let endpoint = policy.endpoint("api").unwrap();
         assert_eq!(endpoint.authority(), "127.0.0.1:9000");
         assert_eq!(endpoint.refuses("127.0.0.1".parse().unwrap()), None);
         assert_eq!(endpoint.refuses("::ffff:127.0.0.1".parse().unwrap()), None);

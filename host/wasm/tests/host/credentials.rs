@@ -122,20 +122,6 @@ async fn the_same_token_again_is_waited_out_or_left_for_later() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_undo_anothers_renewal() {
-    let plugin = guest().await;
-    let server = vendor(&[token("a", 3_599), token("b", 3_599), token("c", 3_599)]).await;
-    let mut renewing = ask("token");
-    renewing["renew"] = json!("token");
-    let one = Connection::sending(json!([renewing, ask("token")]), &server);
-    one.read(&plugin).await.unwrap();
-    // This call got its own view of the token from the cache: `b` is in use, and nobody refused it.
-    let mut other = Connection::sending(json!([ask("token")]), &server);
-    other.context.tokens = one.context.tokens.clone();
-    assert_eq!(other.texts(&plugin, "body").await, ["got the one named b"]);
-}
-
-#[tokio::test]
 async fn trouble_with_the_identity_service_has_its_own_kinds() {
     let plugin = guest().await;
     let said = format!(r#"{{"error":"invalid_client","error_description":"no client with {SECRET}"}}"#);

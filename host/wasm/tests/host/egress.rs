@@ -77,19 +77,21 @@ async fn what_writes_is_refused_where_only_reading_is_allowed() {
     })
     .await;
     let plugin = guest().await;
-    let write = json!({"origin": "api", "method": "POST", "path": "/write", "body": "x"});
+    let write = json!({"origin": "api", "method": "POST", "path": "/write", "body": "x", "credential": "token"});
     let mut connection = Connection::sending(json!([write]), &server);
     connection.read(&plugin).await.unwrap();
-    let seen = server.seen().remove(0);
+    let seen = server.seen().remove(1);
     assert_eq!((seen.header("content-length"), seen.body.as_slice()), (Some("1"), b"x".as_slice()));
 
-    // A destination proves in its check that it may write.
     let checks = plugin.check(&connection.context).await.unwrap();
-    assert_eq!(checks[0].fault, None);
-    assert_eq!(server.seen().len(), 2);
+    assert_eq!(checks[0].fault, None, "a destination's check may write what it takes back");
+    assert_eq!(server.seen().len(), 3, "one token and two writes");
+    assert_eq!(plugin.discover_streams(&connection.context).await.unwrap_err().code, "egress.write");
     connection.context.dry_run = true;
     assert_eq!(connection.fault(&plugin).await.code, "egress.write");
-    assert_eq!(server.seen().len(), 2);
+    let checks = plugin.check(&connection.context).await.unwrap();
+    assert_eq!(checks[0].fault.as_ref().map(|fault| fault.code.as_str()), Some("egress.write"));
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[tokio::test]

@@ -14,3 +14,4 @@ mod pages;
 mod server;
 mod spool;
 mod support;
+mod tls;

@@ -15,7 +15,8 @@ impl Source for Guest {
         vec![CheckResult { name: "requests".into(), title: "All requests go out".into(), fault, skipped: None }]
     }
 
-    fn discover(_config: String) -> Result<Vec<Stream>, Fault> {
+    fn discover(config: String) -> Result<Vec<Stream>, Fault> {
+        send(&Config::parse(&config)?)?;
         let column =
             |name: &str, data_type| ColumnSpec { name: name.into(), data_type, nullable: true, label: String::new() };
         Ok(vec![Stream {
