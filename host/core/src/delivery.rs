@@ -105,6 +105,8 @@ pub enum Event {
     Prepared {
         state: Vec<u8>,
         notes: Vec<String>,
+        /// What was made is not ready before.
+        wait_ms: Option<u64>,
     },
     /// A batch's outcomes are here.
     Delivered {
@@ -140,6 +142,9 @@ pub enum Action {
     WaitUntil(Millis),
     End,
 }
+
+/// Longest time a connector may ask the host to wait after `prepare`.
+const WAIT_MS_MAX: u64 = 60 * 60 * 1000;
 
 /// How often an abort is tried: what is left at the vendor after that expires by the vendor's own rules.
 const ABORTS_MAX: u32 = 3;
@@ -182,9 +187,10 @@ impl Delivery {
             Event::Restarted { opened_at, class, request_timeout_ms } => {
                 self.restart(opened_at, class, request_timeout_ms);
             }
-            Event::Prepared { state, notes } => {
+            Event::Prepared { state, notes, wait_ms } => {
                 self.succeeded(state, Phase::Delivering);
                 self.notes = notes;
+                self.waiting_until = wait_ms.map(|ms| later(now, ms.min(WAIT_MS_MAX)));
             }
             Event::Delivered { state, rows } => {
                 self.succeeded(state, Phase::Delivering);
@@ -319,7 +325,7 @@ mod tests {
     }
 
     fn prepared(delivery: &mut Delivery) {
-        let event = Event::Prepared { state: vec![1], notes: vec![] };
+        let event = Event::Prepared { state: vec![1], notes: vec![], wait_ms: None };
         assert_eq!(delivery.step(event, 0), Action::Deliver);
     }
 
@@ -341,6 +347,16 @@ mod tests {
         assert_eq!(d.step(Event::Exhausted, 2), Action::Finish);
         assert_eq!(d.step(finished(OutcomeStatus::Created), 3), Action::End);
         assert_eq!(d.status, DeliveryStatus::Succeeded);
+    }
+
+    #[test]
+    fn what_was_made_is_given_time_to_be_ready() {
+        let made = |wait_ms| Event::Prepared { state: vec![1], notes: vec![], wait_ms: Some(wait_ms) };
+        let mut d = delivery();
+        assert_eq!(d.step(made(5_000), 10), Action::WaitUntil(5_010));
+        assert_eq!((d.status, d.fault.clone()), (DeliveryStatus::Waiting, None));
+        assert_eq!(d.step(Event::Resumed, 5_010), Action::Deliver);
+        assert_eq!(delivery().step(made(u64::MAX), 0), Action::WaitUntil(3_600_000));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
 /// The end is told last, with the books closed.
 async fn end(inner: &Inner, delivery: Delivery) {
     if let Ok(work) = Work::of(inner, &delivery).await
-        && let Err(fault) = work.destination.release(&work.run(&delivery)).await
+        && let Err(fault) = work.destination.clear_spool(&work.run(&delivery)).await
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
@@ -130,7 +130,7 @@ fn unsettled(delivery: &Delivery) -> ItemOutcome {
         Some(fault) => (fault.code.clone(), fault.message.clone()),
         None => ("delivery.cancelled".into(), "the delivery was cancelled before this member's turn".into()),
     };
-    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message }
+    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message, member_id: None }
 }
 
 /// The document for a transaction of the store: an end is not told in it.
@@ -144,11 +144,11 @@ async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<E
     }
     let work = Work::of(inner, delivery).await?;
     let run = work.run(delivery);
-    let target = &work.activation.target;
+    let target = &work.activation.target();
     match action {
         Action::Prepare => {
             let prepared = work.destination.prepare(target, &run, false).await?;
-            Ok(Event::Prepared { state: prepared.state, notes: prepared.notes })
+            Ok(Event::Prepared { state: prepared.state, notes: prepared.notes, wait_ms: prepared.wait_ms })
         }
         Action::Deliver => deliver(inner, delivery, &work, &run).await,
         Action::Finish => {
@@ -183,7 +183,8 @@ async fn queue_audience(inner: &Inner, delivery: &mut Delivery) -> Result<(), Fa
         let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
     }
     let doc = document(delivery)?;
-    delivery.received = inner.store.begin_delivery(&delivery.id, &delivery.segment, doc).await?;
+    delivery.received =
+        inner.store.begin_delivery(&delivery.id, delivery.activation.as_str(), &delivery.segment, doc).await?;
     Ok(())
 }
 
@@ -200,7 +201,7 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         (delivery.state.clone(), Vec::new())
     } else {
         let sent = ExportMapping::batch(&batch);
-        let delivered = work.destination.deliver(&work.activation.target, run, &delivery.state, &sent).await;
+        let delivered = work.destination.deliver(&work.activation.target(), run, &delivery.state, &sent).await;
         let delivered = delivered.map_err(|fault| unsure(fault, &work.spec))?;
         (delivered.state, delivered.outcomes)
     };
@@ -253,8 +254,8 @@ fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>) -> Result<Vec<ItemOutcome>
 }
 
 fn item(position: u64, outcome: Outcome) -> ItemOutcome {
-    let Outcome { status, code, field, message } = outcome;
-    ItemOutcome { position, status: status.into(), code, field, message }
+    let Outcome { status, code, field, message, member_id } = outcome;
+    ItemOutcome { position, status: status.into(), code, field, message, member_id }
 }
 
 async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {

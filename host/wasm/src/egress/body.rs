@@ -31,14 +31,22 @@ pub(crate) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError
 
 /// The whole body, if it is not longer than `cap`.
 pub(crate) async fn read(body: &mut Incoming, cap: u64) -> Result<Vec<u8>, BodyError> {
-    let mut whole = Vec::new();
+    let (start, is_whole) = read_start(body, cap).await?;
+    if is_whole { Ok(start) } else { Err(BodyError::TooLong(cap)) }
+}
+
+/// At most the first `cap` bytes, and whether they are all.
+pub(crate) async fn read_start(body: &mut Incoming, cap: u64) -> Result<(Vec<u8>, bool), BodyError> {
+    let cap = usize::try_from(cap).unwrap_or(usize::MAX);
+    let mut start = Vec::new();
     while let Some(data) = next(body).await? {
-        if (whole.len() + data.len()) as u64 > cap {
-            return Err(BodyError::TooLong(cap));
+        let room = cap - start.len();
+        start.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if data.len() > room {
+            return Ok((start, false));
         }
-        whole.extend_from_slice(&data);
     }
-    Ok(whole)
+    Ok((start, true))
 }
 
 /// Undoes a content encoding that we asked for. `None`: there is none, or one that nobody asked for, which is left

@@ -181,7 +181,12 @@ impl Harness {
             host,
             store,
             config: parse_config(&config.to_string()).unwrap(),
-            target: Target { object: "file".into(), name: "vips".into(), options: options.to_string() },
+            target: Target {
+                id: "act_1".into(),
+                object: "file".into(),
+                name: "vips".into(),
+                options: options.to_string(),
+            },
             run: Run {
                 id: "run-1".into(),
                 started_ms: 1_795_443_180_250,
@@ -232,6 +237,7 @@ impl Harness {
         let page = page.finish(Cursor::encode(1, &0).unwrap()).unwrap();
         let columns: Vec<Column> = page.columns;
         Batch {
+            member_ids: None,
             number: self.number,
             rows: page.rows,
             keys: page.keys,

@@ -63,6 +63,14 @@ impl Source for Guest {
             other => misbehave(other, &config),
         }
     }
+
+    fn release(config: String, stream: String, cursor: Cursor) -> Result<(), Fault> {
+        let config = Config::parse(&config)?;
+        match config.behaviour.as_str() {
+            "release" => send(&config).map(|_| ()),
+            _ => Err(fault("guest.released", &format!("{stream} {}", String::from_utf8_lossy(&cursor.bytes)))),
+        }
+    }
 }
 
 fn misbehave(behaviour: &str, config: &Config) -> Result<Page, Fault> {
@@ -131,11 +139,20 @@ fn send(config: &Config) -> Result<Page, Fault> {
 
 fn fetch(config: &Config) -> Result<Page, Fault> {
     let ask = config.requests.first().ok_or_else(|| fault("guest.config", "no request"))?;
-    let status = spool::fetch(&config.spool, &ask.request(), config.sha256.as_deref())?;
-    let start = spool::read(&config.spool, 0, 64)?;
-    let sum = spool::sha256(&config.spool)?;
-    let said = format!("{} {} {sum} {}", status.size, status.complete, String::from_utf8_lossy(&start));
-    Ok(with_columns(1, vec![text("fetched", &[&said])]))
+    let said = match spool::fetch(&config.spool, &ask.request(), &config.refusals, config.sha256.as_deref())? {
+        spool::Fetched::Stored(status) => {
+            let start = spool::read(&config.spool, 0, 64)?;
+            let sum = spool::sha256(&config.spool)?;
+            format!("{} {} {sum} {}", status.size, status.complete, String::from_utf8_lossy(&start))
+        }
+        spool::Fetched::Answered(answer) => {
+            let start: String = String::from_utf8_lossy(&answer.body).chars().take(64).collect();
+            format!("answered {} {} {start}", answer.status, answer.body.len())
+        }
+    };
+    let headers = spool::stat(&config.spool)?.headers;
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    Ok(with_columns(1, vec![text("fetched", &[&said]), text("headers", &[&headers.join("\n")])]))
 }
 
 fn write_and_read(config: &Config) -> Result<Page, Fault> {
