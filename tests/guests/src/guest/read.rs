@@ -4,7 +4,7 @@ use super::bindings::attiva::connector::log::{self, Level};
 use super::bindings::attiva::connector::types::{CheckResult, ColumnValues, Cursor, DataType};
 use super::bindings::attiva::connector::{clock, http, progress, random, spool};
 use super::bindings::exports::attiva::connector::source::{ColumnSpec, Fault, Guest as Source, Limits, Page, Stream};
-use super::columns::{column, text};
+use super::columns::{column, text, twelve};
 use super::config::Config;
 use super::page::{broken, good, with_columns};
 use super::{Guest, fault, report_panics};
@@ -52,6 +52,7 @@ impl Source for Guest {
                 let all = format!("{stream}|{}|{cursor}|{}|{}", fields.join(","), keys.join(","), limits.max_bytes);
                 Ok(with_columns(1, vec![text("echo", &[&all])]))
             }
+            "twelve" => Ok(with_columns(limits.max_rows, twelve(limits.max_rows))),
             "send" => send(&config),
             "fetch" => fetch(&config),
             "spool" => write_and_read(&config),
