@@ -257,3 +257,21 @@ async fn what_is_not_honoured() {
     );
     assert_eq!(s3.send("HEAD", "/audiences", &[], b"").await.header("x-amz-bucket-region"), "", "S3: the region");
 }
+
+#[tokio::test]
+async fn an_answer_is_lost_after_its_request_took_effect() {
+    let s3 = start().await;
+    s3.put("before.csv", b"x").await;
+    let watch = s3.s3.watch();
+    watch.lose_answer("PUT", "b.csv");
+    s3.put("a.csv", b"a").await;
+    assert!(!watch.has_lost());
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(200), s3.put("b.csv", b"b"));
+    assert!(waiting.await.is_err() && watch.has_lost());
+    assert_eq!(s3.get("b.csv").await.body, b"b");
+    assert_eq!(s3.put("b.csv", b"again").await.status, StatusCode::OK, "one answer is lost, and no more");
+    let seen = ["PUT /audiences/a.csv", "PUT /audiences/b.csv", "GET /audiences/b.csv", "PUT /audiences/b.csv"];
+    assert_eq!(watch.requests(), seen);
+    watch.clear();
+    assert!(watch.requests().is_empty());
+}
