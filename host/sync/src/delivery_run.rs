@@ -259,6 +259,7 @@ fn item(position: u64, outcome: Outcome) -> ItemOutcome {
 }
 
 async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {
+    crash::point("finish.answered");
     let mut exceptions = Vec::with_capacity(finished.exceptions.len());
     for (key, outcome) in finished.exceptions {
         let profile = ProfileId::parse(&key)

@@ -50,8 +50,11 @@ pub(crate) async fn read_start(body: &mut Incoming, cap: u64) -> Result<(Vec<u8>
 }
 
 /// Undoes a content encoding that we asked for. `None`: there is none, or one that nobody asked for, which is left
-/// as it is.
+/// as it is; or there is no body: an answer to HEAD tells of one that it does not bring.
 pub(crate) fn decode(encoding: Option<&str>, body: &[u8], cap: u64) -> Result<Option<Vec<u8>>, BodyError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
     match encoding.map(str::trim).map(str::to_ascii_lowercase).as_deref() {
         Some("gzip" | "x-gzip") => inflate("gzip", MultiGzDecoder::new(body), cap).map(Some),
         // The RFC means zlib; some servers send bare deflate.
@@ -112,6 +115,7 @@ mod tests {
         assert_eq!(decode(Some("gzip"), &twice, 200_000).unwrap().unwrap().len(), 200_000);
         assert!(decode(None, b"x", 9).unwrap().is_none());
         assert!(decode(Some("br"), b"x", 9).unwrap().is_none());
+        assert!(decode(Some("gzip"), b"", 9).unwrap().is_none());
         assert!(matches!(decode(Some("gzip"), b"not gzip", 9), Err(BodyError::Encoding("gzip"))));
     }
 }
