@@ -55,9 +55,10 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
         if action == Action::End {
             return end(inner, delivery).await;
         }
-        if let Err(fault) = inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await {
-            tracing::error!(delivery = %delivery.id, %fault, "progress could not be stored; it goes on at the next start");
-            return;
+        while let Err(fault) = inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await {
+            if !inner.may_store_again(delivery.id.as_str(), &fault).await {
+                return;
+            }
         }
         event = match action {
             Action::End => return,
@@ -86,20 +87,21 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
     }
 }
 
-/// The end is told last, with the books closed.
+/// The end is told with the books closed. The spools go after it is kept: a delivery that a kill makes end once more may
+/// need them, and no other one has them.
 async fn end(inner: &Inner, delivery: Delivery) {
+    while let Err(fault) = store_end(inner, &delivery).await {
+        if !inner.may_store_again(delivery.id.as_str(), &fault).await {
+            return;
+        }
+    }
+    tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
     if let Ok(work) = Work::of(inner, &delivery).await
         && let Err(fault) = work.destination.release(&work.run(&delivery)).await
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
     inner.delivery_is_over(&delivery);
-    match store_end(inner, &delivery).await {
-        Ok(()) => tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended"),
-        Err(fault) => {
-            tracing::error!(delivery = %delivery.id, %fault, "the end could not be stored; it ends at the next start");
-        }
-    }
 }
 
 /// A delivery that ends before its time settles whoever is left.
