@@ -12,7 +12,6 @@ use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
-use crate::spec::DeliveryClass;
 use crate::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +58,9 @@ pub struct Delivery {
     pub ended_at: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_until: Option<Millis>,
+    /// Until then a request of a call that never answered may still reach the vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sure_at: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
     #[serde(default)]
@@ -78,7 +80,7 @@ pub struct Delivery {
     pub notes: Vec<String>,
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
-    /// Batches that were driven again after an interruption.
+    /// How often a batch was driven again without knowing what became of it before.
     #[serde(default)]
     pub resent_batches: u32,
     /// The books when it ended.
@@ -96,11 +98,11 @@ pub struct Delivery {
 pub enum Event {
     /// The delivery begins, or goes on after a wait.
     Resumed,
-    /// It goes on after a restart; an open batch may have been on its way since `opened_at`.
+    /// It goes on after a restart. A request of an open batch may have been on its way when the host stopped;
+    /// `unsure_ms` is how long it can stay there ([`DeliverySpec::unsure_ms`](crate::spec::DeliverySpec::unsure_ms)).
     Restarted {
-        opened_at: Option<Millis>,
-        class: DeliveryClass,
-        request_timeout_ms: u64,
+        batch_open: bool,
+        unsure_ms: u64,
     },
     Prepared {
         state: Vec<u8>,
@@ -123,9 +125,11 @@ pub enum Event {
         wait_ms: Option<u64>,
     },
     Aborted,
+    /// A call failed. `unsure_ms` as after a restart; 0 where nothing was sent.
     Failed {
         fault: Fault,
         jitter: u8,
+        unsure_ms: u64,
     },
     CancelRequested,
 }
@@ -162,6 +166,7 @@ impl Delivery {
             started_at: now,
             ended_at: None,
             waiting_until: None,
+            sure_at: None,
             fault: None,
             attempts: 0,
             received: 0,
@@ -184,9 +189,7 @@ impl Delivery {
         }
         match event {
             Event::Resumed => {}
-            Event::Restarted { opened_at, class, request_timeout_ms } => {
-                self.restart(opened_at, class, request_timeout_ms);
-            }
+            Event::Restarted { batch_open, unsure_ms } => self.restart(batch_open, unsure_ms, now),
             Event::Prepared { state, notes, wait_ms } => {
                 self.succeeded(state, Phase::Delivering);
                 self.notes = notes;
@@ -207,7 +210,7 @@ impl Delivery {
                 }
             }
             Event::Aborted => self.phase = Phase::Done,
-            Event::Failed { fault, jitter } => self.failed(fault, jitter, now),
+            Event::Failed { fault, jitter, unsure_ms } => self.failed(fault, jitter, unsure_ms, now),
             Event::CancelRequested => self.cancel_requested = true,
         }
         self.next(now)
@@ -223,13 +226,20 @@ impl Delivery {
         self
     }
 
-    /// A request of before the kill may still reach the vendor. Where a late repeat could undo what came after it,
-    /// it is waited out.
-    fn restart(&mut self, opened_at: Option<Millis>, class: DeliveryClass, request_timeout_ms: u64) {
-        let Some(opened_at) = opened_at else { return };
-        self.resent_batches += 1;
-        if class == DeliveryClass::AtLeastOnce {
-            self.waiting_until = Some(later(opened_at, request_timeout_ms));
+    /// A request of before the stop may still reach the vendor, whenever it was sent: it is waited out from now on.
+    /// A delivery that was waiting had none on its way.
+    fn restart(&mut self, batch_open: bool, unsure_ms: u64, now: Millis) {
+        if batch_open && self.phase == Phase::Delivering && self.waiting_until.is_none() {
+            self.resent_batches += 1;
+            self.waits_until_sure(unsure_ms, now);
+        }
+    }
+
+    /// Where a late request could undo what comes after it, nothing comes before it is surely gone.
+    fn waits_until_sure(&mut self, unsure_ms: u64, now: Millis) {
+        if unsure_ms > 0 {
+            self.sure_at = Some(later(now, unsure_ms));
+            self.waiting_until = self.waiting_until.max(self.sure_at);
         }
     }
 
@@ -238,9 +248,10 @@ impl Delivery {
         self.phase = phase;
         self.fault = None;
         self.attempts = 0;
+        self.sure_at = None;
     }
 
-    fn failed(&mut self, fault: Fault, jitter: u8, now: Millis) {
+    fn failed(&mut self, fault: Fault, jitter: u8, unsure_ms: u64, now: Millis) {
         self.attempts += 1;
         if self.phase == Phase::Aborting {
             if self.attempts >= ABORTS_MAX {
@@ -251,9 +262,13 @@ impl Delivery {
             return;
         }
         let verdict = self.verdict(&fault, jitter);
+        if self.phase == Phase::Delivering && may_be_unanswered(fault.kind) {
+            self.resent_batches += u32::from(verdict != Verdict::Stop);
+            self.waits_until_sure(unsure_ms, now);
+        }
         self.fault = Some(fault);
         match verdict {
-            Verdict::Again { wait_ms } => self.waiting_until = Some(later(now, wait_ms)),
+            Verdict::Again { wait_ms } => self.waiting_until = self.waiting_until.max(Some(later(now, wait_ms))),
             // A vendor's job that is running is not taken back: what it became is unknown, and said so.
             Verdict::Stop if self.phase == Phase::Polling => self.phase = Phase::Done,
             Verdict::Stop => self.abort(),
@@ -270,10 +285,10 @@ impl Delivery {
     }
 
     /// Also while preparing: `prepare` may have made something although it never answered, and the connector finds it
-    /// by the delivery's id.
+    /// by the delivery's id. Of an unsure batch a late request would undo the abort, or what the next delivery sends.
     fn abort(&mut self) {
         self.attempts = 0;
-        self.waiting_until = None;
+        self.waiting_until = self.sure_at;
         self.phase = Phase::Aborting;
         self.taken_back = true;
     }
@@ -281,6 +296,8 @@ impl Delivery {
     fn next(&mut self, now: Millis) -> Action {
         // Once `finish` was called the target may be visible: it is too late to take anything back.
         if self.cancel_requested && matches!(self.phase, Phase::Preparing | Phase::Delivering) {
+            // What it was waiting for would have passed: it is not why the delivery ends.
+            self.fault = None;
             self.abort();
         }
         if let Some(until) = self.waiting_until.filter(|until| *until > now) {
@@ -310,6 +327,21 @@ impl Delivery {
     }
 }
 
+/// Whether a call that failed so may have sent something that was never answered. A connector says `transient` of a
+/// vendor that refused for the moment and of one that was silent; `internal` is also a call that was cut off.
+fn may_be_unanswered(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Transient | FaultKind::Internal => true,
+        FaultKind::Config
+        | FaultKind::Auth
+        | FaultKind::Scope
+        | FaultKind::RateLimited
+        | FaultKind::Quota
+        | FaultKind::Data
+        | FaultKind::Unsupported => false,
+    }
+}
+
 fn later(now: Millis, ms: u64) -> Millis {
     now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
 }
@@ -330,7 +362,11 @@ mod tests {
     }
 
     fn failed(kind: FaultKind) -> Event {
-        Event::Failed { fault: Fault::new(kind, "x", "x"), jitter: 0 }
+        unsure(kind, 0)
+    }
+
+    fn unsure(kind: FaultKind, unsure_ms: u64) -> Event {
+        Event::Failed { fault: Fault::new(kind, "x", "x"), jitter: 0, unsure_ms }
     }
 
     fn finished(pending_become: OutcomeStatus) -> Event {
@@ -395,16 +431,61 @@ mod tests {
     }
 
     #[test]
-    fn an_unsure_batch_waits_only_where_a_late_repeat_could_harm() {
-        let restarted = |class| Event::Restarted { opened_at: Some(100), class, request_timeout_ms: 60 };
+    fn a_batch_that_was_open_at_a_kill_waits_where_a_late_repeat_could_harm() {
+        let restarted = |unsure_ms| Event::Restarted { batch_open: true, unsure_ms };
         let mut d = delivery();
         prepared(&mut d);
-        assert_eq!(d.step(restarted(DeliveryClass::AtLeastOnce), 110), Action::WaitUntil(160));
-        assert_eq!(d.step(Event::Resumed, 160), Action::Deliver);
+        assert_eq!(
+            d.step(restarted(60), 110),
+            Action::WaitUntil(170),
+            "from the restart: the last request may be young"
+        );
+        assert_eq!(
+            d.step(restarted(60), 120),
+            Action::WaitUntil(170),
+            "killed while it waited: nothing was sent since"
+        );
+        assert_eq!(d.step(Event::Resumed, 170), Action::Deliver);
         assert_eq!(d.resent_batches, 1);
         let mut d = delivery();
         prepared(&mut d);
-        assert_eq!(d.step(restarted(DeliveryClass::EffectivelyOnce), 110), Action::Deliver);
+        assert_eq!(d.step(restarted(0), 110), Action::Deliver);
+        assert_eq!(d.step(Event::Restarted { batch_open: false, unsure_ms: 60 }, 111), Action::Deliver);
+        assert_eq!(d.resent_batches, 1);
+    }
+
+    #[test]
+    fn a_batch_without_an_answer_is_as_unsure_as_a_killed_one() {
+        let mut d = delivery();
+        prepared(&mut d);
+        let day = 86_400_000;
+        assert_eq!(d.step(unsure(FaultKind::Transient, day), 100), Action::WaitUntil(86_400_100));
+        assert_eq!(d.step(Event::Resumed, 86_400_100), Action::Deliver);
+        assert_eq!((d.attempts, d.resent_batches), (1, 1));
+        // The back-off counts where it is longer, and a refusal is an answer.
+        let Action::WaitUntil(until) = d.step(unsure(FaultKind::Transient, 1), 200) else { panic!("no wait") };
+        assert!(until > 201);
+        let mut d = delivery();
+        prepared(&mut d);
+        let Action::WaitUntil(until) = d.step(unsure(FaultKind::RateLimited, day), 100) else { panic!("no wait") };
+        assert!(until < 10_000 && d.resent_batches == 0);
+    }
+
+    #[test]
+    fn an_unsure_batch_is_waited_out_before_it_is_given_up() {
+        // A call that was cut off is not repeated, yet its request may be on its way.
+        let mut d = delivery();
+        prepared(&mut d);
+        assert_eq!(d.step(unsure(FaultKind::Internal, 5_000), 100), Action::WaitUntil(5_100));
+        assert_eq!(d.step(Event::Resumed, 5_100), Action::Abort);
+        // The same when it is cancelled in the meantime.
+        let mut d = delivery();
+        prepared(&mut d);
+        d.step(unsure(FaultKind::Transient, 5_000), 100);
+        assert_eq!(d.step(Event::CancelRequested, 200), Action::WaitUntil(5_100));
+        assert_eq!(d.step(Event::Resumed, 5_100), Action::Abort);
+        assert_eq!(d.step(Event::Aborted, 5_101), Action::End);
+        assert_eq!(d.status, DeliveryStatus::Cancelled);
     }
 
     #[test]
@@ -447,7 +528,9 @@ mod tests {
         d.step(Event::Exhausted, 0);
         d.step(finished(OutcomeStatus::Pending), 0);
         let quota = Fault::new(FaultKind::Quota, "x", "x").retry_after_ms(7_200_000);
-        assert_eq!(d.step(Event::Failed { fault: quota, jitter: 0 }, 60), Action::WaitUntil(7_200_060));
+        let spent = Event::Failed { fault: quota, jitter: 0, unsure_ms: 0 };
+        assert_eq!(d.step(spent, 60), Action::WaitUntil(7_200_060));
+        assert_eq!(d.step(Event::Resumed, 7_200_060), Action::Poll);
         assert_eq!(d.step(failed(FaultKind::Scope), 7_200_060), Action::End);
         assert_eq!(d.status, DeliveryStatus::Failed);
     }

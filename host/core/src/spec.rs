@@ -150,6 +150,15 @@ impl DeliverySpec {
     fn default_request_timeout_ms() -> u64 {
         60_000
     }
+
+    /// How long a batch that was not answered has to rest before it is sent again: 0 where a late repeat cannot harm.
+    #[must_use]
+    pub fn unsure_ms(&self) -> u64 {
+        match self.class {
+            DeliveryClass::AtLeastOnce => self.request_timeout_ms,
+            DeliveryClass::EffectivelyOnce => 0,
+        }
+    }
 }
 
 /// The shipped mapping of one stream to one entity of the model.

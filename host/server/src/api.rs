@@ -24,6 +24,7 @@ mod runs;
 mod sandboxes;
 mod scope;
 mod segments;
+mod stamp;
 mod time;
 
 pub use listing::Page;

@@ -17,11 +17,13 @@ pub(crate) mod name;
 pub mod operations;
 pub mod plugins;
 pub mod profiles;
+mod reconcile;
 pub mod refusal;
 pub mod runs;
 pub mod sandbox;
 mod secrets;
 mod segments;
+pub mod stamp;
 pub mod tenancy;
 
 use answers::Answers;
@@ -38,6 +40,7 @@ use plugins::{Origin, Plugins};
 use refusal::{Refusal, Result};
 use sandbox::Sandbox;
 use secrets::Vault;
+use stamp::Stamp;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -85,8 +88,8 @@ impl App {
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
         let plugins = Arc::new(plugins(&data, &control, &clock)?);
         let inner = Inner {
-            keys: Keys::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
-            answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&sealer)),
+            keys: Keys::new(Arc::clone(&control), Arc::clone(&clock)),
+            answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance), Arc::clone(&sealer)),
             tenancy: Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
             vault: Vault::new(Arc::clone(&control), sealer),
             shared: Shared::default(),
@@ -110,7 +113,8 @@ impl App {
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
         let tenancy = Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance));
         let organisation = tenancy.ensure_default().await?;
-        Keys::new(control, clock, chance).create(&organisation.id, name, "host").await
+        let stamp = Stamp::fresh(&*clock, &*chance);
+        Keys::new(control, clock).create(&organisation.id, name, "host", stamp).await
     }
 
     async fn begin(&self) -> Result<Option<NewKey>> {
@@ -118,7 +122,7 @@ impl App {
         self.plugins().load().await?;
         for bundled in attiva_plugins::bundled() {
             // The host is of use without one of them, and says what is wrong with it.
-            if let Err(refusal) = self.plugins().install(bundled.component, Origin::Bundled).await {
+            if let Err(refusal) = self.plugins().install(bundled.component, Origin::Bundled, self.fresh_stamp()).await {
                 tracing::error!(plugin = bundled.name, "what came with the host cannot be installed: {refusal}");
             }
         }
@@ -128,7 +132,7 @@ impl App {
         if self.keys().any()? {
             return Ok(None);
         }
-        Ok(Some(self.keys().create(&organisation.id, "first", "host").await?))
+        Ok(Some(self.keys().create(&organisation.id, "first", "host", self.fresh_stamp()).await?))
     }
 
     async fn open_sandbox(&self, entry: SandboxEntry) -> Result<Arc<Sandbox>> {
@@ -144,12 +148,13 @@ impl App {
             spools: Spools::new(inner.data.spool(), &id)?,
             shared: inner.shared.clone(),
         });
+        reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
         let engine = Engine::start(
             Arc::clone(&store),
             Arc::clone(&connectors) as Arc<dyn attiva_sync::Connectors>,
             Arc::clone(&clock),
-            Arc::clone(&chance),
+            chance,
             EngineOptions::default(),
         );
         let sandbox = Sandbox {
@@ -161,10 +166,8 @@ impl App {
             control: Arc::clone(&inner.control),
             vault: inner.vault.clone(),
             clock,
-            chance,
             connections_change: tokio::sync::Mutex::default(),
         };
-        sandbox.reconcile().await?;
         let sandbox = Arc::new(sandbox);
         inner.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         Ok(sandbox)
@@ -173,6 +176,12 @@ impl App {
     #[must_use]
     pub fn chance(&self) -> &dyn Chance {
         &*self.inner.chance
+    }
+
+    /// A stamp for a request that carries no idempotency key.
+    #[must_use]
+    pub fn fresh_stamp(&self) -> Stamp {
+        Stamp::fresh(&*self.inner.clock, &*self.inner.chance)
     }
 
     #[must_use]
@@ -203,10 +212,13 @@ impl App {
     }
 
     /// Makes a sandbox in the caller's organisation, and opens it.
-    pub async fn create_sandbox(&self, caller: &Caller, name: &str) -> Result<SandboxEntry> {
+    pub async fn create_sandbox(&self, caller: &Caller, stamp: Stamp, name: &str) -> Result<SandboxEntry> {
         let name = name::checked_slug("/name", name)?;
-        let entry = self.tenancy().create_sandbox(&caller.organisation, name, caller.key.as_str()).await?;
-        self.open_sandbox(entry.clone()).await?;
+        let entry = self.tenancy().create_sandbox(&caller.organisation, name, caller.key.as_str(), stamp).await?;
+        // What a repeat finds is open, unless it was the opening that failed.
+        if self.sandbox(caller, name).is_err() {
+            self.open_sandbox(entry.clone()).await?;
+        }
         Ok(entry)
     }
 
@@ -217,7 +229,7 @@ impl App {
 
     /// Whether the stores answer.
     pub fn ready(&self) -> Result<()> {
-        self.inner.control.kept_answer("")?;
+        self.inner.control.kept_request("")?;
         for sandbox in self.open_sandboxes() {
             sandbox.store.projector_cursor("ready")?;
         }

@@ -6,12 +6,17 @@ use crate::failure::{Outcome, limited};
 use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::Millis;
-use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Document, Expect, KeptAnswer, Result};
+use attiva_core::ports::store::{
+    AuditEvent, ControlKind, ControlStore, Document, Expect, KeptAnswer, KeptRequest, Result,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 use std::sync::Arc;
 
-const SCHEMA: Schema = Schema { application: 0x4174_0002, steps: &[include_str!("schema/control-1.sql")] };
+const SCHEMA: Schema = Schema {
+    application: 0x4174_0002,
+    steps: &[include_str!("schema/control-1.sql"), include_str!("schema/control-2.sql")],
+};
 
 /// The control database in SQLite.
 pub struct Control {
@@ -75,17 +80,24 @@ impl ControlStore for Control {
         self.database.write(move |connection| tell(connection, Some(&event))).await
     }
 
+    async fn audit_once(&self, event: AuditEvent) -> Result<()> {
+        let work = move |connection: &Connection| {
+            if was_told(connection, &event)? { Ok(()) } else { tell(connection, Some(&event)) }
+        };
+        self.database.write(work).await
+    }
+
     fn audit_events(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditEvent)>> {
         self.database.read(|connection| told(connection, after, limit))
     }
 
-    fn kept_answer(&self, key: &str) -> Result<Option<KeptAnswer>> {
+    fn kept_request(&self, key: &str) -> Result<Option<KeptRequest>> {
         self.database.read(|connection| kept(connection, key))
     }
 
-    async fn keep_answer(&self, key: &str, answer: KeptAnswer, forget_before: Millis) -> Result<()> {
+    async fn keep_request(&self, key: &str, request: KeptRequest, forget_before: Millis) -> Result<()> {
         let key = key.to_owned();
-        self.database.write(move |connection| keep(connection, &key, &answer, forget_before)).await
+        self.database.write(move |connection| keep(connection, &key, &request, forget_before)).await
     }
 }
 
@@ -109,6 +121,11 @@ fn tell(connection: &Connection, event: Option<&AuditEvent>) -> Outcome<()> {
     Ok(())
 }
 
+fn was_told(connection: &Connection, event: &AuditEvent) -> Outcome<bool> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM audit WHERE subject = ?1 AND action = ?2")?;
+    Ok(statement.exists(params![event.subject, event.action])?)
+}
+
 fn told(connection: &Connection, after: u64, limit: usize) -> Outcome<Vec<(u64, AuditEvent)>> {
     let mut statement = connection.prepare_cached(
         "SELECT number, at, actor, action, subject, detail FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2",
@@ -129,23 +146,26 @@ fn told(connection: &Connection, after: u64, limit: usize) -> Outcome<Vec<(u64, 
     Ok(events)
 }
 
-fn kept(connection: &Connection, key: &str) -> Outcome<Option<KeptAnswer>> {
+fn kept(connection: &Connection, key: &str) -> Outcome<Option<KeptRequest>> {
     let mut statement =
-        connection.prepare_cached("SELECT fingerprint, status, body, at FROM kept_answer WHERE key = ?1")?;
-    let answer = statement.query_row([key], |row| {
-        Ok(KeptAnswer { fingerprint: row.get(0)?, status: row.get(1)?, body: row.get(2)?, at: row.get(3)? })
+        connection.prepare_cached("SELECT fingerprint, at, chance, status, body FROM kept_request WHERE key = ?1")?;
+    let request = statement.query_row([key], |row| {
+        let (status, body): (Option<u16>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+        let answer = status.zip(body).map(|(status, body)| KeptAnswer { status, body });
+        Ok(KeptRequest { fingerprint: row.get(0)?, at: row.get(1)?, chance: row.get(2)?, answer })
     });
-    Ok(answer.optional()?)
+    Ok(request.optional()?)
 }
 
-fn keep(connection: &Connection, key: &str, answer: &KeptAnswer, forget_before: Millis) -> Outcome<()> {
-    connection.prepare_cached("DELETE FROM kept_answer WHERE at < ?1")?.execute([forget_before])?;
+fn keep(connection: &Connection, key: &str, request: &KeptRequest, forget_before: Millis) -> Outcome<()> {
+    let KeptRequest { fingerprint, at, chance, answer } = request;
+    let (status, body) = answer.as_ref().map(|a| (a.status, a.body.as_slice())).unzip();
+    connection.prepare_cached("DELETE FROM kept_request WHERE at < ?1")?.execute([forget_before])?;
     connection
         .prepare_cached(
-            "INSERT INTO kept_answer (key, fingerprint, status, body, at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-               body = excluded.body, at = excluded.at",
+            "INSERT OR REPLACE INTO kept_request (key, fingerprint, at, chance, status, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![key, answer.fingerprint, answer.status, answer.body, answer.at])?;
+        .execute(params![key, fingerprint, at, chance, status, body])?;
     Ok(())
 }

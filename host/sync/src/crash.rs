@@ -4,7 +4,7 @@
 //! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
 
 /// Every point there is. The kill campaign goes through this list, so that none is forgotten.
-pub const POINTS: [&str; 11] = [
+pub const POINTS: [&str; 13] = [
     "page.read",
     "page.committed",
     "profiles.prepared",
@@ -16,17 +16,19 @@ pub const POINTS: [&str; 11] = [
     "batch.closed",
     "finish.answered",
     "delivery.finished",
+    "request.kept",
+    "request.done",
 ];
 
 /// Passes a point.
 #[cfg(not(feature = "crash-points"))]
 #[inline]
-pub(crate) fn point(_name: &'static str) {}
+pub fn point(_name: &'static str) {}
 
 /// Passes a point, and perhaps never comes back.
 #[cfg(feature = "crash-points")]
 #[expect(clippy::disallowed_methods, reason = "a test's switch, compiled in for the kill campaign only")]
-pub(crate) fn point(name: &'static str) {
+pub fn point(name: &'static str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
     static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();

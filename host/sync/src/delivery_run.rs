@@ -9,7 +9,7 @@ use attiva_core::id::ProfileId;
 use attiva_core::page::Outcome;
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
-use attiva_core::spec::{DeliveryClass, DeliverySpec};
+use attiva_core::spec::DeliverySpec;
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -55,14 +55,17 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
         if action == Action::End {
             return end(inner, delivery).await;
         }
-        if let Err(fault) = inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await {
-            tracing::error!(delivery = %delivery.id, %fault, "progress could not be stored; it goes on at the next start");
-            return;
+        while let Err(fault) = inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await {
+            if !inner.may_store_again(delivery.id.as_str(), &fault).await {
+                return;
+            }
         }
         event = match action {
             Action::End => return,
             Action::WaitUntil(until) => {
-                if !inner.wait_until(until, &cancel).await {
+                // A cancellation ends one wait; what it has to wait out itself is not cut short by it.
+                let cut_by = if delivery.cancel_requested { &CancellationToken::new() } else { &cancel };
+                if !inner.wait_until(until, cut_by).await {
                     return;
                 }
                 Event::Resumed
@@ -84,20 +87,21 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
     }
 }
 
-/// The end is told last, with the books closed.
+/// The end is told with the books closed. The spools go after it is kept: a delivery that a kill makes end once more may
+/// need them, and no other one has them.
 async fn end(inner: &Inner, delivery: Delivery) {
+    while let Err(fault) = store_end(inner, &delivery).await {
+        if !inner.may_store_again(delivery.id.as_str(), &fault).await {
+            return;
+        }
+    }
+    tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
     if let Ok(work) = Work::of(inner, &delivery).await
         && let Err(fault) = work.destination.clear_spool(&work.run(&delivery)).await
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
     inner.delivery_is_over(&delivery);
-    match store_end(inner, &delivery).await {
-        Ok(()) => tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended"),
-        Err(fault) => {
-            tracing::error!(delivery = %delivery.id, %fault, "the end could not be stored; it ends at the next start");
-        }
-    }
 }
 
 /// A delivery that ends before its time settles whoever is left.
@@ -110,19 +114,21 @@ async fn store_end(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
 }
 
 async fn first_event(inner: &Inner, delivery: &Delivery, restarted: bool) -> Result<Event, Fault> {
-    let opened = if restarted { inner.store.opened_batch(&delivery.id)? } else { None };
-    let Some(opened) = opened else { return Ok(Event::Resumed) };
-    let spec = Work::of(inner, delivery).await?.spec;
-    Ok(Event::Restarted {
-        opened_at: Some(opened.opened_at),
-        class: spec.class,
-        request_timeout_ms: spec.request_timeout_ms,
-    })
+    if !restarted || inner.store.opened_batch(&delivery.id)?.is_none() {
+        return Ok(Event::Resumed);
+    }
+    let unsure_ms = Work::of(inner, delivery).await?.spec.unsure_ms();
+    Ok(Event::Restarted { batch_open: true, unsure_ms })
 }
 
+/// A step failed before anything was sent, or after all of it was answered.
 fn failed(inner: &Inner, delivery: &Delivery, fault: Fault) -> Event {
+    failed_unsure(inner, delivery, fault, 0)
+}
+
+fn failed_unsure(inner: &Inner, delivery: &Delivery, fault: Fault, unsure_ms: u64) -> Event {
     tracing::warn!(delivery = %delivery.id, phase = ?delivery.phase, %fault, "a step failed");
-    Event::Failed { fault, jitter: inner.jitter() }
+    Event::Failed { fault, jitter: inner.jitter(), unsure_ms }
 }
 
 fn unsettled(delivery: &Delivery) -> ItemOutcome {
@@ -201,9 +207,10 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         (delivery.state.clone(), Vec::new())
     } else {
         let sent = ExportMapping::batch(&batch);
-        let delivered = work.destination.deliver(&work.activation.target(), run, &delivery.state, &sent).await;
-        let delivered = delivered.map_err(|fault| unsure(fault, &work.spec))?;
-        (delivered.state, delivered.outcomes)
+        match work.destination.deliver(&work.activation.target(), run, &delivery.state, &sent).await {
+            Ok(delivered) => (delivered.state, delivered.outcomes),
+            Err(fault) => return Ok(failed_unsure(inner, delivery, fault, work.spec.unsure_ms())),
+        }
     };
     crash::point("batch.delivered");
     let settled = settled(&batch, outcomes)?;
@@ -213,15 +220,6 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
     inner.store.close_batch(&delivery.id, settled, document(&after)?).await?;
     crash::point("batch.closed");
     Ok(event)
-}
-
-/// A call that ended without an answer may still reach the vendor. Where a late repeat could harm, it is waited out.
-fn unsure(fault: Fault, spec: &DeliverySpec) -> Fault {
-    if fault.kind != FaultKind::Transient || spec.class == DeliveryClass::EffectivelyOnce {
-        return fault;
-    }
-    let wait_ms = fault.retry_after_ms.unwrap_or(0).max(spec.request_timeout_ms);
-    fault.retry_after_ms(wait_ms)
 }
 
 /// Takes the next members, and keeps what will be sent of them before it is sent.

@@ -8,10 +8,11 @@ use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId};
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, SandboxStore};
 use attiva_core::run::Run;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) records_changed: Notify,
     pub(crate) profiles_changed: Notify,
     pub(crate) projected: Notify,
+    /// Something that was going is over, and its place is free.
+    place_free: Notify,
     active: Mutex<Active>,
 }
 
@@ -97,6 +100,7 @@ impl Engine {
                 records_changed: Notify::new(),
                 profiles_changed: Notify::new(),
                 projected: Notify::new(),
+                place_free: Notify::new(),
                 active: Mutex::default(),
             }),
         };
@@ -120,18 +124,56 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts a run of a source connection. One connection has one run at a time.
-    pub async fn start_run(&self, connection: &ConnectionId) -> Result<Run, Fault> {
-        let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
-        if let Some((going, _)) = self.inner.active().runs.get(&connection.id) {
-            return Err(in_progress("run", going.as_str()));
+    /// Starts a run of a source connection. One connection has one run at a time. A run with this id, if there is one,
+    /// was started by the same request before, and is answered.
+    pub async fn start_run(&self, connection: &ConnectionId, id: RunId) -> Result<Run, Fault> {
+        if let Some(started) = self.inner.find(Kind::Run, id.as_str())? {
+            return Ok(started);
         }
-        let run = RunId::new(self.inner.clock.now(), self.inner.chance.bytes());
-        let streams = source_run::streams(&self.inner, &connection, &run).await?;
-        let run = Run::new(run, connection.id.clone(), connection.plugin.clone(), &streams, self.inner.clock.now());
+        let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
+        let place = self.place_of_run(&connection.id, &id).await?;
+        let streams = source_run::streams(&self.inner, &connection, &id).await?;
+        let run = Run::new(id, connection.id, connection.plugin, &streams, self.inner.clock.now());
         self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
+        place.keep();
         self.drive_run(run.clone());
         Ok(run)
+    }
+
+    async fn place_of_run(&self, connection: &ConnectionId, id: &RunId) -> Result<Place<'_>, Fault> {
+        let ended = |run: Run| run.status.has_ended();
+        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
+    }
+
+    async fn place_of_delivery(&self, activation: &ActivationId, id: &DeliveryId) -> Result<Place<'_>, Fault> {
+        let ended = |delivery: Delivery| delivery.status.has_ended();
+        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, activation, id), ended).await
+    }
+
+    /// What has ended gives its place back a moment after that was told: it is waited for.
+    async fn place<'a, T: DeserializeOwned>(
+        &'a self,
+        what: &str,
+        kind: Kind,
+        take: impl Fn() -> Result<Place<'a>, String>,
+        has_ended: impl Fn(T) -> bool,
+    ) -> Result<Place<'a>, Fault> {
+        loop {
+            let free = self.inner.place_free.notified();
+            let going = match take() {
+                Ok(place) => return Ok(place),
+                Err(going) => going,
+            };
+            if !self.inner.find(kind, &going)?.is_some_and(&has_ended) {
+                return Err(in_progress(what, &going));
+            }
+            free.await;
+        }
+    }
+
+    /// An id for a run or delivery that no request asked for.
+    pub(crate) fn fresh<T>(&self, id: impl Fn(Millis, [u8; 6]) -> T) -> T {
+        id(self.inner.clock.now(), self.inner.chance.bytes())
     }
 
     /// Ends a run at its next page boundary.
@@ -143,18 +185,20 @@ impl Engine {
         self.inner.get(Kind::Run, id.as_str())
     }
 
-    /// Starts a delivery of an activation. One activation has one delivery at a time.
-    pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
+    /// Starts a delivery of an activation. One activation has one delivery at a time. A delivery with this id, if there
+    /// is one, was started by the same request before, and is answered.
+    pub async fn start_delivery(&self, activation: &ActivationId, id: DeliveryId) -> Result<Delivery, Fault> {
+        if let Some(started) = self.inner.find(Kind::Delivery, id.as_str())? {
+            return Ok(started);
+        }
         let activation: Activation = self.inner.get(Kind::Activation, activation.as_str())?;
         let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
         let _: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
-        if let Some((going, _)) = self.inner.active().deliveries.get(&activation.id) {
-            return Err(in_progress("delivery", going.as_str()));
-        }
+        let place = self.place_of_delivery(&activation.id, &id).await?;
         let now = self.inner.clock.now();
-        let id = DeliveryId::new(now, self.inner.chance.bytes());
         let delivery = Delivery::new(id, activation.id, activation.segment, connection.plugin, now);
         self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
+        place.keep();
         self.drive_delivery(delivery.clone(), false);
         Ok(delivery)
     }
@@ -197,19 +241,58 @@ impl Engine {
     }
 
     fn drive_run(&self, run: Run) {
-        let cancel = CancellationToken::new();
-        let key = run.connection.clone();
-        self.inner.active().runs.insert(key, (run.id.clone(), cancel.clone()));
+        let going = || (run.id.clone(), CancellationToken::new());
+        let cancel = self.inner.active().runs.entry(run.connection.clone()).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await });
     }
 
     fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
-        let cancel = CancellationToken::new();
-        let key = delivery.activation.clone();
-        self.inner.active().deliveries.insert(key, (delivery.id.clone(), cancel.clone()));
+        let going = || (delivery.id.clone(), CancellationToken::new());
+        let cancel = self.inner.active().deliveries.entry(delivery.activation.clone()).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
+    }
+}
+
+/// The right to start a run or a delivery: nobody else starts one of the same connection or activation meanwhile. It
+/// is given back when dropped, unless the work was begun.
+struct Place<'a> {
+    inner: &'a Inner,
+    id: String,
+}
+
+impl<'a> Place<'a> {
+    /// Or which run has it.
+    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, String> {
+        match inner.active().runs.entry(connection.clone()) {
+            Entry::Occupied(going) => return Err(going.get().0.to_string()),
+            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
+        };
+        Ok(Self { inner, id: id.to_string() })
+    }
+
+    fn of_delivery(inner: &'a Inner, activation: &ActivationId, id: &DeliveryId) -> Result<Self, String> {
+        match inner.active().deliveries.entry(activation.clone()) {
+            Entry::Occupied(going) => return Err(going.get().0.to_string()),
+            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
+        };
+        Ok(Self { inner, id: id.to_string() })
+    }
+
+    /// The work has begun: its end gives the place back.
+    fn keep(mut self) {
+        self.id.clear();
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut active = self.inner.active();
+        active.runs.retain(|_, (id, _)| id.as_str() != self.id);
+        active.deliveries.retain(|_, (id, _)| id.as_str() != self.id);
+        drop(active);
+        self.inner.place_free.notify_waiters();
     }
 }
 
@@ -226,17 +309,22 @@ impl Inner {
 
     pub(crate) fn run_is_over(&self, run: &Run) {
         self.active().runs.retain(|_, (id, _)| *id != run.id);
+        self.place_free.notify_waiters();
     }
 
     pub(crate) fn delivery_is_over(&self, delivery: &Delivery) {
         self.active().deliveries.retain(|_, (id, _)| *id != delivery.id);
+        self.place_free.notify_waiters();
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<T, Fault> {
-        let document = self.store.document(kind, id)?.ok_or_else(|| {
+        self.find(kind, id)?.ok_or_else(|| {
             Fault::new(FaultKind::Config, "not-found", format!("there is no {id}")).action("Check the id.")
-        })?;
-        read(document.body)
+        })
+    }
+
+    fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
+        self.store.document(kind, id)?.map(|document| read(document.body)).transpose()
     }
 
     pub(crate) fn all<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Fault> {
@@ -259,6 +347,22 @@ impl Inner {
     pub(crate) async fn put<T: Serialize>(&self, kind: Kind, id: &str, value: &T) -> Result<(), Fault> {
         self.store.put_document(write(kind, id, value)?, Expect::Anything).await?;
         Ok(())
+    }
+
+    /// Waits a moment after the store refused to keep how far something is, since that passes when there is space again.
+    /// False where it does not, or the engine stops: then the work goes on at the next start.
+    pub(crate) async fn may_store_again(&self, id: &str, fault: &Fault) -> bool {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let passes = fault.kind.is_retried() && !self.stop.is_cancelled();
+        if !passes {
+            tracing::error!(id, %fault, "progress could not be stored; it goes on at the next start");
+            return false;
+        }
+        tracing::error!(id, %fault, "progress could not be stored; it is tried again");
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => true,
+            () = self.stop.cancelled() => false,
+        }
     }
 
     /// Waits; false if the engine stops or the work is cancelled meanwhile.

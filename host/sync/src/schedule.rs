@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use attiva_core::config::{Activation, Connection, Schedule};
 use attiva_core::delivery::Delivery;
+use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::store::Kind;
 use attiva_core::run::Run;
 use attiva_core::{Fault, Millis};
@@ -51,7 +52,7 @@ async fn tick(engine: &Engine, last: &mut HashMap<String, Millis>) -> Result<(),
     for connection in engine.inner.all::<Connection>(Kind::Connection)? {
         if is_due(connection.schedule, last.get(connection.id.as_str()).copied(), now) {
             last.insert(connection.id.as_str().to_owned(), now);
-            if let Err(fault) = engine.start_run(&connection.id).await {
+            if let Err(fault) = engine.start_run(&connection.id, engine.fresh(RunId::new)).await {
                 tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
             }
         }
@@ -59,7 +60,7 @@ async fn tick(engine: &Engine, last: &mut HashMap<String, Millis>) -> Result<(),
     for activation in engine.inner.all::<Activation>(Kind::Activation)? {
         if is_due(activation.schedule, last.get(activation.id.as_str()).copied(), now) {
             last.insert(activation.id.as_str().to_owned(), now);
-            if let Err(fault) = engine.start_delivery(&activation.id).await {
+            if let Err(fault) = engine.start_delivery(&activation.id, engine.fresh(DeliveryId::new)).await {
                 tracing::warn!(activation = %activation.id, %fault, "a scheduled delivery did not start");
             }
         }

@@ -49,9 +49,10 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
             return end(inner, &run).await;
         }
         // A page's commit has written the document already; writing it again is cheap and covers the other events.
-        if let Err(fault) = inner.put(Kind::Run, run.id.as_str(), &run).await {
-            tracing::error!(run = %run.id, %fault, "the run's progress could not be stored; it goes on at the next start");
-            return;
+        while let Err(fault) = inner.put(Kind::Run, run.id.as_str(), &run).await {
+            if !inner.may_store_again(run.id.as_str(), &fault).await {
+                return;
+            }
         }
         event = match action {
             Action::Pull { stream } => match pull(inner, &run, stream, &cancel).await {
@@ -71,16 +72,17 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
     }
 }
 
-/// The end is told last: who sees it may start the next run at once.
+/// The spools go after the end is kept: a run that a kill makes end once more may need them. Whoever sees the end and
+/// starts the next run waits until they are gone.
 async fn end(inner: &Inner, run: &Run) {
-    clear_spools(inner, run).await;
-    inner.run_is_over(run);
-    match inner.put(Kind::Run, run.id.as_str(), run).await {
-        Ok(()) => tracing::info!(run = %run.id, status = ?run.status, "run ended"),
-        Err(fault) => {
-            tracing::error!(run = %run.id, %fault, "the run's end could not be stored; it ends at the next start")
+    while let Err(fault) = inner.put(Kind::Run, run.id.as_str(), run).await {
+        if !inner.may_store_again(run.id.as_str(), &fault).await {
+            return;
         }
     }
+    tracing::info!(run = %run.id, status = ?run.status, "run ended");
+    clear_spools(inner, run).await;
+    inner.run_is_over(run);
 }
 
 fn failed(inner: &Inner, run: &Run, fault: Fault) -> Event {

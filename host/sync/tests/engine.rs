@@ -6,7 +6,7 @@ mod support;
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;
 use attiva_core::page::RowKind;
-use attiva_core::ports::store::ItemStatus;
+use attiva_core::ports::store::{Expect, ItemStatus, Kind};
 use attiva_core::run::RunStatus;
 use attiva_core::spec::DeliveryClass;
 use attiva_core::{FaultKind, Value};
@@ -36,7 +36,7 @@ async fn leads_become_profiles_join_an_audience_and_are_delivered() {
 
     let segment = world.segment("person.job_title == 'CEO'").await;
     let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
-    let delivery = world.engine.start_delivery(&activation).await.unwrap();
+    let delivery = world.start_delivery(&activation).await.unwrap();
     let delivery = world.ended_delivery(&delivery.id).await;
     assert_eq!(delivery.status, DeliveryStatus::Succeeded, "{:?}", delivery.fault);
     let books = delivery.books.unwrap();
@@ -56,7 +56,7 @@ async fn a_run_that_is_cut_off_goes_on_where_its_last_page_was_committed() {
     // A long pause asked for by the vendor stands before the second page.
     let world = World::start(dir.path(), Arc::clone(&vendor)).await;
     let run = {
-        let run = world.engine.start_run(&world.connection).await.unwrap();
+        let run = world.start_run().await.unwrap();
         world
             .until("the first page", || vendor.calls.lock().unwrap().contains(&"read 0".to_owned()).then_some(()))
             .await;
@@ -159,7 +159,7 @@ async fn those_who_lack_a_required_field_are_excluded_and_counted() {
     world.run().await;
     let segment = world.segment("person.job_title == 'CEO'").await;
     let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
-    let delivery = world.engine.start_delivery(&activation).await.unwrap();
+    let delivery = world.start_delivery(&activation).await.unwrap();
     let delivery = world.ended_delivery(&delivery.id).await;
     let books = delivery.books.unwrap();
     assert_eq!((books.received, books.created, books.excluded), (3, 2, 1));
@@ -179,7 +179,7 @@ async fn a_delivery_that_fails_for_good_is_taken_back_and_its_books_balance() {
     let segment = world.segment("person.job_title == 'CEO'").await;
     let activation = world.activation(&segment, &[("mail", "person.email", false)]).await;
     world.vendor.deliver_faults.lock().unwrap().push_back(fault(FaultKind::Scope, "s3.AccessDenied"));
-    let delivery = world.engine.start_delivery(&activation).await.unwrap();
+    let delivery = world.start_delivery(&activation).await.unwrap();
     let delivery = world.ended_delivery(&delivery.id).await;
     assert_eq!(delivery.status, DeliveryStatus::Failed);
     assert!(world.vendor.calls.lock().unwrap().contains(&"abort".to_owned()));
@@ -200,7 +200,7 @@ async fn a_batch_on_its_way_is_sent_again_after_a_restart_with_the_same_rows() {
     world.run().await;
     let segment = world.segment("person.job_title == 'CEO'").await;
     let activation = world.activation(&segment, &[("title", "person.job_title", false)]).await;
-    let delivery = world.engine.start_delivery(&activation).await.unwrap();
+    let delivery = world.start_delivery(&activation).await.unwrap();
     world.until("a batch is open", || world.store.opened_batch(&delivery.id).unwrap()).await;
     world.engine.drain(Duration::from_secs(10)).await;
     drop(world);
@@ -217,20 +217,110 @@ async fn a_batch_on_its_way_is_sent_again_after_a_restart_with_the_same_rows() {
 }
 
 #[tokio::test]
+async fn spools_go_after_the_end_is_kept_and_before_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start(dir.path(), vendor(three_pages())).await;
+    let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (store, seen) = (Arc::clone(&world.store), Arc::clone(&ended));
+    *world.vendor.on_release.lock().unwrap() = Some(Box::new(move || {
+        let mut documents = store.documents(Kind::Run, None, 10).unwrap();
+        documents.extend(store.documents(Kind::Delivery, None, 10).unwrap());
+        let open = documents.iter().filter(|d| d.body.get("ended_at").is_none()).count();
+        seen.lock().unwrap().push((documents.len(), open));
+    }));
+    world.run().await;
+    world.run().await;
+    let segment = world.segment("person.job_title == 'CEO'").await;
+    let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
+    let delivery = world.start_delivery(&activation).await.unwrap();
+    world.ended_delivery(&delivery.id).await;
+    let last = format!("release {}", delivery.id);
+    world.until("the spool is gone", || world.vendor.calls.lock().unwrap().contains(&last).then_some(())).await;
+    assert_eq!(*ended.lock().unwrap(), [(1, 0), (2, 0), (3, 0)], "documents, and those not ended, at each release");
+    let calls = world.vendor.calls.lock().unwrap().clone();
+    let second = calls.iter().rposition(|call| call.starts_with("read")).unwrap();
+    assert_eq!(calls[second - 1], "release persons", "the second run found no spool of the first: {calls:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_holds_a_run_up_until_there_is_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let tight = attiva_store::Options { pages_max: Some(120), ..attiva_store::Options::default() };
+    let store = attiva_store::Sandbox::open(dir.path(), &tight).unwrap();
+    let vendor = vendor(three_pages());
+    vendor.stuck_reading.store(true, Ordering::SeqCst);
+    let world = World::start_in(store, Arc::clone(&vendor)).await;
+    let run = world.start_run().await.unwrap();
+    world.until("it reads", || vendor.calls.lock().unwrap().contains(&"read 0".to_owned()).then_some(())).await;
+    let filled = world.fill().await;
+    vendor.stuck_reading.store(false, Ordering::SeqCst);
+    // The page does not fit, nor that it did not fit.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let stored: attiva_core::run::Run = world.get(Kind::Run, run.id.as_str());
+    assert_eq!((stored.status, stored.attempts), (RunStatus::Running, 0));
+    for id in filled {
+        world.store.delete_document(Kind::Catalog, &id, Expect::Anything).await.unwrap();
+    }
+    let run = world.ended_run(&run.id).await;
+    assert_eq!((run.status, run.streams[0].changed), (RunStatus::Succeeded, 5));
+}
+
+#[tokio::test]
+async fn of_two_starts_at_once_one_is_refused_and_a_start_that_fails_leaves_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = vendor(three_pages());
+    vendor.discover_faults.lock().unwrap().push_back(fault(FaultKind::Auth, "oauth.invalid_client"));
+    let world = World::start(dir.path(), vendor).await;
+    assert_eq!(world.start_run().await.unwrap_err().code, "oauth.invalid_client");
+    let (one, two) = tokio::join!(world.start_run(), world.start_run());
+    let (started, refused) = if one.is_ok() { (one, two) } else { (two, one) };
+    assert_eq!(refused.unwrap_err().code, "run.in-progress");
+    world.ended_run(&started.unwrap().id).await;
+    assert_eq!(world.run().await.status, RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_batch_without_an_answer_is_sent_again_or_waited_out_before_it_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start(dir.path(), vendor(three_pages())).await;
+    *world.vendor.class.lock().unwrap() = Some(DeliveryClass::AtLeastOnce);
+    world.run().await;
+    let segment = world.segment("person.job_title == 'CEO'").await;
+    let activation = world.activation(&segment, &[("mail", "person.email", false)]).await;
+    let silent = || fault(FaultKind::Transient, "http.timeout");
+    world.vendor.deliver_faults.lock().unwrap().push_back(silent());
+    let delivery = world.start_delivery(&activation).await.unwrap();
+    let delivery = world.ended_delivery(&delivery.id).await;
+    assert_eq!((delivery.status, delivery.resent_batches), (DeliveryStatus::Succeeded, 1));
+
+    world.vendor.deliver_faults.lock().unwrap().push_back(silent());
+    let delivery = world.start_delivery(&activation).await.unwrap().id;
+    let stored = || -> attiva_core::delivery::Delivery { world.get(Kind::Delivery, delivery.as_str()) };
+    let sure_at = world.until("it is unsure", || stored().sure_at).await;
+    world.engine.cancel_delivery(&delivery).await.unwrap();
+    let ended = world.ended_delivery(&delivery).await;
+    assert_eq!(ended.status, DeliveryStatus::Cancelled);
+    assert!(ended.ended_at.unwrap() >= sure_at, "{ended:?}");
+    assert!(world.vendor.calls.lock().unwrap().contains(&"abort".to_owned()));
+}
+
+#[tokio::test]
 async fn one_connection_has_one_run_and_a_cancelled_one_ends() {
     let dir = tempfile::tempdir().unwrap();
     let vendor = vendor(three_pages());
     vendor.read_faults.lock().unwrap().push_back(fault(FaultKind::RateLimited, "marketo.606").retry_after_ms(600_000));
     let world = World::start(dir.path(), vendor).await;
-    let run = world.engine.start_run(&world.connection).await.unwrap();
+    let run = world.start_run().await.unwrap();
     world
         .until("it waits", || {
-            let stored: attiva_core::run::Run = world.get(attiva_core::ports::store::Kind::Run, run.id.as_str());
+            let stored: attiva_core::run::Run = world.get(Kind::Run, run.id.as_str());
             (stored.status == RunStatus::Waiting).then_some(())
         })
         .await;
-    let second = world.engine.start_run(&world.connection).await.unwrap_err();
+    let second = world.start_run().await.unwrap_err();
     assert_eq!(second.code, "run.in-progress");
+    let again = world.engine.start_run(&world.connection, run.id.clone()).await.unwrap();
+    assert_eq!(again.id, run.id, "the same request again is the same run");
     world.engine.cancel_run(&run.id).await.unwrap();
     assert_eq!(world.ended_run(&run.id).await.status, RunStatus::Cancelled);
 }

@@ -1,6 +1,7 @@
 //! A source's calls.
 
 use crate::bindings::source as wit;
+use crate::call::{CallState, Exports};
 use crate::connection::ConnectionContext;
 use crate::convert;
 use crate::egress::policy::Mode;
@@ -10,6 +11,7 @@ use crate::usage::Usage;
 use attiva_core::page::{CheckResult, Cursor, Page};
 use attiva_core::ports::connector::Stream;
 use attiva_core::{Fault, FaultKind};
+use wasmtime::Store;
 
 /// What is to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,32 +28,28 @@ pub struct ReadRequest {
 }
 
 impl Plugin {
-    /// Tests a connection, one named test after the other. Asks the source, and the destination too where the plugin
-    /// is both.
+    /// Tests a connection, one named test after the other. A plugin that is both is asked as a source, which only reads,
+    /// and as a destination, which proves that it may write by writing something that it takes back.
     ///
     /// # Errors
     /// `limit.*` and `plugin.*`; what the tests find is in their results.
     pub async fn check(&self, context: &ConnectionContext) -> Result<Vec<CheckResult>, Fault> {
-        let configuration = context.configuration.to_string();
-        let (results, _usage) = self
-            .call(
-                context,
-                "check",
-                // A destination proves that it may write by writing something that it takes back.
-                if self.is_destination { Mode::ReadWrite } else { Mode::ReadOnly },
-                async |store, exports| {
-                    let mut results = Vec::new();
-                    if let Some(source) = exports.source(store)? {
-                        results.extend(source.call_check(&mut *store, &configuration).await?);
-                    }
-                    if let Some(destination) = exports.destination(store)? {
-                        results.extend(destination.call_check(&mut *store, &configuration).await?);
-                    }
-                    Ok(results)
-                },
-                Ok,
-            )
-            .await?;
+        let configuration = &context.configuration.to_string();
+        let mut results = Vec::new();
+        if self.is_source {
+            let body = async |store: &mut Store<CallState>, exports: &Exports<'_>| match exports.source(store)? {
+                Some(source) => source.call_check(&mut *store, configuration).await,
+                None => Ok(Vec::new()),
+            };
+            results.extend(self.call(context, "check", Mode::ReadOnly, body, Ok).await?.0);
+        }
+        if self.is_destination {
+            let body = async |store: &mut Store<CallState>, exports: &Exports<'_>| match exports.destination(store)? {
+                Some(destination) => destination.call_check(&mut *store, configuration).await,
+                None => Ok(Vec::new()),
+            };
+            results.extend(self.call(context, "check", Mode::ReadWrite, body, Ok).await?.0);
+        }
         Ok(results.into_iter().map(convert::check_result).collect())
     }
 

@@ -20,6 +20,8 @@ pub struct Landed {
     /// Records received and changed, as the run counted them.
     pub counted: Vec<u64>,
     pub books: Value,
+    /// How many connections, segments, runs, activations and deliveries there are, and events that tell of them.
+    pub made: Vec<usize>,
 }
 
 pub struct Journey<'a> {
@@ -43,6 +45,12 @@ impl<'a> Journey<'a> {
     /// What was being done when the host was killed.
     pub fn phase_of_kill(&self) -> String {
         self.killed_while.clone().unwrap_or_default()
+    }
+
+    /// How many POSTs a journey has.
+    #[must_use]
+    pub fn posts(&self) -> u32 {
+        self.posts
     }
 
     pub fn travel(&mut self, host: &mut HostProcess) -> Result<Landed> {
@@ -69,7 +77,21 @@ impl<'a> Journey<'a> {
             objects: count_files(&self.vendors.s3_root)? - before,
             counted: ["received", "changed"].iter().filter_map(|n| run["streams"][0][*n].as_u64()).collect(),
             books,
+            made: self.counted(host)?,
         })
+    }
+
+    /// Each POST made one thing, told once.
+    fn counted(&mut self, host: &mut HostProcess) -> Result<Vec<usize>> {
+        let mut counts = Vec::new();
+        for listed in ["connections", "segments", "runs", "activations", "deliveries"] {
+            let found = self.request(host, "GET", &scoped(&format!("{listed}?limit=200")), None)?;
+            counts.push(found["items"].as_array().context("no items")?.len());
+        }
+        let events = self.request(host, "GET", "/v1/audit?limit=200", None)?;
+        let told = events["items"].as_array().context("no events")?.iter().filter_map(|e| e["action"].as_str());
+        counts.push(told.filter(|action| action.ends_with(".created") || action.ends_with(".started")).count());
+        Ok(counts)
     }
 
     pub(crate) fn connect_marketo(&mut self, host: &mut HostProcess) -> Result<String> {
@@ -201,7 +223,6 @@ impl<'a> Journey<'a> {
         match status {
             200..=299 => Ok(serde_json::from_str(&text).unwrap_or(Value::Null)),
             502..=504 => Err(Problem::Unreachable(text)),
-            409 => begun(&text).ok_or_else(|| Problem::Final(anyhow::anyhow!("{method} {path}: {status}: {text}"))),
             _ => Err(Problem::Final(anyhow::anyhow!("{method} {path}: {status}: {text}"))),
         }
     }
@@ -210,15 +231,6 @@ impl<'a> Journey<'a> {
 enum Problem {
     Unreachable(String),
     Final(anyhow::Error),
-}
-
-/// The host was killed after it had begun the work and before it could say so: the refusal of the repeat names what is
-/// going, and a careful client follows that.
-fn begun(refusal: &str) -> Option<Value> {
-    let refusal: Value = serde_json::from_str(refusal).ok()?;
-    let code = refusal["code"].as_str()?;
-    let going = refusal["detail"].as_str()?.split(' ').next()?;
-    (code == "run.in-progress" || code == "delivery.in-progress").then(|| json!({ "id": format!("op_{going}") }))
 }
 
 fn scoped(path: &str) -> String {

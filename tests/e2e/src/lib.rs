@@ -29,6 +29,8 @@ pub enum Kill {
 #[derive(Debug)]
 pub struct Told {
     pub landed: Landed,
+    /// POSTs on the way.
+    pub posts: u32,
     /// Whether the host was killed at all, and what it was doing.
     pub phase: Option<String>,
 }
@@ -43,7 +45,7 @@ pub fn travel(vendors: &Vendors, kill: Kill) -> Result<Told> {
     let landed = journey.travel(&mut host)?;
     let phase = host.killed_in().map(|phase| format!("{phase}; {}", journey.phase_of_kill()));
     host.stop()?;
-    Ok(Told { landed, phase })
+    Ok(Told { landed, posts: journey.posts(), phase })
 }
 
 /// Compares what a disturbed journey left with what an undisturbed one did.
@@ -75,6 +77,7 @@ pub fn same(reference: &Landed, found: &Landed) -> Result<()> {
         found.counted,
         reference.counted
     );
+    ensure!(reference.made == found.made, "there are {:?} things instead of {:?}", found.made, reference.made);
     ensure!(reference.books == found.books, "the books say {} instead of {}", found.books, reference.books);
     Ok(())
 }

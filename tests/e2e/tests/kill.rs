@@ -19,3 +19,21 @@ fn a_host_killed_at_any_commit_goes_on_as_if_nothing_had_been() {
         println!("killed at {name}: {phase}: same");
     }
 }
+
+/// The moment that is worst for a client: what it asked for is done, and nobody has told it so.
+#[test]
+fn a_request_that_was_done_and_not_answered_is_done_once() {
+    let _ = env!("CARGO_BIN_EXE_attiva-under-test");
+    let vendors = Vendors::start(60, 7).unwrap();
+    let reference = travel(&vendors, Kill::Never).unwrap();
+    assert_eq!(
+        reference.landed.made,
+        [2, 1, 1, 1, 1, 9],
+        "six POSTs; the key they came with, its organisation and sandbox"
+    );
+    for count in 1..=u64::from(reference.posts) {
+        let told = travel(&vendors, Kill::AtPoint { name: "request.done", count }).unwrap();
+        let phase = told.phase.unwrap_or_else(|| panic!("there were not {count} requests"));
+        same(&reference.landed, &told.landed).unwrap_or_else(|e| panic!("killed at {count} ({phase}): {e:#}"));
+    }
+}

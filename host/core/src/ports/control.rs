@@ -1,4 +1,4 @@
-//! What spans sandboxes: organisations, keys, plugins, secrets, grants, the audit log and kept answers.
+//! What spans sandboxes: organisations, keys, plugins, secrets, grants, the audit log and kept requests.
 
 use super::store::{Document, Expect, Result};
 use crate::Millis;
@@ -31,14 +31,24 @@ pub struct AuditEvent {
     pub detail: serde_json::Value,
 }
 
-/// An answer kept for a repeated request.
+/// A request that can be repeated, kept before it is dealt with. Time and chance make the ids of what it makes: so a
+/// repeat finds what was made by a request that was never answered.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptAnswer {
+pub struct KeptRequest {
     /// SHA-256 of what was asked, in hex.
     pub fingerprint: String,
+    /// When it was first asked.
+    pub at: Millis,
+    pub chance: [u8; 6],
+    /// `None` until it was answered.
+    pub answer: Option<KeptAnswer>,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAnswer {
     pub status: u16,
     pub body: Vec<u8>,
-    pub at: Millis,
 }
 
 /// What spans sandboxes.
@@ -63,10 +73,12 @@ pub trait ControlStore: Send + Sync + 'static {
         audit: Option<AuditEvent>,
     ) -> Result<()>;
     async fn audit(&self, event: AuditEvent) -> Result<()>;
+    /// Tells it unless this action on this subject was told before: for what happens to a subject once.
+    async fn audit_once(&self, event: AuditEvent) -> Result<()>;
     /// Newest last; `after` is the number returned with the last one.
     fn audit_events(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditEvent)>>;
-    /// The answer kept under a key (scope and the client's own key together).
-    fn kept_answer(&self, key: &str) -> Result<Option<KeptAnswer>>;
-    /// Keeps an answer, and forgets those from before `forget_before`.
-    async fn keep_answer(&self, key: &str, answer: KeptAnswer, forget_before: Millis) -> Result<()>;
+    /// The request kept under a key (scope and the client's own key together).
+    fn kept_request(&self, key: &str) -> Result<Option<KeptRequest>>;
+    /// Keeps a request in the place of the one before, and forgets those from before `forget_before`.
+    async fn keep_request(&self, key: &str, request: KeptRequest, forget_before: Millis) -> Result<()>;
 }

@@ -11,7 +11,7 @@ use crate::{DataType, Fault, FaultKind, Millis, Value};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer};
+pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;

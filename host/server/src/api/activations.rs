@@ -10,6 +10,7 @@ use super::time::Instant;
 use crate::app::activations::NewActivation;
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
+use crate::app::stamp::Stamp;
 use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -73,7 +74,7 @@ async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
     Ok(listing.answer(activations, |a| a.id.to_string(), View::of))
 }
 
-async fn create(scope: Scope, Body(body): Body<Create>) -> Result<Response> {
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
     let new = NewActivation {
         name: body.name,
         segment: body.segment,
@@ -82,7 +83,7 @@ async fn create(scope: Scope, Body(body): Body<Create>) -> Result<Response> {
         mapping: body.mapping,
         schedule: body.schedule,
     };
-    let made = scope.sandbox.create_activation(&scope.caller, new).await?;
+    let made = scope.sandbox.create_activation(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("activations/{}", made.activation.value.id));
     let view = View { warnings: made.warnings, ..View::of(made.activation.value) };
     let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
@@ -94,7 +95,7 @@ async fn show(scope: Scope) -> Result<Response> {
     Ok(with_version(Json(View::of(found.value)).into_response(), found.version))
 }
 
-async fn start_delivery(scope: Scope) -> Result<Response> {
-    let delivery = scope.sandbox.start_delivery(&scope.caller, scope.param("activation")).await?;
+async fn start_delivery(scope: Scope, stamp: Stamp) -> Result<Response> {
+    let delivery = scope.sandbox.start_delivery(&scope.caller, stamp, scope.param("activation")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }

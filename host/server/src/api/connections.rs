@@ -10,6 +10,7 @@ use super::time::Instant;
 use crate::app::connections::{ConnectionPatch, NewConnection};
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
+use crate::app::stamp::Stamp;
 use attiva_core::config::{Connection, Schedule};
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
@@ -96,7 +97,7 @@ async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
     Ok(listing.answer(connections, |c| c.id.to_string(), View::of))
 }
 
-async fn create(scope: Scope, Body(body): Body<Create>) -> Result<Response> {
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
     let new = NewConnection {
         name: body.name,
         plugin: body.plugin,
@@ -104,7 +105,7 @@ async fn create(scope: Scope, Body(body): Body<Create>) -> Result<Response> {
         streams: body.streams,
         schedule: body.schedule,
     };
-    let made = scope.sandbox.create_connection(&scope.caller, new).await?;
+    let made = scope.sandbox.create_connection(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("connections/{}", made.value.id));
     let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(made.value)));
     Ok(with_version(answer.into_response(), made.version))
@@ -149,7 +150,7 @@ async fn discover(scope: Scope) -> Result<Json<Value>> {
     Ok(Json(json!({ "streams": found.streams, "objects": found.objects })))
 }
 
-async fn start_run(scope: Scope) -> Result<Response> {
-    let run = scope.sandbox.start_run(&scope.caller, scope.param("connection")).await?;
+async fn start_run(scope: Scope, stamp: Stamp) -> Result<Response> {
+    let run = scope.sandbox.start_run(&scope.caller, stamp, scope.param("connection")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&run)))
 }

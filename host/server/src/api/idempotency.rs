@@ -1,7 +1,8 @@
 //! `Idempotency-Key` on every POST: a repeat gets the answer of the first, and the work is done once.
 //!
-//! Answers are kept by caller and key, with a fingerprint of what was asked; the same key with something else asked is
-//! refused. What failed in a way that passes (5xx, 429) is not kept: the repeat is meant to try again.
+//! Requests are kept by caller and key, with a fingerprint of what was asked; the same key with something else asked is
+//! refused. What failed in a way that passes (5xx, 429) has no answer kept: the repeat is meant to try again. So does the
+//! repeat of a request that a kill left without an answer; its stamp leads it to what was done.
 
 use super::State;
 use super::body;
@@ -9,6 +10,7 @@ use crate::app::answers::{Answer, Asked};
 use crate::app::keys::Caller;
 use crate::app::refusal::Refusal;
 use attiva_core::{Fault, FaultKind};
+use attiva_sync::crash;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -41,15 +43,18 @@ pub(super) async fn layer(
     }
     let Some(key) = request.headers().get(&KEY) else { return Ok(next.run(request).await) };
     let key = plain(key)?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let bytes = to_bytes(body, it.body_max).await.map_err(|_| body::too_large())?;
     let fingerprint = fingerprint(&parts, &bytes);
     let answers = it.state.app.answers();
-    let mine = match answers.ask(&caller, &key, &fingerprint)? {
+    let mine = match answers.ask(&caller, &key, &fingerprint).await? {
         Asked::Before(answer) => return replay(answer),
         Asked::Now(mine) => mine,
     };
+    crash::point("request.kept");
+    parts.extensions.insert(mine.stamp());
     let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    crash::point("request.done");
     if passes(response.status()) {
         return Ok(response);
     }
@@ -57,7 +62,7 @@ pub(super) async fn layer(
     let bytes = to_bytes(body, usize::MAX).await.map_err(|_| Refusal::internal("an answer could not be kept"))?;
     let headers = KEPT_HEADERS.iter().filter_map(|name| Some((name.to_string(), text(parts.headers.get(name)?)?)));
     let answer = Answer { status: parts.status.as_u16(), headers: headers.collect(), body: bytes.to_vec() };
-    mine.keep(&fingerprint, &answer).await?;
+    mine.keep(&answer).await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 

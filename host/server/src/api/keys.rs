@@ -6,6 +6,7 @@ use super::listing::{Everything, Listing};
 use super::time::Instant;
 use crate::app::keys::{ApiKey, Caller};
 use crate::app::refusal::Result;
+use crate::app::stamp::Stamp;
 use axum::extract::{self, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -54,9 +55,9 @@ async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Eve
     Ok(listing.answer(keys, |k| k.id.to_string(), View::of))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, body: Body<Create>) -> Result<Response> {
+async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
     let name = crate::app::name::checked("/name", &body.0.name)?;
-    let new = state.app.keys().create(&caller.organisation, name, caller.key.as_str()).await?;
+    let new = state.app.keys().create(&caller.organisation, name, caller.key.as_str(), stamp).await?;
     let place = format!("/v1/keys/{}", new.key.id);
     let view = View { key: Some(new.text), ..View::of(new.key) };
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())

@@ -7,6 +7,7 @@ use super::time::Instant;
 use crate::app::keys::Caller;
 use crate::app::plugins::{Origin, Ready};
 use crate::app::refusal::Result;
+use crate::app::stamp::Stamp;
 use attiva_core::spec::{CredentialMethod, Spec};
 use axum::extract::{self, Path};
 use axum::http::{StatusCode, header};
@@ -76,8 +77,8 @@ async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everythi
     Ok(listing.answer(wanted.collect(), |r| r.installed.id.clone(), View::of))
 }
 
-async fn install(state: extract::State<State>, caller: Caller, body: Wasm) -> Result<Response> {
-    let (ready, is_new) = state.app.plugins().install(&body.0, Origin::Sent(caller.key.as_str())).await?;
+async fn install(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Wasm) -> Result<Response> {
+    let (ready, is_new) = state.app.plugins().install(&body.0, Origin::Sent(caller.key.as_str()), stamp).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let place = format!("/v1/plugins/{}", ready.installed.id);
     Ok((status, [(header::LOCATION, place)], Json(View::of(ready))).into_response())

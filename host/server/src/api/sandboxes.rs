@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::time::Instant;
 use crate::app::keys::Caller;
 use crate::app::refusal::Result;
+use crate::app::stamp::Stamp;
 use crate::app::tenancy::SandboxEntry;
 use axum::extract;
 use axum::http::{StatusCode, header};
@@ -50,8 +51,8 @@ async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Eve
     Ok(listing.answer(entries, |e| e.name.clone(), |e| View::of(&e)))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, body: Body<Create>) -> Result<Response> {
-    let entry = state.app.create_sandbox(&caller, &body.0.name).await?;
+async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
+    let entry = state.app.create_sandbox(&caller, stamp, &body.0.name).await?;
     let place = format!("/v1/sandboxes/{}", entry.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(&entry))).into_response())
 }

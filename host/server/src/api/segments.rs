@@ -9,6 +9,7 @@ use super::time::Instant;
 use crate::app::expressions;
 use crate::app::refusal::{FieldProblem, Result};
 use crate::app::sandbox::Sandbox;
+use crate::app::stamp::Stamp;
 use attiva_core::config::Segment;
 use attiva_core::ports::store::MembershipStatus;
 use axum::http::{StatusCode, header};
@@ -87,8 +88,8 @@ async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
     Ok(listing.answer(segments, |s| s.id.to_string(), View::of))
 }
 
-async fn create(scope: Scope, Body(body): Body<Create>) -> Result<Response> {
-    let made = scope.sandbox.create_segment(&scope.caller, &body.name, &body.expression).await?;
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
+    let made = scope.sandbox.create_segment(&scope.caller, stamp, &body.name, &body.expression).await?;
     let place = scope.url(&format!("segments/{}", made.value.id));
     let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(made.value)));
     Ok(with_version(answer.into_response(), made.version))

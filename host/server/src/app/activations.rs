@@ -6,6 +6,7 @@ use super::keys::Caller;
 use super::name;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
+use super::stamp::Stamp;
 use attiva_core::config::{Activation, ActivationField, Connection, Schedule, TargetSettings};
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
@@ -38,7 +39,24 @@ impl Sandbox {
     /// # Errors
     /// `activation.mapping`, `activation.target` with each field at fault; `segment.missing`, `connection.missing`;
     /// `plugin.no-destination`.
-    pub async fn create_activation(&self, caller: &Caller, mut new: NewActivation) -> Result<CreatedActivation> {
+    pub async fn create_activation(
+        &self,
+        caller: &Caller,
+        stamp: Stamp,
+        new: NewActivation,
+    ) -> Result<CreatedActivation> {
+        let id = stamp.id(ActivationId::new);
+        let made = match self.find(Kind::Activation, id.as_str())? {
+            Some(activation) => CreatedActivation { activation, warnings: Vec::new() },
+            None => self.make_activation(id, new).await?,
+        };
+        let Activation { id, segment, connection, .. } = &made.activation.value;
+        let detail = json!({ "segment": segment, "connection": connection });
+        self.tell_once(caller, "activation.created", id.as_str(), detail).await?;
+        Ok(made)
+    }
+
+    async fn make_activation(&self, id: ActivationId, mut new: NewActivation) -> Result<CreatedActivation> {
         let name = name::checked("/name", &new.name)?.to_owned();
         check_schedule(new.schedule)?;
         let segment = self.segment(&new.segment)?.value;
@@ -51,7 +69,6 @@ impl Sandbox {
         // The connection may have been removed while its destination was asked.
         let _alone = self.connections_change.lock().await;
         let connection = self.connection(connection.id.as_str())?.value;
-        let id = ActivationId::new(self.now(), self.chance.bytes());
         let activation = Activation {
             id: id.clone(),
             name,
@@ -63,8 +80,6 @@ impl Sandbox {
             created_at: self.now(),
         };
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
-        let detail = json!({ "segment": activation.segment, "connection": activation.connection });
-        self.tell(caller, "activation.created", id.as_str(), detail).await?;
         Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
     }
 

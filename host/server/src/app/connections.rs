@@ -4,18 +4,18 @@
 //! is written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
 //! the next start.
 
-use super::documents;
 use super::keys::Caller;
 use super::name;
 use super::plugins::Ready;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
+use super::stamp::Stamp;
 use attiva_core::config::{Activation, Connection, Schedule};
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
 use attiva_core::ports::connector::{Stream, TargetObject};
-use attiva_core::ports::store::{ControlKind, Expect, Kind, StoreError};
+use attiva_core::ports::store::{Expect, Kind, StoreError};
 use attiva_core::run::Run;
 use attiva_core::spec::{Spec, fill};
 use attiva_core::{Fault, FaultKind};
@@ -60,12 +60,28 @@ impl Sandbox {
     ///
     /// # Errors
     /// `connection.configuration` with each field at fault; `plugin.missing`.
-    pub async fn create_connection(&self, caller: &Caller, new: NewConnection) -> Result<Versioned<Connection>> {
+    pub async fn create_connection(
+        &self,
+        caller: &Caller,
+        stamp: Stamp,
+        new: NewConnection,
+    ) -> Result<Versioned<Connection>> {
+        let id = stamp.id(ConnectionId::new);
+        let made = match self.find(Kind::Connection, id.as_str())? {
+            Some(made) => made,
+            None => self.make_connection(id, new).await?,
+        };
+        let Connection { id, plugin, instance, .. } = &made.value;
+        let detail = json!({ "plugin": plugin, "instance": instance });
+        self.tell_once(caller, "connection.created", id.as_str(), detail).await?;
+        Ok(made)
+    }
+
+    async fn make_connection(&self, id: ConnectionId, new: NewConnection) -> Result<Versioned<Connection>> {
         let name = name::checked("/name", &new.name)?.to_owned();
         let ready = self.plugins.find(&new.plugin)?;
         check_schedule(new.schedule)?;
         let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
-        let id = ConnectionId::new(self.now(), self.chance.bytes());
         let connection = Connection {
             id: id.clone(),
             name,
@@ -78,8 +94,6 @@ impl Sandbox {
         };
         self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
         let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
-        let detail = json!({ "plugin": connection.plugin, "instance": connection.instance });
-        self.tell(caller, "connection.created", id.as_str(), detail).await?;
         Ok(Versioned { value: connection, version })
     }
 
@@ -166,32 +180,9 @@ impl Sandbox {
         }
         self.connectors.give_up(&connection, &self.store.stream_states(&connection.id)?).await;
         self.store.delete_document(Kind::Connection, id, expect).await?;
-        self.forget_connection(&self.control_id(id)).await?;
+        self.connectors.forget(id).await?;
         self.connectors.spools.remove_of(&connection.id)?;
         self.tell(caller, "connection.deleted", id, json!({ "plugin": connection.plugin })).await
-    }
-
-    async fn forget_connection(&self, control_id: &str) -> Result<()> {
-        match self.control.delete_document(ControlKind::Grant, control_id, Expect::Anything, None).await {
-            Ok(()) | Err(StoreError::Missing) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.vault.forget(control_id).await
-    }
-
-    /// Removes secrets and grants that belong to no connection: a kill between two stores leaves such.
-    pub(super) async fn reconcile_connections(&self) -> Result<()> {
-        let prefix = self.control_id("");
-        let mut ids = documents::ids(&*self.control, ControlKind::Secret, &prefix)?;
-        ids.extend(documents::ids(&*self.control, ControlKind::Grant, &prefix)?);
-        for id in ids {
-            let connection = id.strip_prefix(&prefix).unwrap_or_default();
-            if self.store.document(Kind::Connection, connection)?.is_none() {
-                tracing::info!(connection, "removing what belongs to no connection");
-                self.forget_connection(&id).await?;
-            }
-        }
-        Ok(())
     }
 
     /// The named tests of a connection, against its vendor. Reads only.

@@ -15,7 +15,7 @@ use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::connector::{
     Delivered, DeliveryRun, Destination, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject, Usage,
 };
-use attiva_core::ports::store::{ControlStore, StreamState};
+use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{ConnectionContext, InstanceBudgets, Plugin, ReadRequest, TokenCache};
@@ -47,10 +47,25 @@ pub(super) struct Connector {
 }
 
 impl SandboxConnectors {
+    /// The control store's id of something of a connection: ids of connections are unique within a sandbox only.
+    pub(super) fn control_id(&self, connection: &str) -> String {
+        format!("{}/{connection}", self.entry.id())
+    }
+
+    /// Removes a connection's grants and secrets; there may be none.
+    pub(super) async fn forget(&self, connection: &str) -> Result<()> {
+        let id = self.control_id(connection);
+        match self.control.delete_document(ControlKind::Grant, &id, Expect::Anything, None).await {
+            Ok(()) | Err(StoreError::Missing) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.vault.forget(&id).await
+    }
+
     /// The connector of a connection, in a plugin version, with a spool.
     fn connector(&self, connection: &Connection, plugin: &str, spool: &str) -> Result<Connector> {
         let Ready { plugin, .. } = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
-        let id = format!("{}/{}", self.entry.id(), connection.id);
+        let id = self.control_id(connection.id.as_str());
         let granted = grants::read(&*self.control, &id)?;
         let granted: std::result::Result<Vec<_>, Fault> = granted.into_values().map(grants::for_host).collect();
         let context = ConnectionContext {
@@ -69,7 +84,7 @@ impl SandboxConnectors {
 
     /// The named tests of a connection.
     pub(super) async fn check(&self, connection: &Connection) -> Result<Vec<CheckResult>> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(connection))?;
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
         Ok(visit.plugin.check(&visit.context).await?)
     }
 
@@ -86,13 +101,13 @@ impl SandboxConnectors {
     }
 
     async fn release(&self, connection: &Connection, stream: &str, cursor: &Cursor) -> Result<()> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_stream(connection, stream))?;
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_stream(&connection.id, stream))?;
         Ok(visit.plugin.release(&visit.context, stream, cursor).await?)
     }
 
     /// What there is to read and to fill.
     pub(super) async fn discover(&self, connection: &Connection) -> Result<Discovered> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(connection))?;
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
         let mut found = Discovered::default();
         if visit.plugin.is_source {
             found.streams = visit.plugin.discover_streams(&visit.context).await?;
@@ -119,7 +134,7 @@ impl attiva_sync::Connectors for SandboxConnectors {
     ) -> std::result::Result<Arc<dyn Source>, Fault> {
         // A spool belongs to a stream, not to a run: the next run finds what an interrupted one had fetched.
         let _ = run;
-        let connector = self.connector(connection, plugin, &Spools::of_visit(connection)).map_err(|r| r.fault)?;
+        let connector = self.connector(connection, plugin, &Spools::of_visit(&connection.id)).map_err(|r| r.fault)?;
         Ok(Arc::new(PluginSource { connector, connection: connection.clone() }))
     }
 
@@ -151,7 +166,7 @@ struct PluginSource {
 
 impl PluginSource {
     fn for_stream(&self, stream: &str) -> std::result::Result<ConnectionContext, Fault> {
-        let spool = self.connector.spools.open(&Spools::of_stream(&self.connection, stream)).map_err(|r| r.fault)?;
+        let spool = self.connector.spools.open(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)?;
         Ok(ConnectionContext { spool: Arc::new(spool), ..self.connector.context.clone() })
     }
 }
@@ -189,7 +204,7 @@ impl Source for PluginSource {
     }
 
     async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {
-        self.connector.spools.remove(&Spools::of_stream(&self.connection, stream)).map_err(|r| r.fault)
+        self.connector.spools.remove(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)
     }
 }
 

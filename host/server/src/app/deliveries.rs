@@ -3,8 +3,9 @@
 use super::keys::Caller;
 use super::refusal::Result;
 use super::sandbox::Sandbox;
+use super::stamp::Stamp;
 use attiva_core::delivery::Delivery;
-use attiva_core::id::ActivationId;
+use attiva_core::id::{ActivationId, DeliveryId};
 use attiva_core::ports::store::{Books, Item, ItemStatus, Kind};
 
 impl Sandbox {
@@ -12,11 +13,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// `delivery.in-progress`.
-    pub async fn start_delivery(&self, caller: &Caller, activation: &str) -> Result<Delivery> {
-        let activation = self.activation(activation)?.value;
-        let delivery = self.engine.start_delivery(&activation.id).await?;
-        let detail = serde_json::json!({ "activation": activation.id });
-        self.tell(caller, "delivery.started", delivery.id.as_str(), detail).await?;
+    pub async fn start_delivery(&self, caller: &Caller, stamp: Stamp, activation: &str) -> Result<Delivery> {
+        let id = stamp.id(DeliveryId::new);
+        let delivery = match self.find(Kind::Delivery, id.as_str())? {
+            Some(started) => started.value,
+            None => self.engine.start_delivery(&self.activation(activation)?.value.id, id).await?,
+        };
+        let detail = serde_json::json!({ "activation": delivery.activation });
+        self.tell_once(caller, "delivery.started", delivery.id.as_str(), detail).await?;
         Ok(delivery)
     }
 

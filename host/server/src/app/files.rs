@@ -1,7 +1,6 @@
 //! The host's files beside the databases: components by digest, and spools.
 
 use super::refusal::{Refusal, Result};
-use attiva_core::config::Connection;
 use attiva_core::id::{ConnectionId, DeliveryId};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::{read, write_atomic};
@@ -68,9 +67,9 @@ impl Spools {
     }
 
     /// The spool of a stream. Streams are named by connectors, so their names become digests.
-    pub(super) fn of_stream(connection: &Connection, stream: &str) -> String {
+    pub(super) fn of_stream(connection: &ConnectionId, stream: &str) -> String {
         let digest = hex::encode(Sha256::digest(stream.as_bytes()));
-        format!("{}-{}", connection.id, digest.get(..16).unwrap_or_default())
+        format!("{connection}-{}", digest.get(..16).unwrap_or_default())
     }
 
     /// The spool of a delivery.
@@ -79,30 +78,25 @@ impl Spools {
     }
 
     /// The spool of a call that is none of these: a check, a discovery. It should stay empty.
-    pub(super) fn of_visit(connection: &Connection) -> String {
-        format!("{}-visit", connection.id)
+    pub(super) fn of_visit(connection: &ConnectionId) -> String {
+        format!("{connection}-visit")
     }
 
-    /// The spools there are: what each belongs to, and its name.
-    pub(super) fn all(&self) -> Result<Vec<(SpoolOwner, String)>> {
+    /// The names of the spools there are.
+    pub(super) fn all(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         for entry in self.0.entries().map_err(|e| failed(&e))? {
             let name = entry.map_err(|e| failed(&e))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let owner = match (DeliveryId::parse(name), name.rsplit_once('-')) {
-                (Some(delivery), _) => SpoolOwner::Delivery(delivery),
-                (None, Some((connection, _))) => SpoolOwner::Connection(connection.to_owned()),
-                (None, None) => continue,
-            };
-            all.push((owner, name.to_owned()));
+            // Ours are plain text; what somebody else has put there is left alone.
+            all.extend(name.to_str().map(str::to_owned));
         }
         Ok(all)
     }
 
     /// Removes all spools of a connection.
     pub(super) fn remove_of(&self, connection: &ConnectionId) -> Result<()> {
-        for (owner, name) in self.all()? {
-            if matches!(&owner, SpoolOwner::Connection(id) if id == connection.as_str()) {
+        for name in self.all()? {
+            if name.rsplit_once('-').is_some_and(|(owner, _)| owner == connection.as_str()) {
                 self.remove(&name)?;
             }
         }
@@ -121,12 +115,6 @@ impl Spools {
             Err(error) => Err(failed(&error)),
         }
     }
-}
-
-/// What a spool was made for.
-pub(super) enum SpoolOwner {
-    Connection(String),
-    Delivery(DeliveryId),
 }
 
 fn folder(parent: &Dir, name: &str) -> Result<Dir> {

@@ -9,6 +9,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::config::{EndpointGrant, Grants};
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect};
+use attiva_core::spec::Spec;
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Grant, Scheme};
 use std::net::IpAddr;
@@ -38,6 +39,12 @@ impl Endpoint {
         }
         let host = authority.host().to_ascii_lowercase();
         Ok(Self { scheme, host, port: authority.port_u16().unwrap_or(scheme.default_port()) })
+    }
+
+    /// As the plugin host checks it. The addresses are not asked for before everything else is right.
+    fn grant(&self, origin: &str) -> Grant {
+        let (origin, host) = (origin.to_owned(), self.host.clone());
+        Grant { origin, scheme: self.scheme, host, port: self.port, addresses: Vec::new() }
     }
 
     async fn addresses(&self) -> std::io::Result<Vec<IpAddr>> {
@@ -84,13 +91,11 @@ impl Sandbox {
     pub async fn grant(&self, caller: &Caller, connection: &str, origin: &str, url: &str) -> Result<EndpointGrant> {
         let connection = self.connection(connection)?.value;
         let plugin = self.plugins.find(&connection.plugin)?.plugin;
-        if !plugin.spec.origins.iter().any(|o| o.name == origin) {
-            let known: Vec<&str> = plugin.spec.origins.iter().map(|o| o.name.as_str()).collect();
-            let message = format!("{} has no origin of this name; it has: {}", connection.plugin, known.join(", "));
-            return Err(Refusal::invalid("grant.origin", message.clone(), vec![FieldProblem::new("/origin", message)]));
-        }
-        let endpoint = Endpoint::parse(url).map_err(|problem| {
-            Refusal::invalid("grant.url", format!("`url` {problem}"), vec![FieldProblem::new("/url", problem)])
+        let endpoint = Endpoint::parse(url).map_err(wrong_url)?;
+        endpoint.grant(origin).validate(&plugin.spec).map_err(|problem| match problem.path.as_str() {
+            "/origin" => wrong_origin(&connection.plugin, &plugin.spec, &problem.problem),
+            // Host and port are parts of what the caller named.
+            part => wrong_url(&format!("has a {} that {}", part.trim_start_matches('/'), problem.problem)),
         })?;
         let addresses =
             endpoint.addresses().await.ok().filter(|a| !a.is_empty()).ok_or_else(|| unresolved(&endpoint))?;
@@ -141,6 +146,16 @@ impl Sandbox {
         self.control.put_document(ControlKind::Grant, &id, body, expect, Some(told)).await?;
         Ok(())
     }
+}
+
+fn wrong_url(problem: &str) -> Refusal {
+    Refusal::invalid("grant.url", format!("`url` {problem}"), vec![FieldProblem::new("/url", problem)])
+}
+
+fn wrong_origin(plugin: &str, spec: &Spec, problem: &str) -> Refusal {
+    let known: Vec<&str> = spec.origins.iter().map(|o| o.name.as_str()).collect();
+    let message = format!("this {problem}: {plugin} has {}", known.join(", "));
+    Refusal::invalid("grant.origin", message.clone(), vec![FieldProblem::new("/origin", message)])
 }
 
 fn unresolved(endpoint: &Endpoint) -> Refusal {

@@ -5,8 +5,9 @@
 
 use super::documents;
 use super::refusal::{Refusal, Result};
+use super::stamp::Stamp;
 use attiva_core::id::{KeyId, OrganisationId};
-use attiva_core::ports::clock::{Chance, Clock};
+use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
@@ -47,30 +48,36 @@ pub struct NewKey {
 pub struct Keys {
     control: Arc<dyn ControlStore>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
 }
 
 const PREFIX: &str = "atv_";
 
 impl Keys {
-    pub fn new(control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
-        Self { control, clock, chance }
+    pub fn new(control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { control, clock }
     }
 
-    /// Makes a key. `actor` is who asked for it: a key's id, or `host`.
-    pub async fn create(&self, organisation: &OrganisationId, name: &str, actor: &str) -> Result<NewKey> {
+    /// Makes a key. `actor` is who asked for it: a key's id, or `host`. The same request again gives the same key another
+    /// secret: it was not answered before, so nobody has the first one.
+    pub async fn create(&self, organisation: &OrganisationId, name: &str, actor: &str, stamp: Stamp) -> Result<NewKey> {
         let mut secret = [0u8; 32];
         getrandom::fill(&mut secret).map_err(|e| Refusal::internal(format!("no random numbers: {e}")))?;
         let secret = hex::encode(secret);
         let now = self.clock.now();
-        let id = KeyId::new(now, self.chance.bytes());
-        let key = ApiKey {
-            id: id.clone(),
-            organisation: organisation.clone(),
-            name: name.to_owned(),
-            hash: hash(&secret),
-            created_at: now,
-            revoked_at: None,
+        let id = stamp.id(KeyId::new);
+        let made = self.control.document(ControlKind::ApiKey, id.as_str())?;
+        let expect = made.as_ref().map_or(Expect::Absent, |made| Expect::Version(made.version));
+        let is_new = made.is_none();
+        let key = match made {
+            Some(made) => ApiKey { hash: hash(&secret), ..documents::read(made.body)? },
+            None => ApiKey {
+                id: id.clone(),
+                organisation: organisation.clone(),
+                name: name.to_owned(),
+                hash: hash(&secret),
+                created_at: now,
+                revoked_at: None,
+            },
         };
         let told = AuditEvent {
             at: now,
@@ -80,7 +87,8 @@ impl Keys {
             detail: serde_json::json!({ "organisation": organisation, "name": name }),
         };
         let body = documents::write(&key)?;
-        self.control.put_document(ControlKind::ApiKey, id.as_str(), body, Expect::Absent, Some(told)).await?;
+        let told = is_new.then_some(told);
+        self.control.put_document(ControlKind::ApiKey, id.as_str(), body, expect, told).await?;
         let text = format!("{PREFIX}{}_{secret}", id.as_str().trim_start_matches(KeyId::PREFIX));
         Ok(NewKey { key, text })
     }

@@ -4,6 +4,7 @@
 use super::documents;
 use super::files::PluginFiles;
 use super::refusal::{Refusal, Result};
+use super::stamp::Stamp;
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
 use attiva_core::spec::Spec;
@@ -24,6 +25,9 @@ pub struct Installed {
     /// Came with the host.
     pub bundled: bool,
     pub installed_at: Millis,
+    /// The request that installed it: its name is the component's, so its id does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Stamp>,
 }
 
 /// An installed version that is ready to be called.
@@ -76,20 +80,21 @@ impl Plugins {
         self.host.admit(&bytes).await.map_err(refused)
     }
 
-    /// Installs a component. The same bytes again change nothing; returns whether it is new.
+    /// Installs a component. The same bytes again change nothing; returns whether this request made it.
     ///
     /// # Errors
     /// `plugin.*` with the reason, nothing installed; `plugin.version-taken` for other bytes under a version's name.
-    pub async fn install(&self, bytes: &[u8], origin: Origin<'_>) -> Result<(Ready, bool)> {
+    pub async fn install(&self, bytes: &[u8], origin: Origin<'_>, stamp: Stamp) -> Result<(Ready, bool)> {
         let plugin = self.host.admit(bytes).await.map_err(refused)?;
         let id = format!("{}@{}", plugin.spec.name, plugin.spec.version);
         let _one_at_a_time = self.installing.lock().await;
         let before = self.control.document(ControlKind::Plugin, &id)?;
         let expect = before.as_ref().map_or(Expect::Absent, |d| Expect::Version(d.version));
         let before = before.map(|d| documents::read::<Installed>(d.body)).transpose()?;
+        let is_new = before.as_ref().is_none_or(|before| before.made_by == Some(stamp));
         if let Some(before) = &before {
             if before.digest == plugin.digest && self.get(&id).is_some() {
-                return Ok((Ready { installed: before.clone(), plugin }, false));
+                return Ok((Ready { installed: before.clone(), plugin }, is_new));
             }
             // What came with the host is replaced when the host is: nobody else could have raised its version.
             let replaced_by_host = before.bundled && origin == Origin::Bundled;
@@ -103,6 +108,7 @@ impl Plugins {
             bytes: bytes.len() as u64,
             bundled: origin == Origin::Bundled,
             installed_at: self.clock.now(),
+            made_by: Some(stamp),
         };
         self.files.write(&installed.digest, bytes)?;
         let told = told(&installed, &plugin.spec, origin, before.is_some());
@@ -111,7 +117,7 @@ impl Plugins {
         let ready = Ready { installed, plugin };
         self.insert(ready.clone());
         tracing::info!(plugin = id, digest = ready.installed.digest, "plugin installed");
-        Ok((ready, before.is_none()))
+        Ok((ready, is_new))
     }
 
     fn insert(&self, ready: Ready) {

@@ -3,6 +3,7 @@
 use super::keys::Caller;
 use super::refusal::Result;
 use super::sandbox::Sandbox;
+use super::stamp::Stamp;
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::page::Reject;
 use attiva_core::ports::store::Kind;
@@ -20,10 +21,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// `run.in-progress`; what the connector says when it is asked for its streams.
-    pub async fn start_run(&self, caller: &Caller, connection: &str) -> Result<Run> {
-        let connection = self.connection(connection)?.value;
-        let run = self.engine.start_run(&connection.id).await?;
-        self.tell(caller, "run.started", run.id.as_str(), serde_json::json!({ "connection": connection.id })).await?;
+    pub async fn start_run(&self, caller: &Caller, stamp: Stamp, connection: &str) -> Result<Run> {
+        let id = stamp.id(RunId::new);
+        let run = match self.find(Kind::Run, id.as_str())? {
+            Some(started) => started.value,
+            None => self.engine.start_run(&self.connection(connection)?.value.id, id).await?,
+        };
+        let detail = serde_json::json!({ "connection": run.connection });
+        self.tell_once(caller, "run.started", run.id.as_str(), detail).await?;
         Ok(run)
     }
 

@@ -4,14 +4,13 @@
 use super::audit;
 use super::connectors::SandboxConnectors;
 use super::documents;
-use super::files::SpoolOwner;
 use super::keys::Caller;
 use super::plugins::Plugins;
 use super::refusal::{Refusal, Result};
 use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use attiva_core::Millis;
-use attiva_core::ports::clock::{Chance, Clock};
+use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{ControlStore, Document, DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_sync::Engine;
 use serde::Serialize;
@@ -28,7 +27,6 @@ pub struct Sandbox {
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) vault: Vault,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) chance: Arc<dyn Chance>,
     /// Held while a connection, or what stands on one, is changed: a connection is several documents in two stores.
     pub(super) connections_change: tokio::sync::Mutex<()>,
 }
@@ -51,36 +49,22 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Removes what a kill has left over: secrets and grants of no connection, spools of what has ended. At the start
-    /// only: later, a connection that is being made has its secrets before it has its document.
-    pub(super) async fn reconcile(&self) -> Result<()> {
-        self.reconcile_connections().await?;
-        for (owner, name) in self.connectors.spools.all()? {
-            let is_needed = match &owner {
-                SpoolOwner::Connection(id) => self.store.document(Kind::Connection, id)?.is_some(),
-                SpoolOwner::Delivery(id) => self.delivery(id.as_str()).is_ok_and(|d| !d.status.has_ended()),
-            };
-            if !is_needed {
-                tracing::info!(spool = name, "removing a spool that nothing needs");
-                self.connectors.spools.remove(&name)?;
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn now(&self) -> Millis {
         self.clock.now()
     }
 
-    /// The control store's id of something of a connection: ids of connections are unique within a sandbox only.
     pub(super) fn control_id(&self, connection: &str) -> String {
-        format!("{}/{connection}", self.entry.id())
+        self.connectors.control_id(connection)
     }
 
     pub(super) fn get<T: DeserializeOwned>(&self, kind: Kind, what: &str, id: &str) -> Result<Versioned<T>> {
-        let Document { body, version, .. } =
-            self.store.document(kind, id)?.ok_or_else(|| Refusal::missing(what, id))?;
-        Ok(Versioned { value: documents::read(body)?, version })
+        self.find(kind, id)?.ok_or_else(|| Refusal::missing(what, id))
+    }
+
+    /// What a request made before it could be answered: its stamp made this id.
+    pub(super) fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<Versioned<T>>> {
+        let Some(Document { body, version, .. }) = self.store.document(kind, id)? else { return Ok(None) };
+        Ok(Some(Versioned { value: documents::read(body)?, version }))
     }
 
     pub(super) async fn put<T: Serialize>(&self, kind: Kind, id: &str, value: &T, expect: Expect) -> Result<u64> {
@@ -109,5 +93,17 @@ impl Sandbox {
     ) -> Result<()> {
         let event = audit::event(self.now(), caller, action, subject, Some(&self.entry.name), detail);
         Ok(self.control.audit(event).await?)
+    }
+
+    /// Tells what happens to a subject once. The repeat of a request that a kill stopped before it was told tells it.
+    pub(super) async fn tell_once(
+        &self,
+        caller: &Caller,
+        action: &str,
+        subject: &str,
+        detail: serde_json::Value,
+    ) -> Result<()> {
+        let event = audit::event(self.now(), caller, action, subject, Some(&self.entry.name), detail);
+        Ok(self.control.audit_once(event).await?)
     }
 }

@@ -5,6 +5,7 @@ use super::keys::Caller;
 use super::name;
 use super::refusal::Result;
 use super::sandbox::{Sandbox, Versioned};
+use super::stamp::Stamp;
 use attiva_core::config::Segment;
 use attiva_core::id::SegmentId;
 use attiva_core::ports::store::{Expect, Kind, Member};
@@ -14,10 +15,27 @@ impl Sandbox {
     ///
     /// # Errors
     /// `segment.expression` with each problem and its place.
-    pub async fn create_segment(&self, caller: &Caller, name: &str, expression: &str) -> Result<Versioned<Segment>> {
+    pub async fn create_segment(
+        &self,
+        caller: &Caller,
+        stamp: Stamp,
+        name: &str,
+        expression: &str,
+    ) -> Result<Versioned<Segment>> {
+        let id = stamp.id(SegmentId::new);
+        let made = match self.find(Kind::Segment, id.as_str())? {
+            Some(made) => made,
+            None => self.make_segment(id, name, expression).await?,
+        };
+        let Segment { id, expression, .. } = &made.value;
+        let detail = serde_json::json!({ "expression": expression });
+        self.tell_once(caller, "segment.created", id.as_str(), detail).await?;
+        Ok(made)
+    }
+
+    async fn make_segment(&self, id: SegmentId, name: &str, expression: &str) -> Result<Versioned<Segment>> {
         let name = name::checked("/name", name)?.to_owned();
         expressions::check_segment("/expression", expression)?;
-        let id = SegmentId::new(self.now(), self.chance.bytes());
         let segment = Segment {
             id: id.clone(),
             name,
@@ -27,7 +45,6 @@ impl Sandbox {
         };
         let version = self.put(Kind::Segment, id.as_str(), &segment, Expect::Absent).await?;
         self.engine.segments_changed();
-        self.tell(caller, "segment.created", id.as_str(), serde_json::json!({ "expression": expression })).await?;
         Ok(Versioned { value: segment, version })
     }
 

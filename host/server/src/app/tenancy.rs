@@ -3,10 +3,11 @@
 
 use super::documents;
 use super::refusal::{Refusal, Result};
+use super::stamp::Stamp;
 use attiva_core::Millis;
 use attiva_core::id::OrganisationId;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
+use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub struct SandboxEntry {
     /// As it stands in paths.
     pub name: String,
     pub created_at: Millis,
+    /// The request that made it: names are given by people, so its id does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Stamp>,
 }
 
 impl SandboxEntry {
@@ -65,7 +69,7 @@ impl Tenancy {
             None => self.create_organisation(DEFAULT, "host").await?,
         };
         if self.sandbox(&organisation.id, DEFAULT).is_err() {
-            self.create_sandbox(&organisation.id, DEFAULT, "host").await?;
+            self.create_sandbox(&organisation.id, DEFAULT, "host", Stamp::fresh(&*self.clock, &*self.chance)).await?;
         }
         Ok(organisation)
     }
@@ -85,12 +89,29 @@ impl Tenancy {
         Ok(organisation)
     }
 
-    pub async fn create_sandbox(&self, owner: &OrganisationId, name: &str, actor: &str) -> Result<SandboxEntry> {
-        let entry = SandboxEntry { organisation: owner.clone(), name: name.to_owned(), created_at: self.clock.now() };
+    /// Makes a sandbox; the same request again finds it made.
+    ///
+    /// # Errors
+    /// `store.exists` where another request made one of this name.
+    pub async fn create_sandbox(
+        &self,
+        owner: &OrganisationId,
+        name: &str,
+        actor: &str,
+        stamp: Stamp,
+    ) -> Result<SandboxEntry> {
+        let (organisation, name) = (owner.clone(), name.to_owned());
+        let entry = SandboxEntry { organisation, name, created_at: self.clock.now(), made_by: Some(stamp) };
         let told = self.told(actor, "sandbox.created", &entry.id(), serde_json::json!({ "organisation": owner }));
         let body = documents::write(&entry)?;
-        self.control.put_document(ControlKind::Sandbox, &entry.id(), body, Expect::Absent, Some(told)).await?;
-        Ok(entry)
+        match self.control.put_document(ControlKind::Sandbox, &entry.id(), body, Expect::Absent, Some(told)).await {
+            Ok(_) => Ok(entry),
+            Err(StoreError::Exists) => {
+                let found = self.sandbox(owner, &entry.name)?;
+                if found.made_by == Some(stamp) { Ok(found) } else { Err(StoreError::Exists.into()) }
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A sandbox of an organisation by its name.

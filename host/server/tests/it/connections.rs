@@ -80,7 +80,15 @@ fn a_grant_is_resolved_now_and_audited() {
     let grant = |origin: &str, url: &str| {
         api.json(Method::PUT, &format!("connections/{id}/grants/{origin}"), &[], &json!({ "url": url }))
     };
-    grant("nothing", "http://127.0.0.1:9").refused(422, "grant.origin");
+    let unknown = grant("nothing", "http://127.0.0.1:9");
+    assert_eq!(unknown.refused(422, "grant.origin").text("/errors/0/field"), "/origin");
+    assert!(unknown.text("/detail").contains("has api"), "{}", unknown.text);
+    for no_host in ["http://under_score.example:9", "http://-x.example:9", "http://a..example", "https://x.example."] {
+        let refused = grant("api", no_host);
+        assert_eq!(refused.refused(422, "grant.url").text("/errors/0/field"), "/url");
+        assert!(refused.text("/detail").contains("host"), "{}", refused.text);
+    }
+    assert_eq!(api.get(&format!("connections/{id}/grants")).body["items"], json!([]));
     grant("api", "http://127.0.0.1:9/path").refused(422, "grant.url");
     grant("api", "ftp://127.0.0.1").refused(422, "grant.url");
     grant("api", "http://no-such-host.invalid").refused(422, "grant.unresolved");

@@ -96,7 +96,7 @@ impl Harness {
         let app = self.host.app();
         let key = self.runtime.block_on(async {
             let organisation = app.tenancy().create_organisation("other", "test").await.unwrap();
-            app.keys().create(&organisation.id, "other", "test").await.unwrap()
+            app.keys().create(&organisation.id, "other", "test", app.fresh_stamp()).await.unwrap()
         });
         Api { url: self.host.url(), key: key.text, sandbox: "default".into() }
     }

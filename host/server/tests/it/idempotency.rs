@@ -1,6 +1,9 @@
 //! `Idempotency-Key`: done once, answered alike.
 
 use crate::harness::{Answer, Api, Harness};
+use attiva_server::app::keys::Caller;
+use attiva_server::app::plugins::Origin;
+use attiva_server::app::refusal::Refusal;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -54,6 +57,23 @@ fn refusals_are_kept_too_and_odd_keys_refused() {
 }
 
 #[test]
+fn what_fails_for_the_moment_is_tried_again_under_the_same_key() {
+    let api = Harness::sandbox();
+    let id = api.post("connections", &crate::connections::marketo()).is(201).text("/id").to_owned();
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = json!({ "url": format!("http://127.0.0.1:{port}") });
+    api.json(Method::PUT, &format!("connections/{id}/grants/api"), &[], &url).is(200);
+    let start =
+        |body: &Value| api.json(Method::POST, &format!("connections/{id}/runs"), &[("idempotency-key", "later")], body);
+    for answer in [start(&json!({})), start(&json!({}))] {
+        assert_eq!((answer.status, answer.header("idempotency-replayed")), (503, ""), "{answer:?}");
+    }
+    start(&json!({"other": 1})).refused(422, "idempotency.reused");
+    assert_eq!(api.get("runs").body["items"], json!([]));
+}
+
+#[test]
 fn a_secret_in_a_kept_answer_comes_back_and_is_sealed() {
     let harness = Harness::shared();
     let api = harness.api("");
@@ -67,4 +87,35 @@ fn a_secret_in_a_kept_answer_comes_back_and_is_sealed() {
         let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
         assert!(!found, "the secret stands in {file}");
     }
+}
+
+/// What `tests/e2e` shows with a kill for what its journey makes; here for the rest. A repeat comes with the stamp of
+/// the first.
+#[test]
+fn the_same_request_again_finds_what_it_made() {
+    let harness = Harness::start(&[]);
+    let app = harness.host.app();
+    harness.runtime.block_on(async {
+        let caller: Caller = app.keys().authenticate(&harness.key).unwrap();
+        let (stamp, other) = (app.fresh_stamp(), app.fresh_stamp());
+        let made = app.create_sandbox(&caller, stamp, "mine").await.unwrap();
+        assert_eq!(app.create_sandbox(&caller, stamp, "mine").await.unwrap(), made);
+        let refused: Refusal = app.create_sandbox(&caller, other, "mine").await.unwrap_err();
+        assert_eq!(refused.fault.code, "store.exists");
+
+        let make = || app.keys().create(&caller.organisation, "k", "test", stamp);
+        let (lost, told) = (make().await.unwrap(), make().await.unwrap());
+        assert_eq!(lost.key.id, told.key.id);
+        assert_eq!(app.keys().authenticate(&lost.text).unwrap_err().fault.code, "key.refused");
+        assert_eq!(app.keys().authenticate(&told.text).unwrap().key, told.key.id);
+
+        let component = crate::plugins::guest();
+        let install = |stamp| app.plugins().install(&component, Origin::Sent("test"), stamp);
+        assert!(install(stamp).await.unwrap().1 && install(stamp).await.unwrap().1, "both answer that it was made");
+        assert!(!install(other).await.unwrap().1);
+        let told = app.audit(&caller, 0, 500).unwrap().into_iter().map(|(_, event)| event.action);
+        let told: Vec<String> = told.filter(|a| a != "plugin.installed").collect();
+        assert_eq!(told.iter().filter(|a| *a == "key.created").count(), 2, "the first of all, and this one: {told:?}");
+        assert_eq!(told.iter().filter(|a| *a == "sandbox.created").count(), 2, "{told:?}");
+    });
 }

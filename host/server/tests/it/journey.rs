@@ -2,7 +2,7 @@
 
 use crate::connections::patch;
 use crate::harness::{Answer, Api, Harness};
-use attiva_simulators::marketo::{Marketo, MarketoConfig};
+use attiva_simulators::marketo::{CsvQuirk, Fault, Injection, Marketo, MarketoConfig};
 use attiva_simulators::s3::{S3, S3Config};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn connect(api: &Api, body: &Value, origin: &str, url: &str) -> String {
 fn connect_marketo(api: &Api, vendors: &Vendors, secret: &str) -> String {
     let config = vendors.marketo.config();
     let body = json!({"name": "m", "plugin": "source-marketo", "configuration": {"munchkin_id": "123-ABC-456",
-        "client_id": config.client_id, "client_secret": secret, "start_date": "2026-01-01", "poll_seconds": 1}});
+        "client_id": config.client_id, "client_secret": secret, "start_date": start_date(), "poll_seconds": 1}});
     connect(api, &body, "api", &vendors.marketo.base_url())
 }
 
@@ -46,6 +46,12 @@ fn connect_s3(api: &Api, vendors: &Vendors, secret: &str) -> String {
     let body = json!({"name": "s3", "plugin": "destination-s3", "configuration": {"bucket": "bucket",
         "region": "eu-central-1", "addressing": "path", "access_key_id": "AKIDEXAMPLE", "secret_access_key": secret}});
     connect(api, &body, "path", &vendors.s3.endpoint())
+}
+
+/// A little before the simulator's oldest lead, which is 60 days old: the first export has leads in it.
+fn start_date() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    attiva_core::time::format_date(i32::try_from(now / 86_400).unwrap() - 62)
 }
 
 /// Starts long work and waits for its end; returns the run or delivery.
@@ -134,6 +140,31 @@ fn a_connection_that_is_removed_leaves_no_export_behind() {
     assert_eq!(cancels(), 0, "the next run may go on with it");
     api.send(Method::DELETE, &format!("connections/{id}"), &[], Vec::new()).is(204);
     assert_eq!(cancels(), 1);
+}
+
+#[test]
+fn what_a_vendor_sends_amiss_is_told_and_the_run_goes_on() {
+    let api = Harness::sandbox();
+    let vendors = vendors(90);
+    for (row, quirk) in [(0, CsvQuirk::MissingId), (1, CsvQuirk::HugeField(10 << 20)), (2, CsvQuirk::InvalidUtf8)] {
+        vendors.marketo.inject(Fault::Csv { quirk, row });
+    }
+    // A proxy's page in the place of an answer, once, with the status of a good one.
+    let html = |path: &str| Injection::from(Fault::HtmlPage { status: 200 }).at(path);
+    vendors.marketo.inject(html("/rest/v1/activities.json"));
+    vendors.marketo.inject(html("/bulk/v1/leads/export/create.json"));
+    let id = connect_marketo(&api, &vendors, &vendors.marketo.config().client_secret);
+    let run = run(&api, &id);
+    let stream = &run.body["streams"][0];
+    assert_eq!((run.text("/status"), &stream["rejected"]), ("succeeded", &json!(3)), "{run:?}");
+    assert_eq!(stream["changed"], json!(87));
+    let rejects = api.get(&format!("runs/{}/rejects", run.text("/id")));
+    let items = rejects.is(200).body["items"].as_array().unwrap();
+    let mut codes: Vec<_> = items.iter().map(|r| r["code"].as_str().unwrap()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["field-too-long", "key-missing", "not-utf8"]);
+    assert!(items.iter().all(|r| !r["message"].as_str().unwrap().is_empty()), "{rejects:?}");
+    assert!(vendors.marketo.clear_faults().is_empty(), "each of them was met");
 }
 
 #[test]

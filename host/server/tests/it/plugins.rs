@@ -1,6 +1,7 @@
 //! Plugins: what came with the host, and what is refused at the door.
 
 use crate::harness::{Answer, Harness};
+use serde_json::json;
 use ureq::http::Method;
 
 fn install(bytes: &[u8]) -> Answer {
@@ -10,6 +11,14 @@ fn install(bytes: &[u8]) -> Answer {
 
 fn bundled(name: &str) -> &'static [u8] {
     attiva_plugins::bundled().iter().find(|b| b.name == name).unwrap().component
+}
+
+/// A component that is admitted, and not one of those that came with the host.
+pub(crate) fn guest() -> Vec<u8> {
+    let spec = json!({"name": "guest", "version": "0.1.0", "publisher": "attiva", "title": "Guest", "state_version": 1,
+        "configuration": {"type": "object"}, "instance": {"system": "Guest", "id": "one"},
+        "delivery": {"class": "at-least-once", "batch_rows": 100}});
+    attiva_guests::component(&spec.to_string())
 }
 
 #[test]
@@ -37,15 +46,39 @@ fn the_same_bytes_change_nothing() {
 #[test]
 fn what_is_no_connector_is_refused_with_the_reason() {
     let whole = bundled("source-marketo");
-    let module = b"\0asm\x01\0\0\0";
-    let before = Harness::shared().api("").get("/v1/plugins").text;
-    for (bytes, word) in [(&whole[..whole.len() / 2], ""), (module, "module"), (b"nonsense", ""), (b"", "")] {
+    let foreign = wat::parse_str(r#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#).unwrap();
+    let module = wat::parse_str("(module)").unwrap();
+    let world = wat::parse_str(r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#).unwrap();
+    let harness = Harness::start(&[]);
+    let api = harness.api("default");
+    let install =
+        |bytes: &[u8]| api.send(Method::POST, "/v1/plugins", &[("content-type", "application/wasm")], bytes.to_vec());
+    let installed = || {
+        let files = |folder: &str| {
+            let entries = std::fs::read_dir(harness.data_dir().join(folder)).unwrap();
+            let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        (api.get("/v1/plugins").is(200).text.clone(), files("plugins"), files("aot"))
+    };
+    let before = installed();
+    for (bytes, word) in [
+        (foreign.as_slice(), "wasi:cli/environment@0.2.6"),
+        (&module, "module"),
+        (&whole[..whole.len() / 2], "cut off"),
+        (&world, "attiva:connector/plugin@0.1.0"),
+        (b"nonsense", "WebAssembly"),
+        (b"", "WebAssembly"),
+    ] {
         let refused = install(bytes);
         refused.refused(422, "plugin.refused");
-        assert!(refused.text("/detail").contains(word), "{}", refused.text);
+        assert!(refused.text("/detail").contains(word), "{word}: {}", refused.text);
+        assert!(refused.text("/action").contains("Nothing was installed"), "{}", refused.text);
+        assert_eq!(installed(), before, "{word}");
     }
-    assert_eq!(Harness::shared().api("").get("/v1/plugins").text, before);
-    let api = Harness::shared().api("");
+    install(&guest()).is(201);
+    assert_ne!(installed(), before);
     let as_json = [("content-type", "application/json")];
     api.send(Method::POST, "/v1/plugins", &as_json, whole.to_vec()).refused(415, "request.media-type");
 }

@@ -35,7 +35,12 @@ impl Served {
         let data_dir = data_dir.display().to_string();
         let arguments = ["serve", "--data-dir", &data_dir, "--listen", "127.0.0.1:0", "--log-format", "json"];
         let arguments = [&arguments, more].concat();
-        let mut child = attiva(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawned(attiva(&arguments))
+    }
+
+    /// Starts a host that logs JSON, and reads on until it can be asked.
+    fn spawned(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let (mut address, mut key) = (None, None);
         for line in lines.by_ref() {
@@ -147,6 +152,68 @@ fn one_directory_one_host_and_a_stop_in_order() {
     assert_eq!(second.terminate(), 0);
     let offline = attiva(&["key", "create", "--data-dir", &data.display().to_string()]).output().unwrap();
     assert!(offline.status.success() && String::from_utf8(offline.stdout).unwrap().starts_with("atv_"));
+}
+
+/// The program, where no file may grow beyond so many KiB: what a full disk is to a test that owns no disk.
+fn attiva_within(kib: u32, arguments: &[&str]) -> Command {
+    let program = attiva(arguments);
+    let mut limited = Command::new("sh");
+    // A write beyond the limit is to fail, not to kill. POSIX counts in halves of a KiB.
+    limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {} && exec \"$0\" \"$@\"", kib * 2)]);
+    limited.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ATTIVA_")) {
+        limited.env_remove(name);
+    }
+    limited
+}
+
+#[test]
+fn a_disk_that_takes_no_more_is_told_and_what_was_acknowledged_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let text = data.display().to_string();
+    let serve = ["serve", "--data-dir", &text, "--listen", "127.0.0.1:0", "--log-format", "json"];
+    let output = attiva_within(4, &serve).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("disk"), "{:?}: {said}", output.status);
+
+    // A whole one first: it leaves the compiled plugins behind, which are larger than what is left to the next one.
+    let whole = Served::start(&data);
+    let key = whole.key.clone();
+    assert_eq!(whole.terminate(), 0);
+    let tight = Served::spawned(attiva_within(1024, &serve));
+    let api = crate::harness::Api { url: tight.url.clone(), key: key.clone(), sandbox: "default".into() };
+    let rule = format!("person.email != \"{}\"", "x".repeat(60_000));
+    let mut names = (0..).map(|n| format!("s{n}"));
+    let mut stored = Vec::new();
+    let refused = loop {
+        let name = names.next().unwrap();
+        let answer = api.post("segments", &serde_json::json!({"name": name, "expression": rule}));
+        if answer.status != 201 {
+            break answer;
+        }
+        stored.push(name);
+        assert!(stored.len() < 1000, "the limit was never met");
+    };
+    assert_eq!((refused.status, refused.text("/kind")), (503, "transient"), "{refused:?}");
+    assert!(refused.text("/detail").contains("disk") && refused.text("/action").contains("disk"), "{refused:?}");
+    api.get("/healthz").is(200);
+    assert_eq!(tight.terminate(), 0);
+
+    let again = Served::start(&data);
+    let api = crate::harness::Api { url: again.url.clone(), key, sandbox: "default".into() };
+    let mut kept = Vec::new();
+    let mut next = "segments?limit=100".to_owned();
+    while !next.is_empty() {
+        let page = api.get(&next);
+        let items = page.is(200).body["items"].as_array().unwrap();
+        kept.extend(items.iter().map(|s| s["name"].as_str().unwrap().to_owned()));
+        next = page.header("link").trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
+    }
+    kept.sort();
+    stored.sort();
+    assert_eq!(kept, stored);
+    api.post("segments", &serde_json::json!({"name": "more", "expression": rule})).is(201);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The control database.
 
 use crate::support::wait;
-use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, KeptAnswer, StoreError};
+use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, KeptAnswer, KeptRequest, StoreError};
 use attiva_store::{Control, Options};
 use serde_json::json;
 
@@ -46,14 +46,44 @@ fn documents_of_the_control_database_are_listed_by_kind() {
 }
 
 #[test]
-fn answers_are_kept_for_a_while() {
+fn requests_and_their_answers_are_kept_for_a_while() {
     let directory = tempfile::tempdir().unwrap();
     let store = Control::open(directory.path(), &Options::default()).unwrap();
-    let answer = |at| KeptAnswer { fingerprint: "f".into(), status: 201, body: vec![0, 255], at };
-    wait(store.keep_answer("a", answer(10), 0)).unwrap();
-    wait(store.keep_answer("b", answer(20), 0)).unwrap();
-    assert_eq!(store.kept_answer("a").unwrap(), Some(answer(10)));
-    wait(store.keep_answer("b", answer(30), 20)).unwrap();
-    assert_eq!(store.kept_answer("a").unwrap(), None);
-    assert_eq!(store.kept_answer("b").unwrap(), Some(answer(30)));
+    let asked = |at| KeptRequest { fingerprint: "f".into(), at, chance: [1, 2, 3, 4, 5, 255], answer: None };
+    let answered = |at| KeptRequest { answer: Some(KeptAnswer { status: 201, body: vec![0, 255] }), ..asked(at) };
+    wait(store.keep_request("a", asked(10), 0)).unwrap();
+    wait(store.keep_request("b", answered(20), 0)).unwrap();
+    assert_eq!(store.kept_request("a").unwrap(), Some(asked(10)));
+    wait(store.keep_request("a", answered(10), 0)).unwrap();
+    assert_eq!(store.kept_request("a").unwrap(), Some(answered(10)));
+    wait(store.keep_request("b", answered(30), 20)).unwrap();
+    assert_eq!(store.kept_request("a").unwrap(), None);
+    assert_eq!(store.kept_request("b").unwrap(), Some(answered(30)));
+}
+
+#[test]
+fn what_happens_once_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Control::open(directory.path(), &Options::default()).unwrap();
+    for action in ["run.started", "run.started", "run.cancelled"] {
+        wait(store.audit_once(event(action))).unwrap();
+    }
+    wait(store.audit_once(AuditEvent { subject: "t".into(), ..event("run.started") })).unwrap();
+    let told = store.audit_events(0, 9).unwrap().into_iter().map(|(_, e)| (e.action, e.subject));
+    let expected = [("run.started", "s"), ("run.cancelled", "s"), ("run.started", "t")];
+    assert_eq!(told.collect::<Vec<_>>(), expected.map(|(a, s)| (a.to_owned(), s.to_owned())));
+}
+
+#[test]
+fn answers_kept_by_the_version_before_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(directory.path().join("control.db")).unwrap();
+    file.execute_batch(include_str!("../../src/schema/control-1.sql")).unwrap();
+    file.pragma_update(None, "application_id", 0x4174_0002).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    file.execute("INSERT INTO kept_answer VALUES ('k', 'f', 201, x'00ff', 10)", []).unwrap();
+    drop(file);
+    let store = Control::open(directory.path(), &Options::default()).unwrap();
+    let kept = store.kept_request("k").unwrap().unwrap();
+    assert_eq!((kept.at, kept.answer), (10, Some(KeptAnswer { status: 201, body: vec![0, 255] })));
 }

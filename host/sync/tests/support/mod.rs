@@ -16,7 +16,7 @@ use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,12 +41,32 @@ pub struct Vendor {
     pub pages: Mutex<Vec<Vec<Lead>>>,
     pub read_faults: Mutex<VecDeque<Fault>>,
     pub deliver_faults: Mutex<VecDeque<Fault>>,
+    /// Looks on when a spool is released.
+    pub on_release: Mutex<Option<Box<dyn Fn() + Send>>>,
+    pub discover_faults: Mutex<VecDeque<Fault>>,
     /// Rows by batch number: a repeat overwrites.
     pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
     pub calls: Mutex<Vec<String>>,
     pub class: Mutex<Option<DeliveryClass>>,
     /// While set, deliver does not answer.
-    pub stuck: std::sync::atomic::AtomicBool,
+    pub stuck: AtomicBool,
+    /// While set, read does not answer.
+    pub stuck_reading: AtomicBool,
+}
+
+impl Vendor {
+    fn released(&self) {
+        if let Some(look) = self.on_release.lock().unwrap().as_ref() {
+            look();
+        }
+    }
+}
+
+/// Waits while this is set.
+async fn stuck(flag: &AtomicBool) {
+    while flag.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn text_column(name: &str, values: Vec<Option<&str>>) -> Column {
@@ -83,6 +103,10 @@ impl Source for Vendor {
     }
 
     async fn discover(&self) -> Result<Vec<Stream>, Fault> {
+        tokio::task::yield_now().await;
+        if let Some(fault) = self.discover_faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
         let column = |name: &str| ColumnSpec {
             name: name.into(),
             data_type: DataType::Text,
@@ -113,6 +137,7 @@ impl Source for Vendor {
         }
         let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());
         self.calls.lock().unwrap().push(format!("read {at}"));
+        stuck(&self.stuck_reading).await;
         let pages = self.pages.lock().unwrap();
         let leads = pages.get(at).cloned().unwrap_or_default();
         let next = (at + 1).min(pages.len());
@@ -124,7 +149,9 @@ impl Source for Vendor {
     }
 
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
         self.calls.lock().unwrap().push(format!("release {stream}"));
+        self.released();
         Ok(())
     }
 }
@@ -145,9 +172,7 @@ impl Destination for Vendor {
     }
 
     async fn deliver(&self, _: &Target, _: &DeliveryRun, state: &[u8], batch: &Batch) -> Result<Delivered, Fault> {
-        while self.stuck.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        stuck(&self.stuck).await;
         if let Some(fault) = self.deliver_faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
@@ -188,7 +213,10 @@ impl Destination for Vendor {
         Ok(())
     }
 
-    async fn clear_spool(&self, _: &DeliveryRun) -> Result<(), Fault> {
+    async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
+        self.calls.lock().unwrap().push(format!("release {}", run.id));
+        self.released();
         Ok(())
     }
 }
@@ -228,12 +256,18 @@ impl Clock for Wall {
     }
 }
 
-struct Count(AtomicU64);
+/// Bytes that no other caller got.
+fn fresh() -> [u8; 6] {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let n = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    [0, n[3], n[4], n[5], n[6], n[7]]
+}
+
+struct Count;
 
 impl Chance for Count {
     fn bytes(&self) -> [u8; 6] {
-        let n = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
-        [0, n[3], n[4], n[5], n[6], n[7]]
+        fresh()
     }
 }
 
@@ -252,7 +286,10 @@ pub fn connection_id() -> ConnectionId {
 impl World {
     /// Opens the sandbox in a directory and sets the engine to work; what was there before is there again.
     pub async fn start(dir: &Path, vendor: Arc<Vendor>) -> Self {
-        let store = open(dir);
+        Self::start_in(attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap(), vendor).await
+    }
+
+    pub async fn start_in(store: Arc<dyn SandboxStore>, vendor: Arc<Vendor>) -> Self {
         let connection = Connection {
             id: connection_id(),
             name: "test".into(),
@@ -268,7 +305,7 @@ impl World {
             Arc::clone(&store),
             Arc::new(Wiring(Arc::clone(&vendor))),
             Arc::new(Wall),
-            Arc::new(Count(AtomicU64::new(0))),
+            Arc::new(Count),
             EngineOptions::default(),
         )
         .await
@@ -276,8 +313,16 @@ impl World {
         Self { store, engine, vendor, connection: connection.id }
     }
 
+    pub async fn start_run(&self) -> Result<Run, Fault> {
+        self.engine.start_run(&self.connection, RunId::new(Wall.now(), fresh())).await
+    }
+
+    pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
+        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh())).await
+    }
+
     pub async fn run(&self) -> Run {
-        let run = self.engine.start_run(&self.connection).await.unwrap();
+        let run = self.start_run().await.unwrap();
         self.ended_run(&run.id).await
     }
 
@@ -328,6 +373,26 @@ impl World {
         id
     }
 
+    /// Fills a store that is bounded, to the last byte that a document takes; returns what it is full of.
+    pub async fn fill(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for size in [20_000, 2_000, 500, 50, 1] {
+            for n in 0.. {
+                let id = format!("fill-{size}-{n}");
+                let body = serde_json::json!("x".repeat(size));
+                let write = DocumentWrite { kind: Kind::Catalog, id: id.clone(), body };
+                match self.store.put_document(write, Expect::Absent).await {
+                    Ok(_) => ids.push(id),
+                    Err(error) => {
+                        assert_eq!(error, attiva_core::ports::store::StoreError::Full);
+                        break;
+                    }
+                }
+            }
+        }
+        ids
+    }
+
     pub async fn ended_delivery(&self, id: &DeliveryId) -> Delivery {
         self.until("the delivery ends", || {
             let delivery: Delivery = self.get(Kind::Delivery, id.as_str());
@@ -376,8 +441,4 @@ pub fn fault(kind: FaultKind, code: &str) -> Fault {
 async fn put<T: serde::Serialize>(store: &Arc<dyn SandboxStore>, kind: Kind, id: &str, value: &T) {
     let body = serde_json::to_value(value).unwrap();
     store.put_document(DocumentWrite { kind, id: id.into(), body }, Expect::Anything).await.unwrap();
-}
-
-fn open(dir: &Path) -> Arc<dyn SandboxStore> {
-    attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap()
 }

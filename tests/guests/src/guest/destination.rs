@@ -6,11 +6,13 @@ use super::bindings::exports::attiva::connector::destination::{
     Guest as Destination, Member, MemberPage, Outcome, OutcomeStatus, Prepared, Run, Target, TargetObject,
 };
 use super::config::Config;
+use super::read::send;
 use super::{Guest, fault};
 
 impl Destination for Guest {
-    fn check(_config: String) -> Vec<CheckResult> {
-        Vec::new()
+    fn check(config: String) -> Vec<CheckResult> {
+        let fault = Config::parse(&config).and_then(|config| send(&config)).err();
+        vec![CheckResult { name: "writing".into(), title: "It may write".into(), fault, skipped: None }]
     }
 
     fn discover(config: String) -> Result<Vec<TargetObject>, Fault> {

@@ -119,7 +119,7 @@ fn recurse(depth: u64) -> u64 {
 }
 
 /// Sends all requests, one row for each.
-fn send(config: &Config) -> Result<Page, Fault> {
+pub(super) fn send(config: &Config) -> Result<Page, Fault> {
     let mut rows = Vec::new();
     for ask in &config.requests {
         let response = http::send(&ask.request())?;
