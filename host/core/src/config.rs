@@ -52,11 +52,33 @@ pub struct Activation {
     pub name: String,
     pub segment: SegmentId,
     pub connection: ConnectionId,
-    pub target: Target,
+    pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     pub created_at: Millis,
+}
+
+impl Activation {
+    /// The target as the destination is told of it.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let TargetSettings { object, name, options } = self.target.clone();
+        Target { id: self.id.as_str().to_owned(), object, name, options }
+    }
+}
+
+/// Which object of the destination an activation fills, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSettings {
+    /// The name of a kind of object the destination has: `file`.
+    pub object: String,
+    /// A name for people, unique within the connection.
+    pub name: String,
+    /// By the object's own schema.
+    #[serde(default)]
+    pub options: serde_json::Value,
 }
 
 /// One field of the destination.

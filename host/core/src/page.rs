@@ -183,6 +183,8 @@ pub struct Batch {
     pub number: u32,
     pub keys: StringArray,
     pub operations: Vec<Operation>,
+    /// What the vendor calls each member, as last answered; empty: no member has a name there.
+    pub member_ids: Vec<Option<String>>,
     pub rows: Rows,
 }
 
@@ -205,6 +207,9 @@ pub struct Outcome {
     pub code: String,
     pub field: Option<String>,
     pub message: String,
+    /// The vendor's own name for the member: handed back with the member's next row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_id: Option<String>,
 }
 
 /// One named test of a connection.

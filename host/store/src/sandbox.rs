@@ -69,6 +69,10 @@ impl SandboxStore for Sandbox {
         self.database.read(|sqlite| records::stream_state(sqlite, connection, stream))
     }
 
+    fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>> {
+        self.database.read(|sqlite| records::stream_states(sqlite, connection))
+    }
+
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted> {
         let page = records::prepare(page).map_err(StoreError::from)?;
         self.database.write(move |connection| records::commit(connection, page)).await
@@ -155,9 +159,16 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| memberships::count(connection, segment))
     }
 
-    async fn begin_delivery(&self, delivery: &DeliveryId, segment: &SegmentId, document: DocumentWrite) -> Result<u64> {
-        let (delivery, segment) = (delivery.clone(), segment.clone());
-        self.database.write(move |connection| deliveries::begin(connection, &delivery, &segment, &document)).await
+    async fn begin_delivery(
+        &self,
+        delivery: &DeliveryId,
+        target: &str,
+        segment: &SegmentId,
+        document: DocumentWrite,
+    ) -> Result<u64> {
+        let (delivery, target, segment) = (delivery.clone(), target.to_owned(), segment.clone());
+        let begin = move |sqlite: &_| deliveries::begin(sqlite, &delivery, &target, &segment, &document);
+        self.database.write(begin).await
     }
 
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>> {

@@ -4,7 +4,7 @@
 //! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
 
 /// Every point there is. The kill campaign goes through this list, so that none is forgotten.
-pub const POINTS: [&str; 12] = [
+pub const POINTS: [&str; 13] = [
     "page.read",
     "page.committed",
     "profiles.prepared",
@@ -14,6 +14,7 @@ pub const POINTS: [&str; 12] = [
     "batch.opened",
     "batch.delivered",
     "batch.closed",
+    "finish.answered",
     "delivery.finished",
     "request.kept",
     "request.done",

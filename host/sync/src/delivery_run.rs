@@ -97,7 +97,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
     }
     tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
     if let Ok(work) = Work::of(inner, &delivery).await
-        && let Err(fault) = work.destination.release(&work.run(&delivery)).await
+        && let Err(fault) = work.destination.clear_spool(&work.run(&delivery)).await
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
@@ -136,7 +136,7 @@ fn unsettled(delivery: &Delivery) -> ItemOutcome {
         Some(fault) => (fault.code.clone(), fault.message.clone()),
         None => ("delivery.cancelled".into(), "the delivery was cancelled before this member's turn".into()),
     };
-    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message }
+    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message, member_id: None }
 }
 
 /// The document for a transaction of the store: an end is not told in it.
@@ -150,11 +150,11 @@ async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<E
     }
     let work = Work::of(inner, delivery).await?;
     let run = work.run(delivery);
-    let target = &work.activation.target;
+    let target = &work.activation.target();
     match action {
         Action::Prepare => {
             let prepared = work.destination.prepare(target, &run, false).await?;
-            Ok(Event::Prepared { state: prepared.state, notes: prepared.notes })
+            Ok(Event::Prepared { state: prepared.state, notes: prepared.notes, wait_ms: prepared.wait_ms })
         }
         Action::Deliver => deliver(inner, delivery, &work, &run).await,
         Action::Finish => {
@@ -189,7 +189,8 @@ async fn queue_audience(inner: &Inner, delivery: &mut Delivery) -> Result<(), Fa
         let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
     }
     let doc = document(delivery)?;
-    delivery.received = inner.store.begin_delivery(&delivery.id, &delivery.segment, doc).await?;
+    delivery.received =
+        inner.store.begin_delivery(&delivery.id, delivery.activation.as_str(), &delivery.segment, doc).await?;
     Ok(())
 }
 
@@ -206,7 +207,7 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         (delivery.state.clone(), Vec::new())
     } else {
         let sent = ExportMapping::batch(&batch);
-        match work.destination.deliver(&work.activation.target, run, &delivery.state, &sent).await {
+        match work.destination.deliver(&work.activation.target(), run, &delivery.state, &sent).await {
             Ok(delivered) => (delivered.state, delivered.outcomes),
             Err(fault) => return Ok(failed_unsure(inner, delivery, fault, work.spec.unsure_ms())),
         }
@@ -251,11 +252,12 @@ fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>) -> Result<Vec<ItemOutcome>
 }
 
 fn item(position: u64, outcome: Outcome) -> ItemOutcome {
-    let Outcome { status, code, field, message } = outcome;
-    ItemOutcome { position, status: status.into(), code, field, message }
+    let Outcome { status, code, field, message, member_id } = outcome;
+    ItemOutcome { position, status: status.into(), code, field, message, member_id }
 }
 
 async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {
+    crash::point("finish.answered");
     let mut exceptions = Vec::with_capacity(finished.exceptions.len());
     for (key, outcome) in finished.exceptions {
         let profile = ProfileId::parse(&key)

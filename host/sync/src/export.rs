@@ -63,7 +63,12 @@ impl ExportMapping {
                 continue;
             };
             match self.row(&person_row(&profile.attributes), now) {
-                Ok(values) => rows.push(OpenRow { position: member.position, profile: member.profile_id, values }),
+                Ok(values) => rows.push(OpenRow {
+                    position: member.position,
+                    profile: member.profile_id,
+                    values,
+                    member_id: member.member_id,
+                }),
                 Err((code, field, message)) => excluded.push(exclude(member.position, code, Some(field), &message)),
             }
         }
@@ -96,6 +101,7 @@ impl ExportMapping {
             number: open.number,
             keys: open.rows.iter().map(|r| Some(r.profile.as_str())).collect::<StringArray>(),
             operations: vec![Operation::Upsert; open.rows.len()],
+            member_ids: open.rows.iter().map(|row| row.member_id.clone()).collect(),
             rows: Rows { len: open.rows.len(), columns: columns.collect() },
         }
     }
@@ -108,5 +114,6 @@ fn exclude(position: u64, code: &str, field: Option<&str>, message: &str) -> Ite
         code: code.to_owned(),
         field: field.map(ToOwned::to_owned),
         message: message.to_owned(),
+        member_id: None,
     }
 }

@@ -81,7 +81,7 @@ async fn end(inner: &Inner, run: &Run) {
         }
     }
     tracing::info!(run = %run.id, status = ?run.status, "run ended");
-    release(inner, run).await;
+    clear_spools(inner, run).await;
     inner.run_is_over(run);
 }
 
@@ -174,12 +174,12 @@ fn cut(reject: &Reject) -> Reject {
     kept
 }
 
-async fn release(inner: &Inner, run: &Run) {
+async fn clear_spools(inner: &Inner, run: &Run) {
     let Ok(connection) = inner.get::<Connection>(Kind::Connection, run.connection.as_str()) else { return };
     let Ok(source) = inner.connectors.source(&connection, &run.plugin, &run.id).await else { return };
     // A stream that is not caught up needs its spool again: the next run goes on in the middle of a file.
     for stream in run.streams.iter().filter(|s| s.caught_up) {
-        if let Err(fault) = source.release(&stream.stream).await {
+        if let Err(fault) = source.clear_spool(&stream.stream).await {
             tracing::warn!(run = %run.id, %fault, "the spool was not cleared");
         }
     }

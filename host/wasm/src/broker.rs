@@ -27,10 +27,29 @@ pub(crate) struct GuestResponse {
 }
 
 /// A spool's present state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpoolStatus {
     pub(crate) size: u64,
     pub(crate) complete: bool,
+    /// Of the answer that began a fetch.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// A file that is to be fetched into a spool.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestFetch {
+    pub(crate) request: GuestRequest,
+    /// Media types that are never the file.
+    pub(crate) refusals: Vec<String>,
+    pub(crate) sha256: Option<String>,
+}
+
+/// What a fetch came to.
+#[derive(Debug, Clone)]
+pub(crate) enum Fetched {
+    Stored(SpoolStatus),
+    /// Not the file: the spool is as it was.
+    Answered(GuestResponse),
 }
 
 /// What has gone over the wire for a call.
@@ -46,12 +65,7 @@ pub(crate) struct Traffic {
 pub(crate) trait Broker: Send {
     async fn send(&mut self, request: GuestRequest) -> Result<GuestResponse, Fault>;
     async fn renew_credential(&mut self, name: &str) -> Result<(), Fault>;
-    async fn spool_fetch(
-        &mut self,
-        name: &str,
-        request: GuestRequest,
-        sha256: Option<String>,
-    ) -> Result<SpoolStatus, Fault>;
+    async fn spool_fetch(&mut self, name: &str, fetch: GuestFetch) -> Result<Fetched, Fault>;
     async fn spool_stat(&mut self, name: &str) -> Result<SpoolStatus, Fault>;
     async fn spool_read(&mut self, name: &str, offset: u64, length: u32) -> Result<Vec<u8>, Fault>;
     async fn spool_write(&mut self, name: &str, offset: u64, bytes: Vec<u8>) -> Result<SpoolStatus, Fault>;
@@ -83,7 +97,7 @@ impl Broker for NoAuthority {
         no_authority()
     }
 
-    async fn spool_fetch(&mut self, _: &str, _: GuestRequest, _: Option<String>) -> Result<SpoolStatus, Fault> {
+    async fn spool_fetch(&mut self, _: &str, _: GuestFetch) -> Result<Fetched, Fault> {
         no_authority()
     }
 

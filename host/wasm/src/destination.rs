@@ -82,7 +82,7 @@ impl Plugin {
         let body = on_destination!(call_prepare(&configuration, &target, &run, context.dry_run));
         let check = |prepared: Result<wit::Prepared, Fault>| {
             let prepared = prepared?;
-            Ok(Prepared { state: self.state(prepared.state)?, notes: prepared.notes })
+            Ok(Prepared { state: self.state(prepared.state)?, notes: prepared.notes, wait_ms: prepared.wait_ms })
         };
         self.call(context, "prepare", Mode::ReadWrite, body, check).await
     }
@@ -110,7 +110,7 @@ impl Plugin {
                 return Err(Fault::new(FaultKind::Internal, "deliver.outcomes", what)
                     .action("Report this to the connector's publisher."));
             }
-            let outcomes = delivered.outcomes.into_iter().map(convert::outcome).collect();
+            let outcomes = delivered.outcomes.into_iter().map(convert::outcome).collect::<Result<_, _>>()?;
             Ok(Delivered { state: self.state(delivered.state)?, outcomes })
         };
         self.call(context, "deliver", Mode::ReadWrite, body, check).await
@@ -222,11 +222,11 @@ impl Plugin {
     }
 
     fn finished(&self, finished: wit::Finished) -> Result<Finished, Fault> {
-        let exceptions = finished.exceptions.into_iter().map(|(key, outcome)| (key, convert::outcome(outcome)));
+        let exceptions = finished.exceptions.into_iter().map(|(key, outcome)| Ok((key, convert::outcome(outcome)?)));
         Ok(Finished {
             state: self.state(finished.state)?,
             pending_become: convert::outcome_status(finished.pending_become),
-            exceptions: exceptions.collect(),
+            exceptions: exceptions.collect::<Result<_, Fault>>()?,
             artifacts: finished.artifacts.into_iter().map(convert::artifact).collect(),
             warnings: finished.warnings.into_iter().map(convert::warning).collect(),
             wait_ms: finished.wait_ms,

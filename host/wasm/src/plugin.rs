@@ -10,8 +10,8 @@ use crate::egress::policy::Mode;
 use crate::host::Services;
 use crate::limits::exceeded;
 use crate::usage::Usage;
-use attiva_core::Fault;
 use attiva_core::spec::Spec;
+use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -41,6 +41,16 @@ impl Plugin {
     /// # Errors
     /// What the plugin answers; `limit.*`, `plugin.*`.
     pub async fn migrate_state(&self, from_version: u32, state: &[u8]) -> Result<Vec<u8>, Fault> {
+        let migrated = self.migrate_states(from_version, &[state]).await?.pop();
+        migrated.ok_or_else(|| Fault::new(FaultKind::Internal, "plugin.migrate", "no state came of one"))
+    }
+
+    /// As [`migrate_state`](Self::migrate_state), for all states of one version at once, in one instance: they share
+    /// its limits.
+    ///
+    /// # Errors
+    /// Those of the first that cannot be migrated.
+    pub async fn migrate_states(&self, from_version: u32, states: &[&[u8]]) -> Result<Vec<Vec<u8>>, Fault> {
         let call = Call {
             plugin: self,
             function: "migrate-state",
@@ -48,10 +58,16 @@ impl Plugin {
             broker: Box::new(NoAuthority { made_up: 1 }),
             connection: String::new(),
         };
-        let called = call
-            .run(async |store, exports| exports.plugin(store)?.call_migrate_state(store, from_version, state).await);
-        let migrated = called.await.result?.map_err(convert::fault_from_guest)?;
-        self.check_state("limit.state", "state", migrated)
+        let called = call.run(async |store, exports| {
+            let plugin = exports.plugin(store)?;
+            let mut migrated = Vec::with_capacity(states.len());
+            for state in states {
+                migrated.push(plugin.call_migrate_state(&mut *store, from_version, state).await?);
+            }
+            Ok(migrated)
+        });
+        let migrated = called.await.result?.into_iter().map(|answer| answer.map_err(convert::fault_from_guest));
+        migrated.map(|state| self.check_state("limit.state", "state", state?)).collect()
     }
 
     /// Runs one call for a connection, and tells its observer.

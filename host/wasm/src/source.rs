@@ -108,6 +108,29 @@ impl Plugin {
         .await
     }
 
+    /// Tells the source that a cursor will not be used again.
+    ///
+    /// # Errors
+    /// What the plugin answers, `unsupported` where there is never anything to remove; `limit.*`, `plugin.*`.
+    pub async fn release(&self, context: &ConnectionContext, stream: &str, cursor: &Cursor) -> Result<(), Fault> {
+        let configuration = context.configuration.to_string();
+        let cursor = convert::cursor_to_guest(cursor);
+        let released = self.call(
+            context,
+            "release",
+            Mode::ReadWrite,
+            async |store, exports| match exports.source(store)? {
+                Some(source) => {
+                    let released = source.call_release(&mut *store, &configuration, stream, &cursor).await?;
+                    Ok(released.map_err(convert::fault_from_guest))
+                }
+                None => Ok(Err(not_a("source"))),
+            },
+            |released| released,
+        );
+        released.await.map(|((), _usage)| ())
+    }
+
     fn check_cursor(&self, page: &Page) -> Result<(), Fault> {
         let (bytes, most) = (page.next.bytes.len(), self.services.limits.cursor_bytes);
         if bytes > most {

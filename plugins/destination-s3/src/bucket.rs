@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::request::{bucket_path, complete_body, object_path};
 use crate::response::{self, Completion};
 use crate::spec::CREDENTIAL;
-use attiva_connector::{Fault, Host, HttpRequest, Response, Result, Run, encode};
+use attiva_connector::{Fault, FaultKind, Host, HttpRequest, Response, Result, Run, encode};
 
 /// Metadata that tells the file of one run from any other at the same key.
 const RUN: &str = "x-amz-meta-attiva-run";
@@ -105,7 +105,7 @@ impl<'h> Bucket<'h> {
         let query = [("partNumber", number.to_string()), ("uploadId", id.to_owned())];
         let request = self.request("PUT", object_path(self.config, key)).query(&query);
         let response = self.send(request.body("application/octet-stream", body))?;
-        if is_no_such_upload(&response) {
+        if self.is_gone(key, id, &response) {
             return Ok(PartSent::NoSuchUpload);
         }
         expect_success(&response, "take a part")?;
@@ -118,17 +118,35 @@ impl<'h> Bucket<'h> {
     /// Makes an upload's parts one object.
     pub(crate) fn complete_upload(&self, key: &str, id: &str, etags: &[&str]) -> Result<Completion> {
         let request = self.request("POST", object_path(self.config, key)).query(&[("uploadId", id)]);
-        response::completion(&self.send(request.body("application/xml", complete_body(etags)))?)
+        let response = self.send(request.body("application/xml", complete_body(etags)))?;
+        if self.is_gone(key, id, &response) {
+            return Ok(Completion::NoSuchUpload);
+        }
+        response::completion(&response)
     }
 
     /// Drops an upload and its parts. One that is not there is as good as dropped.
     pub(crate) fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
         let request = self.request("DELETE", object_path(self.config, key)).query(&[("uploadId", id)]);
         let response = self.send(request)?;
-        if is_no_such_upload(&response) {
+        if self.is_gone(key, id, &response) {
             return Ok(());
         }
         expect_success(&response, "take the upload back")
+    }
+
+    /// Whether an answer is about an upload that is not there any more. S3 says so. Some stores call the id somebody
+    /// else's instead, with the words in which S3 refuses a key that lacks the right: which of the two it is, the list
+    /// of uploads tells. A store without that list is not S3, and one of those.
+    fn is_gone(&self, key: &str, id: &str, response: &Response) -> bool {
+        match (response.status, response::error_code(response).as_deref()) {
+            (404, Some("NoSuchUpload")) => true,
+            (403, Some("AccessDenied")) => match self.uploads_of(key) {
+                Ok(uploads) => !uploads.iter().any(|upload| upload == id),
+                Err(fault) => fault.kind == FaultKind::Unsupported,
+            },
+            _ => false,
+        }
     }
 
     fn request(&self, method: &str, path: String) -> HttpRequest<'h> {
@@ -148,10 +166,6 @@ pub(crate) fn content_type(config: &Config) -> &'static str {
 /// Metadata is ASCII.
 fn run_name(run: &Run) -> String {
     encode::component(&run.id)
-}
-
-fn is_no_such_upload(response: &Response) -> bool {
-    response.status == 404 && response::error_code(response).as_deref() == Some("NoSuchUpload")
 }
 
 fn expect_success(response: &Response, what: &str) -> Result<()> {

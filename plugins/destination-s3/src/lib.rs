@@ -79,7 +79,7 @@ impl Destination for S3 {
             Err(fault) if fault.kind == FaultKind::Scope => {}
             Err(fault) => return Err(fault),
         }
-        Ok(Prepared { state: encode_state(&State::default())?, notes })
+        Ok(Prepared { state: encode_state(&State::default())?, notes, wait_ms: None })
     }
 
     fn deliver(

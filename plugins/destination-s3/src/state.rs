@@ -17,6 +17,9 @@ pub(crate) struct State {
     pub(crate) rows: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upload: Option<Sent>,
+    /// Uploads that were gone before they were whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) lost: u32,
 }
 
 /// A multipart upload and how far it is.
@@ -42,6 +45,11 @@ impl State {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         if bytes.is_empty() { Ok(Self::default()) } else { decode_state(bytes) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 pub(crate) fn remove_spools(host: &dyn Host) -> Result<()> {

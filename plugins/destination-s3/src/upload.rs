@@ -8,6 +8,8 @@ use attiva_connector::{Fault, FaultKind, Result, Run};
 
 /// S3's limit.
 const PARTS_MAX: u32 = 10_000;
+/// How often an upload that is gone is begun again. More often than this, somebody removes them.
+const LOST_MAX: u32 = 3;
 /// A call sends parts until it has sent so much, so that it stays within the host's limits.
 const CALL_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -45,7 +47,7 @@ impl<'a> Upload<'a> {
         let before = sent.parts;
         match self.send(&mut sent, state.spooled, false) {
             Ok(Progress::AllSent | Progress::Paused) => state.upload = Some(sent),
-            Ok(Progress::Lost) => self.tell_lost(&sent),
+            Ok(Progress::Lost) => self.note_lost(&sent, state)?,
             // What was sent before is kept; the next call repeats the part that failed.
             Err(fault) if fault.passes() && sent.parts > before => state.upload = Some(sent),
             Err(fault) => return Err(fault),
@@ -70,14 +72,14 @@ impl<'a> Upload<'a> {
         let visible = match ended {
             Ok(Completion::Done) => true,
             Ok(Completion::NoSuchUpload) => self.was_completed(state.spooled)?,
-            // Some stores refuse a completed upload's id as one that is not ours.
+            // Nobody may say that the upload is gone, but its file can be seen.
             Err(fault) if !fault.passes() && self.was_completed(state.spooled).unwrap_or(false) => true,
             Err(fault) => return Err(fault),
         };
         if visible {
             state.upload = Some(sent);
         } else {
-            self.tell_lost(&sent);
+            self.note_lost(&sent, state)?;
         }
         Ok(visible)
     }
@@ -176,8 +178,16 @@ impl<'a> Upload<'a> {
         Ok(head.is_some_and(|head| head.is_of(self.run, size, self.bucket.config.parts_of(size))))
     }
 
-    fn tell_lost(&self, sent: &Sent) {
+    /// The next step begins again: the spool holds the whole file.
+    fn note_lost(&self, sent: &Sent, state: &mut State) -> Result<()> {
+        state.lost += 1;
+        if state.lost > LOST_MAX {
+            let problem = format!("{} uploads of this file were gone at S3 before they were whole", state.lost);
+            let action = "Look for a rule or a job that removes the bucket's unfinished uploads too early.";
+            return Err(Fault::config("s3.upload-lost", problem).action(action));
+        }
         let parts = sent.parts.to_string();
         self.bucket.host.warn("the upload is gone at S3 and is begun again from the spool", &[("parts", &parts)]);
+        Ok(())
     }
 }

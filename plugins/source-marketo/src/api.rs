@@ -3,8 +3,11 @@
 use crate::refusal::Refusal;
 use crate::response::{self, Answer};
 use crate::spec::CREDENTIAL;
-use attiva_connector::{Host, Request, Response, Result};
+use attiva_connector::{Fault, Fetched, Host, Request, Response, Result, SpoolStatus};
 use std::cell::Cell;
+
+/// What is never an export's file: a refusal comes with status 200, as does the page of a proxy.
+const NO_FILE: [&str; 2] = ["application/json", "text/html"];
 
 /// Marketo, for the length of one call of ours.
 pub(crate) struct Api<'h> {
@@ -31,13 +34,45 @@ impl<'h> Api<'h> {
             let response = self.host.send(request)?;
             match response::judge(&response)? {
                 Answer::Granted => return Ok(Ok(response)),
-                Answer::Refused(refusal) if refusal.is_stale_token() && !self.renewed.get() => {
-                    self.host.renew_credential(CREDENTIAL)?;
-                    self.renewed.set(true);
+                Answer::Refused(refusal) => {
+                    if let Err(refusal) = self.refused(refusal)? {
+                        return Ok(Err(refusal));
+                    }
                 }
-                Answer::Refused(refusal) => return Ok(Err(refusal)),
             }
         }
+    }
+
+    /// Brings more of a file into a spool; nothing if Marketo has no such file.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `spool.checksum`.
+    pub(crate) fn fetch(&self, spool: &str, request: &Request, sha256: Option<&str>) -> Result<Option<SpoolStatus>> {
+        loop {
+            let answer = match self.host.spool_fetch(spool, request, &NO_FILE, sha256)? {
+                Fetched::Stored(status) => return Ok(Some(status)),
+                // In plain text: it is not yet in its place, or no longer.
+                Fetched::Answered(answer) if answer.status == 404 => return Ok(None),
+                Fetched::Answered(answer) => answer,
+            };
+            match response::judge(&answer)? {
+                Answer::Granted => {
+                    return Err(Fault::transient("marketo.no-file", "Marketo granted the call, but sent no file"));
+                }
+                Answer::Refused(refusal) if refusal.is_unknown_resource() => return Ok(None),
+                Answer::Refused(refusal) => self.refused(refusal)?.map_err(|r| r.fault(self.host.now_ms()))?,
+            }
+        }
+    }
+
+    /// Renews the token if that may help, once a call; otherwise the refusal stands.
+    fn refused(&self, refusal: Refusal) -> Result<Result<(), Refusal>> {
+        if !refusal.is_stale_token() || self.renewed.get() {
+            return Ok(Err(refusal));
+        }
+        self.host.renew_credential(CREDENTIAL)?;
+        self.renewed.set(true);
+        Ok(Ok(()))
     }
 
     /// Now, in seconds.
@@ -67,6 +102,28 @@ mod tests {
         assert_eq!(Api::new(&fake).send(&usage).unwrap().status, 200);
         assert_eq!(fake.renewed(), [CREDENTIAL]);
         assert_eq!(fake.requests().len(), 2);
+    }
+
+    #[test]
+    fn a_refusal_in_a_files_place_is_heard() {
+        let fake = FakeHost::new();
+        let file = request::export_file("e");
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").json(200, &refused("602"));
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").body(200, "id\n1\n");
+        let api = Api::new(&fake);
+        assert_eq!(api.fetch("export", &file, None).unwrap().map(|status| status.size), Some(5));
+        assert_eq!(fake.renewed(), [CREDENTIAL]);
+
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").json(200, &refused("606"));
+        let fault = api.fetch("other", &file, None).unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::RateLimited, "marketo.606"));
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").body(404, "no such file");
+        assert_eq!(api.fetch("other", &file, None).unwrap(), None);
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json")
+            .header("content-type", "text/html; charset=utf-8")
+            .body(200, "<p>");
+        assert_eq!(api.fetch("other", &file, None).unwrap_err().code, "marketo.html");
+        assert_eq!(fake.spool_bytes("other"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An export at Marketo: created, started, waited for, fetched. Each step is one page, and each can be repeated.
 
+use crate::api::Api;
 use crate::cursor::Job;
 use crate::reader::Reader;
 use crate::{request, response};
@@ -91,6 +92,16 @@ pub(crate) fn enqueue(reader: &Reader, job: &Job) -> Result<Progress> {
     }
 }
 
+/// Ends an export that nobody will fetch. One that has ended, or is gone, is well.
+pub(crate) fn cancel(api: &Api, job: &Job) -> Result<()> {
+    let refusal = match api.attempt(&request::cancel_export(&job.id))? {
+        Ok(_) => return Ok(()),
+        Err(refusal) => refusal,
+    };
+    let fault = refusal.fault(api.host.now_ms());
+    if fault.kind == FaultKind::Data { Ok(()) } else { Err(fault) }
+}
+
 /// Asks for a started export's status, and fetches its file once there is one.
 pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
     let Some(status) = status(reader, job)? else { return Ok(gone()) };
@@ -137,16 +148,15 @@ impl Status {
 
 fn fetch_file(reader: &Reader, job: &mut Job, checksum: Option<&str>) -> Result<Progress> {
     let sha256 = checksum.and_then(|c| c.strip_prefix("sha256:")).map(str::to_ascii_lowercase);
-    let fetched = reader.api.host.spool_fetch(FILE, &request::export_file(&job.id), sha256.as_deref());
-    match fetched {
-        Ok(file) if file.complete => Ok(Progress::Fetched),
-        Ok(_) => Ok(Progress::Fetching),
-        // Completed, but the file is not yet in its place, or no longer: Marketo says so in plain text.
-        Err(fault) if fault.code == "http.404" && job.missing < MISSING_MAX => {
+    match reader.api.fetch(FILE, &request::export_file(&job.id), sha256.as_deref()) {
+        Ok(Some(file)) if file.complete => Ok(Progress::Fetched),
+        Ok(Some(_)) => Ok(Progress::Fetching),
+        // Completed, but the file is not yet in its place, or no longer.
+        Ok(None) if job.missing < MISSING_MAX => {
             job.missing += 1;
             Ok(Progress::Wait)
         }
-        Err(fault) if fault.code == "http.404" => Ok(Progress::Failed("it is completed, but has no file".into())),
+        Ok(None) => Ok(Progress::Failed("it is completed, but has no file".into())),
         Err(fault) if fault.code == "spool.checksum" && job.damaged + 1 < DAMAGED_MAX => {
             job.damaged += 1;
             Ok(Progress::Fetching)

@@ -33,7 +33,7 @@ mod spec;
 #[cfg(test)]
 mod testing;
 
-use attiva_connector::{CheckResult, Host, Page, Plugin, ReadRequest, Result, Source, Spec, Stream};
+use attiva_connector::{CheckResult, Cursor, Host, Page, Plugin, ReadRequest, Result, Source, Spec, Stream};
 pub use config::Config;
 use cursor::{Chain, Chains, History, Phase, State, VERSION, Work};
 use reader::Reader;
@@ -79,6 +79,14 @@ impl Source for SourceMarketo {
             Phase::History(history) => history::page(&reader, chains, history),
             Phase::Changes(work) => changes::page(&reader, chains, work),
             Phase::Deletions => changes::deletions_page(&reader, chains),
+        }
+    }
+
+    /// Only an export takes something at Marketo: a place in the queue, and of the day's bytes.
+    fn release(host: &dyn Host, _config: &Config, _stream: &str, cursor: &Cursor) -> Result<()> {
+        match cursor.decode::<State>(VERSION)?.phase {
+            Phase::History(History { job: Some(job), .. }) => export_job::cancel(&api::Api::new(host), &job),
+            _ => Ok(()),
         }
     }
 }

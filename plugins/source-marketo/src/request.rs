@@ -46,6 +46,10 @@ pub(crate) fn enqueue_export(id: &str) -> Request {
     request("POST", export_path(id, "enqueue"))
 }
 
+pub(crate) fn cancel_export(id: &str) -> Request {
+    request("POST", export_path(id, "cancel"))
+}
+
 pub(crate) fn export_status(id: &str) -> Request {
     request("GET", export_path(id, "status"))
 }

@@ -78,6 +78,9 @@ impl<'b> BatchView<'b> {
         if !is_utf8(&batch.keys, rows) || batch.operations.len() != rows {
             return Err(malformed(format!("keys or operations of batch {} are not {rows} values", batch.number)));
         }
+        if !batch.member_ids.as_ref().is_none_or(|ids| is_utf8(ids, rows)) {
+            return Err(malformed(format!("the member ids of batch {} are not {rows} values", batch.number)));
+        }
         match batch.columns.iter().find(|column| !is_sound(column, rows)) {
             Some(column) => Err(malformed(format!("the column {} does not hold {rows} values", column.name))),
             None => Ok(Self { batch }),
@@ -108,6 +111,12 @@ impl<'b> RowView<'b> {
     #[must_use]
     pub fn key(self) -> &'b str {
         text(&self.batch.keys, self.row)
+    }
+
+    /// The `member_id` last answered for this member, if there was one.
+    #[must_use]
+    pub fn member_id(self) -> Option<&'b str> {
+        self.batch.member_ids.as_ref().map(|ids| text(ids, self.row)).filter(|id| !id.is_empty())
     }
 
     /// What shall become of the member.

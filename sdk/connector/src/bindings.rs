@@ -65,7 +65,7 @@ pub mod destination {
 
 pub use base::attiva::connector::http::{Request, Response};
 pub use base::attiva::connector::log::Level;
-pub use base::attiva::connector::spool::Status as SpoolStatus;
+pub use base::attiva::connector::spool::{Fetched, Status as SpoolStatus};
 pub use base::attiva::connector::types::{
     BytesArray, CheckResult, Column, ColumnValues, Cursor, DataType, Fault, FaultKind, TextListArray, Warning,
 };

@@ -6,9 +6,9 @@ use crate::bindings::destination::exports::attiva::connector::destination as wit
 use crate::bindings::source::exports::attiva::connector::source as wit_source;
 use crate::bindings::{clock, http, log, progress, random, spool};
 use crate::{
-    Batch, CheckResult, Cursor, Delivered, Destination, EraseResult, Fault, Finished, Host, Level, Limits, MemberPage,
-    Page, Plugin, Prepared, ReadRequest, Request, Response, Result, Run, Source, SpoolStatus, Stream, Target,
-    TargetObject, parse_config,
+    Batch, CheckResult, Cursor, Delivered, Destination, EraseResult, Fault, Fetched, Finished, Host, Level, Limits,
+    MemberPage, Page, Plugin, Prepared, ReadRequest, Request, Response, Result, Run, Source, SpoolStatus, Stream,
+    Target, TargetObject, parse_config,
 };
 use std::marker::PhantomData;
 
@@ -22,8 +22,9 @@ impl Host for Imports {
     fn renew_credential(&self, name: &str) -> Result<()> {
         http::renew_credential(name)
     }
-    fn spool_fetch(&self, name: &str, request: &Request, sha256: Option<&str>) -> Result<SpoolStatus> {
-        spool::fetch(name, request, sha256)
+    fn spool_fetch(&self, name: &str, request: &Request, refusals: &[&str], sha256: Option<&str>) -> Result<Fetched> {
+        let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        spool::fetch(name, request, &refusals, sha256)
     }
     fn spool_stat(&self, name: &str) -> Result<SpoolStatus> {
         spool::stat(name)
@@ -114,6 +115,10 @@ impl<T: Source> wit_source::Guest for Adapter<T> {
         limits: Limits,
     ) -> Result<Page> {
         T::read(&Imports, &enter::<T>(&config)?, &ReadRequest { stream, fields, cursor, keys, limits })
+    }
+
+    fn release(config: String, stream: String, cursor: Cursor) -> Result<()> {
+        T::release(&Imports, &enter::<T>(&config)?, &stream, &cursor)
     }
 }
 

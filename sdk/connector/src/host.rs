@@ -1,6 +1,6 @@
 //! What a connector may ask of its host. Handed to every call, so that the same code runs against a test host.
 
-use crate::{Fault, HttpClient, HttpRequest, Request, Response, Result, SpoolStatus};
+use crate::{Fault, Fetched, HttpClient, HttpRequest, Request, Response, Result, SpoolStatus};
 
 /// How loud a log line is.
 pub use crate::bindings::Level;
@@ -17,7 +17,8 @@ pub trait Host {
     /// Tells the host that the vendor no longer takes this credential. At most once a call for each.
     fn renew_credential(&self, name: &str) -> Result<()>;
     /// Fetches a vendor's file into a spool, going on where it stopped. `complete` false: call again in the next page.
-    fn spool_fetch(&self, name: &str, request: &Request, sha256: Option<&str>) -> Result<SpoolStatus>;
+    /// An answer of a media type among `refusals`, or of a status other than 200 and 206, is not the file.
+    fn spool_fetch(&self, name: &str, request: &Request, refusals: &[&str], sha256: Option<&str>) -> Result<Fetched>;
     /// The present size of a spool.
     fn spool_stat(&self, name: &str) -> Result<SpoolStatus>;
     /// At most `length` bytes from `offset`.
@@ -76,15 +77,16 @@ pub struct SpoolFile<'a> {
 
 impl SpoolFile<'_> {
     /// Fetches a vendor's file, going on where an earlier call stopped. `complete` false: call again in the next
-    /// page. `sha256` in lower-case hex is checked at the end.
+    /// page. An answer of a media type among `refusals` (`application/json`), or of a status other than 200 and 206, is
+    /// not the file but the vendor's words. `sha256` in lower-case hex is checked at the end.
     ///
     /// # Errors
-    /// What the host answers: `spool.checksum`, `http.<status>`, the faults of a request.
-    pub fn fetch(&self, request: HttpRequest<'_>, sha256: Option<&str>) -> Result<SpoolStatus> {
-        self.host.spool_fetch(self.name, &request.into_request()?, sha256)
+    /// What the host answers: `spool.checksum`, the faults of a request.
+    pub fn fetch(&self, request: HttpRequest<'_>, refusals: &[&str], sha256: Option<&str>) -> Result<Fetched> {
+        self.host.spool_fetch(self.name, &request.into_request()?, refusals, sha256)
     }
 
-    /// The present size and whether a fetch has ended; size 0 if there is none.
+    /// The present size, whether a fetch has ended, and the headers it began with; size 0 if there is none.
     ///
     /// # Errors
     /// What the host answers.

@@ -68,9 +68,9 @@ pub mod time;
 pub use batch::{BatchView, Cell, RowView, TextListRef};
 pub use bindings::{
     Artifact, Batch, BytesArray, CheckResult, Column, ColumnSpec, ColumnValues, Cursor, DataType, Delivered,
-    EraseResult, EraseStatus, Estimate, Fault, FaultKind, FieldSpec, Finished, Limits, Member, MemberPage, Merge,
-    Operation, Outcome, OutcomeStatus, Page, Prepared, Reject, Request, Response, RowKind, Run, SpoolStatus, Stream,
-    Target, TargetObject, TextListArray, Warning,
+    EraseResult, EraseStatus, Estimate, Fault, FaultKind, Fetched, FieldSpec, Finished, Limits, Member, MemberPage,
+    Merge, Operation, Outcome, OutcomeStatus, Page, Prepared, Reject, Request, Response, RowKind, Run, SpoolStatus,
+    Stream, Target, TargetObject, TextListArray, Warning,
 };
 pub use config::parse_config;
 pub use cursor::{decode_state, encode_state};

@@ -16,7 +16,7 @@ impl Outcome {
     /// An outcome with nothing more to say.
     #[must_use]
     pub fn new(status: OutcomeStatus) -> Self {
-        Self { status, code: String::new(), field: None, message: String::new() }
+        Self { status, code: String::new(), field: None, message: String::new(), member_id: None }
     }
 
     plain! {
@@ -38,6 +38,13 @@ impl Outcome {
     #[must_use]
     pub fn rejected(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), ..Self::new(OutcomeStatus::Rejected) }
+    }
+
+    /// The vendor's own name for the member, at most 256 bytes: it comes back with the member's next row.
+    #[must_use]
+    pub fn member_id(mut self, id: impl Into<String>) -> Self {
+        self.member_id = Some(id.into());
+        self
     }
 
     /// The column at fault.

@@ -73,6 +73,14 @@ pub trait Source: Plugin {
     /// # Errors
     /// By the vendor's answer. One record that cannot be read is a reject in the page, not a fault.
     fn read(host: &dyn Host, config: &Self::Config, request: &ReadRequest) -> Result<Page>;
+
+    /// Removes what a cursor that will not be used again holds at the vendor. Best effort, repeatable.
+    ///
+    /// # Errors
+    /// By the vendor's answer; `unsupported` by default: there is never anything to remove.
+    fn release(_host: &dyn Host, _config: &Self::Config, _stream: &str, _cursor: &Cursor) -> Result<()> {
+        Err(unsupported("release"))
+    }
 }
 
 /// Writes to a vendor. What a vendor has no call for keeps its default, an `unsupported` fault.

@@ -12,7 +12,7 @@
 //! # Ok::<(), attiva_connector::Fault>(())
 //! ```
 
-use crate::{Fault, Host, Level, Request, Response, Result, SpoolStatus};
+use crate::{Fault, Fetched, Host, Level, Request, Response, Result, SpoolStatus};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::cell::{Cell, RefCell};
@@ -55,6 +55,7 @@ impl Script {
 struct Spooled {
     bytes: Vec<u8>,
     complete: bool,
+    headers: Vec<(String, String)>,
 }
 
 impl FakeHost {
@@ -225,14 +226,16 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn spool_fetch(&self, name: &str, request: &Request, sha256: Option<&str>) -> Result<SpoolStatus> {
+    fn spool_fetch(&self, name: &str, request: &Request, refusals: &[&str], sha256: Option<&str>) -> Result<Fetched> {
         let response = self.answer(request)?;
-        if response.status != 200 && response.status != 206 {
-            let text = String::from_utf8_lossy(&response.body).into_owned();
-            return Err(Fault::transient(format!("http.{}", response.status), text));
+        if (response.status != 200 && response.status != 206) || is_of(&response, refusals) {
+            return Ok(Fetched::Answered(response));
         }
         let mut spools = self.spools.borrow_mut();
         let spool = spools.entry(name.into()).or_default();
+        if spool.bytes.is_empty() {
+            spool.headers.clone_from(&response.headers);
+        }
         let step = self.fetch_step.get().unwrap_or(usize::MAX);
         let end = response.body.len().min(spool.bytes.len().saturating_add(step));
         spool.bytes = response.body.get(..end).unwrap_or_default().to_vec();
@@ -241,12 +244,12 @@ impl Host for FakeHost {
             spools.remove(name);
             return Err(Fault::transient("spool.checksum", "the file is not what the vendor announced"));
         }
-        Ok(SpoolStatus { size: end as u64, complete: spool.complete })
+        Ok(Fetched::Stored(spool.status()))
     }
 
     fn spool_stat(&self, name: &str) -> Result<SpoolStatus> {
         let spools = self.spools.borrow();
-        Ok(spools.get(name).map_or(SpoolStatus { size: 0, complete: false }, Spooled::status))
+        Ok(spools.get(name).map_or_else(|| Spooled::default().status(), Spooled::status))
     }
 
     fn spool_read(&self, name: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
@@ -268,6 +271,7 @@ impl Host for FakeHost {
         spool.bytes.truncate(offset);
         spool.bytes.extend_from_slice(bytes);
         spool.complete = true;
+        spool.headers.clear();
         Ok(spool.status())
     }
 
@@ -305,8 +309,14 @@ impl Host for FakeHost {
 
 impl Spooled {
     fn status(&self) -> SpoolStatus {
-        SpoolStatus { size: self.bytes.len() as u64, complete: self.complete }
+        SpoolStatus { size: self.bytes.len() as u64, complete: self.complete, headers: self.headers.clone() }
     }
+}
+
+fn is_of(response: &Response, media_types: &[&str]) -> bool {
+    let found = response.headers.iter().find(|(name, _)| name == "content-type");
+    let essence = found.and_then(|(_, value)| value.split(';').next()).map(str::trim);
+    essence.is_some_and(|essence| media_types.iter().any(|refused| refused.eq_ignore_ascii_case(essence)))
 }
 
 /// What a host lets cross in one call, unless its operator says otherwise.

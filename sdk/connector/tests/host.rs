@@ -1,7 +1,7 @@
 //! Requests as they go out, answers as they are read, and the test host itself.
 
 use attiva_connector::testing::FakeHost;
-use attiva_connector::{CheckResult, Cursor, Fault, FaultKind, Host, Response, decode_state, encode_state};
+use attiva_connector::{CheckResult, Cursor, Fault, FaultKind, Fetched, Host, Response, decode_state, encode_state};
 use serde_json::{Value, json};
 
 fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
@@ -108,13 +108,38 @@ fn a_fetch_goes_on_where_it_stopped_and_is_checked_at_its_end() {
     fake.on("GET", "api", "/file").always().body(200, "abcdef");
     fake.set_fetch_step(4);
     let host: &dyn Host = &fake;
-    let fetch = |sha256: &str| host.spool("f").fetch(host.http().get("api", "/file"), Some(sha256));
+    let fetch = |sha256: &str| match host.spool("f").fetch(host.http().get("api", "/file"), &[], Some(sha256))? {
+        Fetched::Stored(status) => Ok::<_, Fault>(status),
+        Fetched::Answered(answer) => panic!("{answer:?}"),
+    };
     let right = "bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721";
     assert!(!fetch(right).unwrap().complete);
     assert!(fetch(right).unwrap().complete);
     assert_eq!(fake.spool_bytes("f").unwrap(), b"abcdef");
     assert_eq!(fetch("00").unwrap_err().code, "spool.checksum");
     assert_eq!(fake.spool_bytes("f"), None);
+}
+
+#[test]
+fn what_is_not_the_file_is_answered_and_the_files_headers_stay() {
+    let fake = FakeHost::new();
+    fake.set_fetch_step(3);
+    fake.on("GET", "api", "/file")
+        .header("Sforce-Locator", "next")
+        .header("content-type", "text/csv")
+        .body(200, "abcdef");
+    fake.on("GET", "api", "/file").json(200, &json!({"error": 1}));
+    fake.on("GET", "api", "/file").status(404);
+    let host: &dyn Host = &fake;
+    let spool = host.spool("f");
+    let fetch = || spool.fetch(host.http().get("api", "/file"), &["application/json"], None).unwrap();
+    assert!(matches!(fetch(), Fetched::Stored(status) if status.size == 3 && !status.complete));
+    assert!(matches!(fetch(), Fetched::Answered(answer) if answer.status == 200 && answer.body.starts_with(b"{")));
+    assert!(matches!(fetch(), Fetched::Answered(answer) if answer.status == 404));
+    assert_eq!(spool.stat().unwrap().headers[0], ("sforce-locator".to_owned(), "next".to_owned()));
+    assert_eq!(fake.spool_bytes("f").unwrap(), b"abc");
+    spool.write(0, b"mine").unwrap();
+    assert_eq!(spool.stat().unwrap().headers, []);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a page builder writes, a batch view reads: every type, null, absent, and rows taken back.
 
 use attiva_connector::{
-    Batch, BatchView, Cell, Column, ColumnSpec, ColumnValues, Cursor, DataType, FaultKind, Limits, Operation, Page,
-    PageBuilder, Reject, RowKind,
+    Batch, BatchView, BytesArray, Cell, Column, ColumnSpec, ColumnValues, Cursor, DataType, FaultKind, Limits,
+    Operation, Page, PageBuilder, Reject, RowKind,
 };
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn finish(page: PageBuilder) -> Page {
 
 fn batch(page: Page) -> Batch {
     let operations = vec![Operation::Upsert; page.rows as usize];
-    Batch { number: 0, rows: page.rows, keys: page.keys, operations, columns: page.columns }
+    Batch { number: 0, rows: page.rows, keys: page.keys, operations, member_ids: None, columns: page.columns }
 }
 
 fn set_all(row: &mut attiva_connector::Row<'_>) {
@@ -219,6 +219,18 @@ fn a_page_knows_when_it_is_full() {
 }
 
 #[test]
+fn a_member_has_the_name_the_vendor_gave_it() {
+    let mut page = builder();
+    set_all(&mut page.row("1").full());
+    set_all(&mut page.row("2").full());
+    let mut batch = batch(finish(page));
+    assert_eq!(BatchView::new(&batch).unwrap().rows().map(|row| row.member_id()).collect::<Vec<_>>(), [None, None]);
+    batch.member_ids = Some(BytesArray { offsets: vec![0, 0, 2], bytes: b"m2".to_vec() });
+    let names: Vec<_> = BatchView::new(&batch).unwrap().rows().map(|row| row.member_id()).collect();
+    assert_eq!(names, [None, Some("m2")]);
+}
+
+#[test]
 fn a_batch_that_lies_is_refused() {
     let sound = || {
         let mut page = builder();
@@ -226,10 +238,11 @@ fn a_batch_that_lies_is_refused() {
         batch(finish(page))
     };
     assert!(BatchView::new(&sound()).is_ok());
-    let lies: [fn(&mut Batch); 6] = [
+    let lies: [fn(&mut Batch); 7] = [
         |b| b.rows = 2,
         |b| _ = b.operations.pop(),
         |b| b.keys.offsets[0] = 1,
+        |b| b.member_ids = Some(BytesArray { offsets: vec![0], bytes: Vec::new() }),
         |b| b.columns[0].validity = Some(Vec::new()),
         |b| values(b, 4, |v| v.bytes[0] = 0xff),
         |b| values(b, 4, |v| *v.offsets.last_mut().unwrap() = 1),
@@ -242,7 +255,7 @@ fn a_batch_that_lies_is_refused() {
     }
 }
 
-fn values(batch: &mut Batch, column: usize, change: fn(&mut attiva_connector::BytesArray)) {
+fn values(batch: &mut Batch, column: usize, change: fn(&mut BytesArray)) {
     match &mut batch.columns[column] {
         Column { values: ColumnValues::Text(v), .. } => change(v),
         other => panic!("{other:?}"),

@@ -2,14 +2,22 @@
 //!
 //! The README lists what it does not honour.
 
+mod watch;
+
+pub use watch::Watch;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpError, HttpResponse};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -37,6 +45,7 @@ pub struct S3Config {
 pub struct S3 {
     address: SocketAddr,
     config: S3Config,
+    watch: Watch,
     running: Running,
 }
 
@@ -56,8 +65,12 @@ impl S3 {
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
         let address = listener.local_addr()?;
-        let running = Running::spawn(|stopped| serve(listener, service, stopped));
-        Ok(Self { address, config, running })
+        let watch = Watch::default();
+        let running = Running::spawn({
+            let watch = watch.clone();
+            |stopped| serve(listener, service, watch, stopped)
+        });
+        Ok(Self { address, config, watch, running })
     }
 
     /// Where it listens.
@@ -78,13 +91,20 @@ impl S3 {
         &self.config
     }
 
+    /// Begins to keep what is asked of it.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.begin();
+        self.watch.clone()
+    }
+
     /// Stops at once.
     pub async fn shutdown(self) {
         self.running.shutdown().await;
     }
 }
 
-async fn serve(listener: TcpListener, service: S3Service, mut stopped: oneshot::Receiver<()>) {
+async fn serve(listener: TcpListener, service: S3Service, watch: Watch, mut stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -95,11 +115,23 @@ async fn serve(listener: TcpListener, service: S3Service, mut stopped: oneshot::
                 // A connection that is gone before it is accepted is its client's affair.
                 let Ok((stream, _)) = accepted else { continue };
                 let _ = stream.set_nodelay(true);
-                let service = service.clone();
+                let (service, watch) = (service.clone(), watch.clone());
                 connections.spawn(async move {
-                    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let watched = service_fn(|request: Request<Incoming>| answer(&service, &watch, request));
+                    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), watched).await;
                 });
             }
         }
     }
+}
+
+async fn answer(service: &S3Service, watch: &Watch, request: Request<Incoming>) -> Result<HttpResponse, HttpError> {
+    let (method, target) = (request.method().clone(), request.uri().clone());
+    let answer = service.call(request.map(s3s::Body::from)).await;
+    let target = target.path_and_query().map_or("/", |target| target.as_str());
+    if watch.note(method.as_str(), target) {
+        // Until the client hangs up: then hyper drops this.
+        std::future::pending::<()>().await;
+    }
+    answer
 }

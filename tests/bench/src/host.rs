@@ -85,7 +85,7 @@ impl Served {
     pub fn connect(&self, marketo: &SimulatedMarketo) -> Result<String> {
         let configuration = json!({
             "munchkin_id": "123-ABC-456", "client_id": marketo.client_id, "client_secret": marketo.client_secret,
-            "start_date": start_date()?, "poll_seconds": 1,
+            "start_date": start_date(70)?, "poll_seconds": 1,
         });
         let body = json!({ "name": "bench", "plugin": "source-marketo", "configuration": configuration });
         let id = self.made("connections", &body)?;
@@ -94,9 +94,10 @@ impl Served {
     }
 }
 
-fn start_date() -> Result<String> {
+/// A day so many days ago.
+pub fn start_date(days_ago: i32) -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    Ok(attiva_core::time::format_date(i32::try_from(now / 86_400)? - 70))
+    Ok(attiva_core::time::format_date(i32::try_from(now / 86_400)? - days_ago))
 }
 
 /// The simulator in a process of its own, so that its work is not counted as the host's.

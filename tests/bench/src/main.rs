@@ -3,9 +3,11 @@
 
 mod boundary;
 mod figures;
+mod guest;
 mod host;
 mod ingest;
 mod install;
+mod sandbox_tax;
 mod startup;
 
 use anyhow::{Result, bail};
@@ -64,7 +66,8 @@ fn main() -> Result<()> {
         Name::Delivery => ingest::measure_delivery(&mut figures, arguments.records)?,
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
         Name::Startup => startup::measure(&mut figures, arguments.records, arguments.rounds)?,
-        Name::SandboxTax | Name::Segments | Name::Streaming | Name::Export => {
+        Name::SandboxTax => sandbox_tax::measure(&mut figures, arguments.records.min(20_000), arguments.rounds)?,
+        Name::Segments | Name::Streaming | Name::Export => {
             bail!("not built yet: what it would measure is not there")
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::Kill;
 use anyhow::{Context, Result, bail, ensure};
+use attiva_simulators::s3::Watch;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub struct HostProcess {
     key: String,
     child: Option<Child>,
     kill_at: Option<Instant>,
+    kill_when_lost: Option<Watch>,
     killed: Option<String>,
 }
 
@@ -45,7 +47,16 @@ impl HostProcess {
         let key = made["key"].as_str().context("no key was shown")?.to_owned();
         // The port has to be the same after a restart, so it is chosen here.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        Ok(Self { program, data: data.to_owned(), port, key, child: None, kill_at: None, killed: None })
+        Ok(Self {
+            program,
+            data: data.to_owned(),
+            port,
+            key,
+            child: None,
+            kill_at: None,
+            kill_when_lost: None,
+            killed: None,
+        })
     }
 
     pub fn start(&mut self, kill: Kill) -> Result<()> {
@@ -63,6 +74,18 @@ impl HostProcess {
         Ok(())
     }
 
+    /// Starts a host that was stopped, to be killed another time.
+    pub fn restart(&mut self, kill: Kill) -> Result<()> {
+        self.end()?;
+        self.killed = None;
+        self.start(kill)
+    }
+
+    /// Kills it once an answer of S3 to it is lost.
+    pub fn kill_when_lost(&mut self, watch: Watch) {
+        self.kill_when_lost = Some(watch);
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
@@ -78,10 +101,12 @@ impl HostProcess {
 
     /// Kills it if its time has come, and starts it again if it is dead. True if it was dead.
     pub fn tend(&mut self) -> Result<bool> {
-        if self.kill_at.is_some_and(|at| Instant::now() >= at) {
-            self.kill_at = None;
+        let is_time = self.kill_at.is_some_and(|at| Instant::now() >= at);
+        if is_time || self.kill_when_lost.as_ref().is_some_and(Watch::has_lost) {
+            (self.kill_at, self.kill_when_lost) = (None, None);
             let child = self.child.as_mut().context("no host is running")?;
             child.kill()?;
+            child.wait()?;
         }
         let child = self.child.as_mut().context("no host is running")?;
         let Some(status) = child.try_wait()? else { return Ok(false) };
@@ -96,6 +121,10 @@ impl HostProcess {
 
     /// Ends it as an operator does, and expects it to end well.
     pub fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
         let mut child = self.child.take().context("no host is running")?;
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;

@@ -56,8 +56,8 @@ impl<'a> Journey<'a> {
     pub fn travel(&mut self, host: &mut HostProcess) -> Result<Landed> {
         let before = count_files(&self.vendors.s3_root)?;
         self.doing = "connecting";
-        let source = self.connect(host, "source-marketo", &self.marketo()?, "api", &self.vendors.marketo.base_url())?;
-        let sink = self.connect(host, "destination-s3", &self.bucket(), "path", &self.vendors.s3.endpoint())?;
+        let source = self.connect_marketo(host)?;
+        let sink = self.connect_s3(host, &json!({}))?;
         let rule = json!({ "name": "scored", "expression": "person.person_score >= 20" });
         let segment = self.made(host, "segments", &rule)?;
         self.doing = "reading";
@@ -94,16 +94,22 @@ impl<'a> Journey<'a> {
         Ok(counts)
     }
 
-    fn marketo(&self) -> Result<Value> {
+    pub(crate) fn connect_marketo(&mut self, host: &mut HostProcess) -> Result<String> {
         let config = self.vendors.marketo.config();
-        Ok(json!({ "munchkin_id": "123-ABC-456", "client_id": config.client_id, "client_secret": config.client_secret,
-                   "start_date": start_date()?, "poll_seconds": 1 }))
+        let configuration = json!({ "munchkin_id": "123-ABC-456", "client_id": config.client_id,
+                                    "client_secret": config.client_secret, "start_date": start_date()?, "poll_seconds": 1 });
+        self.connect(host, "source-marketo", &configuration, "api", &self.vendors.marketo.base_url())
     }
 
-    fn bucket(&self) -> Value {
+    /// A connection to the bucket, with more in its configuration than it needs.
+    pub(crate) fn connect_s3(&mut self, host: &mut HostProcess, more: &Value) -> Result<String> {
         let config = self.vendors.s3.config();
-        json!({ "bucket": BUCKET, "region": "eu-central-1", "addressing": "path",
-                "access_key_id": config.access_key, "secret_access_key": config.secret_key })
+        let mut configuration = json!({ "bucket": BUCKET, "region": "eu-central-1", "addressing": "path",
+                                        "access_key_id": config.access_key, "secret_access_key": config.secret_key });
+        for (key, value) in more.as_object().context("no object")? {
+            configuration[key] = value.clone();
+        }
+        self.connect(host, "destination-s3", &configuration, "path", &self.vendors.s3.endpoint())
     }
 
     fn connect(
@@ -120,18 +126,18 @@ impl<'a> Journey<'a> {
         Ok(id)
     }
 
-    fn made(&mut self, host: &mut HostProcess, collection: &str, body: &Value) -> Result<String> {
+    pub(crate) fn made(&mut self, host: &mut HostProcess, collection: &str, body: &Value) -> Result<String> {
         let made = self.post(host, collection, body)?;
         Ok(made["id"].as_str().with_context(|| format!("no id in {made}"))?.to_owned())
     }
 
-    fn post(&mut self, host: &mut HostProcess, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn post(&mut self, host: &mut HostProcess, path: &str, body: &Value) -> Result<Value> {
         self.posts += 1;
         self.request(host, "POST", &scoped(path), Some(body))
     }
 
     /// Follows an operation to its end, and returns what it was about.
-    fn follow(&mut self, host: &mut HostProcess, operation: &Value) -> Result<Value> {
+    pub(crate) fn follow(&mut self, host: &mut HostProcess, operation: &Value) -> Result<Value> {
         let id = operation["id"].as_str().with_context(|| format!("no operation in {operation}"))?.to_owned();
         let since = Instant::now();
         loop {
@@ -146,7 +152,7 @@ impl<'a> Journey<'a> {
         }
     }
 
-    fn caught_up(&mut self, host: &mut HostProcess) -> Result<()> {
+    pub(crate) fn caught_up(&mut self, host: &mut HostProcess) -> Result<()> {
         let since = Instant::now();
         loop {
             let projection = self.request(host, "GET", &scoped("projection"), None)?;
@@ -159,18 +165,23 @@ impl<'a> Journey<'a> {
     }
 
     fn profiles(&mut self, host: &mut HostProcess) -> Result<Vec<String>> {
-        let mut all = Vec::new();
-        let mut path = scoped("profiles?limit=200");
-        loop {
-            let page = self.request(host, "GET", &path, None)?;
-            all.extend(page["items"].as_array().context("no items")?.iter().map(ToString::to_string));
-            match page["next_cursor"].as_str() {
-                Some(cursor) => path = scoped(&format!("profiles?limit=200&cursor={cursor}")),
-                None => break,
-            }
-        }
+        let mut all: Vec<String> = self.all(host, "profiles")?.iter().map(ToString::to_string).collect();
         all.sort();
         Ok(all)
+    }
+
+    /// Everything a collection holds, page by page.
+    pub(crate) fn all(&mut self, host: &mut HostProcess, collection: &str) -> Result<Vec<Value>> {
+        let first = scoped(&format!("{collection}?limit=200"));
+        let (mut all, mut path) = (Vec::new(), first.clone());
+        loop {
+            let mut page = self.request(host, "GET", &path, None)?;
+            all.append(page["items"].as_array_mut().context("no items")?);
+            match page["next_cursor"].as_str() {
+                Some(cursor) => path = format!("{first}&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
     }
 
     fn file(&self, delivery: &Value) -> Result<Vec<u8>> {

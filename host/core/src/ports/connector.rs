@@ -79,8 +79,11 @@ pub trait Source: Send + Sync {
         cursor: Option<&Cursor>,
         limits: PageLimits,
     ) -> Result<(Page, Usage), Fault>;
+    /// The cursor will not be used again: what it holds at the vendor is removed. Best effort, repeatable;
+    /// `unsupported` where there is never anything.
+    async fn release(&self, stream: &str, cursor: &Cursor) -> Result<(), Fault>;
     /// The run has ended: what it spooled is no longer needed.
-    async fn release(&self, stream: &str) -> Result<(), Fault>;
+    async fn clear_spool(&self, stream: &str) -> Result<(), Fault>;
 }
 
 /// A field of a target.
@@ -105,12 +108,12 @@ pub struct TargetObject {
 }
 
 /// An activation's place at the vendor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
+    /// The same as long as the activation lives, and unique everywhere: the activation's id.
+    pub id: String,
     pub object: String,
     pub name: String,
-    #[serde(default)]
     pub options: serde_json::Value,
 }
 
@@ -136,6 +139,8 @@ pub struct Artifact {
 pub struct Prepared {
     pub state: Vec<u8>,
     pub notes: Vec<String>,
+    /// No batch before this much time has passed.
+    pub wait_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -173,5 +178,5 @@ pub trait Destination: Send + Sync {
     async fn poll(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
     async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<(), Fault>;
     /// The delivery has ended: what it spooled is no longer needed.
-    async fn release(&self, run: &DeliveryRun) -> Result<(), Fault>;
+    async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault>;
 }

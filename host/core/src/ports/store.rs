@@ -283,6 +283,8 @@ pub struct OpenRow {
     pub position: u64,
     pub profile: ProfileId,
     pub values: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_id: Option<String>,
 }
 
 /// A member waiting in a delivery.
@@ -292,6 +294,8 @@ pub struct QueuedMember {
     /// `None`: the profile has gone since.
     pub profile: Option<Profile>,
     pub profile_id: ProfileId,
+    /// What the vendor last called the member of this target.
+    pub member_id: Option<String>,
 }
 
 /// What became of a member in a delivery; the books are kept in these words.
@@ -331,6 +335,9 @@ pub struct ItemOutcome {
     pub code: String,
     pub field: Option<String>,
     pub message: String,
+    /// What the vendor calls the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_id: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -381,6 +388,8 @@ pub trait SandboxStore: Send + Sync + 'static {
 
     // Records.
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
+    /// All streams a connection has read, by name.
+    fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>>;
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted>;
     fn record(&self, source_key: &str) -> Result<Option<StoredRecord>>;
     fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>>;
@@ -422,7 +431,14 @@ pub trait SandboxStore: Send + Sync + 'static {
     // Deliveries.
     /// Queues the members of a segment, as they are now, in the order of profile ids; writes the delivery's document.
     /// Repeated for the same delivery it changes nothing. Returns how many were queued.
-    async fn begin_delivery(&self, delivery: &DeliveryId, segment: &SegmentId, document: DocumentWrite) -> Result<u64>;
+    /// What the vendor called the members of `target` in earlier deliveries comes with them.
+    async fn begin_delivery(
+        &self,
+        delivery: &DeliveryId,
+        target: &str,
+        segment: &SegmentId,
+        document: DocumentWrite,
+    ) -> Result<u64>;
     /// Queued members from `first` on, with their profiles as they are now.
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
     /// Keeps a batch until it is closed, and settles the members that are not sent at all.

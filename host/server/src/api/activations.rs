@@ -11,8 +11,7 @@ use crate::app::activations::NewActivation;
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
-use attiva_core::config::{Activation, ActivationField, Schedule};
-use attiva_core::ports::connector::Target;
+use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -32,7 +31,7 @@ struct Create {
     name: String,
     segment: String,
     connection: String,
-    target: Target,
+    target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(default)]
     schedule: Option<Schedule>,
@@ -44,7 +43,7 @@ struct View {
     name: String,
     segment: String,
     connection: String,
-    target: Target,
+    target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,

@@ -7,9 +7,9 @@ use super::name;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::{Activation, ActivationField, Connection, Schedule};
+use attiva_core::config::{Activation, ActivationField, Connection, Schedule, TargetSettings};
 use attiva_core::id::ActivationId;
-use attiva_core::ports::connector::{Target, TargetObject};
+use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_core::{Fault, FaultKind};
 use serde_json::json;
@@ -20,7 +20,7 @@ pub struct NewActivation {
     pub name: String,
     pub segment: String,
     pub connection: String,
-    pub target: Target,
+    pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     pub schedule: Option<Schedule>,
 }
@@ -95,7 +95,7 @@ impl Sandbox {
     async fn check_target(
         &self,
         connection: &Connection,
-        target: &Target,
+        target: &TargetSettings,
         mapping: &[ActivationField],
     ) -> Result<Vec<String>> {
         name::checked("/target/name", &target.name)?;
@@ -132,7 +132,7 @@ fn passes(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Transient | FaultKind::RateLimited | FaultKind::Quota)
 }
 
-fn target_problems(object: &TargetObject, target: &Target, mapping: &[ActivationField]) -> Vec<FieldProblem> {
+fn target_problems(object: &TargetObject, target: &TargetSettings, mapping: &[ActivationField]) -> Vec<FieldProblem> {
     let mut problems: Vec<FieldProblem> = attiva_wasm::validate_against(&object.options_schema, &target.options)
         .err()
         .unwrap_or_default()
@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn problems(open: bool, options: serde_json::Value, fields: &[&str]) -> Vec<String> {
-        let target = Target { object: "list".into(), name: "x".into(), options };
+        let target = TargetSettings { object: "list".into(), name: "x".into(), options };
         let mapped =
             |f: &&str| ActivationField { field: (*f).into(), expression: "person.email".into(), required: false };
         let mapping: Vec<ActivationField> = fields.iter().map(mapped).collect();

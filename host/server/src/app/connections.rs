@@ -119,11 +119,8 @@ impl Sandbox {
     ) -> Result<Versioned<Connection>> {
         let _alone = self.connections_change.lock().await;
         let Versioned { value: mut connection, version } = self.connection(id)?;
-        if let Expect::Version(expected) = expect
-            && expected != version
-        {
-            let (expected, found) = (expected.to_string(), version.to_string());
-            return Err(StoreError::VersionMismatch { expected, found }.into());
+        if let Expect::Version(expected) = expect {
+            same_version(expected, version)?;
         }
         let mut changed = Vec::new();
         if let Some(name) = &patch.name {
@@ -169,7 +166,7 @@ impl Sandbox {
     /// `connection.in-use`: an activation or a run that is going needs it.
     pub async fn delete_connection(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
         let _alone = self.connections_change.lock().await;
-        let connection = self.connection(id)?.value;
+        let Versioned { value: connection, version } = self.connection(id)?;
         let uses = |a: &Activation| a.connection == connection.id;
         if let Some(activation) = self.list(Kind::Activation, None, 1, uses)?.first() {
             return Err(in_use(&connection.id, activation.id.as_str()));
@@ -178,6 +175,10 @@ impl Sandbox {
         if let Some(run) = self.list(Kind::Run, None, 1, goes)?.first() {
             return Err(in_use(&connection.id, run.id.as_str()));
         }
+        if let Expect::Version(expected) = expect {
+            same_version(expected, version)?;
+        }
+        self.connectors.give_up(&connection, &self.store.stream_states(&connection.id)?).await;
         self.store.delete_document(Kind::Connection, id, expect).await?;
         self.connectors.forget(id).await?;
         self.connectors.spools.remove_of(&connection.id)?;
@@ -275,6 +276,13 @@ fn same_instance(before: &Instance, now: &Instance) -> Result<()> {
         format!("the connection is {} `{}`; this would make it {} `{}`", before.system, before.id, now.system, now.id);
     let fault = Fault::new(FaultKind::Config, "connection.instance", message);
     Err(fault.action("Make a new connection for another instance.").field("/configuration").into())
+}
+
+fn same_version(expected: u64, found: u64) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(StoreError::VersionMismatch { expected: expected.to_string(), found: found.to_string() }.into())
 }
 
 fn in_use(connection: &ConnectionId, by: &str) -> Refusal {

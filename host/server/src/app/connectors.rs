@@ -15,7 +15,7 @@ use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::connector::{
     Delivered, DeliveryRun, Destination, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject, Usage,
 };
-use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError};
+use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{ConnectionContext, InstanceBudgets, Plugin, ReadRequest, TokenCache};
@@ -86,6 +86,23 @@ impl SandboxConnectors {
     pub(super) async fn check(&self, connection: &Connection) -> Result<Vec<CheckResult>> {
         let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
         Ok(visit.plugin.check(&visit.context).await?)
+    }
+
+    /// Tells the source that the cursors of a connection will not be used again, so that nothing of theirs stays at the
+    /// vendor. Best effort: a vendor that is away must not keep a connection from being removed.
+    pub(super) async fn give_up(&self, connection: &Connection, streams: &[(String, StreamState)]) {
+        for (stream, state) in streams {
+            let Err(refusal) = self.release(connection, stream, &state.cursor).await else { continue };
+            let fault = refusal.fault;
+            if fault.kind != FaultKind::Unsupported {
+                tracing::warn!(connection = %connection.id, stream, %fault, "what it holds at the vendor may stay there");
+            }
+        }
+    }
+
+    async fn release(&self, connection: &Connection, stream: &str, cursor: &Cursor) -> Result<()> {
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_stream(&connection.id, stream))?;
+        Ok(visit.plugin.release(&visit.context, stream, cursor).await?)
     }
 
     /// What there is to read and to fill.
@@ -182,7 +199,11 @@ impl Source for PluginSource {
         self.connector.plugin.read(&self.for_stream(stream)?, &request).await
     }
 
-    async fn release(&self, stream: &str) -> std::result::Result<(), Fault> {
+    async fn release(&self, stream: &str, cursor: &Cursor) -> std::result::Result<(), Fault> {
+        self.connector.plugin.release(&self.for_stream(stream)?, stream, cursor).await
+    }
+
+    async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {
         self.connector.spools.remove(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)
     }
 }
@@ -230,7 +251,7 @@ impl Destination for PluginDestination {
         self.connector.plugin.abort(&self.connector.context, target, run, state).await.map(|_| ())
     }
 
-    async fn release(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {
+    async fn clear_spool(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {
         self.connector.spools.remove(&Spools::of_delivery(&self.delivery)).map_err(|r| r.fault)
     }
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 #[test]
 fn everything_agrees_and_nothing_is_left_behind() {
     let place = tempfile::tempdir().unwrap();
-    let mut demo = attiva(&["demo", "--leads", "300", "--output", "json"]);
+    let mut demo = attiva(&["demo", "--leads", "300", "--output", "json", "--log-level", "info"]);
     let output = demo.env("TMPDIR", place.path()).output().unwrap();
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
@@ -19,6 +19,8 @@ fn everything_agrees_and_nothing_is_left_behind() {
     }
     assert!(last["seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+    // The host's log is there, the vendors' is not.
+    assert!(err.contains(" INFO ") && !err.contains(" ERROR "), "{err}");
 }
 
 #[test]

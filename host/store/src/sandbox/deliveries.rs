@@ -13,6 +13,7 @@ use std::collections::HashMap;
 pub(super) fn begin(
     connection: &Connection,
     delivery: &DeliveryId,
+    target: &str,
     segment: &SegmentId,
     document: &DocumentWrite,
 ) -> Outcome<u64> {
@@ -20,8 +21,8 @@ pub(super) fn begin(
         return count(connection, number);
     }
     let number: i64 = connection
-        .prepare_cached("INSERT INTO delivery (id) VALUES (?1) RETURNING number")?
-        .query_row([delivery.as_str()], |row| row.get(0))?;
+        .prepare_cached("INSERT INTO delivery (id, target) VALUES (?1, ?2) RETURNING number")?
+        .query_row([delivery.as_str(), target], |row| row.get(0))?;
     let queued = connection
         .prepare_cached(
             "INSERT INTO item (delivery, position, profile, status, code, message)
@@ -49,9 +50,11 @@ pub(super) fn queued(
     limit: usize,
 ) -> Outcome<Vec<QueuedMember>> {
     let mut statement = connection.prepare_cached(
-        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, a.profile IS NULL
-         FROM item i JOIN profile p ON p.number = i.profile LEFT JOIN attributes a ON a.profile = p.number
-         WHERE i.delivery = (SELECT number FROM delivery WHERE id = ?1) AND i.position >= ?2 AND i.status = ?3
+        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, a.profile IS NULL, t.member_id
+         FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
+           LEFT JOIN attributes a ON a.profile = p.number
+           LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
+         WHERE d.id = ?1 AND i.position >= ?2 AND i.status = ?3
          ORDER BY i.position LIMIT ?4",
     )?;
     let mut rows =
@@ -65,6 +68,7 @@ pub(super) fn queued(
             position: position.cast_unsigned(),
             profile: if gone { None } else { Some(profiles::read_from(row, 1)?) },
             profile_id: known(ProfileId::parse(&id), "a profile's id")?,
+            member_id: row.get(7)?,
         });
     }
     Ok(members)
@@ -111,13 +115,29 @@ fn settle(connection: &Connection, delivery: i64, settled: &[ItemOutcome]) -> Ou
         "UPDATE item SET status = ?3, code = ?4, field = ?5, message = ?6 WHERE delivery = ?1 AND position = ?2",
     )?;
     for outcome in settled {
-        let ItemOutcome { position, status, code: reason, field, message } = outcome;
+        let ItemOutcome { position, status, code: reason, field, message, member_id } = outcome;
         let changed =
             update.execute(params![delivery, position.cast_signed(), code(*status), reason, field, message])?;
         if changed == 0 {
             return Err(StoreError::Missing.into());
         }
+        if let Some(member_id) = member_id {
+            name_member(connection, delivery, *position, member_id)?;
+        }
     }
+    Ok(())
+}
+
+/// Keeps what the vendor calls the member, for its next row.
+fn name_member(connection: &Connection, delivery: i64, position: u64, member_id: &str) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO target_member (target, profile, member_id)
+             SELECT d.target, i.profile, ?3 FROM item i JOIN delivery d ON d.number = i.delivery
+             WHERE i.delivery = ?1 AND i.position = ?2
+             ON CONFLICT (target, profile) DO UPDATE SET member_id = excluded.member_id",
+        )?
+        .execute(params![delivery, position.cast_signed(), member_id])?;
     Ok(())
 }
 
@@ -152,7 +172,7 @@ pub(super) fn settle_rest(
     document: &DocumentWrite,
 ) -> Outcome<()> {
     if let Some(number) = find(connection, delivery)? {
-        let ItemOutcome { position: _, status, code: reason, field, message } = outcome;
+        let ItemOutcome { position: _, status, code: reason, field, message, member_id: _ } = outcome;
         connection
             .prepare_cached(
                 "UPDATE item SET status = ?2, code = ?3, field = ?4, message = ?5
@@ -231,9 +251,10 @@ pub(super) fn items(
     limit: usize,
 ) -> Outcome<Vec<Item>> {
     let mut statement = connection.prepare_cached(
-        "SELECT i.position, p.id, i.status, i.code, i.field, i.message
-         FROM item i JOIN profile p ON p.number = i.profile
-         WHERE i.delivery = (SELECT number FROM delivery WHERE id = ?1) AND i.position >= ?2
+        "SELECT i.position, p.id, i.status, i.code, i.field, i.message, t.member_id
+         FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
+           LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
+         WHERE d.id = ?1 AND i.position >= ?2
            AND (?3 IS NULL OR i.status = ?3)
          ORDER BY i.position LIMIT ?4",
     )?;
@@ -248,6 +269,7 @@ pub(super) fn items(
             code: row.get(3)?,
             field: row.get(4)?,
             message: row.get(5)?,
+            member_id: row.get(6)?,
         };
         items.push(Item { profile: known(ProfileId::parse(&id), "a profile's id")?, outcome });
     }

@@ -136,11 +136,19 @@ fn move_stream(connection: &Connection, of: &ConnectionId, name: &str, state: &S
 pub(super) fn stream_state(connection: &Connection, of: &ConnectionId, name: &str) -> Outcome<Option<StreamState>> {
     let mut statement = connection
         .prepare_cached("SELECT state_version, cursor, more FROM stream WHERE connection = ?1 AND name = ?2")?;
-    let state = statement.query_row(params![of.as_str(), name], |row| {
-        let cursor = Cursor { state_version: row.get(0)?, bytes: row.get(1)? };
-        Ok(StreamState { cursor, more: row.get(2)? })
-    });
-    Ok(state.optional()?)
+    Ok(statement.query_row(params![of.as_str(), name], |row| state_from(row, 0)).optional()?)
+}
+
+pub(super) fn stream_states(connection: &Connection, of: &ConnectionId) -> Outcome<Vec<(String, StreamState)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT name, state_version, cursor, more FROM stream WHERE connection = ?1 ORDER BY name")?;
+    let states = statement.query_map([of.as_str()], |row| Ok((row.get(0)?, state_from(row, 1)?)))?;
+    Ok(states.collect::<rusqlite::Result<_>>()?)
+}
+
+fn state_from(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<StreamState> {
+    let cursor = Cursor { state_version: row.get(first)?, bytes: row.get(first + 1)? };
+    Ok(StreamState { cursor, more: row.get(first + 2)? })
 }
 
 macro_rules! select_records {

@@ -103,8 +103,16 @@ CREATE TABLE membership_history (
 CREATE TABLE delivery (
   number     INTEGER PRIMARY KEY,
   id         TEXT NOT NULL UNIQUE,
+  target     TEXT NOT NULL,
   open_batch TEXT
 );
+-- What a vendor calls a member of a target.
+CREATE TABLE target_member (
+  target    TEXT NOT NULL,
+  profile   INTEGER NOT NULL,
+  member_id TEXT NOT NULL,
+  PRIMARY KEY (target, profile)
+) WITHOUT ROWID;
 CREATE TABLE item (
   delivery INTEGER NOT NULL,
   position INTEGER NOT NULL,

@@ -9,7 +9,7 @@ use attiva_core::{DataType, Value};
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn outcome(position: u64, status: ItemStatus) -> ItemOutcome {
-    ItemOutcome { position, status, code: String::new(), field: None, message: String::new() }
+    ItemOutcome { position, status, code: String::new(), field: None, message: String::new(), member_id: None }
 }
 
 fn doc(state: &str) -> attiva_core::ports::store::DocumentWrite {
@@ -22,7 +22,12 @@ fn batch(number: u32, first: u64) -> OpenBatch {
         first,
         taken: 2,
         columns: vec![("email".into(), DataType::Text), ("at".into(), DataType::Timestamp)],
-        rows: vec![OpenRow { position: first, profile: profile_id("a"), values: vec![text("x"), Value::Timestamp(5)] }],
+        rows: vec![OpenRow {
+            position: first,
+            profile: profile_id("a"),
+            values: vec![text("x"), Value::Timestamp(5)],
+            member_id: None,
+        }],
         opened_at: 9,
     }
 }
@@ -33,7 +38,7 @@ fn begun() -> Fixture {
     let numbers = with_profiles(&f.store, &NAMES);
     let all: Vec<_> = numbers.iter().map(|n| (1, *n, MembershipStatus::Realized)).collect();
     wait(f.store.commit_memberships(memberships(1, &all))).unwrap();
-    assert_eq!(wait(f.store.begin_delivery(&delivery(1), &segment(1), doc("queued"))), Ok(5));
+    assert_eq!(wait(f.store.begin_delivery(&delivery(1), "act_1", &segment(1), doc("queued"))), Ok(5));
     f
 }
 
@@ -50,7 +55,7 @@ fn members_are_queued_once_in_the_order_of_their_ids() {
     wait(f.store.commit_profiles(profiles(2, vec![write("f", &[])], Vec::new()))).unwrap();
     let number = f.store.profile(&profile_id("f")).unwrap().unwrap().number;
     wait(f.store.commit_memberships(memberships(2, &[(1, number, MembershipStatus::Realized)]))).unwrap();
-    assert_eq!(wait(f.store.begin_delivery(&delivery(1), &segment(1), doc("again"))), Ok(5));
+    assert_eq!(wait(f.store.begin_delivery(&delivery(1), "act_1", &segment(1), doc("again"))), Ok(5));
     assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().version, 1);
 
     let queued = f.store.queued(&delivery(1), 0, 10).unwrap();
@@ -60,7 +65,7 @@ fn members_are_queued_once_in_the_order_of_their_ids() {
     assert_eq!(f.store.queued(&delivery(1), 3, 10).unwrap(), queued[3..]);
     assert_eq!(f.store.queued(&delivery(1), 1, 2).unwrap(), queued[1..3]);
     assert_eq!(f.store.books(&delivery(1)).unwrap(), Books { received: 5, pending: 5, ..Books::default() });
-    assert_eq!(wait(f.store.begin_delivery(&delivery(2), &segment(9), doc("queued"))), Ok(0));
+    assert_eq!(wait(f.store.begin_delivery(&delivery(2), "act_1", &segment(9), doc("queued"))), Ok(0));
 }
 
 #[test]
@@ -101,6 +106,25 @@ fn an_open_batch_is_kept_as_it_was_taken_until_it_is_closed() {
     assert_eq!(f.store.items(&delivery(1), None, 3, 1).unwrap()[0].outcome, outcome(3, ItemStatus::Pending));
     assert_eq!(f.store.queued(&delivery(1), 0, 10).unwrap().len(), 1);
     assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().body["state"], "half");
+}
+
+#[test]
+fn what_the_vendor_calls_a_member_comes_with_its_next_row_for_the_same_target() {
+    let f = begun();
+    let named =
+        |position, id: &str| ItemOutcome { member_id: Some(id.into()), ..outcome(position, ItemStatus::Pending) };
+    wait(f.store.close_batch(&delivery(1), vec![named(0, "v0"), named(1, "v1")], doc("half"))).unwrap();
+    let exception = (in_order_of_ids()[1].clone(), named(0, "v1 again"));
+    wait(f.store.settle_pending(&delivery(1), ItemStatus::Created, vec![exception], doc("done"))).unwrap();
+    assert_eq!(f.store.items(&delivery(1), None, 0, 1).unwrap()[0].outcome.member_id.as_deref(), Some("v0"));
+
+    let again = |number, target| {
+        wait(f.store.begin_delivery(&delivery(number), target, &segment(1), doc("queued"))).unwrap();
+        let queued = f.store.queued(&delivery(number), 0, 10).unwrap();
+        queued.into_iter().map(|member| member.member_id).collect::<Vec<_>>()
+    };
+    assert_eq!(again(2, "act_1"), [Some("v0".into()), Some("v1 again".into()), None, None, None]);
+    assert_eq!(again(3, "act_2"), [None, None, None, None, None]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use arrow_array::StringArray;
 use async_trait::async_trait;
-use attiva_core::config::{Activation, ActivationField, Connection, Segment};
+use attiva_core::config::{Activation, ActivationField, Connection, Segment, TargetSettings};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId, SegmentId};
 use attiva_core::key::Instance;
@@ -144,7 +144,11 @@ impl Source for Vendor {
         Ok((page(&leads, next as u64, next < pages.len()), Usage::default()))
     }
 
-    async fn release(&self, stream: &str) -> Result<(), Fault> {
+    async fn release(&self, _: &str, _: &Cursor) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn clear_spool(&self, stream: &str) -> Result<(), Fault> {
         tokio::task::yield_now().await;
         self.calls.lock().unwrap().push(format!("release {stream}"));
         self.released();
@@ -164,7 +168,7 @@ impl Destination for Vendor {
 
     async fn prepare(&self, _: &Target, _: &DeliveryRun, _: bool) -> Result<Prepared, Fault> {
         self.calls.lock().unwrap().push("prepare".into());
-        Ok(Prepared { state: b"0".to_vec(), notes: vec![] })
+        Ok(Prepared { state: b"0".to_vec(), notes: vec![], wait_ms: None })
     }
 
     async fn deliver(&self, _: &Target, _: &DeliveryRun, state: &[u8], batch: &Batch) -> Result<Delivered, Fault> {
@@ -178,8 +182,13 @@ impl Destination for Vendor {
             (batch.keys.value(row).to_owned(), values)
         });
         self.batches.lock().unwrap().insert(batch.number, rows.collect());
-        let pending =
-            Outcome { status: OutcomeStatus::Pending, code: String::new(), field: None, message: String::new() };
+        let pending = Outcome {
+            status: OutcomeStatus::Pending,
+            code: String::new(),
+            field: None,
+            message: String::new(),
+            member_id: None,
+        };
         Ok(Delivered { state: (batch.number + 1).to_string().into_bytes(), outcomes: vec![pending; batch.rows.len] })
     }
 
@@ -204,7 +213,7 @@ impl Destination for Vendor {
         Ok(())
     }
 
-    async fn release(&self, run: &DeliveryRun) -> Result<(), Fault> {
+    async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault> {
         tokio::task::yield_now().await;
         self.calls.lock().unwrap().push(format!("release {}", run.id));
         self.released();
@@ -355,7 +364,7 @@ impl World {
             name: "a".into(),
             segment: segment.clone(),
             connection: self.connection.clone(),
-            target: Target { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
+            target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
             schedule: None,
             created_at: 0,

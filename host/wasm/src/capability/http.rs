@@ -124,7 +124,6 @@ impl Gate {
     /// `egress.*`, `auth.*`, `credential.*`, `rate.*`, `network.*`, `limit.*`.
     pub(crate) async fn send(&mut self, request: GuestRequest) -> Result<GuestResponse, Fault> {
         let encodings = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))];
-        let origin = request.origin.clone();
         let mut sent = self.begin(request, &encodings).await?;
         let left = self.limits.egress_in_bytes.saturating_sub(self.traffic.bytes_in);
         let read = tokio::time::timeout_at(sent.deadline, body::read(sent.exchange.response.body_mut(), left)).await;
@@ -134,14 +133,33 @@ impl Gate {
         let plain = body::decode(encoding, &raw, left).map_err(|error| self.body_fault(&error))?;
         let is_decoded = plain.is_some();
         let body = plain.unwrap_or(raw);
+        self.give_back(sent);
+        Ok(self.answer(status, &head, body, is_decoded))
+    }
+
+    /// The start of a response that was begun, as the vendor's words.
+    ///
+    /// # Errors
+    /// `network.*`.
+    pub(crate) async fn words(&mut self, mut sent: Sent, most: u64) -> Result<GuestResponse, Fault> {
+        let read = body::read_start(sent.exchange.response.body_mut(), most);
+        let read = tokio::time::timeout_at(sent.deadline, read).await;
+        let (start, is_whole) = read.map_err(|_| timed_out())?.map_err(|error| self.body_fault(&error))?;
+        let (status, head) = (sent.exchange.response.status().as_u16(), sent.exchange.response.headers().clone());
+        if is_whole {
+            self.give_back(sent);
+        }
+        Ok(self.answer(status, &head, start, !is_whole))
+    }
+
+    /// A response as the guest gets it: without secrets, its headers true of the body it comes with.
+    fn answer(&mut self, status: u16, head: &HeaderMap, body: Vec<u8>, is_changed: bool) -> GuestResponse {
         self.count_in(body.len() as u64);
         let (body, is_redacted) = self.redactor.clean(body);
         if is_redacted {
-            tracing::warn!(plugin = self.policy.spec.name, origin, "a server sent a secret back; it was taken out");
+            tracing::warn!(plugin = self.policy.spec.name, "a server sent a secret back; it was taken out");
         }
-        let headers = self.response_headers(&head, is_decoded, is_redacted);
-        self.give_back(sent);
-        Ok(GuestResponse { status, headers, body })
+        GuestResponse { status, headers: self.response_headers(head, is_changed, is_redacted), body }
     }
 
     /// Everything up to the response's head.
@@ -258,7 +276,12 @@ impl Gate {
         }
     }
 
-    fn response_headers(&self, headers: &HeaderMap, is_decoded: bool, is_redacted: bool) -> Vec<(String, String)> {
+    pub(crate) fn response_headers(
+        &self,
+        headers: &HeaderMap,
+        is_decoded: bool,
+        is_redacted: bool,
+    ) -> Vec<(String, String)> {
         let changed = is_decoded || is_redacted;
         let is_shown = |name: &HeaderName, value: &HeaderValue| {
             let stale = (changed && name == header::CONTENT_LENGTH) || (is_decoded && name == header::CONTENT_ENCODING);
@@ -293,12 +316,16 @@ pub(crate) fn guest_request(request: WitRequest) -> GuestRequest {
     GuestRequest { origin, method, path, headers, body, credential, timeout_ms }
 }
 
+pub(crate) fn wit_response(response: GuestResponse) -> WitResponse {
+    let GuestResponse { status, headers, body } = response;
+    WitResponse { status, headers, body }
+}
+
 impl Host for CallState {
     async fn send(&mut self, request: WitRequest) -> wasmtime::Result<Result<WitResponse, WitFault>> {
         self.count_host_call()?;
         let answer = self.broker.send(guest_request(request)).await;
-        let response = answer.map(|GuestResponse { status, headers, body }| WitResponse { status, headers, body });
-        Ok(response.map_err(fault_to_guest))
+        Ok(answer.map(wit_response).map_err(fault_to_guest))
     }
 
     async fn renew_credential(&mut self, name: String) -> wasmtime::Result<Result<(), WitFault>> {

@@ -2,7 +2,7 @@
 
 use super::http::Gate;
 use super::spool::Spool;
-use crate::broker::{Broker, GuestRequest, GuestResponse, SpoolStatus, Traffic, wall_clock_ms};
+use crate::broker::{Broker, Fetched, GuestFetch, GuestRequest, GuestResponse, SpoolStatus, Traffic, wall_clock_ms};
 use crate::connection::{CallObserver, ConnectionContext};
 use crate::egress::policy::Mode;
 use crate::plugin::Plugin;
@@ -37,13 +37,8 @@ impl Broker for LocalBroker {
         self.gate.renew(name).await
     }
 
-    async fn spool_fetch(
-        &mut self,
-        name: &str,
-        request: GuestRequest,
-        sha256: Option<String>,
-    ) -> Result<SpoolStatus, Fault> {
-        self.spool.fetch(&mut self.gate, name, request, sha256).await
+    async fn spool_fetch(&mut self, name: &str, fetch: GuestFetch) -> Result<Fetched, Fault> {
+        self.spool.fetch(&mut self.gate, name, fetch).await
     }
 
     async fn spool_stat(&mut self, name: &str) -> Result<SpoolStatus, Fault> {

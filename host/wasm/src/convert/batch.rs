@@ -16,6 +16,7 @@ pub(crate) fn batch(batch: &Batch) -> Result<WitBatch, Fault> {
     let rows = batch.keys.len();
     let unequal = batch.operations.len() != rows
         || batch.rows.len != rows
+        || !(batch.member_ids.is_empty() || batch.member_ids.len() == rows)
         || batch.rows.columns.iter().any(|column| column.len() != rows);
     let Some(count) = u32::try_from(rows).ok().filter(|_| !unequal) else {
         return Err(Fault::new(FaultKind::Internal, "batch.malformed", "a batch has parts of several lengths"));
@@ -25,8 +26,22 @@ pub(crate) fn batch(batch: &Batch) -> Result<WitBatch, Fault> {
         rows: count,
         keys: bytes_array(&batch.keys),
         operations: batch.operations.iter().map(operation).collect(),
+        member_ids: member_ids(&batch.member_ids),
         columns: batch.rows.columns.iter().map(column).collect(),
     })
+}
+
+/// Nothing crosses where no member has a name at the vendor.
+fn member_ids(ids: &[Option<String>]) -> Option<BytesArray> {
+    if ids.iter().all(Option::is_none) {
+        return None;
+    }
+    let mut array = BytesArray { offsets: vec![0], bytes: Vec::new() };
+    for id in ids {
+        array.bytes.extend_from_slice(id.as_deref().unwrap_or_default().as_bytes());
+        array.offsets.push(u32::try_from(array.bytes.len()).unwrap_or(u32::MAX));
+    }
+    Some(array)
 }
 
 fn operation(operation: &Operation) -> WitOperation {

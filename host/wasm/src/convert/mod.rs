@@ -15,6 +15,7 @@ use attiva_core::{DataType, Fault, FaultKind};
 /// Guests' words end up in logs, stores and answers: they are cut to what a person reads.
 const TEXT_CHARS_MAX: usize = 2_000;
 const CODE_CHARS_MAX: usize = 100;
+const MEMBER_ID_BYTES_MAX: usize = 256;
 
 pub(crate) fn fault_from_guest(fault: types::Fault) -> Fault {
     let kind = match fault.kind {
@@ -117,6 +118,7 @@ pub(crate) fn target_object(object: destination::TargetObject) -> Result<ours::T
 
 pub(crate) fn target(target: &ours::Target) -> destination::Target {
     destination::Target {
+        id: target.id.clone(),
         object: target.object.clone(),
         name: target.name.clone(),
         options: target.options.to_string(),
@@ -132,13 +134,21 @@ pub(crate) fn run(run: &ours::DeliveryRun) -> destination::Run {
     }
 }
 
-pub(crate) fn outcome(outcome: destination::Outcome) -> Outcome {
-    Outcome {
+/// # Errors
+/// `deliver.member-id`: cut, it would name somebody else.
+pub(crate) fn outcome(outcome: destination::Outcome) -> Result<Outcome, Fault> {
+    if let Some(id) = outcome.member_id.as_ref().filter(|id| id.len() > MEMBER_ID_BYTES_MAX) {
+        let what = format!("a member's id has {} bytes; at most {MEMBER_ID_BYTES_MAX} are kept", id.len());
+        return Err(Fault::new(FaultKind::Internal, "deliver.member-id", what)
+            .action("Report this to the connector's publisher."));
+    }
+    Ok(Outcome {
         status: outcome_status(outcome.status),
         code: cut(outcome.code, CODE_CHARS_MAX),
-        field: outcome.field,
+        field: outcome.field.map(|field| cut(field, CODE_CHARS_MAX)),
         message: cut(outcome.message, TEXT_CHARS_MAX),
-    }
+        member_id: outcome.member_id.filter(|id| !id.is_empty()),
+    })
 }
 
 pub(crate) fn outcome_status(status: destination::OutcomeStatus) -> OutcomeStatus {

@@ -30,6 +30,8 @@ impl Signer {
         let failed = |error: &dyn std::fmt::Display| unusable(&format!("the request cannot be signed: {error}"));
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        // Some stores rewrite it on the way to where they check the signature.
+        settings.excluded_headers.get_or_insert_default().push("accept-encoding".into());
         // S3 takes the path as it is; every other service cleans it and encodes it once more.
         if self.service == "s3" {
             settings.percent_encoding_mode = PercentEncodingMode::Single;

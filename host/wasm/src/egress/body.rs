@@ -31,19 +31,30 @@ pub(crate) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError
 
 /// The whole body, if it is not longer than `cap`.
 pub(crate) async fn read(body: &mut Incoming, cap: u64) -> Result<Vec<u8>, BodyError> {
-    let mut whole = Vec::new();
+    let (start, is_whole) = read_start(body, cap).await?;
+    if is_whole { Ok(start) } else { Err(BodyError::TooLong(cap)) }
+}
+
+/// At most the first `cap` bytes, and whether they are all.
+pub(crate) async fn read_start(body: &mut Incoming, cap: u64) -> Result<(Vec<u8>, bool), BodyError> {
+    let cap = usize::try_from(cap).unwrap_or(usize::MAX);
+    let mut start = Vec::new();
     while let Some(data) = next(body).await? {
-        if (whole.len() + data.len()) as u64 > cap {
-            return Err(BodyError::TooLong(cap));
+        let room = cap - start.len();
+        start.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if data.len() > room {
+            return Ok((start, false));
         }
-        whole.extend_from_slice(&data);
     }
-    Ok(whole)
+    Ok((start, true))
 }
 
 /// Undoes a content encoding that we asked for. `None`: there is none, or one that nobody asked for, which is left
-/// as it is.
+/// as it is; or there is no body: an answer to HEAD tells of one that it does not bring.
 pub(crate) fn decode(encoding: Option<&str>, body: &[u8], cap: u64) -> Result<Option<Vec<u8>>, BodyError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
     match encoding.map(str::trim).map(str::to_ascii_lowercase).as_deref() {
         Some("gzip" | "x-gzip") => inflate("gzip", MultiGzDecoder::new(body), cap).map(Some),
         // The RFC means zlib; some servers send bare deflate.
@@ -104,6 +115,7 @@ mod tests {
         assert_eq!(decode(Some("gzip"), &twice, 200_000).unwrap().unwrap().len(), 200_000);
         assert!(decode(None, b"x", 9).unwrap().is_none());
         assert!(decode(Some("br"), b"x", 9).unwrap().is_none());
+        assert!(decode(Some("gzip"), b"", 9).unwrap().is_none());
         assert!(matches!(decode(Some("gzip"), b"not gzip", 9), Err(BodyError::Encoding("gzip"))));
     }
 }

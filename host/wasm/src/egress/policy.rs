@@ -298,6 +298,32 @@ mod tests {
         assert_eq!(missing.field.as_deref(), Some("id"));
     }
 
+    /// A bucket with dots is no label, which concerns nobody who does not put it into a host name.
+    #[test]
+    fn an_origin_is_only_looked_for_when_it_is_called() {
+        let spec = json!({
+            "name": "x", "version": "0.1.0", "publisher": "p", "title": "X", "state_version": 1,
+            "configuration": {"type": "object", "properties": {"bucket": {"type": "string"}, "region": {"type": "string"}}},
+            "origins": [{"name": "virtual", "url": "https://{bucket}.s3.{region}.example.com", "domains": ["example.com"], "rules": [
+                {"methods": ["GET"], "path": "/", "access": "read"}
+            ]}, {"name": "path", "url": "https://s3.{region}.example.com", "domains": ["example.com"], "rules": [
+                {"methods": ["GET"], "path": "/", "access": "read"}
+            ]}],
+            "instance": {"system": "S3", "id": "{bucket}"}
+        });
+        let policy = Policy {
+            spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
+            configuration: Arc::new(json!({"bucket": "audiences.example.com", "region": "eu-central-1"})),
+            grants: Arc::new([]),
+        };
+        let ask = Ask { origin: "path", method: "GET", path: "/audiences.example.com/key", credential: None };
+        assert_eq!(policy.permit(&ask, Mode::ReadOnly), Ok(()));
+        assert_eq!(policy.endpoint("path").unwrap().host, "s3.eu-central-1.example.com");
+        let fault = policy.endpoint("virtual").unwrap_err();
+        assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Config, Some("bucket")));
+        assert!(fault.message.contains("`bucket` must be one DNS label"), "{}", fault.message);
+    }
+
     #[test]
     fn a_url_is_https_a_name_and_a_port() {
         let endpoint = parse_url("https://API.example.com:8443").unwrap();

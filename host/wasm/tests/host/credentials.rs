@@ -171,27 +171,66 @@ async fn requests_to_the_store_are_signed_as_they_go_out() {
     let seen = server.seen();
     let authorization = seen[0].header("authorization").unwrap();
     assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{authorization}");
-    for signed in ["content-length", "content-type", "host", "x-amz-content-sha256", "x-amz-date"] {
-        assert!(authorization.contains(signed), "{signed}: {authorization}");
-    }
+    assert_eq!(signed(&seen[0]), ["content-length", "content-type", "host", "x-amz-content-sha256", "x-amz-date"]);
     assert_eq!(seen[0].target, "/bucket/a//../b%20c?x");
     assert_eq!(
         seen[0].header("x-amz-content-sha256"),
         Some("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
     );
-    assert_eq!(seen[0].header("x-amz-security-token"), None);
     assert_eq!(seen[1].header("content-length"), Some("0"), "a length always, also 0");
 
-    let mut connection = Connection::sending(json!([put]), &server);
-    let mut secrets = Secrets::default();
-    secrets.insert("access_key", "AKID".into());
-    secrets.insert("secret_key", "secret".into());
-    secrets.insert("session", "a-session-token".into());
-    connection.context.secrets = Arc::new(secrets);
-    connection.read(&plugin).await.unwrap();
-    assert_eq!(server.seen()[2].header("x-amz-security-token"), Some("a-session-token"));
     let mut renewing = put;
     renewing["renew"] = json!("key");
     let fault = Connection::sending(json!([renewing]), &server).fault(&plugin).await;
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Auth, "auth.not-renewable"));
+}
+
+#[tokio::test]
+async fn a_session_token_is_signed_where_there_is_one() {
+    let server = Server::start(|_| ok("")).await;
+    let plugin = guest().await;
+    let put = json!({"origin": "store", "method": "PUT", "path": "/key", "body": "hello", "credential": "key"});
+    for (session, sent) in [(None, None), (Some(""), None), (Some("a-session-token"), Some("a-session-token"))] {
+        let mut connection = Connection::sending(json!([put]), &server);
+        let mut secrets = Secrets::default();
+        secrets.insert("access_key", "AKID".into());
+        secrets.insert("secret_key", "secret".into());
+        if let Some(session) = session {
+            secrets.insert("session", session.into());
+        }
+        connection.context.secrets = Arc::new(secrets);
+        connection.read(&plugin).await.unwrap();
+        let seen = server.seen().pop().unwrap();
+        assert_eq!(seen.header("x-amz-security-token"), sent, "{session:?}");
+        assert_eq!(signed(&seen).contains(&"x-amz-security-token".to_owned()), sent.is_some(), "{session:?}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_and_conditions_go_out_signed() {
+    let server = Server::start(|_| ok("")).await;
+    let plugin = guest().await;
+    let headers = [
+        ["X-Amz-Meta-Attiva-Run", "del_1"],
+        ["If-Match", "\"abc\""],
+        ["If-None-Match", "*"],
+        ["X-Amz-Copy-Source-If-Match", "\"abc\""],
+    ];
+    let put = json!({"origin": "store", "method": "PUT", "path": "/key", "body": "hello", "credential": "key", "headers": headers});
+    Connection::sending(json!([put]), &server).read(&plugin).await.unwrap();
+    let seen = server.seen().remove(0);
+    let signed = signed(&seen);
+    for [name, value] in headers {
+        assert_eq!(seen.header(name), Some(value));
+        assert!(signed.contains(&name.to_ascii_lowercase()), "{name}: {signed:?}");
+    }
+    // What stores and proxies rewrite on the way is not.
+    assert!(seen.header("accept-encoding").is_some() && !signed.contains(&"accept-encoding".to_owned()), "{signed:?}");
+}
+
+/// The names of the headers that a request's signature covers.
+fn signed(request: &Request) -> Vec<String> {
+    let authorization = request.header("authorization").unwrap();
+    let names = authorization.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next());
+    names.unwrap().split(';').map(str::to_owned).collect()
 }

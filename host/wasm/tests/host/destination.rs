@@ -9,7 +9,7 @@ use attiva_wasm::EraseStatus;
 use serde_json::json;
 
 fn target() -> Target {
-    Target { object: "file".into(), name: "t".into(), options: json!({"header": true}) }
+    Target { id: "act_1".into(), object: "file".into(), name: "t".into(), options: json!({"header": true}) }
 }
 
 fn run() -> DeliveryRun {
@@ -34,6 +34,7 @@ fn batch() -> Batch {
         number: 4,
         keys: StringArray::from(vec!["k0", "k1", "k2"]),
         operations: vec![Operation::Upsert, Operation::Remove, Operation::Upsert],
+        member_ids: vec![None, Some("é1".into()), Some("2".into())],
         rows: Rows { len: 3, columns },
     }
 }
@@ -45,11 +46,14 @@ async fn a_run_goes_from_prepare_to_finish() {
     let context = &connection.context;
     let (prepared, _) = plugin.prepare(context, &target(), &run()).await.unwrap();
     assert_eq!(prepared.state, [7, 7, 7]);
-    assert_eq!(prepared.notes, [r#"file t {"header":true} del_1 false"#]);
+    assert_eq!(prepared.notes, [r#"act_1 file t {"header":true} del_1 false"#]);
+    assert_eq!(prepared.wait_ms, Some(70));
     let (delivered, usage) = plugin.deliver(context, &target(), &run(), &prepared.state, &batch()).await.unwrap();
     assert_eq!(delivered.state, [8, 8, 8]);
     let statuses: Vec<_> = delivered.outcomes.iter().map(|outcome| outcome.status).collect();
     assert_eq!(statuses, [OutcomeStatus::Created, OutcomeStatus::Pending, OutcomeStatus::Created]);
+    let ids: Vec<_> = delivered.outcomes.iter().map(|outcome| outcome.member_id.as_deref()).collect();
+    assert_eq!(ids, [Some("vvv"), None, Some("vvvvv")]);
     assert!(usage.cpu_ns > 0);
     let (finished, _) = plugin.finish(context, &target(), &run(), &delivered.state).await.unwrap();
     assert_eq!((finished.pending_become, finished.artifacts[0].rows), (OutcomeStatus::Created, Some(2)));
@@ -75,12 +79,17 @@ async fn a_batch_arrives_as_it_was_made() {
         "rows: 3",
         "Operation::Upsert, Operation::Remove, Operation::Upsert",
         "offsets: [0, 1, 4, 4]",
+        "member-ids: Some(BytesArray { offsets: [0, 0, 3, 4], bytes: [195, 169, 49, 50] })",
         "offsets: [0, 2, 2, 3]",
         "Boolean([5])",
         "[1, 2, 3]",
     ] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
+    let mut unnamed = batch();
+    unnamed.member_ids = vec![None; 3];
+    let unnamed = plugin.deliver(&connection.context, &target(), &run(), b"", &unnamed).await.unwrap().0;
+    assert!(unnamed.outcomes[0].message.contains("member-ids: None"));
     let mut sliced = batch();
     sliced.keys = StringArray::from(vec!["x", "k0", "k1", "k2"]).slice(1, 3);
     let again = plugin.deliver(&connection.context, &target(), &run(), b"", &sliced).await.unwrap().0;
@@ -93,6 +102,12 @@ async fn one_outcome_per_row_or_none_counts() {
     let connection = Connection::that("few-outcomes");
     let fault = plugin.deliver(&connection.context, &target(), &run(), b"", &batch()).await.unwrap_err();
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Internal, "deliver.outcomes"));
+    let long = plugin.deliver(&Connection::that("member-id").context, &target(), &run(), b"", &batch()).await;
+    assert_eq!(long.unwrap_err().code, "deliver.member-id");
+    let mut unequal = batch();
+    unequal.member_ids.pop();
+    let fault = plugin.deliver(&connection.context, &target(), &run(), b"", &unequal).await.unwrap_err();
+    assert_eq!(fault.code, "batch.malformed");
     let mut unequal = batch();
     unequal.operations.pop();
     let fault = plugin.deliver(&connection.context, &target(), &run(), b"", &unequal).await.unwrap_err();

@@ -36,6 +36,28 @@ async fn a_request_within_the_rules_goes_out_as_it_is() {
     assert_eq!((usage.requests, usage.bytes_in), (1, 13));
 }
 
+/// What a connector learns of an object without fetching it: also of one that is stored compressed, whose length is that of
+/// a body that is not there.
+#[tokio::test]
+async fn a_head_keeps_what_it_tells() {
+    let server = Server::start(|request| {
+        let encoding = if request.path() == "/open/zipped" { "content-encoding: gzip\r\n" } else { "" };
+        let told = "content-length: 12345\r\netag: \"abc-3\"\r\nx-amz-meta-attiva-run: del_1\r\n";
+        format!("HTTP/1.1 200 OK\r\n{told}{encoding}\r\n").into_bytes()
+    })
+    .await;
+    let plugin = guest().await;
+    let head = |path: &str| json!({"origin": "api", "method": "HEAD", "path": path});
+    let connection = Connection::sending(json!([head("/open/plain"), head("/open/zipped")]), &server);
+    let (page, _) = connection.read(&plugin).await.unwrap();
+    for headers in crate::support::texts(&page, "headers") {
+        for told in ["content-length: 12345", "etag: \"abc-3\"", "x-amz-meta-attiva-run: del_1"] {
+            assert!(headers.contains(told), "{told}: {headers}");
+        }
+    }
+    assert_eq!(crate::support::texts(&page, "body"), ["", ""]);
+}
+
 #[tokio::test]
 async fn what_no_rule_allows_never_leaves() {
     let server = Server::start(|_| ok("")).await;

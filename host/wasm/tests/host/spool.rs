@@ -154,25 +154,79 @@ async fn a_wrong_checksum_empties_the_spool_and_shows_what_came() {
 }
 
 #[tokio::test]
-async fn a_status_that_is_no_file_is_a_fault_with_the_vendors_words() {
-    let plugin = guest().await;
-    let cases = [
-        (401, FaultKind::Auth),
-        (403, FaultKind::Scope),
-        (404, FaultKind::Data),
-        (429, FaultKind::RateLimited),
-        (503, FaultKind::Transient),
-        (302, FaultKind::Data),
-    ];
-    for (status, kind) in cases {
-        let server =
-            Server::start(move |_| respond(status, &[("retry-after", "7")], format!("so says the vendor to {SECRET}")))
-                .await;
-        let fault = fetching(&server, None).fault(&plugin).await;
-        assert_eq!((fault.kind, fault.code), (kind, format!("http.{status}")));
-        assert!(fault.message.starts_with("so says the vendor to [redacted]"), "{}", fault.message);
-        assert_eq!(fault.retry_after_ms, Some(7_000));
+async fn what_is_not_the_file_is_the_vendors_words_and_leaves_the_spool() {
+    let whole = file(250_000);
+    let plugin = guest_with(limits()).await;
+    for (status, media_type) in
+        [(401, "text/plain"), (404, "text/csv"), (302, ""), (200, "Application/JSON; charset=utf-8")]
+    {
+        let served = whole.clone();
+        // The first request is answered with the file, the second with something else.
+        let server = Server::start(move |request| match request.header("range") {
+            None => ranged(request, &served, "\"v1\""),
+            Some(_) => respond(status, &[("content-type", media_type)], format!("so says the vendor to {SECRET}")),
+        })
+        .await;
+        let mut connection = fetching(&server, None);
+        let request = json!({"origin": "api", "method": "GET", "path": "/open/file"});
+        connection.reconfigure(json!({
+            "behaviour": "fetch", "spool": "export.csv", "requests": [request], "refusals": ["application/json"],
+        }));
+        let begun = connection.texts(&plugin, "fetched").await.remove(0);
+        assert!(begun.contains(" false "), "{begun}");
+        let said = connection.texts(&plugin, "fetched").await.remove(0);
+        assert_eq!(said, format!("answered {status} 32 so says the vendor to [redacted]"));
+        let kept = std::fs::metadata(connection.spool.path().join("export.csv.data")).unwrap().len();
+        assert!(begun.starts_with(&format!("{kept} ")), "{begun}");
     }
+}
+
+#[tokio::test]
+async fn a_long_refusal_is_cut() {
+    let server = Server::start(|_| respond(500, &[], "x".repeat(100_000))).await;
+    let plugin = guest().await;
+    let said = fetching(&server, None).texts(&plugin, "fetched").await.remove(0);
+    assert!(said.starts_with("answered 500 65536 xxx"), "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_shorter_than_what_is_there_is_no_end_of_the_file() {
+    let whole = file(250_000);
+    let served = whole.clone();
+    // No length, no ETag, no checksum: nothing but its size tells the second answer from the file.
+    let server = Server::start(move |request| {
+        let body: &[u8] = if request.header("range").is_none() { &served } else { b"a page of the proxy's" };
+        let mut answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
+        answer.extend_from_slice(body);
+        answer
+    })
+    .await;
+    let plugin = guest_with(limits()).await;
+    let connection = fetching(&server, None);
+    assert!(connection.texts(&plugin, "fetched").await[0].contains(" false "));
+    let fault = connection.fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "spool.changed"));
+    assert_eq!(std::fs::read_dir(connection.spool.path()).unwrap().count(), 0, "it is fetched anew");
+}
+
+#[tokio::test]
+async fn the_headers_it_began_with_stay_with_the_spool() {
+    let whole = file(250_000);
+    let server = Server::start(move |request| {
+        let mut answer = String::from_utf8(ranged(request, &whole, "\"v1\"")).unwrap();
+        let at = if request.header("range").is_none() { "first" } else { "later" };
+        answer = answer.replacen("\r\n", &format!("\r\nSforce-Locator: {at}\r\nset-cookie: a={SECRET}\r\n"), 1);
+        answer.into_bytes()
+    })
+    .await;
+    let plugin = guest_with(limits()).await;
+    let connection = fetching(&server, None);
+    for _ in 0..5 {
+        let headers = connection.texts(&plugin, "headers").await.remove(0);
+        assert!(headers.lines().any(|line| line == "sforce-locator: first"), "{headers}");
+        assert!(!headers.contains("set-cookie") && !headers.contains(SECRET), "{headers}");
+    }
+    assert!(connection.texts(&plugin, "fetched").await[0].contains(" true "));
 }
 
 #[tokio::test]

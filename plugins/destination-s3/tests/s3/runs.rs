@@ -163,6 +163,16 @@ fn a_kill_between_any_two_calls_leaves_one_right_file() {
 }
 
 #[test]
+fn a_compressed_file_of_nobody_is_a_header() {
+    let mut h = Harness::new(json!({"gzip": true}), json!({}));
+    h.prepare();
+    assert_eq!(h.finish().artifacts[0].rows, Some(0));
+    let (mut csv, bytes) = (String::new(), h.object(&format!("{KEY}.gz")).unwrap());
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut csv).unwrap();
+    assert_eq!(csv, "email,score\n");
+}
+
+#[test]
 fn compressed_batches_are_one_valid_file() {
     let mut h = Harness::new(json!({"gzip": true}), json!({}));
     h.prepare();
@@ -248,19 +258,72 @@ fn completing_that_ends_badly_is_repeated() {
     }
 }
 
-/// A compatible store has no NoSuchUpload: it calls an upload that is gone somebody else's.
+/// Some stores have no NoSuchUpload: they call an upload that is gone somebody else's, and cannot list uploads.
 #[test]
 fn a_refusal_after_a_completion_is_not_taken_for_a_lack_of_permission() {
+    let mut h = large_run();
+    h.store.borrow_mut().is_peculiar = true;
+    h.intervene(&format!("POST /{KEY}?uploadId="), Intervention::After(200, "<Complete".into()));
+    h.step().unwrap_err();
+    h.finish();
+    assert!(published(&h) && h.store.borrow().begun == 1);
+
+    // A host that was killed while the store completed, and a store that had thrown the upload away by then.
+    let mut h = large_run();
+    h.store.borrow_mut().is_peculiar = true;
+    h.store.borrow_mut().uploads.clear();
+    h.finish();
+    assert!(published(&h) && h.store.borrow().begun == 2);
+
+    // Nobody says that it is gone, but the file is there.
     let mut h = large_run();
     h.intervene(&format!("POST /{KEY}?uploadId="), Intervention::After(200, "<Complete".into()));
     h.step().unwrap_err();
     h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
+    h.intervene("GET /?prefix", Intervention::Instead(403, error("AccessDenied")));
     h.finish();
-    assert!(published(&h));
+    assert!(published(&h) && h.store.borrow().begun == 1);
+}
 
+/// S3 refuses a key that lacks the right with the words other stores have for an upload that is gone.
+#[test]
+fn a_lack_of_permission_is_not_taken_for_an_upload_that_is_gone() {
+    let denied = || Intervention::Instead(403, error("AccessDenied"));
+    for may_list in [true, false] {
+        for refused in ["PUT", "POST", "DELETE"] {
+            let mut h = large_run();
+            h.intervene(&format!("{refused} /{KEY}?"), denied());
+            if !may_list {
+                h.intervene("GET /?prefix", denied());
+            }
+            let fault = match refused {
+                "DELETE" => S3::abort(&h.host, &h.config, &h.target, &h.run, h.state.clone()).unwrap_err(),
+                _ => h.step().unwrap_err(),
+            };
+            assert_eq!(
+                (fault.kind, fault.code.as_str()),
+                (FaultKind::Scope, "s3.AccessDenied"),
+                "{refused} {may_list}"
+            );
+            assert_eq!((h.store.borrow().begun, h.store.borrow().uploads.len()), (1, 1), "{refused} {may_list}");
+        }
+    }
+}
+
+#[test]
+fn uploads_that_are_cleaned_away_again_and_again_are_a_fault() {
     let mut h = large_run();
-    h.intervene(&format!("PUT /{KEY}?partNumber="), Intervention::Instead(403, error("AccessDenied")));
-    assert_eq!(h.step().unwrap_err().kind, FaultKind::Scope);
+    let row = large(4 * MIB, "d");
+    let fault = loop {
+        h.store.borrow_mut().uploads.clear();
+        match h.try_deliver(&[upsert(&row)]) {
+            Ok(delivered) => h.state = delivered.state,
+            Err(fault) => break fault,
+        }
+        assert!(h.store.borrow().begun < 10, "it would go on for ever");
+    };
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Config, "s3.upload-lost"));
+    assert_eq!(h.store.borrow().begun, 4);
 }
 
 #[test]
@@ -336,6 +399,16 @@ fn aborting_leaves_nothing() {
     h.state.clear();
     abort(&h).expect("a run whose prepare never answered has an empty state");
     assert!(h.store.borrow().objects.is_empty());
+}
+
+#[test]
+fn aborting_again_is_no_failure_where_an_upload_that_is_gone_is_refused() {
+    let h = large_run();
+    h.store.borrow_mut().is_peculiar = true;
+    let abort = || S3::abort(&h.host, &h.config, &h.target, &h.run, h.state.clone());
+    abort().unwrap();
+    assert!(h.store.borrow().uploads.is_empty());
+    abort().expect("it is gone, and that is what was wanted");
 }
 
 #[test]

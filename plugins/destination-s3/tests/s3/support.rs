@@ -21,6 +21,8 @@ pub(crate) struct Store {
     pub(crate) interventions: Vec<(String, Intervention)>,
     /// Leaves a request's metadata out, as some stores do.
     pub(crate) forgets_metadata: bool,
+    /// Calls an upload that is gone somebody else's and cannot list uploads, as some stores do.
+    pub(crate) is_peculiar: bool,
 }
 
 pub(crate) struct Object {
@@ -96,7 +98,8 @@ impl Store {
                 )
             }
             ("PUT", Some(id), None) => {
-                let Some(upload) = self.uploads.get_mut(&id) else { return answer(404, error("NoSuchUpload")) };
+                let gone = self.gone();
+                let Some(upload) = self.uploads.get_mut(&id) else { return gone };
                 let number = parameter("partNumber").unwrap().parse().unwrap();
                 let mut response = answer(200, "");
                 response.headers.push(("etag".into(), format!("\"{id}-{number}\"")));
@@ -106,7 +109,7 @@ impl Store {
             ("POST", Some(id), None) => self.complete(&id, &String::from_utf8(body).unwrap()),
             ("DELETE", Some(id), None) => match self.uploads.remove(&id) {
                 Some(_) => answer(204, ""),
-                None => answer(404, error("NoSuchUpload")),
+                None => self.gone(),
             },
             other => panic!("the bucket has no {other:?}"),
         }
@@ -121,7 +124,14 @@ impl Store {
         response
     }
 
+    fn gone(&self) -> Response {
+        if self.is_peculiar { answer(403, error("AccessDenied")) } else { answer(404, error("NoSuchUpload")) }
+    }
+
     fn list(&self, prefix: &str) -> Response {
+        if self.is_peculiar {
+            return answer(501, error("NotImplemented"));
+        }
         let prefix = prefix.replace("%2F", "/");
         let uploads = self.uploads.iter().filter(|(_, upload)| upload.key.starts_with(&prefix));
         let uploads: String =
@@ -131,7 +141,7 @@ impl Store {
 
     /// Refuses wrong ETags, missing parts and parts that are too small, as S3 does.
     fn complete(&mut self, id: &str, body: &str) -> Response {
-        let Some(upload) = self.uploads.get(id) else { return answer(404, error("NoSuchUpload")) };
+        let Some(upload) = self.uploads.get(id) else { return self.gone() };
         let wanted: String = upload
             .parts
             .keys()
@@ -181,7 +191,12 @@ impl Harness {
             host,
             store,
             config: parse_config(&config.to_string()).unwrap(),
-            target: Target { object: "file".into(), name: "vips".into(), options: options.to_string() },
+            target: Target {
+                id: "act_1".into(),
+                object: "file".into(),
+                name: "vips".into(),
+                options: options.to_string(),
+            },
             run: Run {
                 id: "run-1".into(),
                 started_ms: 1_795_443_180_250,
@@ -232,6 +247,7 @@ impl Harness {
         let page = page.finish(Cursor::encode(1, &0).unwrap()).unwrap();
         let columns: Vec<Column> = page.columns;
         Batch {
+            member_ids: None,
             number: self.number,
             rows: page.rows,
             keys: page.keys,

@@ -1,8 +1,9 @@
 use super::*;
+use crate::SourceMarketo;
 use crate::cursor::{State, VERSION};
 use crate::testing::{LIMITS, NOW, config, describe, granted, read, refused, rejects, shown, warnings};
 use attiva_connector::testing::FakeHost;
-use attiva_connector::{Cursor, Fault, FaultKind, Host, Limits};
+use attiva_connector::{Cursor, Fault, FaultKind, Host, Limits, Source};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -256,6 +257,22 @@ fn a_completed_export_without_its_file_is_waited_for_but_not_for_ever() {
     fake.on("GET", "api", &path("file")).body(404, "File not found");
     let job = Job { missing: 10, ..job };
     assert_eq!(history_after(&step_with(&fake, history(Some(job))).unwrap()).failures, 1);
+}
+
+#[test]
+fn a_cursor_that_is_given_up_ends_its_export() {
+    let fake = FakeHost::new();
+    let release = |job| SourceMarketo::release(&fake, &config(json!({})), "persons", &cursor_of(history(job)));
+    release(None).unwrap();
+    assert_eq!(fake.requests().len(), 0);
+    fake.on("POST", "api", &path("cancel")).json(200, &granted(json!([{"status": "Cancelled"}])));
+    release(at(Stage::Enqueued)).unwrap();
+    // Ended, or gone: there is nothing to end.
+    fake.on("POST", "api", &path("cancel")).json(200, &refused("1013", "not found"));
+    release(at(Stage::Enqueued)).unwrap();
+    fake.on("POST", "api", &path("cancel")).json(200, &refused("606", "slow down"));
+    assert_eq!(release(at(Stage::Enqueued)).unwrap_err().code, "marketo.606");
+    assert_eq!(fake.unused(), [""; 0]);
 }
 
 #[test]

@@ -257,3 +257,35 @@ async fn what_is_not_honoured() {
     );
     assert_eq!(s3.send("HEAD", "/audiences", &[], b"").await.header("x-amz-bucket-region"), "", "S3: the region");
 }
+
+#[tokio::test]
+async fn an_answer_is_lost_after_its_request_took_effect() {
+    let s3 = start().await;
+    s3.put("before.csv", b"x").await;
+    let watch = s3.s3.watch();
+    watch.lose_answer("PUT", "b.csv");
+    s3.put("a.csv", b"a").await;
+    assert!(!watch.has_lost());
+    let mut waiting = Box::pin(s3.put("b.csv", b"b"));
+    let lost = async {
+        while !watch.has_lost() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut waiting => panic!("it was answered"),
+        () = lost => {}
+    }
+    // A whole exchange later it is still not answered.
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("it was answered"),
+        got = s3.get("b.csv") => assert_eq!(got.body, b"b"),
+    }
+    drop(waiting);
+    assert_eq!(s3.put("b.csv", b"again").await.status, StatusCode::OK, "one answer is lost, and no more");
+    let seen = ["PUT /audiences/a.csv", "PUT /audiences/b.csv", "GET /audiences/b.csv", "PUT /audiences/b.csv"];
+    assert_eq!(watch.requests(), seen);
+    watch.clear();
+    assert!(watch.requests().is_empty());
+}

@@ -32,6 +32,27 @@ pub(super) fn text(name: &str, values: &[&str]) -> Column {
     column(name, ColumnValues::Text(bytes_array(values)))
 }
 
+/// Twelve columns as a person has them: texts, numbers, a time and a truth value.
+pub(super) fn twelve(rows: u32) -> Vec<Column> {
+    let each = || 0..rows;
+    let texts = ["email", "first", "last", "title", "company", "city", "country", "phone"];
+    let text = |name: &&str| {
+        let values = BytesArray {
+            offsets: (0..=rows).map(|i| i * 12).collect(),
+            bytes: each()
+                .flat_map(|i| [*b"value-0000", *b"value-1234"][i as usize % 2].into_iter().chain(*b"ab"))
+                .collect(),
+        };
+        column(name, ColumnValues::Text(values))
+    };
+    let mut columns: Vec<Column> = texts.iter().map(text).collect();
+    columns.push(column("score", ColumnValues::Integer(each().map(i64::from).collect())));
+    columns.push(column("employees", ColumnValues::Integer(each().map(|i| i64::from(i) * 7).collect())));
+    columns.push(column("updated", ColumnValues::Timestamp(each().map(|i| i64::from(i) * 1_000).collect())));
+    columns.push(column("unsubscribed", ColumnValues::Boolean(bits(each().map(|i| i % 50 == 0)))));
+    columns
+}
+
 /// One column of each type; every third value is null, every fifth is absent.
 pub(super) fn one_of_each(rows: u32) -> Vec<Column> {
     let each = || 0..rows;

@@ -15,6 +15,7 @@ pub(super) struct Config {
     /// The spool that is used, and what a fetched file must be.
     pub(super) spool: String,
     pub(super) sha256: Option<String>,
+    pub(super) refusals: Vec<String>,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]

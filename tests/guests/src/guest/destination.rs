@@ -41,9 +41,9 @@ impl Destination for Guest {
 
     fn prepare(config: String, target: Target, run: Run, dry_run: bool) -> Result<Prepared, Fault> {
         let config = Config::parse(&config)?;
-        let note = format!("{} {} {} {} {dry_run}", target.object, target.name, target.options, run.id);
+        let note = format!("{} {} {} {} {} {dry_run}", target.id, target.object, target.name, target.options, run.id);
         let size = if config.behaviour == "state" { 65_537 } else { 3 };
-        Ok(Prepared { state: vec![7; size], notes: vec![note] })
+        Ok(Prepared { state: vec![7; size], notes: vec![note], wait_ms: Some(70) })
     }
 
     fn deliver(
@@ -59,6 +59,7 @@ impl Destination for Guest {
             code: format!("{row}"),
             field: None,
             message: format!("{batch:?}"),
+            member_id: (row != 1).then(|| "v".repeat(if config.behaviour == "member-id" { 257 } else { 3 + row })),
         };
         let rows = batch.rows as usize;
         let given = if config.behaviour == "few-outcomes" { rows - 1 } else { rows };
@@ -74,6 +75,7 @@ impl Destination for Guest {
             code: "x".into(),
             field: Some("email".into()),
             message: String::new(),
+            member_id: None,
         };
         Ok(Finished {
             state,

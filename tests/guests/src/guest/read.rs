@@ -4,7 +4,7 @@ use super::bindings::attiva::connector::log::{self, Level};
 use super::bindings::attiva::connector::types::{CheckResult, ColumnValues, Cursor, DataType};
 use super::bindings::attiva::connector::{clock, http, progress, random, spool};
 use super::bindings::exports::attiva::connector::source::{ColumnSpec, Fault, Guest as Source, Limits, Page, Stream};
-use super::columns::{column, text};
+use super::columns::{column, text, twelve};
 use super::config::Config;
 use super::page::{broken, good, with_columns};
 use super::{Guest, fault, report_panics};
@@ -52,6 +52,7 @@ impl Source for Guest {
                 let all = format!("{stream}|{}|{cursor}|{}|{}", fields.join(","), keys.join(","), limits.max_bytes);
                 Ok(with_columns(1, vec![text("echo", &[&all])]))
             }
+            "twelve" => Ok(with_columns(limits.max_rows, twelve(limits.max_rows))),
             "send" => send(&config),
             "fetch" => fetch(&config),
             "spool" => write_and_read(&config),
@@ -61,6 +62,14 @@ impl Source for Guest {
                 Err(Fault { retry_after_ms: Some(5), field: Some("f".into()), ..fault("guest.said", "as asked") })
             }
             other => misbehave(other, &config),
+        }
+    }
+
+    fn release(config: String, stream: String, cursor: Cursor) -> Result<(), Fault> {
+        let config = Config::parse(&config)?;
+        match config.behaviour.as_str() {
+            "release" => send(&config).map(|_| ()),
+            _ => Err(fault("guest.released", &format!("{stream} {}", String::from_utf8_lossy(&cursor.bytes)))),
         }
     }
 }
@@ -131,11 +140,20 @@ pub(super) fn send(config: &Config) -> Result<Page, Fault> {
 
 fn fetch(config: &Config) -> Result<Page, Fault> {
     let ask = config.requests.first().ok_or_else(|| fault("guest.config", "no request"))?;
-    let status = spool::fetch(&config.spool, &ask.request(), config.sha256.as_deref())?;
-    let start = spool::read(&config.spool, 0, 64)?;
-    let sum = spool::sha256(&config.spool)?;
-    let said = format!("{} {} {sum} {}", status.size, status.complete, String::from_utf8_lossy(&start));
-    Ok(with_columns(1, vec![text("fetched", &[&said])]))
+    let said = match spool::fetch(&config.spool, &ask.request(), &config.refusals, config.sha256.as_deref())? {
+        spool::Fetched::Stored(status) => {
+            let start = spool::read(&config.spool, 0, 64)?;
+            let sum = spool::sha256(&config.spool)?;
+            format!("{} {} {sum} {}", status.size, status.complete, String::from_utf8_lossy(&start))
+        }
+        spool::Fetched::Answered(answer) => {
+            let start: String = String::from_utf8_lossy(&answer.body).chars().take(64).collect();
+            format!("answered {} {} {start}", answer.status, answer.body.len())
+        }
+    };
+    let headers = spool::stat(&config.spool)?.headers;
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    Ok(with_columns(1, vec![text("fetched", &[&said]), text("headers", &[&headers.join("\n")])]))
 }
 
 fn write_and_read(config: &Config) -> Result<Page, Fault> {

@@ -2,9 +2,9 @@
 
 use super::files::{Files, State};
 use super::{Spool, check_name};
-use crate::broker::{GuestRequest, SpoolStatus};
+use crate::broker::{Fetched, GuestFetch, GuestRequest, SpoolStatus};
 use crate::capability::http::{Gate, Sent};
-use crate::egress::body::{self, BodyError};
+use crate::egress::body;
 use crate::egress::policy::denied;
 use crate::egress::transport::network;
 use attiva_core::{Fault, FaultKind};
@@ -14,38 +14,36 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 const WRITE_BYTES: usize = 1 << 20;
 /// How much may be lost to a kill.
 const COMMIT_BYTES: u64 = 8 << 20;
-/// How much of an error's body is shown.
-const SAID_BYTES: u64 = 4 << 10;
-const SAID_CHARS: usize = 512;
+/// How much of an answer that is not the file is handed on.
+const ANSWER_BYTES: u64 = 64 << 10;
+/// How much of a file with a wrong checksum is shown.
+const SHOWN_CHARS: usize = 512;
 
 impl Spool {
     /// Brings more of the file, and checks it when it is whole.
     ///
     /// # Errors
-    /// `http.<status>`, `spool.*`, `limit.spool`, and what the gate says.
-    pub(crate) async fn fetch(
-        &self,
-        gate: &mut Gate,
-        name: &str,
-        request: GuestRequest,
-        sha256: Option<String>,
-    ) -> Result<SpoolStatus, Fault> {
+    /// `spool.*`, `limit.spool`, and what the gate says.
+    pub(crate) async fn fetch(&self, gate: &mut Gate, name: &str, fetch: GuestFetch) -> Result<Fetched, Fault> {
+        let GuestFetch { request, refusals, sha256 } = fetch;
         check_name(name)?;
         check_arguments(&request, sha256.as_deref())?;
         let state = self.work(name, Files::state).await?;
         if state.complete {
-            return Ok(state.status());
+            return Ok(Fetched::Stored(state.status()));
         }
         if state.total == Some(state.size) && state.size > 0 {
-            return self.complete(name, state, sha256).await;
+            return self.complete(name, state, sha256).await.map(Fetched::Stored);
         }
         let sent = gate.begin(request, &range(&state)).await?;
-        match sent.exchange.response.status().as_u16() {
-            200 => self.whole(gate, name, sent, state, sha256).await,
-            206 => self.part(gate, name, sent, state, sha256).await,
+        let is_refusal = is_of(sent.exchange.response.headers(), &refusals);
+        let stored = match sent.exchange.response.status().as_u16() {
+            200 if !is_refusal => self.whole(gate, name, sent, state, sha256).await,
+            206 if !is_refusal => self.part(gate, name, sent, state, sha256).await,
             416 if state.size > 0 => self.beyond(name, sent.exchange.response.headers(), state, sha256).await,
-            status => Err(refused(gate, sent, status).await),
-        }
+            _ => return gate.words(sent, ANSWER_BYTES).await.map(Fetched::Answered),
+        };
+        stored.map(Fetched::Stored)
     }
 
     /// The server answers with the file from its start: it knows no ranges, or the file is another one now.
@@ -61,9 +59,10 @@ impl Spool {
         let (etag, total) = (etag(headers), content_length(headers));
         let is_same = state.etag == etag && (state.total.is_none() || state.total == total);
         let size = if is_same { state.size } else { 0 };
+        let headers = if is_same && size > 0 { state.headers } else { gate.response_headers(headers, false, false) };
         // What we have comes again, and is passed over.
         let incoming = Incoming { skip: size, sent };
-        self.take(gate, name, incoming, State { size, complete: false, etag, total }, sha256).await
+        self.take(gate, name, incoming, State { size, complete: false, etag, total, headers }, sha256).await
     }
 
     /// The server answers with what was asked for.
@@ -75,10 +74,17 @@ impl Spool {
         state: State,
         sha256: Option<String>,
     ) -> Result<SpoolStatus, Fault> {
-        let range = sent.exchange.response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        let headers = sent.exchange.response.headers();
+        let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let (start, total) = range.and_then(content_range).unwrap_or((None, None));
         if start != Some(state.size) {
             return Err(network("spool.range", "the server answered with another part of the file than was asked for"));
+        }
+        // A server need not look at the condition it was given.
+        let is_other = |then: &Option<String>, now: &Option<String>| then.is_some() && now.is_some() && then != now;
+        if is_other(&state.etag, &etag(headers)) || state.total.is_some_and(|then| total.is_some_and(|now| now != then))
+        {
+            return self.changed(name).await;
         }
         let state = State { total: total.or(state.total), ..state };
         self.take(gate, name, Incoming { skip: 0, sent }, state, sha256).await
@@ -95,13 +101,14 @@ impl Spool {
         let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let total = range.and_then(content_range).and_then(|(_, total)| total);
         if total.is_some_and(|total| total != state.size) {
-            self.work(name, Files::remove).await?;
-            return Err(network(
-                "spool.changed",
-                "the vendor's file has changed since it was begun; it is fetched anew",
-            ));
+            return self.changed(name).await;
         }
         self.complete(name, state, sha256).await
+    }
+
+    async fn changed<T>(&self, name: &str) -> Result<T, Fault> {
+        self.work(name, Files::remove).await?;
+        Err(network("spool.changed", "the vendor's file has changed since it was begun; it is fetched anew"))
     }
 
     async fn take(
@@ -120,6 +127,8 @@ impl Spool {
         gate.count_in(state.size.saturating_sub(begun));
         match ended? {
             Ended::ByBudget => Ok(state.status()),
+            // Shorter than what we have: it is not the file we had begun.
+            Ended::BeforeTheKnown => self.changed(name).await,
             Ended::AtEnd if state.total.is_some_and(|total| total != state.size) => {
                 Err(network("network.broken", "the file ended before its announced length"))
             }
@@ -153,6 +162,8 @@ struct Incoming {
 
 enum Ended {
     AtEnd,
+    /// The file ended inside what was to be passed over.
+    BeforeTheKnown,
     /// Enough for one call: of bytes, or of time.
     ByBudget,
 }
@@ -180,7 +191,7 @@ impl Writer<'_> {
                 Ok(Err(error)) => return Err(gate.body_fault(&error)),
                 Ok(Ok(None)) => {
                     gate.give_back(incoming.sent);
-                    return Ok(Ended::AtEnd);
+                    return Ok(if incoming.skip > 0 { Ended::BeforeTheKnown } else { Ended::AtEnd });
                 }
                 Ok(Ok(Some(data))) => data,
             };
@@ -295,33 +306,13 @@ fn content_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
     Some((start, total.parse().ok()))
 }
 
-/// What the vendor said instead of a file.
-async fn refused(gate: &Gate, mut sent: Sent, status: u16) -> Fault {
-    let wait = content_header(sent.exchange.response.headers(), header::RETRY_AFTER).map(|seconds| seconds * 1_000);
-    let read = body::read(sent.exchange.response.body_mut(), SAID_BYTES);
-    let said = match tokio::time::timeout_at(sent.deadline, read).await {
-        Ok(Ok(said)) => gate.redactor().clean_text(&shown(&said)),
-        Ok(Err(BodyError::TooLong(_))) => "a long answer".to_owned(),
-        _ => String::new(),
-    };
-    let kind = match status {
-        401 => FaultKind::Auth,
-        403 => FaultKind::Scope,
-        429 => FaultKind::RateLimited,
-        408 | 500.. => FaultKind::Transient,
-        _ => FaultKind::Data,
-    };
-    let fault = Fault::new(kind, format!("http.{status}"), format!("{said} (status {status})"));
-    match wait {
-        Some(wait_ms) => fault.retry_after_ms(wait_ms),
-        None => fault,
-    }
-}
-
-fn content_header(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
-    headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
+/// Whether an answer is of one of these media types; parameters and case do not count.
+fn is_of(headers: &HeaderMap, media_types: &[String]) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    media_types.iter().any(|refused| refused.trim().eq_ignore_ascii_case(essence))
 }
 
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(SAID_CHARS).collect()
+    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect()
 }

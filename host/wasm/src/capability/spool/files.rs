@@ -32,11 +32,14 @@ pub(super) struct State {
     /// The file's whole length, if the vendor said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<u64>,
+    /// Of the answer that began the fetch, as a guest may see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) headers: Vec<(String, String)>,
 }
 
 impl State {
     pub(super) fn status(&self) -> SpoolStatus {
-        SpoolStatus { size: self.size, complete: self.complete }
+        SpoolStatus { size: self.size, complete: self.complete, headers: self.headers.clone() }
     }
 }
 
@@ -86,7 +89,7 @@ impl Files {
         let file = self.open_for_writing(name)?;
         let written = file.write_all_at(bytes, offset).and_then(|()| file.set_len(size));
         written.map_err(|e| disk(&e))?;
-        let state = State { size, complete: true, etag: None, total: None };
+        let state = State { size, complete: true, ..State::default() };
         self.commit(name, &file, &state)?;
         Ok(state.status())
     }
@@ -181,7 +184,7 @@ mod tests {
     fn a_write_leaves_what_it_should_however_often_it_is_repeated() {
         let (_place, files) = files(1_000);
         assert_eq!(files.state("a").unwrap(), State::default());
-        assert_eq!(files.write("a", 0, b"hello ").unwrap(), SpoolStatus { size: 6, complete: true });
+        assert_eq!(files.write("a", 0, b"hello ").unwrap(), SpoolStatus { size: 6, complete: true, headers: vec![] });
         files.write("a", 6, b"world, all of it").unwrap();
         files.write("a", 6, b"world").unwrap();
         assert_eq!(files.read("a", 0, 100).unwrap(), b"hello world");
@@ -203,7 +206,7 @@ mod tests {
         std::fs::write(place.path().join("a.data"), b"1234567890").unwrap();
         assert_eq!(files.read("a", 0, 100).unwrap(), b"12345");
         std::fs::write(place.path().join("a.data"), b"123").unwrap();
-        assert_eq!(files.state("a").unwrap().status(), SpoolStatus { size: 3, complete: false });
+        assert_eq!(files.state("a").unwrap().status(), SpoolStatus { size: 3, complete: false, headers: vec![] });
     }
 
     #[test]

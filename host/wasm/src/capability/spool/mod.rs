@@ -4,9 +4,9 @@ mod fetch;
 mod files;
 
 use crate::bindings::http::Request as WitRequest;
-use crate::bindings::spool::{Host, Status as WitStatus};
+use crate::bindings::spool::{Fetched as WitFetched, Host, Status as WitStatus};
 use crate::bindings::types::Fault as WitFault;
-use crate::broker::SpoolStatus;
+use crate::broker::{Fetched, GuestFetch, SpoolStatus};
 use crate::call::CallState;
 use crate::convert::fault_to_guest;
 use crate::limits::Limits;
@@ -76,7 +76,14 @@ fn check_name(name: &str) -> Result<(), Fault> {
 }
 
 fn wit_status(status: SpoolStatus) -> WitStatus {
-    WitStatus { size: status.size, complete: status.complete }
+    WitStatus { size: status.size, complete: status.complete, headers: status.headers }
+}
+
+fn wit_fetched(fetched: Fetched) -> WitFetched {
+    match fetched {
+        Fetched::Stored(status) => WitFetched::Stored(wit_status(status)),
+        Fetched::Answered(answer) => WitFetched::Answered(super::http::wit_response(answer)),
+    }
 }
 
 impl Host for CallState {
@@ -84,11 +91,12 @@ impl Host for CallState {
         &mut self,
         name: String,
         request: WitRequest,
+        refusals: Vec<String>,
         sha256: Option<String>,
-    ) -> wasmtime::Result<Result<WitStatus, WitFault>> {
+    ) -> wasmtime::Result<Result<WitFetched, WitFault>> {
         self.count_host_call()?;
-        let request = super::http::guest_request(request);
-        Ok(self.broker.spool_fetch(&name, request, sha256).await.map(wit_status).map_err(fault_to_guest))
+        let fetch = GuestFetch { request: super::http::guest_request(request), refusals, sha256 };
+        Ok(self.broker.spool_fetch(&name, fetch).await.map(wit_fetched).map_err(fault_to_guest))
     }
 
     async fn stat(&mut self, name: String) -> wasmtime::Result<Result<WitStatus, WitFault>> {
