@@ -118,31 +118,6 @@ fn a_wrong_secret_is_an_auth_fault_and_the_right_one_goes_on() {
 }
 
 #[test]
-fn a_connection_that_is_removed_leaves_no_export_behind() {
-    let api = Harness::sandbox();
-    let vendors = vendors(30);
-    let id = connect_marketo(&api, &vendors, &vendors.marketo.config().client_secret);
-    patch(&api, &id, &[], &json!({"configuration": {"poll_seconds": 3_600}})).is(200);
-    let begun = api.post(&format!("connections/{id}/runs"), &json!({}));
-    let run = begun.is(202).text("/subject").to_owned();
-    // Ordered and started; the look at it is an hour away.
-    while !vendors.marketo.exports().iter().any(|job| job["status"] != "Created") {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    while api.get(&format!("runs/{run}")).text("/status") != "waiting" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    api.post(&format!("runs/{run}/cancel"), &json!({}));
-    while api.get(&format!("runs/{run}")).text("/status") != "cancelled" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let cancels = || vendors.marketo.received().count("POST", "/bulk/v1/leads/export/{id}/cancel.json");
-    assert_eq!(cancels(), 0, "the next run may go on with it");
-    api.send(Method::DELETE, &format!("connections/{id}"), &[], Vec::new()).is(204);
-    assert_eq!(cancels(), 1);
-}
-
-#[test]
 fn what_a_vendor_sends_amiss_is_told_and_the_run_goes_on() {
     let api = Harness::sandbox();
     let vendors = vendors(90);
@@ -165,6 +140,31 @@ fn what_a_vendor_sends_amiss_is_told_and_the_run_goes_on() {
     assert_eq!(codes, ["field-too-long", "key-missing", "not-utf8"]);
     assert!(items.iter().all(|r| !r["message"].as_str().unwrap().is_empty()), "{rejects:?}");
     assert!(vendors.marketo.clear_faults().is_empty(), "each of them was met");
+}
+
+#[test]
+fn a_connection_that_is_removed_leaves_no_export_behind() {
+    let api = Harness::sandbox();
+    let vendors = vendors(30);
+    let id = connect_marketo(&api, &vendors, &vendors.marketo.config().client_secret);
+    patch(&api, &id, &[], &json!({"configuration": {"poll_seconds": 3_600}})).is(200);
+    let begun = api.post(&format!("connections/{id}/runs"), &json!({}));
+    let run = begun.is(202).text("/subject").to_owned();
+    // Ordered and started; the look at it is an hour away.
+    while !vendors.marketo.exports().iter().any(|job| job["status"] != "Created") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    while api.get(&format!("runs/{run}")).text("/status") != "waiting" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    api.post(&format!("runs/{run}/cancel"), &json!({}));
+    while api.get(&format!("runs/{run}")).text("/status") != "cancelled" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cancels = || vendors.marketo.received().count("POST", "/bulk/v1/leads/export/{id}/cancel.json");
+    assert_eq!(cancels(), 0, "the next run may go on with it");
+    api.send(Method::DELETE, &format!("connections/{id}"), &[], Vec::new()).is(204);
+    assert_eq!(cancels(), 1);
 }
 
 #[test]

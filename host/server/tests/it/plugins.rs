@@ -80,5 +80,6 @@ fn what_is_no_connector_is_refused_with_the_reason() {
     install(&guest()).is(201);
     assert_ne!(installed(), before);
     let as_json = [("content-type", "application/json")];
-    api.send(Method::POST, "/v1/plugins", &as_json, whole.to_vec()).refused(415, "request.media-type");
+    // A short body: the refusal comes before it is read, and a long one would meet a closed connection.
+    api.send(Method::POST, "/v1/plugins", &as_json, b"{}".to_vec()).refused(415, "request.media-type");
 }
