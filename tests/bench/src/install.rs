@@ -7,8 +7,12 @@ use std::time::Instant;
 
 /// A plugin host with its AOT cache in a fresh directory.
 pub fn host(directory: &tempfile::TempDir) -> Result<PluginHost> {
+    Ok(PluginHost::new(options(directory)?)?)
+}
+
+pub fn options(directory: &tempfile::TempDir) -> Result<HostOptions> {
     let aot_dir = cap_std::fs::Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority())?;
-    Ok(PluginHost::new(HostOptions::new(aot_dir, [7; 32]))?)
+    Ok(HostOptions::new(aot_dir, [7; 32]))
 }
 
 pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {

@@ -42,7 +42,7 @@ pub fn measure(figures: &mut Figures, records: u64, rounds: u32) -> Result<()> {
     let plugin = runtime.block_on(crate::install::host(&aot)?.admit(source.component))?;
     let configuration = configuration(&vendor)?;
     let context = connection(&vendor, spools.path(), configuration.clone())?;
-    let stretch = runtime.block_on(fetched(&plugin, &context))?;
+    let stretch = runtime.block_on(fetched(&plugin, &context, records))?;
     runtime.block_on(vendor.shutdown());
 
     let native = native(spools.path())?;
@@ -93,9 +93,10 @@ fn connection(vendor: &Marketo, spools: &Path, configuration: Value) -> Result<C
     })
 }
 
-/// Reads until the export's file is in the spool, then through it once, so that everything it needs is there.
-async fn fetched(plugin: &Plugin, context: &ConnectionContext) -> Result<Stretch> {
-    let mut cursor = None;
+/// Reads until the export's file is in the spool, then through it once, so that everything it needs is there. The call
+/// after its last row is not made: it would remove the file.
+async fn fetched(plugin: &Plugin, context: &ConnectionContext, records: u64) -> Result<Stretch> {
+    let (mut cursor, mut seen) = (None, 0);
     let mut stretch: Option<Stretch> = None;
     loop {
         let (page, _usage) = plugin.read(context, &request(cursor.clone())).await?;
@@ -104,10 +105,12 @@ async fn fetched(plugin: &Plugin, context: &ConnectionContext) -> Result<Stretch
             let stretch = stretch.get_or_insert(Stretch { cursor: begun, pages: 0, rows: 0 });
             stretch.pages += 1;
             stretch.rows += page.rows.len;
-        } else if let Some(stretch) = stretch {
-            return Ok(stretch);
         }
-        ensure!(page.more, "the run ended before a file was read");
+        seen += (page.rows.len + page.rejects.len()) as u64;
+        ensure!(page.more, "the run ended before the file was read");
+        if seen >= records {
+            return stretch.context("all records were rejects");
+        }
         cursor = Some(page.next);
         tokio::time::sleep(Duration::from_millis(page.wait_ms.unwrap_or(0).min(50))).await;
     }

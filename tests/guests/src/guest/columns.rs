@@ -37,12 +37,12 @@ pub(super) fn twelve(rows: u32) -> Vec<Column> {
     let each = || 0..rows;
     let texts = ["email", "first", "last", "title", "company", "city", "country", "phone"];
     let text = |name: &&str| {
-        let values = BytesArray {
-            offsets: (0..=rows).map(|i| i * 12).collect(),
-            bytes: each()
-                .flat_map(|i| [*b"value-0000", *b"value-1234"][i as usize % 2].into_iter().chain(*b"ab"))
-                .collect(),
-        };
+        let mut values = BytesArray { offsets: Vec::with_capacity(rows as usize + 1), bytes: Vec::new() };
+        values.offsets.push(0);
+        for i in each() {
+            values.bytes.extend_from_slice(if i % 2 == 0 { b"value-000012" } else { b"another-12" });
+            values.offsets.push(values.bytes.len() as u32);
+        }
         column(name, ColumnValues::Text(values))
     };
     let mut columns: Vec<Column> = texts.iter().map(text).collect();
