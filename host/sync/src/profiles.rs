@@ -3,7 +3,7 @@
 use crate::mapping::StreamMapping;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{self, Claim, Component, Identity, Level, Neighbourhood, NeverLinks, Node, Rules};
-use attiva_core::merge::{MappedRecord, merge};
+use attiva_core::merge::{MappedRecord, Survivorship, merge};
 use attiva_core::model::{self, EntityKind, PERSON};
 use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, Result, SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
@@ -45,13 +45,13 @@ pub(crate) fn project(
         .collect();
     let mut commit = ProfileCommit { upto, now, ..ProfileCommit::default() };
     let mut home: HashMap<usize, ProfileId> = HashMap::new();
-    let rules = Rules::person();
+    let (rules, survivorship) = (Rules::person(), Survivorship::newest(EntityKind::Person));
     let neighbourhood = Neighbourhood::whole(nodes, &rules);
     let taken = |id: &ProfileId| Ok(store.profile(id)?.is_some_and(|profile| profile.id == *id));
     for component in identity::resolve(&neighbourhood, &rules, &NeverLinks::default(), taken)?.components {
         let members: Vec<usize> = component.nodes.iter().map(|n| live[*n]).collect();
         home.extend(members.iter().map(|i| (*i, component.profile.clone())));
-        write_component(&entries, &component, &members, &mut commit);
+        write_component(&entries, &component, &members, &survivorship, &mut commit);
     }
     let gone = entries.iter().filter(|e| e.changed && e.claims.is_empty() && e.stored.profile.is_some());
     commit.links.extend(gone.map(|e| RecordLink { record: e.stored.number, identities: Vec::new(), profile: None }));
@@ -122,7 +122,13 @@ fn identities(entry: &Entry) -> Vec<Identity> {
     entry.claims.iter().map(|claim| claim.identity.clone()).collect()
 }
 
-fn write_component(entries: &[Entry], component: &Component<ProfileId>, members: &[usize], commit: &mut ProfileCommit) {
+fn write_component(
+    entries: &[Entry],
+    component: &Component<ProfileId>,
+    members: &[usize],
+    survivorship: &Survivorship,
+    commit: &mut ProfileCommit,
+) {
     let had = |e: &Entry| e.stored.profile.as_ref() == Some(&component.profile);
     let moved = |i: &usize| !had(&entries[*i]);
     let joined_or_changed = members.iter().any(|i| entries[*i].changed || moved(i));
@@ -137,8 +143,8 @@ fn write_component(entries: &[Entry], component: &Component<ProfileId>, members:
             profile: Some(component.profile.clone()),
         });
     }
-    let records: Vec<MappedRecord> = members.iter().map(|i| entries[*i].mapped.clone()).collect();
-    let chosen = merge(&records, PERSON.len());
+    let records: Vec<&MappedRecord> = members.iter().map(|i| &entries[*i].mapped).collect();
+    let chosen = merge(&records, survivorship, &[]);
     let named = PERSON.iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
     let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_owned(), c.value)).collect();
     commit.profiles.push(ProfileWrite {
