@@ -13,6 +13,7 @@ mod divide;
 mod name;
 mod never;
 mod reach;
+pub mod report;
 
 mod rules;
 
