@@ -4,17 +4,21 @@
 //! The entities follow the published B2B classes, made flat: a field has a short name for expressions and keeps the
 //! path it is published under. An operator adds attributes to them and entities of their own ([`custom`]).
 
+mod accept;
 mod account;
 mod activity;
 mod campaign;
+mod component;
 pub mod custom;
 mod opportunity;
 mod person;
 mod schema;
 
+pub use accept::FieldProblem;
 pub use account::{ACCOUNT, ACCOUNT_PERSON};
 pub use activity::{ACTIVITY, EVENT_TYPES};
 pub use campaign::{CAMPAIGN, CAMPAIGN_MEMBER, MARKETING_LIST, MARKETING_LIST_MEMBER};
+pub use component::{account_keys, components};
 pub use opportunity::{OPPORTUNITY, OPPORTUNITY_PERSON};
 pub use person::{PERSON, PERSON_COMPONENT};
 pub use schema::{Schema, SchemaEntity, SchemaField};

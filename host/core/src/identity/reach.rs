@@ -135,7 +135,7 @@ impl<'r, I: Clone + Eq + std::hash::Hash> Loader<'r, I> {
     /// Asks on from every record that has to be seen whole, until none is left.
     fn expand<G: Graph<I>>(&mut self, graph: &mut G, level: Level) -> Result<(), G::Error> {
         loop {
-            let next: Vec<usize> = (0..self.nodes.len()).filter(|i| self.to_be_expanded(*i, level)).collect();
+            let next: Vec<usize> = (0..self.nodes.len()).filter(|i| self.is_due(*i, level)).collect();
             if next.is_empty() {
                 return Ok(());
             }
@@ -149,7 +149,7 @@ impl<'r, I: Clone + Eq + std::hash::Hash> Loader<'r, I> {
         }
     }
 
-    fn to_be_expanded(&mut self, i: usize, level: Level) -> bool {
+    fn is_due(&mut self, i: usize, level: Level) -> bool {
         let most = self.rules.connected_records_max as usize;
         let Some(Loaded { node, start, expanded }) = self.nodes.get(i) else { return false };
         if expanded.is_some_and(|done| done <= level) {
