@@ -2,7 +2,7 @@
 //! identity are joined, as far as the rules allow, and each group that remains is a profile. Order, batches and
 //! repeats never matter, save for which profile id survives.
 //!
-//! The way of a page of changed records: [`claims`] reads what names each; [`reach`] loads the records they hang
+//! The way of a page of changed records: [`ClaimReader`] reads what names each; [`reach`] loads the records they hang
 //! together with, never more than the rules allow; [`resolve`] divides those into profiles, with the evidence of each
 //! link and what was held back, and names them. What comes out for a record depends on the records, the rules and
 //! the never-links alone.
@@ -12,12 +12,13 @@ mod connect;
 mod divide;
 mod name;
 mod never;
+pub mod overlap;
 mod reach;
 pub mod report;
 
 mod rules;
 
-pub use claims::{CLAIMS_MAX, Claim, ClaimProblem, claims};
+pub use claims::{CLAIMS_MAX, Claim, ClaimProblem, ClaimReader};
 pub use divide::{Held, Link, Refusal, Why};
 pub use name::Retired;
 pub use never::{NeverLink, NeverLinks, UnmergeProblem, unmerge};

@@ -2,7 +2,9 @@
 
 use crate::mapping::StreamMapping;
 use attiva_core::id::{ConnectionId, ProfileId};
-use attiva_core::identity::{self, Claim, Component, Identity, Level, Neighbourhood, NeverLinks, Node, Rules};
+use attiva_core::identity::{
+    self, Claim, ClaimReader, Component, Identity, Level, Neighbourhood, NeverLinks, Node, Rules,
+};
 use attiva_core::merge::{MappedRecord, Survivorship, merge};
 use attiva_core::model::{self, EntityKind, PERSON};
 use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, Result, SandboxStore, StoredRecord};
@@ -97,7 +99,8 @@ fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: boo
             if changed && !failed.is_empty() {
                 tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
             }
-            let (claims, problems) = identity::claims(EntityKind::Person, &stored.source_key, &mapped.row);
+            let (claims, problems) =
+                ClaimReader::of_model(EntityKind::Person).read(&stored.source_key, &mapped.row, &[]);
             if changed && !problems.is_empty() {
                 tracing::warn!(record = %stored.source_key, ?problems, "values that name nobody");
             }

@@ -16,6 +16,7 @@ fn rules(instance_records_max: Option<u32>, connected_records_max: u32) -> Rules
         firm,
         values_max,
         records_max,
+        fields: Vec::new(),
         blocked: vec!["e0*".into()],
     };
     let name = NamespaceRules { joins: false, ..namespace(9, false, Some(1), 1) };
@@ -24,7 +25,7 @@ fn rules(instance_records_max: Option<u32>, connected_records_max: u32) -> Rules
         namespaces: [
             (Identity::SOURCE_KEY.to_owned(), namespace(1, true, None, 4)),
             (Identity::ECID.to_owned(), namespace(2, false, None, 2)),
-            (Identity::EMAIL.to_owned(), namespace(3, false, Some(3), 3)),
+            (Identity::EMAIL.to_owned(), namespace(3, false, Some(2), 3)),
             ("name".to_owned(), name),
         ]
         .into(),
@@ -50,8 +51,8 @@ struct Said {
 
 fn said() -> impl Strategy<Value = Said> {
     let devices = btree_set(0..4u8, 0..2);
-    let (same_as, name) = (proptest::option::weighted(0.3, 0..14u8), proptest::option::weighted(0.2, 0..2u8));
-    (0..3i64, same_as, devices, btree_set(0..7u8, 0..3), name).prop_map(|(at, same_as, devices, emails, name)| Said {
+    let (same_as, name) = (proptest::option::weighted(0.5, 0..14u8), proptest::option::weighted(0.2, 0..2u8));
+    (0..3i64, same_as, devices, btree_set(0..7u8, 0..4), name).prop_map(|(at, same_as, devices, emails, name)| Said {
         at,
         same_as,
         devices,
@@ -305,7 +306,7 @@ proptest! {
     fn histories_end_where_the_reading_says(
         batches in vec(vec(step(), 1..6), 1..10),
         instance_records_max in proptest::option::of(2..4u32),
-        connected_records_max in 4..9u32,
+        connected_records_max in 2..9u32,
     ) {
         let rules = rules(instance_records_max, connected_records_max);
         let mut stored = Stored::default();

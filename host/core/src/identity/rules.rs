@@ -40,6 +40,9 @@ pub struct NamespaceRules {
     pub values_max: Option<u32>,
     /// Most records that may share a value. A value of more is shared by different people, and joins nobody.
     pub records_max: u32,
+    /// Fields whose values are of this namespace, beside those that the model marks: of the model, or custom attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// Values that join nobody: exact, or with `*` for any text (`info@*`). Upper and lower case are the same.
     #[serde(default)]
     pub blocked: Vec<String>,
@@ -153,7 +156,15 @@ impl NamespaceRules {
     }
 
     fn weak(priority: u32) -> Self {
-        Self { priority, joins: true, firm: false, values_max: None, records_max: 10, blocked: Vec::new() }
+        Self {
+            priority,
+            joins: true,
+            firm: false,
+            values_max: None,
+            records_max: 10,
+            fields: Vec::new(),
+            blocked: Vec::new(),
+        }
     }
 }
 

@@ -48,6 +48,16 @@ fn a_collapse_is_told_before_it_happens() {
     assert_eq!(instance, "1.Marketo");
     let Alarm::Differs { field, values } = &pat.alarms[1] else { panic!("{:?}", pat.alarms) };
     assert_eq!((field.as_str(), values.len()), ("last_name", 2));
+    // Two of one system are enough; a refused link is counted once, though both sides tell it.
+    let two = vec![node("1@1.M", "a@x.com", None), node("2@1.M", "a@x.com", None)];
+    let alarms_and_refused = |rules: &Rules| {
+        let (whole, resolution) = divided(two.clone(), rules);
+        let mut report = Collapse::default();
+        report.note(&whole, &resolution, |_| Vec::new(), |_| true);
+        (report.suspicious.iter().map(|e| e.alarms.len()).sum::<usize>(), report.namespaces["email"].refused)
+    };
+    assert_eq!(alarms_and_refused(&rules), (1, 0));
+    assert_eq!(alarms_and_refused(&Rules { instance_records_max: Some(1), ..rules.clone() }), (0, 1));
     // Nothing of it was counted twice.
     let mut nothing = Collapse::default();
     nothing.note(&whole, &resolution, describe, |_| false);
