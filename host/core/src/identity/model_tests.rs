@@ -296,6 +296,33 @@ fn together(profiles: &BTreeSet<BTreeSet<(String, Level)>>) -> BTreeSet<BTreeSet
     profiles.iter().map(|p| p.iter().map(|(key, _)| key.as_str()).collect()).collect()
 }
 
+/// Two chains of firm links that hang together by an address grow into one by a firm link between their ends: their far
+/// ends, which nothing touched, have to let go as well. And back.
+#[test]
+fn firm_links_let_go_to_the_far_end() {
+    let rules = rules(None, 4);
+    let said = |same_as: Option<u8>, email: Option<u8>| Said {
+        at: 0,
+        same_as,
+        devices: BTreeSet::new(),
+        emails: email.into_iter().collect(),
+        name: None,
+    };
+    let chain = |first: u8| {
+        let link = move |n: u8| Step::Put(n, said((n > first).then(|| n - 1), (n == first + 3).then_some(1)));
+        (first..first + 4).map(link)
+    };
+    let mut stored = Stored::default();
+    stored.apply(&chain(0).chain(chain(4)).collect::<Vec<_>>(), &rules);
+    let levels = |stored: &Stored| stored.nodes.values().map(|n| n.level).collect::<BTreeSet<_>>();
+    assert_eq!((levels(&stored), stored.profiles().len()), (BTreeSet::from([Level::Firm]), 2));
+    for (same_as, level, profiles) in [(Some(4), Level::Alone, 8), (None, Level::Firm, 2)] {
+        stored.apply(&[Step::Put(0, said(same_as, None))], &rules);
+        assert_eq!((levels(&stored), stored.profiles().len()), (BTreeSet::from([level]), profiles));
+        assert_eq!(stored.profiles(), read(&stored, &rules));
+    }
+}
+
 proptest! {
     // `PROPTEST_CASES` can ask for more.
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(400)))]
