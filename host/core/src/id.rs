@@ -59,21 +59,46 @@ ids! {
     OperationId = "op_";
     /// A person, unified.
     ProfileId = "prf_";
+    /// An account, unified.
+    AccountId = "acc_";
+    /// An opportunity, unified.
+    OpportunityId = "opp_";
+    /// Anything else that is made of records: a campaign, a list, a custom entity.
+    EntityId = "ent_";
     /// An API key's public half.
     KeyId = "key_";
 }
 
-impl ProfileId {
-    /// The id of the profile that a record founds: a function of the record's key, so that the same records in the
-    /// same order give the same ids after any restart.
+/// Ids of things that are made of records.
+pub trait Founded: Clone + Ord + std::hash::Hash {
+    /// The id of the thing that a record founds: a function of the record's key, so that the same records in the same
+    /// order give the same ids after any restart.
     #[must_use]
-    pub fn founded_by(source_key: &str) -> Self {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest(source_key.as_bytes());
-        let short: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
-        Self(format!("{}{short}", Self::PREFIX))
-    }
+    fn founded_by(source_key: &str) -> Self;
 }
+
+macro_rules! founded {
+    ($($name:ident)*) => {$(
+        impl Founded for $name {
+            fn founded_by(source_key: &str) -> Self {
+                use sha2::Digest;
+                let digest = sha2::Sha256::digest(source_key.as_bytes());
+                let short: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
+                Self(format!("{}{short}", Self::PREFIX))
+            }
+        }
+
+        impl $name {
+            /// See [`Founded::founded_by`].
+            #[must_use]
+            pub fn founded_by(source_key: &str) -> Self {
+                Founded::founded_by(source_key)
+            }
+        }
+    )*};
+}
+
+founded! { ProfileId AccountId OpportunityId EntityId }
 
 #[cfg(test)]
 mod tests {

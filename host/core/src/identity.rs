@@ -1,14 +1,40 @@
-//! Which records are one person. A deterministic graph: records that share an identity are connected, and each
-//! connected component is a profile. Order of arrival never matters, save for which profile id survives.
+//! Which records are one thing: one person, one account. A deterministic graph over namespaces: records that share an
+//! identity are joined, as far as the rules allow, and each group that remains is a profile. Order, batches and
+//! repeats never matter, save for which profile id survives.
+//!
+//! The way of a page of changed records: [`ClaimReader`] reads what names each; [`reach`] loads the records they hang
+//! together with, never more than the rules allow; [`resolve`] divides those into profiles, with the evidence of each
+//! link and what was held back, and names them. What comes out for a record depends on the records, the rules and
+//! the never-links alone.
 
-use crate::id::ProfileId;
+mod claims;
+mod connect;
+mod divide;
+mod name;
+mod never;
+pub mod overlap;
+mod reach;
+pub mod report;
+
+mod rules;
+
+pub use claims::{CLAIMS_MAX, Claim, ClaimProblem, ClaimReader};
+pub use divide::{Held, Link, Refusal, Why};
+pub use name::Retired;
+pub use never::{NeverLink, NeverLinks, UnmergeProblem, unmerge};
+pub use reach::{Ask, Changed, Graph, reach};
+pub use rules::{NamespaceRules, Rules, RulesProblem, Standing};
+
+use crate::Millis;
+use crate::id::Founded;
+use connect::Disjoint;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 /// A value that names a person within a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Identity {
-    /// `source_key`, `email`.
+    /// `source_key`, `email`, `ecid`.
     pub namespace: String,
     pub value: String,
 }
@@ -18,9 +44,11 @@ impl Identity {
     pub const SOURCE_KEY: &'static str = "source_key";
     /// The namespace of e-mail addresses.
     pub const EMAIL: &'static str = "email";
+    /// The namespace of device identities.
+    pub const ECID: &'static str = "ecid";
 
     /// The namespaces a profile can be looked up by.
-    pub const NAMESPACES: [&'static str; 2] = [Self::SOURCE_KEY, Self::EMAIL];
+    pub const NAMESPACES: [&'static str; 3] = [Self::SOURCE_KEY, Self::EMAIL, Self::ECID];
 
     #[must_use]
     pub fn source_key(key: &str) -> Self {
@@ -37,162 +65,164 @@ impl Identity {
         let plain = !value.contains(|c: char| c.is_whitespace() || c.is_control());
         (whole && plain && value.len() <= 1024).then(|| Self { namespace: Self::EMAIL.into(), value })
     }
+
+    /// The identity of a device: 38 digits. `None` for anything else.
+    #[must_use]
+    pub fn ecid(text: &str) -> Option<Self> {
+        let value = text.trim();
+        let digits = value.len() == 38 && value.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| Self { namespace: Self::ECID.into(), value: value.to_owned() })
+    }
 }
 
 /// A record, and what names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// The record's source key: also the canonical order.
+pub struct Node<I> {
     pub source_key: String,
-    pub identities: Vec<Identity>,
+    /// When the record came into being at its source, 0 where that is not known. Older links are made first. Not when
+    /// it last changed: else every change could divide anew what the rules keep apart.
+    pub at: Millis,
+    pub claims: Vec<Claim>,
     /// The profile it belonged to until now.
-    pub profile: Option<ProfileId>,
+    pub profile: Option<I>,
+    /// The level it was joined at until now; [`Level::Full`] for a record that is new.
+    pub level: Level,
 }
 
-/// One person's records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    pub profile: ProfileId,
-    /// Positions in the nodes given, in canonical order.
-    pub nodes: Vec<usize>,
+/// Which namespaces join a record: fewer, where too many records hang together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    #[default]
+    Full,
+    /// Firm namespaces only: in all, more records hang together than the rules allow.
+    Firm,
+    /// None: even by firm namespaces, more do.
+    Alone,
 }
 
-/// Divides nodes into components and names each.
-///
-/// A component keeps the profile id that most of its records had; of equals, the smallest. An id that two components
-/// claim stays with the one that holds more of its records, then with the first in canonical order; the other is
-/// named after its first record.
-#[must_use]
-pub fn resolve(nodes: &[Node]) -> Vec<Component> {
-    let mut components = connect(nodes);
-    for nodes_of in &mut components {
-        nodes_of.sort_by(|a, b| nodes[*a].source_key.cmp(&nodes[*b].source_key));
+/// Records to be divided, whole: whatever could join any of them is among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbourhood<I> {
+    pub nodes: Vec<Node<I>>,
+    /// The level of each node from now on, by position.
+    pub levels: Vec<Level>,
+    /// Values that more records carry than may share one.
+    pub shared: HashSet<Identity>,
+    /// Profile ids of records that are gone.
+    pub gone: Vec<I>,
+}
+
+impl<I> Neighbourhood<I> {
+    /// All records there are: for a recomputation that fits into memory, and for tests. Source keys must be different.
+    #[must_use]
+    pub fn whole(nodes: Vec<Node<I>>, rules: &Rules) -> Self {
+        let carriers = carriers(&nodes);
+        let shared: HashSet<Identity> = carriers
+            .iter()
+            .filter(|(identity, nodes)| is_shared(identity, nodes.len(), rules))
+            .map(|(identity, _)| (*identity).clone())
+            .collect();
+        let connected = |level: Level| {
+            let mut sets = Disjoint::new(nodes.len());
+            let joined = carriers.iter().filter(|(i, _)| rules.joins_at(i, level) && !shared.contains(*i));
+            for (_, members) in joined {
+                members.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
+            }
+            sets
+        };
+        let (mut full, mut firm) = (connected(Level::Full), connected(Level::Firm));
+        let most = rules.connected_records_max as usize;
+        let levels = (0..nodes.len()).map(|i| match () {
+            () if full.size(i) <= most => Level::Full,
+            () if firm.size(i) <= most => Level::Firm,
+            () => Level::Alone,
+        });
+        Self { levels: levels.collect(), shared, gone: Vec::new(), nodes }
     }
-    components.sort_by(|a, b| nodes[a[0]].source_key.cmp(&nodes[b[0]].source_key));
-    name(nodes, components)
 }
 
-fn connect(nodes: &[Node]) -> Vec<Vec<usize>> {
-    let mut parent: Vec<usize> = (0..nodes.len()).collect();
-    let mut first_with: HashMap<&Identity, usize> = HashMap::new();
+/// Which nodes carry each identity.
+fn carriers<I>(nodes: &[Node<I>]) -> HashMap<&Identity, Vec<usize>> {
+    let mut carriers: HashMap<&Identity, Vec<usize>> = HashMap::new();
     for (i, node) in nodes.iter().enumerate() {
-        for identity in &node.identities {
-            let j = *first_with.entry(identity).or_insert(i);
-            let (a, b) = (find(&mut parent, i), find(&mut parent, j));
-            parent[a.max(b)] = a.min(b);
+        for claim in &node.claims {
+            let members = carriers.entry(&claim.identity).or_default();
+            if members.last() != Some(&i) {
+                members.push(i);
+            }
         }
     }
-    let mut components: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for i in 0..nodes.len() {
-        components.entry(find(&mut parent, i)).or_default().push(i);
-    }
-    components.into_values().collect()
+    carriers
 }
 
-fn find(parent: &mut [usize], mut i: usize) -> usize {
-    while parent[i] != i {
-        parent[i] = parent[parent[i]];
-        i = parent[i];
-    }
-    i
+fn is_shared(identity: &Identity, records: usize, rules: &Rules) -> bool {
+    rules.of(&identity.namespace).is_some_and(|namespace| records > namespace.records_max as usize)
 }
 
-fn name(nodes: &[Node], components: Vec<Vec<usize>>) -> Vec<Component> {
-    // All claims, strongest first: most records, then canonical order of the component, then the smallest id.
-    let mut claims: Vec<(usize, usize, &ProfileId)> = Vec::new();
-    for (c, members) in components.iter().enumerate() {
-        let mut votes: BTreeMap<&ProfileId, usize> = BTreeMap::new();
-        for profile in members.iter().filter_map(|i| nodes[*i].profile.as_ref()) {
-            *votes.entry(profile).or_default() += 1;
-        }
-        claims.extend(votes.into_iter().map(|(profile, count)| (count, c, profile)));
-    }
-    claims.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(b.2)));
-    let mut names: Vec<Option<ProfileId>> = vec![None; components.len()];
-    let mut taken: std::collections::HashSet<ProfileId> = std::collections::HashSet::new();
-    for (_, c, profile) in claims {
-        if names[c].is_none() && !taken.contains(profile) {
-            names[c] = Some(profile.clone());
-            taken.insert(profile.clone());
-        }
-    }
-    let mut named = Vec::with_capacity(components.len());
-    for (members, name) in components.into_iter().zip(names) {
-        let profile = name.unwrap_or_else(|| founded(nodes, &members, &taken));
-        taken.insert(profile.clone());
-        named.push(Component { profile, nodes: members });
-    }
-    named
+/// One profile: its records, and why they are together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component<I> {
+    pub profile: I,
+    /// Positions in the nodes given, in the order of source keys.
+    pub nodes: Vec<usize>,
+    /// The level its records are joined at.
+    pub level: Level,
+    /// The evidence. Enough to connect the records, and what confirms it.
+    pub links: Vec<Link>,
+    /// What was not joined, and why: to be shown, never dropped in silence.
+    pub held: Vec<Held>,
 }
 
-/// A new name: after the first record whose name is still free. The last resort cannot collide, since no source key
-/// holds a NUL.
-fn founded(nodes: &[Node], members: &[usize], taken: &std::collections::HashSet<ProfileId>) -> ProfileId {
-    let free = members.iter().map(|i| ProfileId::founded_by(&nodes[*i].source_key)).find(|id| !taken.contains(id));
-    free.unwrap_or_else(|| {
-        let all: Vec<&str> = members.iter().map(|i| nodes[*i].source_key.as_str()).collect();
-        ProfileId::founded_by(&format!("split\0{}", all.join("\0")))
-    })
+impl<I> Component<I> {
+    /// Whether a limit kept records out of this profile. A never-link or a blocked value is somebody's wish, and no
+    /// degradation.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        let by_limit = |held: &Held| match held {
+            Held::Shared(_) => true,
+            Held::Refused(refusal) => !matches!(refusal.why, Why::NeverLink),
+        };
+        self.level != Level::Full || self.held.iter().any(by_limit)
+    }
+}
+
+/// What became of a neighbourhood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution<I> {
+    /// In the order of their first records.
+    pub components: Vec<Component<I>>,
+    /// Profile ids that are no more.
+    pub retired: Vec<Retired<I>>,
+}
+
+/// Divides a neighbourhood into profiles and names each.
+///
+/// `taken`: whether a profile outside of the neighbourhood has this id. It is asked for new names only: a record that
+/// left a profile named after it must not found a second one of the same name.
+///
+/// # Errors
+/// Those of `taken`.
+pub fn resolve<I: Founded, E>(
+    neighbourhood: &Neighbourhood<I>,
+    rules: &Rules,
+    never: &NeverLinks,
+    taken: impl FnMut(&I) -> Result<bool, E>,
+) -> Result<Resolution<I>, E> {
+    let groups = divide::divide(neighbourhood, rules, never);
+    let profiles = name::name(&neighbourhood.nodes, &groups, taken)?;
+    let retired = name::retired(neighbourhood, &groups, &profiles);
+    let components = groups.into_iter().zip(profiles).map(|(group, profile)| Component {
+        profile,
+        level: group.nodes.first().and_then(|i| neighbourhood.levels.get(*i)).copied().unwrap_or_default(),
+        nodes: group.nodes,
+        links: group.links,
+        held: group.held,
+    });
+    Ok(Resolution { components: components.collect(), retired })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn node(key: &str, emails: &[&str], profile: Option<&ProfileId>) -> Node {
-        let mut identities = vec![Identity::source_key(key)];
-        identities.extend(emails.iter().filter_map(|e| Identity::email(e)));
-        Node { source_key: key.into(), identities, profile: profile.cloned() }
-    }
-
-    #[test]
-    fn addresses_are_normalised_and_words_are_no_addresses() {
-        assert_eq!(Identity::email(" Ann@Example.COM ").unwrap().value, "ann@example.com");
-        for bad in ["", "null", "anonymous", "a@", "@b.c", "a@b", "a b@c.d", "a@.d"] {
-            assert_eq!(Identity::email(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn sharing_an_address_makes_one_person_and_losing_it_makes_two() {
-        let together = resolve(&[node("1@x.M", &["a@x.com"], None), node("2@x.M", &["A@x.com"], None)]);
-        assert_eq!(together.len(), 1);
-        let id = together[0].profile.clone();
-        let apart = resolve(&[node("1@x.M", &["a@x.com"], Some(&id)), node("2@x.M", &["b@x.com"], Some(&id))]);
-        assert_eq!(apart.len(), 2);
-        assert_eq!(apart[0].profile, id);
-        assert_ne!(apart[1].profile, id);
-    }
-
-    #[test]
-    fn the_larger_side_keeps_the_id() {
-        let (a, b) = (ProfileId::founded_by("a"), ProfileId::founded_by("b"));
-        let nodes = [
-            node("1@x.M", &["s@x.com"], Some(&b)),
-            node("2@x.M", &["s@x.com"], Some(&b)),
-            node("3@x.M", &["s@x.com"], Some(&a)),
-        ];
-        assert_eq!(resolve(&nodes), [Component { profile: b, nodes: vec![0, 1, 2] }]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_nodes_does_not_matter(links in proptest::collection::vec((0..8u8, 0..6u8), 0..12), seed in any::<u64>()) {
-            let mut nodes: Vec<Node> = (0..8u8).map(|k| {
-                let emails: Vec<String> = links.iter().filter(|(n, _)| *n == k).map(|(_, e)| format!("{e}@x.com")).collect();
-                let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
-                node(&format!("{k}@x.M"), &emails, None)
-            }).collect();
-            let sets = |nodes: &[Node]| -> BTreeMap<ProfileId, Vec<String>> {
-                resolve(nodes).into_iter().map(|c| (c.profile, c.nodes.iter().map(|i| nodes[*i].source_key.clone()).collect())).collect()
-            };
-            let before = sets(&nodes);
-            let len = nodes.len();
-            for i in 0..len {
-                nodes.swap(i, (seed as usize).wrapping_mul(i + 1) % len);
-            }
-            prop_assert_eq!(before, sets(&nodes));
-        }
-    }
-}
+mod model_tests;
+#[cfg(test)]
+mod tests;

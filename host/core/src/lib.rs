@@ -2,20 +2,24 @@
 //! deliveries. No clock, no I/O, no runtime: time comes in as an argument, and the ports that `attiva-wasm` and
 //! `attiva-store` implement are traits here.
 
+pub mod account;
 pub mod config;
 pub mod delivery;
 pub mod fault;
+pub mod guardrail;
 pub mod id;
 pub mod identity;
 pub mod key;
 pub mod merge;
 pub mod model;
+pub mod number;
 pub mod page;
 pub mod ports;
 pub mod record;
 pub mod retry;
 pub mod run;
 pub mod spec;
+pub mod stages;
 pub mod time;
 pub mod value;
 

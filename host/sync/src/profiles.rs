@@ -1,10 +1,12 @@
 //! The profile projector's decision: changed records in, profile writes out. Reads the store, changes nothing.
 
-use crate::mapping::{StreamMapping, identities};
+use crate::mapping::StreamMapping;
 use attiva_core::id::{ConnectionId, ProfileId};
-use attiva_core::identity::{self, Component, Identity, Node};
-use attiva_core::merge::{MappedRecord, merge};
-use attiva_core::model::PERSON;
+use attiva_core::identity::{
+    self, Claim, ClaimReader, Component, Identity, Level, Neighbourhood, NeverLinks, Node, Rules,
+};
+use attiva_core::merge::{MappedRecord, Survivorship, merge};
+use attiva_core::model::{self, EntityKind, PERSON};
 use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, Result, SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
 use attiva_core::{Millis, Value};
@@ -19,7 +21,7 @@ struct Entry {
     stored: StoredRecord,
     mapped: MappedRecord,
     /// What names it now; empty if it is gone.
-    identities: Vec<Identity>,
+    claims: Vec<Claim>,
     changed: bool,
 }
 
@@ -32,23 +34,28 @@ pub(crate) fn project(
 ) -> Result<ProfileCommit> {
     let upto = changes.last().map_or(0, |c| c.seq);
     let entries = working_set(store, changes, mappings, now)?;
-    let live: Vec<usize> = (0..entries.len()).filter(|i| !entries[*i].identities.is_empty()).collect();
-    let nodes: Vec<Node> = live
+    let live: Vec<usize> = (0..entries.len()).filter(|i| !entries[*i].claims.is_empty()).collect();
+    let nodes: Vec<Node<ProfileId>> = live
         .iter()
         .map(|i| Node {
             source_key: entries[*i].stored.source_key.clone(),
-            identities: entries[*i].identities.clone(),
+            at: created(&entries[*i].mapped),
+            claims: entries[*i].claims.clone(),
             profile: entries[*i].stored.profile.clone(),
+            level: Level::Full,
         })
         .collect();
     let mut commit = ProfileCommit { upto, now, ..ProfileCommit::default() };
     let mut home: HashMap<usize, ProfileId> = HashMap::new();
-    for component in identity::resolve(&nodes) {
+    let (rules, survivorship) = (Rules::person(), Survivorship::newest(EntityKind::Person));
+    let neighbourhood = Neighbourhood::whole(nodes, &rules);
+    let taken = |id: &ProfileId| Ok(store.profile(id)?.is_some_and(|profile| profile.id == *id));
+    for component in identity::resolve(&neighbourhood, &rules, &NeverLinks::default(), taken)?.components {
         let members: Vec<usize> = component.nodes.iter().map(|n| live[*n]).collect();
         home.extend(members.iter().map(|i| (*i, component.profile.clone())));
-        write_component(&entries, &component, &members, &mut commit);
+        write_component(&entries, &component, &members, &survivorship, &mut commit);
     }
-    let gone = entries.iter().filter(|e| e.changed && e.identities.is_empty() && e.stored.profile.is_some());
+    let gone = entries.iter().filter(|e| e.changed && e.claims.is_empty() && e.stored.profile.is_some());
     commit.links.extend(gone.map(|e| RecordLink { record: e.stored.number, identities: Vec::new(), profile: None }));
     commit.removed = removed(store, &entries, &home)?;
     Ok(commit)
@@ -73,11 +80,11 @@ fn working_set(
                 frontier.extend(store.identities_of(stored.number)?);
             }
             let entry = entry(stored, mappings, now, changed);
-            frontier.extend(entry.identities.iter().cloned());
+            frontier.extend(entry.claims.iter().map(|claim| claim.identity.clone()));
             entries.push(entry);
         }
-        // A source key is carried by one record only, so it leads to nobody else.
-        frontier.retain(|i| i.namespace != Identity::SOURCE_KEY && asked.insert(i.clone()));
+        // Source keys, too: another system's record may name this one's.
+        frontier.retain(|identity| asked.insert(identity.clone()));
         wanted = store.records_with(&frontier)?.into_iter().filter(|n| known.insert(*n)).collect();
         changed = false;
     }
@@ -92,16 +99,39 @@ fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: boo
             if changed && !failed.is_empty() {
                 tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
             }
-            Entry { identities: identities(&mapped), stored, mapped, changed }
+            let (claims, problems) =
+                ClaimReader::of_model(EntityKind::Person).read(&stored.source_key, &mapped.row, &[]);
+            if changed && !problems.is_empty() {
+                tracing::warn!(record = %stored.source_key, ?problems, "values that name nobody");
+            }
+            Entry { claims, stored, mapped, changed }
         }
         None => {
             let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
-            Entry { stored, mapped, identities: Vec::new(), changed }
+            Entry { stored, mapped, claims: Vec::new(), changed }
         }
     }
 }
 
-fn write_component(entries: &[Entry], component: &Component, members: &[usize], commit: &mut ProfileCommit) {
+/// When the record came into being at its source, as far as that is known.
+fn created(mapped: &MappedRecord) -> Millis {
+    match model::person_slot("created_date").and_then(|slot| mapped.row.get(slot)) {
+        Some(Value::Timestamp(at)) => *at,
+        _ => 0,
+    }
+}
+
+fn identities(entry: &Entry) -> Vec<Identity> {
+    entry.claims.iter().map(|claim| claim.identity.clone()).collect()
+}
+
+fn write_component(
+    entries: &[Entry],
+    component: &Component<ProfileId>,
+    members: &[usize],
+    survivorship: &Survivorship,
+    commit: &mut ProfileCommit,
+) {
     let had = |e: &Entry| e.stored.profile.as_ref() == Some(&component.profile);
     let moved = |i: &usize| !had(&entries[*i]);
     let joined_or_changed = members.iter().any(|i| entries[*i].changed || moved(i));
@@ -112,12 +142,12 @@ fn write_component(entries: &[Entry], component: &Component, members: &[usize], 
     for i in members.iter().filter(|i| entries[**i].changed || moved(i)) {
         commit.links.push(RecordLink {
             record: entries[*i].stored.number,
-            identities: entries[*i].identities.clone(),
+            identities: identities(&entries[*i]),
             profile: Some(component.profile.clone()),
         });
     }
-    let records: Vec<MappedRecord> = members.iter().map(|i| entries[*i].mapped.clone()).collect();
-    let chosen = merge(&records, PERSON.len());
+    let records: Vec<&MappedRecord> = members.iter().map(|i| &entries[*i].mapped).collect();
+    let chosen = merge(&records, survivorship, &[]);
     let named = PERSON.iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
     let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_owned(), c.value)).collect();
     commit.profiles.push(ProfileWrite {

@@ -1,0 +1,288 @@
+//! Limits as data: what there may be how much of, what happens beyond, and what an operator made of it. The API publishes
+//! them; what enforces one asks here.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Guardrail {
+    /// Stable: `person.identities`.
+    pub id: &'static str,
+    pub title: &'static str,
+    pub unit: Unit,
+    /// From here on it is warned of; 0: not.
+    pub warn_at: u64,
+    /// Most there may be; 0: no bound.
+    pub max: u64,
+    /// What happens to what is over `max`.
+    pub beyond: Beyond,
+    /// The same limit of the reference product, for comparison; empty: it has none that is published.
+    pub reference: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    Count,
+    Bytes,
+    Characters,
+}
+
+/// What happens to what is over a limit. Never: nothing, and nobody hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beyond {
+    /// It is not taken, and whoever sent it is told.
+    Refused,
+    /// The rest is left out, and the record or profile says so.
+    Trimmed,
+    /// The profile works with less, is marked and listed.
+    Degraded,
+    /// It is taken, and somebody is told.
+    Warned,
+}
+
+macro_rules! guardrails {
+    ($($id:literal $unit:ident warn $warn:literal max $max:literal $beyond:ident, $title:literal, $reference:literal;)*) => {
+        /// All limits, by what they limit.
+        pub const GUARDRAILS: &[Guardrail] = &[$(Guardrail {
+            id: $id, title: $title, unit: Unit::$unit, warn_at: $warn, max: $max, beyond: Beyond::$beyond,
+            reference: $reference,
+        }),*];
+    };
+}
+
+guardrails! {
+    "record.bytes" Bytes warn 10_240 max 1_048_576 Refused,
+        "Size of a record", "100 KB, dropped above";
+    "record.identities" Count warn 0 max 20 Trimmed,
+        "Identities of a record", "20";
+    "event.bytes" Bytes warn 10_240 max 102_400 Refused,
+        "Size of an event", "10 KB, dropped above";
+    "event.list_items" Count warn 10 max 500 Refused,
+        "Items of a list in an event", "10, soft";
+    "person.identities" Count warn 50 max 200 Degraded,
+        "Identities of a person", "50, beyond it left out of segments, exports and look-ups";
+    "person.connected_records" Count warn 100 max 1_000 Degraded,
+        "Records that hang together as one person or could", "";
+    "person.records_sharing_email" Count warn 5 max 10 Degraded,
+        "Records that share an e-mail address", "";
+    "person.list_items" Count warn 100 max 500 Trimmed,
+        "Items of a list in a person", "500, soft";
+    "person.bytes" Bytes warn 1_048_576 max 52_428_800 Degraded,
+        "Size of a person's stored records", "50 MB, soft";
+    "person.events_in_rules" Count warn 5_000 max 0 Warned,
+        "Events of a person that rules look at", "5,000, above it the person is not considered";
+    "account.identities" Count warn 50 max 200 Degraded,
+        "Identities of an account", "50, soft";
+    "account.depth" Count warn 10 max 100 Degraded,
+        "Parents above an account", "";
+    "account.family" Count warn 1_000 max 100_000 Degraded,
+        "Accounts under one ultimate parent", "";
+    "opportunity.stages_seen" Count warn 0 max 500 Trimmed,
+        "Sightings of an opportunity's stage that are kept", "";
+    "identity.value" Characters warn 0 max 1_024 Refused,
+        "Length of an identity's value", "1,024";
+    "sandbox.custom_entities" Count warn 20 max 100 Refused,
+        "Custom entities", "";
+    "sandbox.custom_attributes" Count warn 200 max 1_000 Refused,
+        "Custom attributes of one entity", "";
+    "sandbox.merge_policies" Count warn 0 max 20 Refused,
+        "Merge policies", "5";
+    "sandbox.segments" Count warn 4_000 max 0 Warned,
+        "Segments of persons", "4,000, soft; 400 in a B2B sandbox";
+    "sandbox.account_segments" Count warn 1_000 max 0 Warned,
+        "Segments of accounts", "50, creation then disabled";
+    "segment.nested_relations" Count warn 3 max 10 Refused,
+        "Relations of a rule, one inside the other", "3";
+    "destination.mapped_attributes" Count warn 50 max 500 Refused,
+        "Attributes mapped to a destination that has no limit of its own", "50";
+    "destination.activations" Count warn 250 max 0 Warned,
+        "Audiences of a destination", "250";
+    "sandbox.destinations" Count warn 100 max 0 Warned,
+        "Destinations", "100";
+}
+
+/// What an operator changed, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Overrides(pub BTreeMap<String, Override>);
+
+/// 0 takes a bound away; absent leaves it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+/// Why an override cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OverrideProblem {
+    #[error("there is no limit `{0}`")]
+    Unknown(String),
+    #[error("{id}: warned at {warn_at}, which is over the most there may be, {max}")]
+    WarnsTooLate { id: String, warn_at: u64, max: u64 },
+    #[error("{0}: this limit keeps steps bounded and cannot be taken away; give a number")]
+    Needed(String),
+}
+
+/// Limits without which a single record could take all memory.
+const NEEDED: [&str; 5] =
+    ["record.bytes", "event.bytes", "person.connected_records", "account.depth", "identity.value"];
+
+/// The limits as they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrails {
+    limits: BTreeMap<&'static str, Guardrail>,
+}
+
+/// What a measured figure means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Within,
+    /// Somebody should know.
+    Warn(String),
+    /// Over the limit: this happens, for this reason.
+    Over(Beyond, String),
+}
+
+impl Default for Guardrails {
+    fn default() -> Self {
+        Self { limits: GUARDRAILS.iter().map(|g| (g.id, *g)).collect() }
+    }
+}
+
+impl Guardrails {
+    /// # Errors
+    /// The first override that cannot be.
+    pub fn new(overrides: &Overrides) -> Result<Self, OverrideProblem> {
+        let mut guardrails = Self::default();
+        for (id, change) in &overrides.0 {
+            let limit = guardrails.limits.get_mut(id.as_str()).ok_or_else(|| OverrideProblem::Unknown(id.clone()))?;
+            limit.warn_at = change.warn_at.unwrap_or(limit.warn_at);
+            limit.max = change.max.unwrap_or(limit.max);
+            if limit.max == 0 && NEEDED.contains(&limit.id) {
+                return Err(OverrideProblem::Needed(id.clone()));
+            }
+            if limit.max > 0 && limit.warn_at > limit.max {
+                // Who lowers a limit need not know of the warning.
+                if change.warn_at.is_some() {
+                    let (warn_at, max) = (limit.warn_at, limit.max);
+                    return Err(OverrideProblem::WarnsTooLate { id: id.clone(), warn_at, max });
+                }
+                limit.warn_at = 0;
+            }
+        }
+        Ok(guardrails)
+    }
+
+    /// The limits, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Guardrail> {
+        self.limits.values()
+    }
+
+    /// The most there may be; `None` for no bound, and for an id that is none.
+    #[must_use]
+    pub fn max(&self, id: &str) -> Option<u64> {
+        self.limits.get(id).map(|limit| limit.max).filter(|max| *max > 0)
+    }
+
+    /// What a figure means. An id that is none limits nothing.
+    #[must_use]
+    pub fn check(&self, id: &str, measured: u64) -> Verdict {
+        let Some(limit) = self.limits.get(id) else { return Verdict::Within };
+        let Guardrail { title, warn_at, max, beyond, .. } = *limit;
+        if max > 0 && measured > max {
+            return Verdict::Over(beyond, format!("{title}: {measured}, at most {max} ({id})"));
+        }
+        if warn_at > 0 && measured > warn_at {
+            return Verdict::Warn(format!("{title}: {measured}, advised are {warn_at} ({id})"));
+        }
+        Verdict::Within
+    }
+
+    /// Rules of identity for persons, within these limits.
+    #[must_use]
+    pub fn person_rules(&self) -> crate::identity::Rules {
+        let mut rules = crate::identity::Rules::person();
+        let bound = |id: &str, default: u32| self.max(id).map_or(default, |max| u32::try_from(max).unwrap_or(u32::MAX));
+        rules.identities_max = bound("person.identities", u32::MAX);
+        rules.connected_records_max = bound("person.connected_records", rules.connected_records_max);
+        if let Some(email) = rules.namespaces.get_mut(crate::identity::Identity::EMAIL) {
+            email.records_max = bound("person.records_sharing_email", u32::MAX);
+        }
+        // No value joins more records than may hang together.
+        for namespace in rules.namespaces.values_mut() {
+            namespace.records_max = namespace.records_max.min(rules.connected_records_max);
+        }
+        rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::hierarchy;
+    use crate::identity::{CLAIMS_MAX, Rules};
+    use crate::key::SourceKey;
+    use crate::stages::StageHistory;
+
+    #[test]
+    fn ids_are_unique_and_a_warning_comes_before_the_limit() {
+        assert_eq!(Guardrails::default().iter().count(), GUARDRAILS.len());
+        for Guardrail { id, warn_at, max, beyond, .. } in GUARDRAILS {
+            assert!(*max == 0 || warn_at <= max, "{id}");
+            assert_eq!(*max == 0, *beyond == Beyond::Warned, "{id}: what is only warned of has no bound");
+        }
+    }
+
+    /// A limit that stands in code as well is the same there.
+    #[test]
+    fn what_is_published_is_what_holds() {
+        let guardrails = Guardrails::default();
+        for (id, value) in [
+            ("record.identities", CLAIMS_MAX),
+            ("account.depth", hierarchy::DEPTH_MAX),
+            ("opportunity.stages_seen", StageHistory::SEEN_MAX),
+            ("identity.value", SourceKey::BYTES_MAX),
+            ("account.identities", Rules::keyed().identities_max as usize),
+        ] {
+            assert_eq!(guardrails.max(id), Some(value as u64), "{id}");
+        }
+        assert_eq!(guardrails.person_rules(), Rules::person());
+    }
+
+    #[test]
+    fn a_figure_is_within_warned_of_or_over() {
+        let guardrails = Guardrails::default();
+        assert_eq!(guardrails.check("person.identities", 50), Verdict::Within);
+        assert!(
+            matches!(guardrails.check("person.identities", 51), Verdict::Warn(m) if m.contains("51, advised are 50"))
+        );
+        assert!(matches!(guardrails.check("person.identities", 200), Verdict::Warn(_)));
+        let over = guardrails.check("person.identities", 201);
+        assert!(matches!(over, Verdict::Over(Beyond::Degraded, m) if m.contains("(person.identities)")));
+        assert!(matches!(guardrails.check("person.events_in_rules", 1 << 40), Verdict::Warn(_)));
+        assert_eq!(guardrails.check("nothing", 1 << 40), Verdict::Within);
+    }
+
+    #[test]
+    fn operators_change_limits_but_not_those_that_keep_steps_bounded() {
+        let set = |json: &str| Guardrails::new(&serde_json::from_str(json).unwrap());
+        let lower = set(r#"{"person.identities": {"max": 20}}"#).unwrap();
+        assert!(matches!(lower.check("person.identities", 21), Verdict::Over(..)));
+        assert_eq!(lower.check("person.identities", 20), Verdict::Within);
+        assert_eq!(lower.person_rules().identities_max, 20);
+        let few = set(r#"{"person.connected_records": {"max": 9}}"#).unwrap().person_rules();
+        assert_eq!((few.connected_records_max, few.check()), (9, Ok(())));
+        assert_eq!(set(r#"{"person.identities": {"max": 0}}"#).unwrap().person_rules().identities_max, u32::MAX);
+        assert_eq!(set(r#"{"x": {}}"#), Err(OverrideProblem::Unknown("x".into())));
+        assert_eq!(set(r#"{"record.bytes": {"max": 0}}"#), Err(OverrideProblem::Needed("record.bytes".into())));
+        assert!(matches!(set(r#"{"person.identities": {"warn_at": 300}}"#), Err(OverrideProblem::WarnsTooLate { .. })));
+        assert!(serde_json::from_str::<Overrides>(r#"{"person.identities": {"most": 1}}"#).is_err());
+    }
+}

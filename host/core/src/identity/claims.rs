@@ -1,0 +1,270 @@
+//! What names the thing a record speaks of: read from its row by the roles of the model's fields, and by the fields that
+//! the rules name.
+
+use super::{Identity, Rules, RulesProblem};
+use crate::key::SourceKey;
+use crate::model::custom::Custom;
+use crate::model::{EntityKind, Role, slot};
+use crate::value::{DataType, Value};
+use std::borrow::Cow;
+
+/// An identity, and the field of the record that says it: half of a link's evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub identity: Identity,
+    /// `source_key` for the record's own key, else a field of the model or a custom attribute.
+    pub field: Cow<'static, str>,
+}
+
+/// A value that should have named somebody and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimProblem {
+    pub field: Cow<'static, str>,
+    pub problem: String,
+}
+
+/// Most identities of one record; those of further devices are left out.
+pub const CLAIMS_MAX: usize = 20;
+
+/// Reads the identities of an entity's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimReader {
+    kind: EntityKind,
+    /// What the rules name beside the model.
+    named: Vec<Named>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    namespace: String,
+    field: String,
+    /// In the row; `None`: a custom attribute.
+    slot: Option<usize>,
+}
+
+impl ClaimReader {
+    /// By the model alone.
+    #[must_use]
+    pub fn of_model(kind: EntityKind) -> Self {
+        Self { kind, named: Vec::new() }
+    }
+
+    /// By the model and by the fields that the rules name.
+    ///
+    /// # Errors
+    /// Fields that neither the entity nor its custom attributes have, or that hold what names nobody.
+    pub fn new(kind: EntityKind, rules: &Rules, custom: &Custom) -> Result<Self, Vec<RulesProblem>> {
+        let (mut reader, mut problems) = (Self::of_model(kind), Vec::new());
+        for (namespace, field) in
+            rules.namespaces.iter().flat_map(|(name, rules)| rules.fields.iter().map(move |field| (name, field)))
+        {
+            let slot = slot(kind, field);
+            let declared = || custom.attributes.iter().find(|a| a.entity == kind && a.field.name == *field);
+            let data_type = match slot.and_then(|slot| kind.entity().fields.get(slot)) {
+                Some(field) => Some(field.data_type),
+                None => declared().map(|attribute| attribute.field.data_type),
+            };
+            let problem = match data_type {
+                Some(DataType::Text | DataType::Integer | DataType::TextList) => None,
+                Some(other) => Some(format!("`{field}` is {other:?}: only text and whole numbers name somebody")),
+                None => Some(format!("{} has no field `{field}`", kind.name())),
+            };
+            match problem {
+                Some(problem) => {
+                    problems.push(RulesProblem { path: format!("namespaces.{namespace}.fields"), problem })
+                }
+                None => reader.named.push(Named { namespace: namespace.clone(), field: field.clone(), slot }),
+            }
+        }
+        if problems.is_empty() { Ok(reader) } else { Err(problems) }
+    }
+
+    /// The identities of a record, its own key first, each once. A value that is none is reported and left out: a wrong
+    /// address is no reason to lose a record. `attributes`: the record's custom attributes.
+    #[must_use]
+    pub fn read(
+        &self,
+        source_key: &str,
+        row: &[Value],
+        attributes: &[(String, Value)],
+    ) -> (Vec<Claim>, Vec<ClaimProblem>) {
+        let own = Claim { identity: Identity::source_key(source_key), field: Identity::SOURCE_KEY.into() };
+        let mut said = Said { claims: vec![own], problems: Vec::new() };
+        // Before the model's own, of which there may be too many.
+        for Named { namespace, field, slot } in &self.named {
+            let value = match slot {
+                Some(slot) => row.get(*slot),
+                None => attributes.iter().find(|(name, _)| name == field).map(|(_, value)| value),
+            };
+            let texts = value.into_iter().flat_map(texts);
+            texts.for_each(|text| said.note(field.clone().into(), &text, identity(namespace, &text)));
+        }
+        for (field, value) in self.kind.entity().fields.iter().zip(row) {
+            let namespace = match field.role {
+                Role::Plain | Role::Reference => continue,
+                Role::Email => Identity::EMAIL,
+                Role::Ecid => Identity::ECID,
+                Role::SameAs => Identity::SOURCE_KEY,
+            };
+            texts(value).for_each(|text| said.note(field.name.into(), &text, identity(namespace, &text)));
+        }
+        (said.claims, said.problems)
+    }
+}
+
+struct Said {
+    claims: Vec<Claim>,
+    problems: Vec<ClaimProblem>,
+}
+
+impl Said {
+    fn note(&mut self, field: Cow<'static, str>, text: &str, identity: Result<Identity, String>) {
+        match identity {
+            Err(_) if text.trim().is_empty() => {}
+            Err(problem) => self.problems.push(ClaimProblem { field, problem }),
+            Ok(identity) if self.claims.iter().any(|c| c.identity == identity) => {}
+            Ok(_) if self.claims.len() == CLAIMS_MAX => {
+                let problem = format!("a record has at most {CLAIMS_MAX} identities: the rest is left out");
+                if self.problems.last().is_none_or(|p| p.problem != problem) {
+                    self.problems.push(ClaimProblem { field, problem });
+                }
+            }
+            Ok(identity) => self.claims.push(Claim { identity, field }),
+        }
+    }
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = Cow<'_, str>> {
+    let list: &[String] = if let Value::TextList(list) = value { list } else { &[] };
+    let number = if let Value::Integer(number) = value { Some(Cow::from(number.to_string())) } else { None };
+    value.as_text().map(Cow::from).into_iter().chain(number).chain(list.iter().map(Cow::from))
+}
+
+/// An identity in the form it is kept in: addresses, devices and keys in theirs, everything else trimmed and in lower case.
+fn identity(namespace: &str, text: &str) -> Result<Identity, String> {
+    match namespace {
+        Identity::EMAIL => Identity::email(text).ok_or_else(|| "is no e-mail address".to_owned()),
+        Identity::ECID => Identity::ecid(text).ok_or_else(|| "is no ECID: 38 digits".to_owned()),
+        Identity::SOURCE_KEY => {
+            SourceKey::read(text).map(|key| Identity::source_key(&key.to_string())).map_err(|e| e.to_string())
+        }
+        _ => {
+            let value = text.trim().to_lowercase();
+            let fits = !value.is_empty() && value.len() <= SourceKey::BYTES_MAX && !value.contains(char::is_control);
+            fits.then(|| Identity { namespace: namespace.to_owned(), value }).ok_or_else(|| "names nobody".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::custom::{CustomAttribute, CustomField};
+    use crate::model::{PERSON, person_slot};
+
+    fn row(values: &[(&str, Value)]) -> Vec<Value> {
+        let mut row = vec![Value::Null; PERSON.len()];
+        for (name, value) in values {
+            row[person_slot(name).unwrap()] = value.clone();
+        }
+        row
+    }
+
+    fn claims(source_key: &str, row: &[Value]) -> (Vec<Claim>, Vec<ClaimProblem>) {
+        ClaimReader::of_model(EntityKind::Person).read(source_key, row, &[])
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    #[test]
+    fn a_record_is_named_by_its_key_and_what_its_fields_say() {
+        let device = "1".repeat(38);
+        let row = row(&[
+            ("email", text(" Ann@X.com")),
+            ("external_key", text("003A@00D1.Salesforce")),
+            ("converted_contact_key", text("003A@00D1.Salesforce")),
+            ("account_key", text("7.mkto_org@1.Marketo")),
+            ("ecids", Value::TextList(vec![device.clone(), "123".into(), String::new()])),
+        ]);
+        let (claims, problems) = claims("7@1.Marketo", &row);
+        let said: Vec<(&str, &str)> = claims.iter().map(|c| (&*c.field, c.identity.value.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                ("source_key", "7@1.Marketo"),
+                ("email", "ann@x.com"),
+                ("external_key", "003A@00D1.Salesforce"),
+                ("ecids", device.as_str()),
+            ]
+        );
+        assert_eq!(problems, [ClaimProblem { field: "ecids".into(), problem: "is no ECID: 38 digits".into() }]);
+    }
+
+    #[test]
+    fn what_names_nobody_is_reported() {
+        let row = row(&[("email", text("nobody")), ("external_key", text("null@00D1.Salesforce"))]);
+        let (claims, problems) = claims("7@1.Marketo", &row);
+        assert_eq!(claims.len(), 1);
+        assert_eq!(problems.iter().map(|p| &*p.field).collect::<Vec<_>>(), ["email", "external_key"]);
+    }
+
+    #[test]
+    fn a_record_with_a_hundred_devices_keeps_the_first() {
+        let devices = (0..100).map(|i| format!("{i:038}")).skip(1).collect();
+        let (claims, problems) = claims("7@1.Marketo", &row(&[("ecids", Value::TextList(devices))]));
+        assert_eq!((claims.len(), problems.len()), (CLAIMS_MAX, 1));
+        assert_eq!(claims[1].identity.value, format!("{:038}", 1));
+    }
+
+    /// A customer number of the operator's own joins; a last name only keeps apart.
+    #[test]
+    fn rules_name_fields_beside_the_models() {
+        let mut rules = Rules::person();
+        let mut namespace = |name: &str, field: &str| {
+            let rules_of =
+                crate::identity::NamespaceRules { fields: vec![field.into()], ..rules.namespaces["email"].clone() };
+            rules.namespaces.insert(name.into(), rules_of);
+        };
+        namespace("customer", "customer_number");
+        namespace("name", "last_name");
+        namespace("email", "second_email");
+        let custom_field = |name: &str, data_type| CustomAttribute {
+            entity: EntityKind::Person,
+            field: CustomField { name: name.into(), data_type, title: String::new(), values: Vec::new() },
+        };
+        let mut custom = Custom::default();
+        custom.attributes.push(custom_field("customer_number", DataType::Integer));
+        custom.attributes.push(custom_field("second_email", DataType::Text));
+        let reader = ClaimReader::new(EntityKind::Person, &rules, &custom).unwrap();
+        let attributes =
+            [("customer_number".to_owned(), Value::Integer(42)), ("second_email".to_owned(), text("B@x.com"))];
+        let (claims, problems) =
+            reader.read("7@1.M", &row(&[("last_name", text(" Lee")), ("email", text("b@x.com"))]), &attributes);
+        let said: Vec<(&str, &str, &str)> =
+            claims.iter().map(|c| (c.identity.namespace.as_str(), c.identity.value.as_str(), &*c.field)).collect();
+        assert_eq!(
+            said,
+            [
+                ("source_key", "7@1.M", "source_key"),
+                ("customer", "42", "customer_number"),
+                ("email", "b@x.com", "second_email"),
+                ("name", "lee", "last_name"),
+            ]
+        );
+        assert!(problems.is_empty());
+
+        custom.attributes[0].field.data_type = DataType::Boolean;
+        rules.namespaces.get_mut("name").unwrap().fields = vec!["shoe".into()];
+        let problems = ClaimReader::new(EntityKind::Person, &rules, &custom).unwrap_err();
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "namespaces.customer.fields: `customer_number` is Boolean: only text and whole numbers name somebody",
+                "namespaces.name.fields: person has no field `shoe`",
+            ]
+        );
+    }
+}

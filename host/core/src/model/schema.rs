@@ -1,0 +1,161 @@
+//! The model as a document: what the API serves, and what clients generate from.
+
+use super::custom::{Custom, CustomEntity, CustomField, ModelProblem};
+use super::{Entity, EntityKind, Field, Role, VERSION};
+use crate::value::DataType;
+use serde::{Deserialize, Serialize};
+
+/// The whole model of a sandbox: built in and custom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Of the built-in model.
+    pub version: u32,
+    /// Of what was added.
+    pub custom_version: u32,
+    pub entities: Vec<SchemaEntity>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaEntity {
+    pub name: String,
+    pub title: String,
+    /// The published class; empty for a custom entity.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub class: String,
+    pub custom: bool,
+    pub fields: Vec<SchemaField>,
+    pub relations: Vec<SchemaRelation>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaField {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    pub cardinality: Cardinality,
+    pub title: String,
+    /// Where the published class has it; empty where it is ours or the operator's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    #[serde(default)]
+    pub role: Role,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cardinality {
+    One,
+    Many,
+}
+
+/// Who says that there is such a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The published class.
+    Published,
+    /// Attiva.
+    BuiltIn,
+    /// The operator.
+    Custom,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaRelation {
+    pub field: String,
+    pub to: String,
+    pub name: String,
+    pub name_there: String,
+}
+
+impl Schema {
+    /// The model with what an operator added.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the additions.
+    pub fn new(custom: &Custom) -> Result<Self, Vec<ModelProblem>> {
+        custom.check()?;
+        let built_in = EntityKind::ALL.into_iter().map(|kind| built_in(kind.entity(), custom));
+        let entities = built_in.chain(custom.entities.iter().map(added)).collect();
+        Ok(Self { version: VERSION, custom_version: custom.version, entities })
+    }
+
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Option<&SchemaEntity> {
+        self.entities.iter().find(|e| e.name == name)
+    }
+}
+
+fn built_in(entity: &Entity, custom: &Custom) -> SchemaEntity {
+    let attributes = custom.attributes.iter().filter(|a| a.entity == entity.kind).map(|a| custom_field(&a.field));
+    SchemaEntity {
+        name: entity.name.to_owned(),
+        title: entity.title.to_owned(),
+        class: entity.class.to_owned(),
+        custom: false,
+        fields: entity.fields.iter().map(built_in_field).chain(attributes).collect(),
+        relations: entity
+            .relations
+            .iter()
+            .map(|r| SchemaRelation {
+                field: r.field.to_owned(),
+                to: r.to.name().to_owned(),
+                name: r.name.to_owned(),
+                name_there: r.name_there.to_owned(),
+            })
+            .collect(),
+    }
+}
+
+fn built_in_field(field: &Field) -> SchemaField {
+    SchemaField {
+        path: field.path.to_owned(),
+        role: field.role,
+        origin: if field.path.is_empty() { Origin::BuiltIn } else { Origin::Published },
+        ..custom_field(&field.into())
+    }
+}
+
+fn custom_field(field: &CustomField) -> SchemaField {
+    let list = field.data_type == DataType::TextList;
+    SchemaField {
+        name: field.name.clone(),
+        data_type: field.data_type,
+        cardinality: if list { Cardinality::Many } else { Cardinality::One },
+        title: field.title.clone(),
+        path: String::new(),
+        values: field.values.clone(),
+        role: Role::Plain,
+        origin: Origin::Custom,
+    }
+}
+
+fn added(entity: &CustomEntity) -> SchemaEntity {
+    SchemaEntity {
+        name: entity.name.clone(),
+        title: entity.title.clone(),
+        class: String::new(),
+        custom: true,
+        fields: entity
+            .fields
+            .iter()
+            .map(|field| match entity.relations.iter().any(|r| r.field == field.name) {
+                true => SchemaField { role: Role::Reference, ..custom_field(field) },
+                false => custom_field(field),
+            })
+            .collect(),
+        relations: entity
+            .relations
+            .iter()
+            .map(|r| SchemaRelation {
+                field: r.field.clone(),
+                to: r.to.name().to_owned(),
+                name: r.to.name().to_owned(),
+                name_there: r.name_there.clone(),
+            })
+            .collect(),
+    }
+}
