@@ -86,7 +86,8 @@ fn loads(directory: &tempfile::TempDir, component: &[u8], runtime: &Runtime, rou
 fn pages(plugin: &Plugin, runtime: &Runtime, rounds: u32) -> Result<Vec<f64>> {
     let place = tempfile::tempdir()?;
     let context = connection(place.path(), json!({"behaviour": "twelve"}))?;
-    let request = ReadRequest { stream: "things".into(), max_rows: 1000, max_bytes: 16 << 20, ..ReadRequest::default() };
+    let request =
+        ReadRequest { stream: "things".into(), max_rows: 1000, max_bytes: 16 << 20, ..ReadRequest::default() };
     let mut medians = Vec::new();
     for _ in 0..rounds {
         let mut micros = Vec::with_capacity(PAGES);
