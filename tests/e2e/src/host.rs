@@ -37,7 +37,7 @@ impl HostProcess {
     /// Makes a data directory with an API key in it.
     pub fn prepare(data: &Path) -> Result<Self> {
         let program = program()?;
-        let made = Command::new(&program)
+        let made = alone(&program)
             .args(["key", "create", "--output", "json", "--data-dir"])
             .arg(data)
             .output()
@@ -60,7 +60,7 @@ impl HostProcess {
     }
 
     pub fn start(&mut self, kill: Kill) -> Result<()> {
-        let mut command = Command::new(&self.program);
+        let mut command = alone(&self.program);
         command.arg("serve").arg("--data-dir").arg(&self.data).arg("--listen").arg(format!("127.0.0.1:{}", self.port));
         command.args(["--set", "log.level=error"]).stdin(Stdio::null()).stdout(Stdio::null());
         match kill {
@@ -151,4 +151,13 @@ impl Drop for HostProcess {
             let _ = child.wait();
         }
     }
+}
+
+/// A command of the program, with no setting of whoever runs the tests.
+fn alone(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ATTIVA_")) {
+        command.env_remove(name);
+    }
+    command
 }

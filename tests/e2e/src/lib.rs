@@ -72,10 +72,10 @@ pub fn same(reference: &Landed, found: &Landed) -> Result<()> {
         reference.objects
     );
     ensure!(
-        reference.counted == found.counted,
-        "the run counted {:?} instead of {:?}",
-        found.counted,
-        reference.counted
+        reference.changed == found.changed,
+        "the run counted {:?} changes instead of {:?}",
+        found.changed,
+        reference.changed
     );
     ensure!(reference.made == found.made, "there are {:?} things instead of {:?}", found.made, reference.made);
     ensure!(reference.books == found.books, "the books say {} instead of {}", found.books, reference.books);
