@@ -100,16 +100,19 @@ async fn fetched(plugin: &Plugin, context: &ConnectionContext, records: u64) -> 
     let mut stretch: Option<Stretch> = None;
     loop {
         let (page, _usage) = plugin.read(context, &request(cursor.clone())).await?;
-        if page.rows.len > 0 {
-            let begun = cursor.take().context("rows came before anything was ordered")?;
-            let stretch = stretch.get_or_insert(Stretch { cursor: begun, pages: 0, rows: 0 });
-            stretch.pages += 1;
-            stretch.rows += page.rows.len;
+        match &mut stretch {
+            Some(stretch) => {
+                stretch.pages += 1;
+                stretch.rows += page.rows.len;
+            }
+            // The call that has fetched the file reads its first page as well; what follows needs nobody.
+            None if page.rows.len > 0 => stretch = Some(Stretch { cursor: page.next.clone(), pages: 0, rows: 0 }),
+            None => {}
         }
         seen += (page.rows.len + page.rejects.len()) as u64;
         ensure!(page.more, "the run ended before the file was read");
         if seen >= records {
-            return stretch.context("all records were rejects");
+            return stretch.context("there was one page only: more records are needed");
         }
         cursor = Some(page.next);
         tokio::time::sleep(Duration::from_millis(page.wait_ms.unwrap_or(0).min(50))).await;
