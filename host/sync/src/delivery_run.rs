@@ -7,7 +7,7 @@ use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
 use attiva_core::page::Outcome;
-use attiva_core::ports::connector::{DeliveryRun, Destination, Finished};
+use attiva_core::ports::connector::{DeliveryRun, Destination, Finished, Target};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
 use attiva_core::spec::DeliverySpec;
 use attiva_core::{Fault, FaultKind};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 /// All that the calls of one delivery need.
 struct Work {
-    activation: Activation,
+    target: Target,
     destination: Arc<dyn Destination>,
     spec: DeliverySpec,
     mapping: ExportMapping,
@@ -28,7 +28,7 @@ impl Work {
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let mapping = ExportMapping::compile(&activation.mapping)?;
-        Ok(Self { activation, destination, spec, mapping })
+        Ok(Self { target: activation.target(), destination, spec, mapping })
     }
 
     fn run(&self, delivery: &Delivery) -> DeliveryRun {
@@ -150,7 +150,7 @@ async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<E
     }
     let work = Work::of(inner, delivery).await?;
     let run = work.run(delivery);
-    let target = &work.activation.target();
+    let target = &work.target;
     match action {
         Action::Prepare => {
             let prepared = work.destination.prepare(target, &run, false).await?;
@@ -207,7 +207,7 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         (delivery.state.clone(), Vec::new())
     } else {
         let sent = ExportMapping::batch(&batch);
-        match work.destination.deliver(&work.activation.target(), run, &delivery.state, &sent).await {
+        match work.destination.deliver(&work.target, run, &delivery.state, &sent).await {
             Ok(delivered) => (delivered.state, delivered.outcomes),
             Err(fault) => return Ok(failed_unsure(inner, delivery, fault, work.spec.unsure_ms())),
         }

@@ -171,12 +171,7 @@ impl<T: Destination> wit_destination::Guest for Adapter<T> {
 #[macro_export]
 macro_rules! export_source {
     ($connector:ty) => {
-        const _: () = {
-            #[allow(dead_code, reason = "named by the exports, which a native build has not")]
-            type AttivaExport = $crate::export::Adapter<$connector>;
-    $crate::__attiva_export!(plugin AttivaExport);
-    $crate::__attiva_export!(source AttivaExport);
-        };
+        $crate::__attiva_exports!($connector: plugin source);
     };
 }
 
@@ -184,12 +179,7 @@ macro_rules! export_source {
 #[macro_export]
 macro_rules! export_destination {
     ($connector:ty) => {
-        const _: () = {
-            #[allow(dead_code, reason = "named by the exports, which a native build has not")]
-            type AttivaExport = $crate::export::Adapter<$connector>;
-    $crate::__attiva_export!(plugin AttivaExport);
-    $crate::__attiva_export!(destination AttivaExport);
-        };
+        $crate::__attiva_exports!($connector: plugin destination);
     };
 }
 
@@ -197,12 +187,19 @@ macro_rules! export_destination {
 #[macro_export]
 macro_rules! export_connector {
     ($connector:ty) => {
+        $crate::__attiva_exports!($connector: plugin source destination);
+    };
+}
+
+/// The exports of a type, interface by interface.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __attiva_exports {
+    ($connector:ty: $($interface:ident)+) => {
         const _: () = {
             #[allow(dead_code, reason = "named by the exports, which a native build has not")]
             type AttivaExport = $crate::export::Adapter<$connector>;
-    $crate::__attiva_export!(plugin AttivaExport);
-    $crate::__attiva_export!(source AttivaExport);
-    $crate::__attiva_export!(destination AttivaExport);
+            $($crate::__attiva_export!($interface AttivaExport);)+
         };
     };
 }

@@ -79,9 +79,6 @@ pub trait Source: Send + Sync {
         cursor: Option<&Cursor>,
         limits: PageLimits,
     ) -> Result<(Page, Usage), Fault>;
-    /// The cursor will not be used again: what it holds at the vendor is removed. Best effort, repeatable;
-    /// `unsupported` where there is never anything.
-    async fn release(&self, stream: &str, cursor: &Cursor) -> Result<(), Fault>;
     /// The run has ended: what it spooled is no longer needed.
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault>;
 }

@@ -199,10 +199,6 @@ impl Source for PluginSource {
         self.connector.plugin.read(&self.for_stream(stream)?, &request).await
     }
 
-    async fn release(&self, stream: &str, cursor: &Cursor) -> std::result::Result<(), Fault> {
-        self.connector.plugin.release(&self.for_stream(stream)?, stream, cursor).await
-    }
-
     async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {
         self.connector.spools.remove(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)
     }

@@ -144,10 +144,6 @@ impl Source for Vendor {
         Ok((page(&leads, next as u64, next < pages.len()), Usage::default()))
     }
 
-    async fn release(&self, _: &str, _: &Cursor) -> Result<(), Fault> {
-        Ok(())
-    }
-
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault> {
         tokio::task::yield_now().await;
         self.calls.lock().unwrap().push(format!("release {stream}"));
