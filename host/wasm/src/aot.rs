@@ -5,6 +5,7 @@ use crate::directory;
 use cap_std::fs::Dir;
 use ring::hmac;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use subtle::ConstantTimeEq;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -69,7 +70,7 @@ impl AotCache {
             .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component could not be read"))
             .ok()??;
         let (tag, code) = file.split_at_checked(TAG_BYTES)?;
-        if hmac::verify(&self.key, &message(name, code), tag).is_err() {
+        if !self.is_signed(name, code, tag) {
             tracing::warn!(file = name, "a compiled component is not as this host wrote it; it is compiled again");
             return None;
         }
@@ -80,18 +81,18 @@ impl AotCache {
             .ok()
     }
 
+    /// The name belongs to what is signed: else one plugin's code could be put in another's place.
     fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
-        hmac::sign(&self.key, &message(name, code))
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(name.as_bytes());
+        context.update(&[0]);
+        context.update(code);
+        context.sign()
     }
-}
 
-/// The name belongs to what is signed: else one plugin's code could be put in another's place.
-fn message(name: &str, code: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(name.len() + 1 + code.len());
-    message.extend_from_slice(name.as_bytes());
-    message.push(0);
-    message.extend_from_slice(code);
-    message
+    fn is_signed(&self, name: &str, code: &[u8], tag: &[u8]) -> bool {
+        self.tag(name, code).as_ref().ct_eq(tag).into()
+    }
 }
 
 #[cfg(test)]
