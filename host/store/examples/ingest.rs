@@ -260,7 +260,7 @@ fn look_up(store: &Sandbox, records: usize) {
         let identity = Identity::email(&email(n)).expect("an address");
         drop(store.profile_by_identity(&identity).expect("read").expect("there"));
     });
-    measure("  memberships", &|n| drop(store.memberships(n as i64 + 1).expect("read")));
+    measure("  memberships", &|n| drop(store.memberships(&[n as i64 + 1]).expect("read")));
     measure("  records with an e-mail", &|n| {
         let identity = Identity::email(&email(n)).expect("an address");
         assert_eq!(store.records_with(&[identity]).expect("read").len(), 1);

@@ -123,6 +123,10 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| profiles::by_id(connection, id))
     }
 
+    fn profiles_exist(&self, ids: &[ProfileId]) -> Result<Vec<bool>> {
+        self.database.read(|connection| profiles::exist(connection, ids))
+    }
+
     fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>> {
         self.database.read(|connection| profiles::by_identity(connection, identity))
     }
@@ -143,8 +147,8 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| records::presence(connection, source_key))
     }
 
-    fn memberships(&self, profile: i64) -> Result<Vec<SegmentId>> {
-        self.database.read(|connection| memberships::of_profile(connection, profile))
+    fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>> {
+        self.database.read(|connection| memberships::of_profiles(connection, profiles))
     }
 
     async fn commit_memberships(&self, commit: MembershipCommit) -> Result<()> {

@@ -10,37 +10,35 @@ use attiva_core::ports::store::Kind;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-type Key = (ConnectionId, String);
-
-/// Compiled mappings, by connection and stream.
+/// Compiled mappings, by connection and stream; `None` for a stream that has none.
 #[derive(Default)]
 pub(crate) struct Catalogs {
-    compiled: RwLock<HashMap<Key, Option<Arc<StreamMapping>>>>,
+    compiled: RwLock<HashMap<ConnectionId, HashMap<String, Option<Arc<StreamMapping>>>>>,
 }
 
 impl Catalogs {
     /// Forgets what was compiled for a connection: its streams or its plugin may have changed.
     pub(crate) fn forget(&self, connection: &ConnectionId) {
-        self.compiled.write().unwrap_or_else(PoisonError::into_inner).retain(|(c, _), _| c != connection);
+        self.compiled.write().unwrap_or_else(PoisonError::into_inner).remove(connection);
     }
 
-    pub(crate) fn get(&self, connection: &ConnectionId, stream: &str) -> Option<Arc<StreamMapping>> {
+    /// The mapping of a stream, compiled when it is first asked for. A fault means that nothing may be projected now:
+    /// records without their mapping would look as if they were gone.
+    pub(crate) fn mapping(
+        &self,
+        inner: &Inner,
+        connection: &ConnectionId,
+        stream: &str,
+    ) -> Result<Option<Arc<StreamMapping>>, Fault> {
         let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
-        compiled.get(&(connection.clone(), stream.to_owned())).cloned().flatten()
-    }
-
-    /// Compiles what has not been yet for these streams. A fault means that nothing may be projected now: records
-    /// without their mapping would look as if they were gone.
-    pub(crate) fn load(&self, inner: &Inner, wanted: &[Key]) -> Result<(), Fault> {
-        for (connection, stream) in wanted {
-            let key = (connection.clone(), stream.clone());
-            if self.compiled.read().unwrap_or_else(PoisonError::into_inner).contains_key(&key) {
-                continue;
-            }
-            let mapping = compile(inner, connection, stream)?.map(Arc::new);
-            self.compiled.write().unwrap_or_else(PoisonError::into_inner).insert(key, mapping);
+        if let Some(known) = compiled.get(connection).and_then(|streams| streams.get(stream)) {
+            return Ok(known.clone());
         }
-        Ok(())
+        drop(compiled);
+        let mapping = compile(inner, connection, stream)?.map(Arc::new);
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        compiled.entry(connection.clone()).or_default().insert(stream.to_owned(), mapping.clone());
+        Ok(mapping)
     }
 }
 

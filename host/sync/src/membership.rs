@@ -3,7 +3,6 @@
 use crate::mapping::person_row;
 use attiva_core::Millis;
 use attiva_core::config::Segment;
-use attiva_core::id::SegmentId;
 use attiva_core::ports::store::{MembershipChange, MembershipStatus, Profile, Result, SandboxStore};
 use attiva_core::{Fault, FaultKind};
 use attiva_segments::{Plan, RowEvaluator, Truth};
@@ -40,9 +39,9 @@ pub(crate) fn evaluate(
     now: Millis,
 ) -> Result<Vec<MembershipChange>> {
     let mut changes = Vec::new();
-    for profile in profiles {
+    let numbers: Vec<i64> = profiles.iter().map(|profile| profile.number).collect();
+    for (profile, members_of) in profiles.iter().zip(store.memberships(&numbers)?) {
         let row = person_row(&profile.attributes);
-        let members_of: Vec<SegmentId> = store.memberships(profile.number)?;
         for audience in audiences {
             let id = &audience.segment.id;
             let belongs = match audience.evaluator.evaluate(&row, now) {

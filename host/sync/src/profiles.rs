@@ -7,14 +7,17 @@ use attiva_core::identity::{
 };
 use attiva_core::merge::{MappedRecord, Survivorship, merge};
 use attiva_core::model::{self, EntityKind, PERSON};
-use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, Result, SandboxStore, StoredRecord};
+use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
-use attiva_core::{Millis, Value};
+use attiva_core::{Fault, Millis, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Finds the compiled mapping of a stream; `None`: the stream has none, and its records make no profiles.
-pub(crate) type Mappings<'a> = &'a dyn Fn(&ConnectionId, &str) -> Option<Arc<StreamMapping>>;
+type Result<T> = std::result::Result<T, Fault>;
+
+/// Finds the compiled mapping of a stream; `None`: the stream has none, and its records make no profiles. A fault stops
+/// the projection: records without their mapping would look as if they were gone.
+pub(crate) type Mappings<'a> = &'a dyn Fn(&ConnectionId, &str) -> Result<Option<Arc<StreamMapping>>>;
 
 /// A record in the working set.
 struct Entry {
@@ -49,7 +52,11 @@ pub(crate) fn project(
     let mut home: HashMap<usize, ProfileId> = HashMap::new();
     let (rules, survivorship) = (Rules::person(), Survivorship::newest(EntityKind::Person));
     let neighbourhood = Neighbourhood::whole(nodes, &rules);
-    let taken = |id: &ProfileId| Ok(store.profile(id)?.is_some_and(|profile| profile.id == *id));
+    let known = first_choices(store, &neighbourhood.nodes)?;
+    let taken = |id: &ProfileId| match known.get(id) {
+        Some(taken) => Ok(*taken),
+        None => Ok::<_, Fault>(store.profiles_exist(std::slice::from_ref(id))?.contains(&true)),
+    };
     for component in identity::resolve(&neighbourhood, &rules, &NeverLinks::default(), taken)?.components {
         let members: Vec<usize> = component.nodes.iter().map(|n| live[*n]).collect();
         home.extend(members.iter().map(|i| (*i, component.profile.clone())));
@@ -59,6 +66,14 @@ pub(crate) fn project(
     commit.links.extend(gone.map(|e| RecordLink { record: e.stored.number, identities: Vec::new(), profile: None }));
     commit.removed = removed(store, &entries, &home)?;
     Ok(commit)
+}
+
+/// The ids that new profiles will mostly get, and which of them are taken: asked for at once.
+fn first_choices(store: &dyn SandboxStore, nodes: &[Node<ProfileId>]) -> Result<HashMap<ProfileId, bool>> {
+    let new = nodes.iter().filter(|node| node.profile.is_none());
+    let choices: Vec<ProfileId> = new.map(|node| ProfileId::founded_by(&node.source_key)).collect();
+    let taken = store.profiles_exist(&choices)?;
+    Ok(choices.into_iter().zip(taken).collect())
 }
 
 /// The changed records, and every record that is or was connected to one of them.
@@ -79,7 +94,7 @@ fn working_set(
             if stored.profile.is_some() && changed {
                 frontier.extend(store.identities_of(stored.number)?);
             }
-            let entry = entry(stored, mappings, now, changed);
+            let entry = entry(stored, mappings, now, changed)?;
             frontier.extend(entry.claims.iter().map(|claim| claim.identity.clone()));
             entries.push(entry);
         }
@@ -91,9 +106,10 @@ fn working_set(
     Ok(entries)
 }
 
-fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: bool) -> Entry {
-    let mapping = mappings(&stored.connection, &stored.stream).filter(|_| stored.body.presence == Presence::Live);
-    match mapping {
+fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: bool) -> Result<Entry> {
+    let is_live = stored.body.presence == Presence::Live;
+    let mapping = if is_live { mappings(&stored.connection, &stored.stream)? } else { None };
+    Ok(match mapping {
         Some(mapping) => {
             let (mapped, failed) = mapping.map(&stored, now);
             if changed && !failed.is_empty() {
@@ -110,7 +126,7 @@ fn entry(stored: StoredRecord, mappings: Mappings<'_>, now: Millis, changed: boo
             let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
             Entry { stored, mapped, claims: Vec::new(), changed }
         }
-    }
+    })
 }
 
 /// When the record came into being at its source, as far as that is known.

@@ -6,9 +6,9 @@ use crate::engine::{Inner, write};
 use crate::membership::{self, Audience};
 use crate::profiles;
 use attiva_core::config::Segment;
-use attiva_core::ports::store::{Feed, Kind, MembershipCommit, StoredRecord};
+use attiva_core::ports::store::{Feed, Kind, MembershipCommit};
 use attiva_core::{Fault, FaultKind};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,11 +69,8 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
         if changes.is_empty() {
             return Ok(None);
         }
-        let numbers: Vec<i64> = changes.iter().map(|c| c.subject).collect();
-        load_mappings(&worker, &worker.store.records_by_number(&numbers)?)?;
-        let find = |connection: &_, stream: &str| worker.mapping(connection, stream);
-        let commit = profiles::project(worker.store.as_ref(), &changes, &find, worker.clock.now())?;
-        Ok(Some(commit))
+        let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
+        Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, worker.clock.now())?))
     })
     .await?;
     let Some(commit) = decided else { return Ok(false) };
@@ -82,25 +79,6 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
     crash::point("profiles.committed");
     inner.profiles_changed.notify_one();
     Ok(true)
-}
-
-fn load_mappings(inner: &Inner, records: &[StoredRecord]) -> Result<(), Fault> {
-    let wanted: HashSet<_> = records.iter().map(|r| (r.connection.clone(), r.stream.clone())).collect();
-    inner.catalogs.load(inner, &wanted.into_iter().collect::<Vec<_>>())
-}
-
-impl Inner {
-    /// The mapping of a stream; one met only now, through a shared identity, is loaded on the way.
-    fn mapping(
-        &self,
-        connection: &attiva_core::id::ConnectionId,
-        stream: &str,
-    ) -> Option<Arc<crate::mapping::StreamMapping>> {
-        if let Err(fault) = self.catalogs.load(self, &[(connection.clone(), stream.to_owned())]) {
-            tracing::error!(%connection, stream, %fault, "no mapping");
-        }
-        self.catalogs.get(connection, stream)
-    }
 }
 
 /// One step; false if there was nothing to do.

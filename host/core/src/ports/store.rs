@@ -413,6 +413,8 @@ pub trait SandboxStore: Send + Sync + 'static {
 
     // Profiles. An id that was merged away answers with the profile that took its place.
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>>;
+    /// Whether each is the id of a profile there is, in the order asked for. One that redirects or is gone is not.
+    fn profiles_exist(&self, ids: &[ProfileId]) -> Result<Vec<bool>>;
     fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>>;
     fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>>;
     /// In the order of numbers, after `after`.
@@ -421,8 +423,8 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn presence(&self, source_key: &str) -> Result<Option<Presence>>;
 
     // Membership.
-    /// Segments a profile is a member of now.
-    fn memberships(&self, profile: i64) -> Result<Vec<SegmentId>>;
+    /// Segments that each of these profiles is a member of now, in the order asked for.
+    fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>>;
     async fn commit_memberships(&self, commit: MembershipCommit) -> Result<()>;
     /// Members now, in the order of profile numbers, after `after`; with each profile's number.
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;

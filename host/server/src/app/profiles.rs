@@ -20,7 +20,7 @@ impl Sandbox {
         let known = ProfileId::parse(id).ok_or_else(|| Refusal::missing("profile", id))?;
         let profile = self.store.profile(&known)?.ok_or_else(|| Refusal::missing("profile", id))?;
         let records = self.store.records_by_number(&self.store.records_of(&profile.id)?)?;
-        let segments = self.store.memberships(profile.number)?;
+        let segments = self.store.memberships(&[profile.number])?.pop().unwrap_or_default();
         Ok(ProfileDetail { profile, records, segments })
     }
 

@@ -118,18 +118,21 @@ fn count_more(connection: &Connection, segment: i64, more: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// In the order of the segments' ids.
-pub(super) fn of_profile(connection: &Connection, profile: i64) -> Outcome<Vec<SegmentId>> {
+/// By profile as asked for; of each, in the order of the segments' ids.
+pub(super) fn of_profiles(connection: &Connection, profiles: &[i64]) -> Outcome<Vec<Vec<SegmentId>>> {
     let mut statement = connection.prepare_cached(
         "SELECT s.id FROM membership m JOIN segment s ON s.number = m.segment WHERE m.profile = ?1 ORDER BY s.id",
     )?;
-    let mut rows = statement.query([profile])?;
-    let mut segments = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id: String = row.get(0)?;
-        segments.push(known(SegmentId::parse(&id), "a segment's id")?);
-    }
-    Ok(segments)
+    let mut of_one = |profile: &i64| {
+        let mut rows = statement.query([profile])?;
+        let mut segments = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            segments.push(known(SegmentId::parse(id), "a segment's id")?);
+        }
+        Ok(segments)
+    };
+    profiles.iter().map(&mut of_one).collect()
 }
 
 pub(super) fn members(

@@ -160,6 +160,14 @@ pub(super) fn by_id(connection: &Connection, id: &ProfileId) -> Outcome<Option<P
     }
 }
 
+/// Whether each is there, under this very id.
+pub(super) fn exist(connection: &Connection, ids: &[ProfileId]) -> Outcome<Vec<bool>> {
+    let mut statement =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM profile WHERE id = ?1 AND NOT gone)")?;
+    let exists = ids.iter().map(|id| statement.query_row([id.as_str()], |row| row.get(0)));
+    Ok(exists.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn by_identity(connection: &Connection, identity: &Identity) -> Outcome<Option<Profile>> {
     match links::profile_with(connection, identity)? {
         Some(id) => by_id(connection, &id),

@@ -116,6 +116,8 @@ fn who_was_merged_away_is_answered_by_who_took_the_place() {
     wait(f.store.commit_profiles(removal(2, "a", Some("b")))).unwrap();
     wait(f.store.commit_profiles(removal(3, "b", Some("c")))).unwrap();
     assert_eq!(f.store.profile(&profile_id("a")).unwrap().unwrap().id, profile_id("c"));
+    let ids = ["c", "a", "unknown"].map(profile_id);
+    assert_eq!(f.store.profiles_exist(&ids).unwrap(), [true, false, false], "an id that redirects is no profile");
     assert_eq!(f.store.profiles_by_number(&numbers).unwrap().len(), 1);
     assert_eq!(f.store.profiles(0, 10).unwrap().len(), 1);
     assert_eq!(f.store.count_profiles().unwrap(), 1);
@@ -154,7 +156,7 @@ fn a_removed_profile_leaves_its_segments() {
     wait(f.store.commit_memberships(memberships(1, &enter))).unwrap();
     wait(f.store.commit_profiles(removal(2, "a", Some("b")))).unwrap();
     assert_eq!(f.store.count_members(&segment(1)).unwrap(), 1);
-    assert!(f.store.memberships(numbers[0]).unwrap().is_empty());
+    assert!(f.store.memberships(&numbers[..1]).unwrap()[0].is_empty());
     let last: (i64, i64, i64, String) = f
         .sql()
         .query_row("SELECT profile, status, at, cause FROM membership_history ORDER BY number DESC LIMIT 1", [], |r| {

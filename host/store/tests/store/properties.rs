@@ -96,7 +96,7 @@ proptest! {
         }
         for profile in numbers {
             let of_profile: Vec<_> = expected.iter().filter(|(_, p)| *p == profile).map(|(s, _)| segment(*s)).collect();
-            prop_assert_eq!(f.store.memberships(profile).unwrap(), of_profile);
+            prop_assert_eq!(f.store.memberships(&[profile]).unwrap(), [of_profile]);
         }
     }
 }
