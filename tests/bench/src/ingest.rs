@@ -4,8 +4,8 @@
 use crate::figures::{Figures, percentile};
 use crate::host::{Served, SimulatedMarketo};
 use anyhow::{Context, Result};
-use serde_json::json;
-use std::time::Instant;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// A host that has read `records` leads.
 struct Filled {
@@ -13,6 +13,10 @@ struct Filled {
     _directory: tempfile::TempDir,
     _marketo: SimulatedMarketo,
     seconds: f64,
+    /// From the first page on record to the last membership: before it, the vendor makes its file and we wait.
+    flowing: f64,
+    /// What came in that time.
+    flowed: f64,
     cpu_seconds: f64,
     idle_mb: f64,
     peak_mb: f64,
@@ -23,22 +27,49 @@ fn fill(records: u64) -> Result<Filled> {
     let marketo = SimulatedMarketo::start(records)?;
     let served = Served::start(&directory.path().join("data"), None)?;
     let idle_mb = resident_mb()?.0;
+    // The highest so far was that of compiling the plugins: from here on it is that of ingesting.
+    std::fs::write("/proc/self/clear_refs", "5")?;
     served.made("segments", &json!({ "name": "bench", "expression": "person.person_score >= 50" }))?;
     let connection = served.connect(&marketo)?;
     let (began, cpu) = (Instant::now(), cpu_seconds());
     let run = served.call("POST", &format!("connections/{connection}/runs"), Some(&json!({})))?;
+    let (first, before) = first_page(&served, &run)?;
     served.follow(&run)?;
     served.caught_up()?;
     let (seconds, cpu_seconds) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let (flowing, flowed) = (first.elapsed().as_secs_f64(), (records - before) as f64);
     let peak_mb = resident_mb()?.1;
-    Ok(Filled { served, _directory: directory, _marketo: marketo, seconds, cpu_seconds, idle_mb, peak_mb })
+    Ok(Filled {
+        served,
+        _directory: directory,
+        _marketo: marketo,
+        seconds,
+        flowing,
+        flowed,
+        cpu_seconds,
+        idle_mb,
+        peak_mb,
+    })
+}
+
+/// Waits for the first page; when it was there, and with how many records.
+fn first_page(served: &Served, run: &Value) -> Result<(Instant, u64)> {
+    let id = run["id"].as_str().context("no operation")?;
+    loop {
+        let done = served.call("GET", &format!("operations/{id}"), None)?["progress"]["done"].as_u64();
+        if let Some(done) = done.filter(|done| *done > 0) {
+            return Ok((Instant::now(), done));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
     let filled = fill(records)?;
     figures.one("records", records as f64);
     figures.one("seconds", filled.seconds);
-    figures.one("records_per_second", records as f64 / filled.seconds);
+    figures.one("waiting_for_the_vendor_seconds", filled.seconds - filled.flowing);
+    figures.one("records_per_second", filled.flowed / filled.flowing);
     figures.one("cpu_s_per_100k_records", filled.cpu_seconds / records as f64 * 100_000.0);
     filled.served.stop();
     Ok(())
@@ -58,7 +89,7 @@ pub fn measure_lookup(figures: &mut Figures, records: u64, rounds: u32) -> Resul
     let mut micros = Vec::new();
     for i in 0..u64::from(rounds) * 1000 {
         let id = 1 + i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % records;
-        let path = format!("profiles/lookup?namespace=source_key&value={id}%40123-ABC-456.Marketo");
+        let path = format!("profiles?namespace=source_key&value={id}%40123-ABC-456.Marketo");
         let began = Instant::now();
         filled.served.call("GET", &path, None)?;
         micros.push(began.elapsed().as_secs_f64() * 1e6);
@@ -102,7 +133,7 @@ pub fn measure_delivery(figures: &mut Figures, records: u64) -> Result<()> {
     let operation = served.call("POST", &format!("activations/{activation}/deliveries"), Some(&json!({})))?;
     let operation = served.follow(&operation)?;
     let seconds = began.elapsed().as_secs_f64();
-    let id = operation["id"].as_str().context("no id")?.to_owned();
+    let id = operation["subject"].as_str().context("no id")?.to_owned();
     let delivery = served.call("GET", &format!("deliveries/{id}"), None)?;
     let rows = delivery["books"]["created"].as_f64().context("no books")?;
     figures.one("rows", rows);
