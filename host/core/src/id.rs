@@ -65,6 +65,8 @@ ids! {
     OpportunityId = "opp_";
     /// Anything else that is made of records: a campaign, a list, a custom entity.
     EntityId = "ent_";
+    /// Two records that are never one.
+    NeverLinkId = "nev_";
     /// An API key's public half.
     KeyId = "key_";
 }
@@ -98,7 +100,7 @@ macro_rules! founded {
     )*};
 }
 
-founded! { ProfileId AccountId OpportunityId EntityId }
+founded! { ProfileId AccountId OpportunityId EntityId NeverLinkId }
 
 #[cfg(test)]
 mod tests {

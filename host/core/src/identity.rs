@@ -30,6 +30,7 @@ use crate::id::Founded;
 use connect::Disjoint;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 /// A value that names a person within a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +73,12 @@ impl Identity {
         let value = text.trim();
         let digits = value.len() == 38 && value.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| Self { namespace: Self::ECID.into(), value: value.to_owned() })
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.namespace, self.value)
     }
 }
 

@@ -9,9 +9,11 @@ mod bounded;
 mod connections;
 mod deliveries;
 mod etag;
+mod explanation;
 mod grants;
 mod health;
 mod idempotency;
+mod identity;
 mod keys;
 mod listing;
 mod operations;
@@ -86,6 +88,8 @@ fn v1(state: &State) -> Router<State> {
         .merge(grants::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
+        .merge(explanation::routes())
+        .merge(identity::routes())
         .merge(segments::routes())
         .merge(activations::routes())
         .merge(deliveries::routes())

@@ -12,6 +12,7 @@ mod documents;
 pub mod expressions;
 mod files;
 pub mod grants;
+mod identity;
 pub mod keys;
 pub(crate) mod name;
 pub mod operations;

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod failure;
 pub(crate) mod follow;
+mod identity;
 mod input;
 mod key;
 mod output;
@@ -79,6 +80,9 @@ enum Command {
     /// Runs of sources.
     #[command(subcommand)]
     Run(run::Run),
+    /// Which records are one, and which value survives.
+    #[command(subcommand)]
+    Identity(identity::Identity),
     /// Profiles.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -119,6 +123,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Plugin(plugin) => plugin::run(plugin, &Client::new(global)?, output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
+        Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),

@@ -9,7 +9,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
 
 use attiva_core::id::{ConnectionId, ProfileId, RunId, SegmentId};
-use attiva_core::identity::Identity;
+use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
     Feed, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit, ProfileWrite,
@@ -164,7 +164,12 @@ fn read_changes(store: &Sandbox, limit: usize) -> (ProfileCommit, usize) {
 fn link(record: &StoredRecord) -> RecordLink {
     let email = record.body.fields.get("field00").and_then(Value::as_text).and_then(Identity::email);
     let identities = std::iter::once(Identity::source_key(&record.source_key)).chain(email).collect();
-    RecordLink { record: record.number, identities, profile: Some(ProfileId::founded_by(&record.source_key)) }
+    RecordLink {
+        record: record.number,
+        identities,
+        profile: Some(ProfileId::founded_by(&record.source_key)),
+        level: Level::Full,
+    }
 }
 
 fn profile(record: &StoredRecord) -> ProfileWrite {
@@ -174,6 +179,7 @@ fn profile(record: &StoredRecord) -> ProfileWrite {
         attributes: attributes.map(|(name, value)| (name.to_string(), value.clone())).collect(),
         records: 1,
         changed_at: record.body.at,
+        degraded: false,
     }
 }
 
@@ -263,7 +269,8 @@ fn look_up(store: &Sandbox, records: usize) {
     measure("  memberships", &|n| drop(store.memberships(&[n as i64 + 1]).expect("read")));
     measure("  records with an e-mail", &|n| {
         let identity = Identity::email(&email(n)).expect("an address");
-        assert_eq!(store.records_with(&[identity]).expect("read").len(), 1);
+        let ask = Ask { identity, records_max: 11 };
+        assert_eq!(store.records_with(&[ask]).expect("read")[0].len(), 1);
     });
 }
 

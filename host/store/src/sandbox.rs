@@ -16,19 +16,22 @@ use crate::failure::Outcome;
 use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
-use attiva_core::identity::Identity;
+use attiva_core::identity::{Ask, Identity};
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
     Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Result, SandboxStore,
-    Seq, StoreError, StoredRecord, StreamState,
+    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Result,
+    SandboxStore, Seq, StoreError, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 
-const SCHEMA: Schema = Schema { application: 0x4174_0001, steps: &[include_str!("schema/sandbox-1.sql")] };
+const SCHEMA: Schema = Schema {
+    application: 0x4174_0001,
+    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql")],
+};
 
 /// A sandbox's store in SQLite.
 pub struct Sandbox {
@@ -102,12 +105,12 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| projection::newest(connection, feed))
     }
 
-    fn records_with(&self, identities: &[Identity]) -> Result<Vec<i64>> {
-        self.database.read(|connection| links::records_with(connection, identities))
+    fn records_with(&self, asks: &[Ask]) -> Result<Vec<Vec<i64>>> {
+        self.database.read(|connection| links::records_with(connection, asks))
     }
 
-    fn identities_of(&self, record: i64) -> Result<Vec<Identity>> {
-        self.database.read(|connection| links::identities_of(connection, record))
+    fn identities_of(&self, records: &[i64]) -> Result<Vec<Vec<Identity>>> {
+        self.database.read(|connection| links::identities_of(connection, records))
     }
 
     fn records_of(&self, profile: &ProfileId) -> Result<Vec<i64>> {
@@ -117,6 +120,28 @@ impl SandboxStore for Sandbox {
     async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()> {
         let commit = projection::prepare(commit).map_err(StoreError::from)?;
         self.database.write(move |connection| projection::commit(connection, &commit)).await
+    }
+
+    async fn reconsider(
+        &self,
+        writes: Vec<(DocumentWrite, Expect)>,
+        deletes: Vec<(Kind, String)>,
+        what: Reconsider,
+    ) -> Result<()> {
+        let work = move |connection: &Connection| {
+            for (write, expect) in &writes {
+                put(connection, write, *expect)?;
+            }
+            for (kind, id) in &deletes {
+                delete(connection, *kind, id, Expect::Anything)?;
+            }
+            projection::reconsider(connection, &what)
+        };
+        self.database.write(work).await
+    }
+
+    fn record_numbers(&self, after: i64, limit: usize) -> Result<Vec<i64>> {
+        self.database.read(|connection| records::numbers(connection, after, limit))
     }
 
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>> {
@@ -137,6 +162,10 @@ impl SandboxStore for Sandbox {
 
     fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
         self.database.read(|connection| profiles::list(connection, after, limit))
+    }
+
+    fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
+        self.database.read(|connection| profiles::list_degraded(connection, after, limit))
     }
 
     fn count_profiles(&self) -> Result<u64> {
@@ -235,6 +264,9 @@ fn name(kind: Kind) -> &'static str {
         Kind::Activation => "activation",
         Kind::Run => "run",
         Kind::Delivery => "delivery",
+        Kind::IdentityRules => "identity-rules",
+        Kind::MergePolicy => "merge-policy",
+        Kind::NeverLink => "never-link",
     }
 }
 
@@ -249,6 +281,11 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
-        Kind::Connection | Kind::Catalog | Kind::Activation => Ok(()),
+        Kind::Connection
+        | Kind::Catalog
+        | Kind::Activation
+        | Kind::IdentityRules
+        | Kind::MergePolicy
+        | Kind::NeverLink => Ok(()),
     }
 }

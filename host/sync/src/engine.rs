@@ -1,12 +1,16 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
+use crate::explain::{self, Explanation};
+use crate::policies::PoliciesCache;
 use crate::projector;
+use crate::what_if::{self, WhatIf};
 use crate::{Connectors, catalog::Catalogs, delivery_run, schedule, source_run};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::Delivery;
-use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId};
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
+use attiva_core::identity::Rules;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, SandboxStore};
+use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore};
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
@@ -60,6 +64,9 @@ pub(crate) struct Inner {
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) options: EngineOptions,
     pub(crate) catalogs: Catalogs,
+    pub(crate) policies: PoliciesCache,
+    /// Held during a step of the profile projector.
+    pub(crate) projecting: tokio::sync::Mutex<()>,
     /// No new page, batch or step is begun once this is cancelled.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -95,6 +102,8 @@ impl Engine {
                 chance,
                 options,
                 catalogs: Catalogs::default(),
+                policies: PoliciesCache::default(),
+                projecting: tokio::sync::Mutex::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
@@ -215,6 +224,33 @@ impl Engine {
     /// To be called when a segment's document was written: it is evaluated for all profiles.
     pub fn segments_changed(&self) {
         self.inner.profiles_changed.notify_one();
+    }
+
+    /// Changes documents on which profiles hang, and has records looked at again by what they say now.
+    pub async fn reconsider(
+        &self,
+        writes: Vec<(DocumentWrite, Expect)>,
+        deletes: Vec<(Kind, String)>,
+        what: Reconsider,
+    ) -> Result<(), Fault> {
+        let step = self.inner.projecting.lock().await;
+        self.inner.store.reconsider(writes, deletes, what).await?;
+        self.inner.policies.forget();
+        drop(step);
+        self.inner.records_changed.notify_one();
+        Ok(())
+    }
+
+    /// Why a profile is what it is; `None`: it has no record (any more).
+    pub async fn explain(&self, profile: &ProfileId) -> Result<Option<Explanation>, Fault> {
+        let (inner, profile) = (Arc::clone(&self.inner), profile.clone());
+        projector::blocking(move || explain::explain(&inner, &profile)).await
+    }
+
+    /// What other rules would make of the first `records_max` records.
+    pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || what_if::what_if(&inner, rules, records_max)).await
     }
 
     pub fn projection(&self) -> Result<Projection, Fault> {

@@ -5,16 +5,22 @@ mod catalog;
 pub mod crash;
 mod delivery_run;
 mod engine;
+mod explain;
 mod export;
 mod intake;
 mod mapping;
 mod membership;
+mod neighbours;
+pub mod policies;
 mod profiles;
 mod projector;
 mod schedule;
 mod source_run;
+mod what_if;
 
 pub use engine::{Engine, EngineOptions, Projection};
+pub use explain::{Explanation, FieldOrigin, RecordOrigin};
+pub use what_if::WhatIf;
 
 use async_trait::async_trait;
 use attiva_core::Fault;

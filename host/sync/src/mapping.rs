@@ -18,6 +18,7 @@ pub(crate) struct StreamMapping {
 
 struct MappedField {
     slot: usize,
+    text: String,
     to: DataType,
     program: Program,
 }
@@ -55,13 +56,18 @@ impl StreamMapping {
         let at = record.body.changed_at();
         (MappedRecord { source_key: record.source_key.clone(), at, row }, failed)
     }
+
+    /// The expression that a field of the model comes from.
+    pub(crate) fn expression(&self, slot: usize) -> Option<&str> {
+        self.fields.iter().find(|field| field.slot == slot).map(|field| field.text.as_str())
+    }
 }
 
 fn compile_field(target: &str, text: &str, scope: &Scope) -> Result<MappedField, String> {
     let slot = model::person_slot(target).ok_or_else(|| format!("a person has no field `{target}`"))?;
     let checked = attiva_expr::check(text, scope)
         .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
-    Ok(MappedField { slot, to: PERSON[slot].data_type, program: checked.compile() })
+    Ok(MappedField { slot, text: text.to_owned(), to: PERSON[slot].data_type, program: checked.compile() })
 }
 
 /// A profile's attributes as a row in the order of the model; names the model does not have are left out.
@@ -79,6 +85,7 @@ pub(crate) fn person_row(attributes: &[(String, Value)]) -> Vec<Value> {
 mod tests {
     use super::*;
     use attiva_core::id::ConnectionId;
+    use attiva_core::identity::Level;
     use attiva_core::ports::connector::ColumnSpec;
     use attiva_core::record::{Body, Fields};
     use std::sync::Arc;
@@ -111,6 +118,8 @@ mod tests {
             stream: "persons".into(),
             body: Body { at: 5, fields, ..Body::default() },
             profile: None,
+            profile_records: 0,
+            level: Level::Full,
         }
     }
 

@@ -62,6 +62,8 @@ async fn pause(inner: &Inner, projector: &str, fault: &Fault) {
 
 /// One step; false if there was nothing to do.
 async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
+    // Whoever changes what profiles hang on waits for the end of the step, and the next begins with the change.
+    let _step = inner.projecting.lock().await;
     let worker = Arc::clone(inner);
     let decided = blocking(move || {
         let after = worker.store.projector_cursor(PROFILES)?;
@@ -69,8 +71,9 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
         if changes.is_empty() {
             return Ok(None);
         }
+        let policies = worker.policies.get(&worker)?;
         let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
-        Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, worker.clock.now())?))
+        Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now())?))
     })
     .await?;
     let Some(commit) = decided else { return Ok(false) };
@@ -150,7 +153,9 @@ fn first_evaluation(inner: &Inner, audiences: &[Audience]) -> Result<Option<Memb
     Ok(Some(MembershipCommit { projector, upto, cause: "evaluation".into(), changes, document, now }))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|e| Err(Fault::new(FaultKind::Internal, "host.panic", e.to_string())))

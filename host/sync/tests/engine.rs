@@ -1,6 +1,8 @@
 //! The engine against the real store, with connectors made of plain data.
 #![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
 
+#[path = "engine/identity.rs"]
+mod identity;
 mod support;
 
 use attiva_core::delivery::DeliveryStatus;
@@ -247,7 +249,10 @@ async fn a_full_disk_holds_a_run_up_until_there_is_space() {
     let dir = tempfile::tempdir().unwrap();
     let tight = attiva_store::Options { pages_max: Some(120), ..attiva_store::Options::default() };
     let store = attiva_store::Sandbox::open(dir.path(), &tight).unwrap();
-    let vendor = vendor(three_pages());
+    let mut pages = three_pages();
+    // Larger than what is left in the pages of the file that are begun.
+    pages[0][0].title = Some("x".repeat(20_000).leak());
+    let vendor = vendor(pages);
     vendor.stuck_reading.store(true, Ordering::SeqCst);
     let world = World::start_in(store, Arc::clone(&vendor)).await;
     let run = world.start_run().await.unwrap();

@@ -97,7 +97,7 @@ impl ClaimReader {
                 None => attributes.iter().find(|(name, _)| name == field).map(|(_, value)| value),
             };
             let texts = value.into_iter().flat_map(texts);
-            texts.for_each(|text| said.note(field.clone().into(), &text, identity(namespace, &text)));
+            texts.for_each(|text| said.note(field.clone().into(), &text, Identity::read(namespace, &text)));
         }
         for (field, value) in self.kind.entity().fields.iter().zip(row) {
             let namespace = match field.role {
@@ -106,7 +106,7 @@ impl ClaimReader {
                 Role::Ecid => Identity::ECID,
                 Role::SameAs => Identity::SOURCE_KEY,
             };
-            texts(value).for_each(|text| said.note(field.name.into(), &text, identity(namespace, &text)));
+            texts(value).for_each(|text| said.note(field.name.into(), &text, Identity::read(namespace, &text)));
         }
         (said.claims, said.problems)
     }
@@ -140,18 +140,25 @@ fn texts(value: &Value) -> impl Iterator<Item = Cow<'_, str>> {
     value.as_text().map(Cow::from).into_iter().chain(number).chain(list.iter().map(Cow::from))
 }
 
-/// An identity in the form it is kept in: addresses, devices and keys in theirs, everything else trimmed and in lower case.
-fn identity(namespace: &str, text: &str) -> Result<Identity, String> {
-    match namespace {
-        Identity::EMAIL => Identity::email(text).ok_or_else(|| "is no e-mail address".to_owned()),
-        Identity::ECID => Identity::ecid(text).ok_or_else(|| "is no ECID: 38 digits".to_owned()),
-        Identity::SOURCE_KEY => {
-            SourceKey::read(text).map(|key| Identity::source_key(&key.to_string())).map_err(|e| e.to_string())
-        }
-        _ => {
-            let value = text.trim().to_lowercase();
-            let fits = !value.is_empty() && value.len() <= SourceKey::BYTES_MAX && !value.contains(char::is_control);
-            fits.then(|| Identity { namespace: namespace.to_owned(), value }).ok_or_else(|| "names nobody".to_owned())
+impl Identity {
+    /// An identity in the form it is kept in: addresses, devices and keys in theirs, everything else trimmed and in lower
+    /// case.
+    ///
+    /// # Errors
+    /// What the text is not.
+    pub fn read(namespace: &str, text: &str) -> Result<Self, String> {
+        match namespace {
+            Self::EMAIL => Self::email(text).ok_or_else(|| "is no e-mail address".to_owned()),
+            Self::ECID => Self::ecid(text).ok_or_else(|| "is no ECID: 38 digits".to_owned()),
+            Self::SOURCE_KEY => {
+                SourceKey::read(text).map(|key| Self::source_key(&key.to_string())).map_err(|e| e.to_string())
+            }
+            _ => {
+                let value = text.trim().to_lowercase();
+                let fits =
+                    !value.is_empty() && value.len() <= SourceKey::BYTES_MAX && !value.contains(char::is_control);
+                fits.then(|| Self { namespace: namespace.to_owned(), value }).ok_or_else(|| "names nobody".to_owned())
+            }
         }
     }
 }

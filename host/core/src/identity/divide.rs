@@ -6,6 +6,7 @@ use super::{Identity, Neighbourhood, NeverLinks, Node, carriers};
 use crate::key::SourceKey;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 /// Why two records are one: both carry the identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,28 @@ pub enum Why {
     Identities { identities_max: u32 },
     /// The profile would have too many records of one vendor instance.
     InstanceRecords { instance: String, records_max: u32 },
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared(identity) => write!(f, "{identity} is shared by too many records"),
+            Self::Refused(Refusal { link, why }) => write!(f, "{}: {why}", link.identity),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverLink => f.write_str("somebody said that they are different"),
+            Self::Values { namespace, values_max } => write!(f, "more than {values_max} different {namespace}"),
+            Self::Identities { identities_max } => write!(f, "more than {identities_max} identities"),
+            Self::InstanceRecords { instance, records_max } => {
+                write!(f, "more than {records_max} records of {instance}")
+            }
+        }
+    }
 }
 
 /// One profile to be.

@@ -1,6 +1,7 @@
 //! Records that are never one, because somebody said so: how a wrong merge is undone, and stays undone.
 
 use crate::Millis;
+use crate::id::NeverLinkId;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -23,6 +24,13 @@ impl NeverLink {
     pub fn new(a: &str, b: &str, reason: &str, by: &str, at: Millis) -> Option<Self> {
         let (a, b) = if a < b { (a, b) } else { (b, a) };
         (a != b).then(|| Self { a: a.into(), b: b.into(), reason: reason.into(), by: by.into(), at })
+    }
+
+    /// One for each pair: whoever says it again says the same.
+    #[must_use]
+    pub fn id(&self) -> NeverLinkId {
+        // No source key holds a NUL.
+        NeverLinkId::founded_by(&format!("{}\0{}", self.a, self.b))
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Reports are fed one neighbourhood at a time and keep counts and the worst examples, so their size has a bound.
 
-use super::{Component, Held, Identity, Neighbourhood, Resolution, Rules, Why};
+use super::{Component, Held, Identity, Neighbourhood, Resolution, Rules};
 use crate::id::Founded;
 use crate::key::SourceKey;
 use serde::{Deserialize, Serialize};
@@ -268,7 +268,7 @@ impl Difference {
             self.profiles_after += 1;
             if parts.len() > 1 {
                 self.merges += 1;
-                let because: BTreeSet<String> = component.links.iter().map(|link| told(&link.identity)).collect();
+                let because: BTreeSet<String> = component.links.iter().map(|link| link.identity.to_string()).collect();
                 let profiles = parts.keys().map(ToString::to_string).collect();
                 let example = Regrouped { profiles, parts: shown(parts.into_values()), because: some(because) };
                 keep_worst(&mut self.merge_examples, example, |e| e.parts.len());
@@ -283,7 +283,7 @@ impl Difference {
             if parts.len() > 1 {
                 self.splits += 1;
                 let held = parts.keys().filter_map(|c| resolution.components.get(*c)).flat_map(|c| &c.held);
-                let because: BTreeSet<String> = held.map(held_told).collect();
+                let because: BTreeSet<String> = held.map(ToString::to_string).collect();
                 let profiles = vec![profile.to_string()];
                 let example = Regrouped { profiles, parts: shown(parts.into_values()), because: some(because) };
                 keep_worst(&mut self.split_examples, example, |e| e.parts.len());
@@ -299,27 +299,6 @@ fn some(because: BTreeSet<String>) -> Vec<String> {
 fn shown<'a>(parts: impl Iterator<Item = Vec<&'a str>>) -> Vec<Vec<String>> {
     let part = |part: Vec<&str>| part.into_iter().take(RECORDS_SHOWN_MAX).map(str::to_owned).collect();
     parts.take(RECORDS_SHOWN_MAX).map(part).collect()
-}
-
-fn told(identity: &Identity) -> String {
-    format!("{} {}", identity.namespace, identity.value)
-}
-
-fn held_told(held: &Held) -> String {
-    match held {
-        Held::Shared(identity) => format!("{} is shared by too many records", told(identity)),
-        Held::Refused(refusal) => {
-            let why = match &refusal.why {
-                Why::NeverLink => "somebody said that they are different".to_owned(),
-                Why::Values { namespace, values_max } => format!("more than {values_max} different {namespace}"),
-                Why::Identities { identities_max } => format!("more than {identities_max} identities"),
-                Why::InstanceRecords { instance, records_max } => {
-                    format!("more than {records_max} records of {instance}")
-                }
-            };
-            format!("{}: {why}", told(&refusal.link.identity))
-        }
-    }
 }
 
 /// Who shares an address today, before anything is merged: rules under which nothing but keys joins. What-if between

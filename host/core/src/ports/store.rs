@@ -4,70 +4,20 @@
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
-use crate::identity::Identity;
+use crate::identity::{Ask, Identity, Level};
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
-use crate::{DataType, Fault, FaultKind, Millis, Value};
+use crate::{DataType, Millis, Value};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod error;
+
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
+pub use error::{Result, StoreError};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;
-
-/// Why the store did not do it. Nothing of the operation has happened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    #[error("the data directory is in use by another process")]
-    InUse,
-    #[error("the data directory {path} cannot be used: {reason}")]
-    Unusable { path: String, reason: String },
-    #[error("the disk is full")]
-    Full,
-    #[error("the version is {found}, not {expected}")]
-    VersionMismatch { expected: String, found: String },
-    #[error("it exists already")]
-    Exists,
-    #[error("there is no such thing")]
-    Missing,
-    #[error("the data was written by a newer version ({found}; this one knows {known})")]
-    TooNew { found: u32, known: u32 },
-    #[error("the stored data cannot be read: {0}")]
-    Corrupt(String),
-    #[error("the store is closed")]
-    Closed,
-    #[error("the disk refused: {0}")]
-    Io(String),
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        let (kind, code, action) = match &error {
-            StoreError::InUse => {
-                (FaultKind::Config, "store.in-use", "Stop the other process, or use another directory.")
-            }
-            StoreError::Unusable { .. } => {
-                (FaultKind::Config, "store.unusable", "Name a directory that this user may read and write.")
-            }
-            StoreError::Full => (FaultKind::Transient, "store.full", "Free disk space; work goes on by itself."),
-            StoreError::VersionMismatch { .. } => {
-                (FaultKind::Config, "store.version-mismatch", "Read it again and repeat the change.")
-            }
-            StoreError::Exists => {
-                (FaultKind::Config, "store.exists", "Choose another name, or change the existing one.")
-            }
-            StoreError::Missing => (FaultKind::Config, "store.missing", "Check the id."),
-            StoreError::TooNew { .. } => (FaultKind::Config, "store.too-new", "Start the newer version of Attiva."),
-            StoreError::Corrupt(_) => (FaultKind::Internal, "store.corrupt", "Restore a backup, and report this."),
-            StoreError::Closed => (FaultKind::Transient, "store.closed", "The host is stopping; repeat when it is up."),
-            StoreError::Io(_) => (FaultKind::Transient, "store.io", "Check the disk; work goes on by itself."),
-        };
-        Fault::new(kind, code, error.to_string()).action(action)
-    }
-}
-
-pub type Result<T> = std::result::Result<T, StoreError>;
 
 // Documents: what people configure and follow. Small, versioned, by kind and id.
 
@@ -82,6 +32,12 @@ pub enum Kind {
     Activation,
     Run,
     Delivery,
+    /// Rules of identity that were published; the id is the entity's name.
+    IdentityRules,
+    /// A merge policy that was published; the id is the entity's name.
+    MergePolicy,
+    /// Two records that are never one.
+    NeverLink,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +119,10 @@ pub struct StoredRecord {
     pub body: Body,
     /// The profile it belongs to, once projected.
     pub profile: Option<ProfileId>,
+    /// How many records that profile has.
+    pub profile_records: u32,
+    /// Which identities join it, once projected: fewer, where too many records hang together.
+    pub level: Level,
 }
 
 // Projection.
@@ -190,6 +150,7 @@ pub struct RecordLink {
     pub identities: Vec<Identity>,
     /// `None` for a record that is gone.
     pub profile: Option<ProfileId>,
+    pub level: Level,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -201,6 +162,8 @@ pub struct ProfileWrite {
     pub records: u32,
     /// The newest change of any of them.
     pub changed_at: Millis,
+    /// A limit keeps records out of it.
+    pub degraded: bool,
 }
 
 /// One step of the profile projector. A profile whose attributes are what they were is not a change.
@@ -215,6 +178,14 @@ pub struct ProfileCommit {
     pub now: Millis,
 }
 
+/// What the profile projector is to look at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reconsider {
+    All,
+    /// By source key; those that are not there are passed over.
+    Records(Vec<String>),
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     pub number: i64,
@@ -222,6 +193,8 @@ pub struct Profile {
     pub attributes: Vec<(String, Value)>,
     pub records: u32,
     pub changed_at: Millis,
+    /// A limit keeps records out of it.
+    pub degraded: bool,
 }
 
 // Membership.
@@ -402,14 +375,24 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn projector_cursor(&self, projector: &str) -> Result<u64>;
     /// The newest sequence number of a feed.
     fn newest(&self, feed: Feed) -> Result<Seq>;
-    /// Numbers of the records that carry any of these identities.
-    fn records_with(&self, identities: &[Identity]) -> Result<Vec<i64>>;
-    /// The identities stored for a record.
-    fn identities_of(&self, record: i64) -> Result<Vec<Identity>>;
+    /// Numbers of the records that carry each identity, in the order asked for; of more than the most, any of them.
+    fn records_with(&self, asks: &[Ask]) -> Result<Vec<Vec<i64>>>;
+    /// The identities stored for each of these records, in the order asked for.
+    fn identities_of(&self, records: &[i64]) -> Result<Vec<Vec<Identity>>>;
     /// Numbers of the records that make up a profile.
     fn records_of(&self, profile: &ProfileId) -> Result<Vec<i64>>;
     /// Moves the cursor `profiles`.
     async fn commit_profiles(&self, commit: ProfileCommit) -> Result<()>;
+    /// Writes and deletes documents on which profiles hang, and has the profile projector look at records again: all in
+    /// one transaction. No step of the projector may be under way.
+    async fn reconsider(
+        &self,
+        writes: Vec<(DocumentWrite, Expect)>,
+        deletes: Vec<(Kind, String)>,
+        what: Reconsider,
+    ) -> Result<()>;
+    /// Numbers of records, in rising order, after `after`.
+    fn record_numbers(&self, after: i64, limit: usize) -> Result<Vec<i64>>;
 
     // Profiles. An id that was merged away answers with the profile that took its place.
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>>;
@@ -419,6 +402,8 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>>;
     /// In the order of numbers, after `after`.
     fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>>;
+    /// Those that a limit keeps records out of, in the order of numbers, after `after`.
+    fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>>;
     fn count_profiles(&self) -> Result<u64>;
     fn presence(&self, source_key: &str) -> Result<Option<Presence>>;
 

@@ -25,6 +25,8 @@ struct Filter {
     /// `email`, `source_key`; with `value`.
     namespace: Option<String>,
     value: Option<String>,
+    /// `true`: only those that a limit keeps records out of.
+    degraded: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -35,6 +37,8 @@ struct View {
     /// How many source records make it up.
     records: u32,
     changed_at: Instant,
+    /// A limit keeps records out of it; its explanation says which.
+    degraded: bool,
 }
 
 impl View {
@@ -45,6 +49,7 @@ impl View {
             attributes: attributes.collect(),
             records: profile.records,
             changed_at: Instant(profile.changed_at),
+            degraded: profile.degraded,
         }
     }
 }
@@ -82,9 +87,15 @@ impl Detail {
 }
 
 async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
-    let profiles = match (&listing.filter.namespace, &listing.filter.value) {
+    let Filter { namespace, value, degraded } = &listing.filter;
+    let only_degraded = degraded.unwrap_or(false);
+    let profiles = match (namespace, value) {
+        (None, None) if only_degraded => scope.sandbox.degraded_profiles(listing.after_number()?, listing.wanted())?,
         (None, None) => scope.sandbox.profiles(listing.after_number()?, listing.wanted())?,
-        (Some(namespace), Some(value)) => scope.sandbox.profile_by_identity(namespace, value)?.into_iter().collect(),
+        (Some(namespace), Some(value)) => {
+            let found = scope.sandbox.profile_by_identity(namespace, value)?;
+            found.into_iter().filter(|profile| profile.degraded || !only_degraded).collect()
+        }
         _ => return Err(half_an_identity()),
     };
     Ok(listing.answer(profiles, |p| p.number.to_string(), View::of))

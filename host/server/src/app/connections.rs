@@ -278,7 +278,7 @@ fn same_instance(before: &Instance, now: &Instance) -> Result<()> {
     Err(fault.action("Make a new connection for another instance.").field("/configuration").into())
 }
 
-fn same_version(expected: u64, found: u64) -> Result<()> {
+pub(super) fn same_version(expected: u64, found: u64) -> Result<()> {
     if expected == found {
         return Ok(());
     }

@@ -29,23 +29,29 @@ impl Sandbox {
     /// # Errors
     /// `request.invalid` for a namespace that nobody can be looked up by.
     pub fn profile_by_identity(&self, namespace: &str, value: &str) -> Result<Option<Profile>> {
-        if !Identity::NAMESPACES.contains(&namespace) {
-            let problem = format!("must be one of {}", Identity::NAMESPACES.join(", "));
+        let named = self.identity_rules()?.value.namespaces;
+        if !Identity::NAMESPACES.contains(&namespace) && !named.contains_key(namespace) {
+            let others = named.keys().map(String::as_str).filter(|name| !Identity::NAMESPACES.contains(name));
+            let all: Vec<&str> = Identity::NAMESPACES.into_iter().chain(others).collect();
+            let problem = format!("must be one of {}", all.join(", "));
             let message = format!("`namespace` {problem}");
             return Err(Refusal::invalid("request.invalid", message, vec![FieldProblem::new("namespace", problem)]));
         }
-        let identity = match namespace {
-            // Looked up in the form it is kept in; what is no address belongs to nobody.
-            Identity::EMAIL => Identity::email(value),
-            _ => Some(Identity { namespace: namespace.to_owned(), value: value.to_owned() }),
-        };
-        let Some(identity) = identity else { return Ok(None) };
-        Ok(self.store.profile_by_identity(&identity)?)
+        // Looked up in the form it is kept in; what is no address belongs to nobody.
+        match Identity::read(namespace, value) {
+            Ok(identity) => Ok(self.store.profile_by_identity(&identity)?),
+            Err(_) => Ok(None),
+        }
     }
 
     /// In the order of their numbers, after `after`.
     pub fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
         Ok(self.store.profiles(after, limit)?)
+    }
+
+    /// Those that a limit keeps records out of, in the order of their numbers, after `after`.
+    pub fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
+        Ok(self.store.degraded_profiles(after, limit)?)
     }
 
     pub fn count_profiles(&self) -> Result<u64> {

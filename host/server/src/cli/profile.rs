@@ -4,7 +4,7 @@ use super::input::PageArgs;
 use super::output::{Column, Output};
 use super::{Client, Failure};
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Profile {
@@ -16,11 +16,25 @@ pub(crate) enum Profile {
         /// Find by a source key: 7@123-ABC-456.Marketo
         #[arg(long)]
         source_key: Option<String>,
+        /// Only those that a limit keeps records out of.
+        #[arg(long)]
+        degraded: bool,
         #[command(flatten)]
         page: PageArgs,
     },
     /// Show a profile with its sources and segments.
     Show { profile: String },
+    /// Tell why a profile has its values and its records.
+    Explain { profile: String },
+    /// Divide a profile for good: attiva profile unmerge prf_… --reason "two people" 7@123-ABC-456.Marketo
+    Unmerge {
+        profile: String,
+        /// Records to take out together: source keys.
+        #[arg(required = true)]
+        records: Vec<String>,
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 const COLUMNS: [Column; 6] = [
@@ -34,18 +48,50 @@ const COLUMNS: [Column; 6] = [
 
 pub(crate) fn run(command: Profile, client: &Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Profile::List { email, source_key, page } => {
+        Profile::List { email, source_key, degraded, page } => {
             let (namespace, value) = match (&email, &source_key) {
                 (Some(email), _) => (Some("email"), Some(email.as_str())),
                 (None, Some(key)) => (Some("source_key"), Some(key.as_str())),
                 (None, None) => (None, None),
             };
-            let path = page.path(&client.scoped("profiles"), &[("namespace", namespace), ("value", value)]);
+            let path = page.path(
+                &client.scoped("profiles"),
+                &[("namespace", namespace), ("value", value), ("degraded", degraded.then_some("true"))],
+            );
             output.list(&client.get(&path)?, &COLUMNS);
         }
         Profile::Show { profile } => show(&client.get(&client.scoped(&format!("profiles/{profile}")))?, *output),
+        Profile::Explain { profile } => {
+            explain(&client.get(&client.scoped(&format!("profiles/{profile}/explanation")))?, *output);
+        }
+        Profile::Unmerge { profile, records, reason } => {
+            let body = json!({ "groups": [records], "reason": reason });
+            let unmerged = client.post(&client.scoped(&format!("profiles/{profile}/unmerge")), &body)?;
+            let pairs = json!({ "items": unmerged.get("never_links").cloned().unwrap_or_default() });
+            output.list(&pairs, &[("never link", "/id"), ("a", "/a"), ("b", "/b")]);
+        }
     }
     Ok(())
+}
+
+fn explain(explanation: &Value, output: Output) {
+    if output.is_json() {
+        return output.json(explanation);
+    }
+    output.one(explanation, &[("profile", "/profile"), ("joined by", "/level"), ("degraded", "/degraded")]);
+    let part = |name: &str| json!({ "items": explanation.get(name).cloned().unwrap_or_default() });
+    let fields: [Column; 5] = [
+        ("field", "/field"),
+        ("value", "/value"),
+        ("why", "/why"),
+        ("record", "/from/source_key"),
+        ("expression", "/from/expression"),
+    ];
+    output.list(&part("fields"), &fields);
+    let links: [Column; 4] =
+        [("joined by", "/identity/namespace"), ("value", "/identity/value"), ("from", "/from"), ("to", "/to")];
+    output.list(&part("links"), &links);
+    output.list(&part("held"), &[("held back", "/reason"), ("records", "/records")]);
 }
 
 fn show(profile: &Value, output: Output) {

@@ -8,15 +8,18 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use ureq::http::Method;
 
-struct Vendors {
+pub(crate) struct Vendors {
     marketo: Marketo,
     s3: S3,
     _root: tempfile::TempDir,
 }
 
 fn vendors(leads: u64) -> Vendors {
+    vendors_of(MarketoConfig { leads, missing_email_every: 7, ..MarketoConfig::default() })
+}
+
+pub(crate) fn vendors_of(marketo: MarketoConfig) -> Vendors {
     let root = tempfile::tempdir().unwrap();
-    let marketo = MarketoConfig { leads, missing_email_every: 7, ..MarketoConfig::default() };
     let s3 = S3Config {
         port: 0,
         access_key: "AKIDEXAMPLE".into(),
@@ -35,7 +38,7 @@ fn connect(api: &Api, body: &Value, origin: &str, url: &str) -> String {
     id
 }
 
-fn connect_marketo(api: &Api, vendors: &Vendors, secret: &str) -> String {
+pub(crate) fn connect_marketo(api: &Api, vendors: &Vendors, secret: &str) -> String {
     let config = vendors.marketo.config();
     let body = json!({"name": "m", "plugin": "source-marketo", "configuration": {"munchkin_id": "123-ABC-456",
         "client_id": config.client_id, "client_secret": secret, "start_date": start_date(), "poll_seconds": 1}});
@@ -68,11 +71,11 @@ fn work(api: &Api, path: &str) -> Answer {
     }
 }
 
-fn run(api: &Api, connection: &str) -> Answer {
+pub(crate) fn run(api: &Api, connection: &str) -> Answer {
     work(api, &format!("connections/{connection}/runs"))
 }
 
-fn caught_up(api: &Api) {
+pub(crate) fn caught_up(api: &Api) {
     while api.get("projection").is(200).body["caught_up"] != true {
         std::thread::sleep(Duration::from_millis(20));
     }

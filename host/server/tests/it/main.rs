@@ -8,6 +8,7 @@ mod demo;
 mod documents;
 mod harness;
 mod idempotency;
+mod identity;
 mod journey;
 mod listings;
 mod plugins;

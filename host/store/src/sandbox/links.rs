@@ -1,8 +1,8 @@
 //! The identity graph: which identities each record carries, and which profile it belongs to.
 
-use crate::failure::{Outcome, known};
+use crate::failure::{Outcome, known, limited};
 use attiva_core::id::ProfileId;
-use attiva_core::identity::Identity;
+use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::ports::store::{RecordLink, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeSet, HashMap};
@@ -38,6 +38,14 @@ impl Carried {
     }
 }
 
+/// A record's link as it is so far.
+struct Known {
+    source_key: String,
+    profile: Option<i64>,
+    carried: Carried,
+    level: i64,
+}
+
 /// The statements that set links, prepared once a commit.
 pub(super) struct LinkWriter<'a> {
     connection: &'a Connection,
@@ -57,13 +65,13 @@ impl<'a> LinkWriter<'a> {
             namespaces: HashMap::new(),
             profile: connection.prepare_cached("SELECT number FROM profile WHERE id = ?1")?,
             find: connection.prepare_cached(
-                "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities
+                "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities, coalesce(l.level, 0)
                  FROM record r LEFT JOIN link l ON l.record = r.number WHERE r.number = ?1",
             )?,
             set: connection.prepare_cached(
-                "INSERT INTO link (record, profile, own_key, identities) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (record) DO UPDATE SET
-                   profile = excluded.profile, own_key = excluded.own_key, identities = excluded.identities",
+                "INSERT INTO link (record, profile, own_key, identities, level) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (record) DO UPDATE SET profile = excluded.profile, own_key = excluded.own_key,
+                   identities = excluded.identities, level = excluded.level",
             )?,
             unset: connection.prepare_cached("DELETE FROM link WHERE record = ?1")?,
             add: connection
@@ -75,9 +83,11 @@ impl<'a> LinkWriter<'a> {
 
     /// The record must exist, and by now the profile must; `written`: numbers of profiles that are known to.
     pub(super) fn set(&mut self, link: &RecordLink, written: &HashMap<&ProfileId, i64>) -> Outcome<()> {
-        let (was_in, had, carried) = self.find(link)?;
+        let Known { source_key, profile: was_in, carried: had, level: was_level } = self.find(link.record)?;
+        let carried = Carried::new(&source_key, &link.identities);
         let profile = self.profile_number(link.profile.as_ref(), written)?;
-        if (was_in, &had) == (profile, &carried) {
+        let level = level_number(link.level);
+        if (was_in, &had, was_level) == (profile, &carried, level) {
             return Ok(());
         }
         for (namespace, value) in had.others.difference(&carried.others) {
@@ -91,17 +101,16 @@ impl<'a> LinkWriter<'a> {
         if profile.is_none() && carried == Carried::default() {
             self.unset.execute([link.record])?;
         } else {
-            self.set.execute(params![link.record, profile, carried.own_key, carried.others_text()?])?;
+            self.set.execute(params![link.record, profile, carried.own_key, carried.others_text()?, level])?;
         }
         Ok(())
     }
 
-    /// The profile the record belongs to so far, what it carries so far, and what it is to carry.
-    fn find(&mut self, link: &RecordLink) -> Outcome<(Option<i64>, Carried, Carried)> {
-        let mut rows = self.find.query([link.record])?;
+    fn find(&mut self, record: i64) -> Outcome<Known> {
+        let mut rows = self.find.query([record])?;
         let row = rows.next()?.ok_or(StoreError::Missing)?;
-        let source_key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        Ok((row.get(1)?, Carried::read(row, 2, 3)?, Carried::new(source_key, &link.identities)))
+        let carried = Carried::read(row, 2, 3)?;
+        Ok(Known { source_key: row.get(0)?, profile: row.get(1)?, carried, level: row.get(4)? })
     }
 
     fn profile_number(&mut self, id: Option<&ProfileId>, written: &HashMap<&ProfileId, i64>) -> Outcome<Option<i64>> {
@@ -126,40 +135,46 @@ impl<'a> LinkWriter<'a> {
     }
 }
 
-/// In rising order, each once.
-pub(super) fn records_with(connection: &Connection, identities: &[Identity]) -> Outcome<Vec<i64>> {
+/// By identity as asked for: the record whose key it is first.
+pub(super) fn records_with(connection: &Connection, asks: &[Ask]) -> Outcome<Vec<Vec<i64>>> {
     let mut own = connection.prepare_cached(
         "SELECT r.number FROM record r JOIN link l ON l.record = r.number WHERE r.source_key = ?1 AND l.own_key",
     )?;
     let mut others = connection.prepare_cached(
-        "SELECT record FROM identity WHERE namespace = (SELECT number FROM namespace WHERE name = ?1) AND value = ?2",
+        "SELECT record FROM identity
+         WHERE namespace = (SELECT number FROM namespace WHERE name = ?1) AND value = ?2 LIMIT ?3",
     )?;
-    let mut found = BTreeSet::new();
-    for identity in identities {
+    let mut carriers = |Ask { identity, records_max }: &Ask| {
+        let mut found: Vec<i64> = Vec::new();
         if identity.namespace == Identity::SOURCE_KEY {
             found.extend(own.query_row([&identity.value], |row| row.get::<_, i64>(0)).optional()?);
         }
-        let rows = others.query_map([&identity.namespace, &identity.value], |row| row.get::<_, i64>(0))?;
+        let rest = limited(records_max.saturating_sub(found.len()));
+        let rows = others.query_map(params![identity.namespace, identity.value, rest], |row| row.get(0))?;
         for number in rows {
-            found.insert(number?);
+            found.push(number?);
         }
-    }
-    Ok(found.into_iter().collect())
+        Ok(found)
+    };
+    asks.iter().map(&mut carriers).collect()
 }
 
-/// The record's own key first, then by namespace and value.
-pub(super) fn identities_of(connection: &Connection, record: i64) -> Outcome<Vec<Identity>> {
+/// By record as asked for; of each, its own key first, then by namespace and value.
+pub(super) fn identities_of(connection: &Connection, records: &[i64]) -> Outcome<Vec<Vec<Identity>>> {
     let mut statement = connection.prepare_cached(
         "SELECT r.source_key, l.own_key, l.identities FROM link l JOIN record r ON r.number = l.record
          WHERE l.record = ?1",
     )?;
-    let mut rows = statement.query([record])?;
-    let Some(row) = rows.next()? else { return Ok(Vec::new()) };
-    let source_key: String = row.get(0)?;
-    let carried = Carried::read(row, 1, 2)?;
-    let own = carried.own_key.then(|| Identity::source_key(&source_key));
-    let others = carried.others.into_iter().map(|(namespace, value)| Identity { namespace, value });
-    Ok(own.into_iter().chain(others).collect())
+    let mut of_one = |record: &i64| {
+        let mut rows = statement.query([record])?;
+        let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+        let source_key: String = row.get(0)?;
+        let carried = Carried::read(row, 1, 2)?;
+        let own = carried.own_key.then(|| Identity::source_key(&source_key));
+        let others = carried.others.into_iter().map(|(namespace, value)| Identity { namespace, value });
+        Ok(own.into_iter().chain(others).collect())
+    };
+    records.iter().map(&mut of_one).collect()
 }
 
 /// In rising order. A profile that was merged away has none.
@@ -171,15 +186,39 @@ pub(super) fn records_of(connection: &Connection, profile: &ProfileId) -> Outcom
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Carriers looked at for one that belongs to a profile: each does, save for a moment in between.
+const CARRIERS_LOOKED_AT: usize = 16;
+
 /// The profile of the first record that carries the identity and belongs to one.
 pub(super) fn profile_with(connection: &Connection, identity: &Identity) -> Outcome<Option<ProfileId>> {
     let mut statement = connection
         .prepare_cached("SELECT p.id FROM link l JOIN profile p ON p.number = l.profile WHERE l.record = ?1")?;
-    for record in records_with(connection, std::slice::from_ref(identity))? {
+    let ask = Ask { identity: identity.clone(), records_max: CARRIERS_LOOKED_AT };
+    for record in records_with(connection, &[ask])?.into_iter().flatten() {
         let id: Option<String> = statement.query_row([record], |row| row.get(0)).optional()?;
         if let Some(id) = id {
             return known(ProfileId::parse(&id), "a profile's id").map(Some);
         }
     }
     Ok(None)
+}
+
+/// A level as it is kept.
+fn level_number(level: Level) -> i64 {
+    match level {
+        Level::Full => 0,
+        Level::Firm => 1,
+        Level::Alone => 2,
+    }
+}
+
+/// A level as it was kept; for a record without a link, that of a new one.
+pub(super) fn level(number: Option<i64>) -> Outcome<Level> {
+    let level = match number {
+        None | Some(0) => Some(Level::Full),
+        Some(1) => Some(Level::Firm),
+        Some(2) => Some(Level::Alone),
+        Some(_) => None,
+    };
+    known(level, "a level")
 }

@@ -30,6 +30,7 @@ struct Known {
     number: i64,
     records: u32,
     changed_at: Millis,
+    degraded: bool,
     gone: bool,
 }
 
@@ -37,12 +38,14 @@ impl<'a> ProfileWriter<'a> {
     pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
         Ok(Self {
             connection,
-            find: connection.prepare_cached("SELECT number, records, changed_at, gone FROM profile WHERE id = ?1")?,
+            find: connection
+                .prepare_cached("SELECT number, records, changed_at, degraded, gone FROM profile WHERE id = ?1")?,
             insert: connection.prepare_cached(
-                "INSERT INTO profile (number, id, records, changed_at, gone) VALUES (?1, ?2, ?3, ?4, 0)",
+                "INSERT INTO profile (number, id, records, changed_at, degraded, gone) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
             )?,
-            update: connection
-                .prepare_cached("UPDATE profile SET records = ?2, changed_at = ?3, gone = ?4 WHERE number = ?1")?,
+            update: connection.prepare_cached(
+                "UPDATE profile SET records = ?2, changed_at = ?3, degraded = ?4, gone = ?5 WHERE number = ?1",
+            )?,
             attributes: connection.prepare_cached("SELECT body FROM attributes WHERE profile = ?1")?,
             set_attributes: connection.prepare_cached(
                 "INSERT INTO attributes (profile, body) VALUES (?1, ?2)
@@ -65,15 +68,16 @@ impl<'a> ProfileWriter<'a> {
         let number = match self.find(&profile.id)? {
             None => {
                 let number = counter.next_profile();
-                self.insert.execute(params![number, profile.id.as_str(), profile.records, profile.changed_at])?;
+                let ProfileWrite { id, records, changed_at, degraded, .. } = profile;
+                self.insert.execute(params![number, id.as_str(), records, changed_at, degraded])?;
                 self.appear(counter, &profile.id)?;
                 number
             }
             Some(known) => {
-                let as_it_was =
-                    (known.records, known.changed_at, known.gone) == (profile.records, profile.changed_at, false);
-                if !as_it_was {
-                    self.update.execute(params![known.number, profile.records, profile.changed_at, false])?;
+                let ProfileWrite { records, changed_at, degraded, .. } = *profile;
+                let was = (known.records, known.changed_at, known.degraded, known.gone);
+                if was != (records, changed_at, degraded, false) {
+                    self.update.execute(params![known.number, records, changed_at, degraded, false])?;
                 }
                 if known.gone {
                     self.appear(counter, &profile.id)?;
@@ -110,7 +114,7 @@ impl<'a> ProfileWriter<'a> {
             self.redirects = true;
         }
         let Some(known) = self.find(id)?.filter(|known| !known.gone) else { return Ok(()) };
-        self.update.execute(params![known.number, 0, now, true])?;
+        self.update.execute(params![known.number, 0, now, false, true])?;
         self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
         memberships::exit_all(self.connection, known.number, now)?;
         counter.profiles -= 1;
@@ -120,7 +124,13 @@ impl<'a> ProfileWriter<'a> {
 
     fn find(&mut self, id: &ProfileId) -> Outcome<Option<Known>> {
         let found = self.find.query_row([id.as_str()], |row| {
-            Ok(Known { number: row.get(0)?, records: row.get(1)?, changed_at: row.get(2)?, gone: row.get(3)? })
+            Ok(Known {
+                number: row.get(0)?,
+                records: row.get(1)?,
+                changed_at: row.get(2)?,
+                degraded: row.get(3)?,
+                gone: row.get(4)?,
+            })
         });
         Ok(found.optional()?)
     }
@@ -135,7 +145,7 @@ impl<'a> ProfileWriter<'a> {
 macro_rules! select_profiles {
     ($rest:literal) => {
         concat!(
-            "SELECT p.number, p.id, p.records, p.changed_at, a.body FROM profile p
+            "SELECT p.number, p.id, p.records, p.changed_at, a.body, p.degraded FROM profile p
              JOIN attributes a ON a.profile = p.number ",
             $rest
         )
@@ -188,8 +198,16 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
 }
 
 pub(super) fn list(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
-    let mut statement =
-        connection.prepare_cached(select_profiles!("WHERE p.number > ?1 ORDER BY p.number LIMIT ?2"))?;
+    page(connection, select_profiles!("WHERE p.number > ?1 ORDER BY p.number LIMIT ?2"), after, limit)
+}
+
+pub(super) fn list_degraded(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+    let sql = select_profiles!("WHERE p.degraded AND p.number > ?1 ORDER BY p.number LIMIT ?2");
+    page(connection, sql, after, limit)
+}
+
+fn page(connection: &Connection, sql: &str, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![after, limited(limit)])?;
     let mut profiles = Vec::new();
     while let Some(row) = rows.next()? {
@@ -203,7 +221,7 @@ fn read(row: &Row<'_>) -> Outcome<Profile> {
     read_from(row, 0)
 }
 
-/// Reads number, id, records, time and attributes from `first` on.
+/// Reads number, id, records, time, attributes and whether it is degraded from `first` on.
 pub(super) fn read_from(row: &Row<'_>, first: usize) -> Outcome<Profile> {
     let id = row.get_ref(first + 1)?.as_str().map_err(rusqlite::Error::from)?;
     let attributes = row.get_ref(first + 4)?.as_str().map_err(rusqlite::Error::from)?;
@@ -213,5 +231,6 @@ pub(super) fn read_from(row: &Row<'_>, first: usize) -> Outcome<Profile> {
         attributes: json::attributes(attributes)?,
         records: row.get(first + 2)?,
         changed_at: row.get(first + 3)?,
+        degraded: row.get(first + 5)?,
     })
 }

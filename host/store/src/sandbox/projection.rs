@@ -5,7 +5,7 @@ use super::json;
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
 use crate::failure::{Outcome, limited};
-use attiva_core::ports::store::{Change, Feed, ProfileCommit, Seq};
+use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
@@ -81,6 +81,24 @@ pub(super) fn move_cursor(connection: &Connection, projector: &str, upto: u64) -
         )?
         .execute(params![projector, upto.cast_signed()])?;
     Ok(())
+}
+
+/// Puts records before the profile projector again: all by setting it back, some by telling them as if they had changed.
+pub(super) fn reconsider(connection: &Connection, what: &Reconsider) -> Outcome<()> {
+    let source_keys = match what {
+        Reconsider::All => return move_cursor(connection, PROFILES, 0),
+        Reconsider::Records(source_keys) => source_keys,
+    };
+    let mut counter = Counter::load(connection)?;
+    let mut find = connection.prepare_cached("SELECT number FROM record WHERE source_key = ?1")?;
+    let mut tell = connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?;
+    for source_key in source_keys {
+        let number: Option<i64> = find.query_row([source_key], |row| row.get(0)).optional()?;
+        if let Some(number) = number {
+            tell.execute(params![counter.next_seq(), number])?;
+        }
+    }
+    counter.save(connection)
 }
 
 pub(super) fn forget_cursor(connection: &Connection, projector: &str) -> Outcome<()> {

@@ -2,6 +2,7 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
+use super::links;
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::page::{Cursor, Reject, RowKind};
@@ -154,7 +155,7 @@ fn state_from(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<StreamS
 macro_rules! select_records {
     ($condition:literal) => {
         concat!(
-            "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id FROM record r
+            "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id, coalesce(p.records, 0), l.level FROM record r
              JOIN stream s ON s.number = r.stream
              LEFT JOIN link l ON l.record = r.number
              LEFT JOIN profile p ON p.number = l.profile
@@ -184,6 +185,13 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
     Ok(found)
 }
 
+pub(super) fn numbers(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT number FROM record WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+    let rows = statement.query_map(params![after, limited(limit)], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     let connection: String = row.get(2)?;
     let profile: Option<String> = row.get(5)?;
@@ -194,6 +202,8 @@ fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
         stream: row.get(3)?,
         body: bodies.read(text(row, 4)?)?,
         profile: profile.map(|id| known(ProfileId::parse(&id), "a profile's id")).transpose()?,
+        profile_records: row.get(6)?,
+        level: links::level(row.get(7)?)?,
     })
 }
 

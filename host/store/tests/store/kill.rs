@@ -211,9 +211,9 @@ fn check_profiles(store: &Sandbox, projected: u64, evaluated: u64) {
     // The link of this commit, and none of an earlier one.
     let record = store.record(&shared(0)).unwrap().unwrap();
     assert_eq!(record.profile, Some(profile_id("always")));
-    assert_eq!(store.identities_of(record.number).unwrap(), [email(projected)]);
-    assert_eq!(store.records_with(&[email(projected)]).unwrap(), [record.number]);
-    assert!(store.records_with(&[email(projected - 1)]).unwrap().is_empty());
+    assert_eq!(store.identities_of(&[record.number]).unwrap(), [[email(projected)]]);
+    assert_eq!(carriers(store, &[email(projected)]), [record.number]);
+    assert!(carriers(store, &[email(projected - 1)]).is_empty());
     // Of the pages' profiles only the newest is there, and the first leads to it.
     assert_eq!(store.count_profiles().unwrap(), 2);
     let newest = profile_id(&format!("page-{projected}"));

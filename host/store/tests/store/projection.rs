@@ -1,8 +1,12 @@
 //! What the profile projector commits: links, profiles, redirects, its cursor.
 
 use crate::support::*;
-use attiva_core::identity::Identity;
-use attiva_core::ports::store::{Feed, MembershipStatus, SandboxStore, StoreError};
+use attiva_core::id::ProfileId;
+use attiva_core::identity::{Ask, Identity, Level};
+use attiva_core::ports::store::{
+    DocumentWrite, Expect, Feed, Kind, MembershipStatus, ProfileWrite, Reconsider, RecordLink, SandboxStore, StoreError,
+};
+use attiva_store::{Options, Sandbox};
 
 fn email(address: &str) -> Identity {
     Identity::email(address).unwrap()
@@ -31,16 +35,50 @@ fn records_are_found_by_what_names_them() {
 
     let f = f.reopened();
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 3);
-    assert_eq!(f.store.records_with(&[email("ann@x.com")]).unwrap(), [1, 2]);
-    assert_eq!(f.store.records_with(&[email("ann@y.com"), own(1)]).unwrap(), [1, 2]);
-    assert_eq!(f.store.records_with(&[own(3)]).unwrap(), [] as [i64; 0]);
-    assert_eq!(f.store.records_with(&[own(99)]).unwrap(), [3]);
-    assert_eq!(f.store.identities_of(2).unwrap(), [own(2), email("ann@x.com"), email("ann@y.com")]);
+    assert_eq!(carriers(&f.store, &[email("ann@x.com")]), [1, 2]);
+    assert_eq!(carriers(&f.store, &[email("ann@y.com"), own(1)]), [1, 2]);
+    assert_eq!(carriers(&f.store, &[own(3)]), [] as [i64; 0]);
+    assert_eq!(carriers(&f.store, &[own(99)]), [3]);
+    assert_eq!(f.store.identities_of(&[9, 2]).unwrap(), [vec![], vec![own(2), email("ann@x.com"), email("ann@y.com")]]);
     assert_eq!(f.store.records_of(&profile_id("a")).unwrap(), [1, 2]);
     assert_eq!(f.store.record(&key(3)).unwrap().unwrap().profile, Some(profile_id("b")));
     let found = f.store.profile_by_identity(&email("ann@y.com")).unwrap().unwrap();
     assert_eq!((found.id, found.attributes), (profile_id("a"), vec![("name".to_owned(), text("Ann"))]));
     assert_eq!(f.store.profile_by_identity(&email("nobody@x.com")).unwrap(), None);
+}
+
+#[test]
+fn of_a_value_that_many_carry_no_more_than_asked_for_are_told() {
+    let f = with_records(5);
+    let own = Identity::source_key(&key(1));
+    // The second says that it is the first.
+    let links = (1..=5).map(|n| match n {
+        1 => link(1, Some("a"), &[own.clone(), email("all@x.com")]),
+        n => link(n, Some("a"), &[own.clone(), email("all@x.com")]),
+    });
+    wait(f.store.commit_profiles(profiles(5, vec![write("a", &[])], links.collect()))).unwrap();
+    let ask = |identity: &Identity, records_max| Ask { identity: identity.clone(), records_max };
+    let asks = [ask(&email("all@x.com"), 3), ask(&own, 1), ask(&email("nobody@x.com"), 9), ask(&own, 9)];
+    let found = f.store.records_with(&asks).unwrap();
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 0, 5]);
+    assert_eq!((found[1][0], found[3][0]), (1, 1), "the record whose key it is comes first");
+}
+
+#[test]
+fn levels_and_degraded_profiles_are_kept() {
+    let f = with_records(2);
+    let commit = |degraded, level| {
+        let write = ProfileWrite { degraded, ..write("a", &[]) };
+        let link = RecordLink { level, ..link(1, Some("a"), &[email("a@x.com")]) };
+        wait(f.store.commit_profiles(profiles(2, vec![write, self::write("b", &[])], vec![link]))).unwrap();
+        let listed: Vec<ProfileId> = f.store.degraded_profiles(0, 9).unwrap().into_iter().map(|p| p.id).collect();
+        let shown = f.store.profile(&profile_id("a")).unwrap().unwrap().degraded;
+        (listed, shown, f.store.record(&key(1)).unwrap().unwrap().level)
+    };
+    assert_eq!(commit(true, Level::Firm), (vec![profile_id("a")], true, Level::Firm));
+    assert_eq!(commit(true, Level::Alone), (vec![profile_id("a")], true, Level::Alone));
+    assert_eq!(commit(false, Level::Full), (vec![], false, Level::Full));
+    assert_eq!(f.store.record(&key(2)).unwrap().unwrap().level, Level::Full);
 }
 
 #[test]
@@ -51,13 +89,13 @@ fn a_link_is_replaced_whole_and_a_record_that_is_gone_leaves_no_trace() {
     let commit = |links| wait(f.store.commit_profiles(profiles(1, writes(), links)));
     commit(vec![link(1, Some("a"), &[own.clone(), email("old@x.com"), email("same@x.com")])]).unwrap();
     commit(vec![link(1, Some("a"), &[own.clone(), email("same@x.com"), email("new@x.com")])]).unwrap();
-    assert_eq!(f.store.records_with(&[email("old@x.com")]).unwrap(), [] as [i64; 0]);
-    assert_eq!(f.store.records_with(&[email("same@x.com")]).unwrap(), [1]);
-    assert_eq!(f.store.records_with(&[email("new@x.com")]).unwrap(), [1]);
+    assert_eq!(carriers(&f.store, &[email("old@x.com")]), [] as [i64; 0]);
+    assert_eq!(carriers(&f.store, &[email("same@x.com")]), [1]);
+    assert_eq!(carriers(&f.store, &[email("new@x.com")]), [1]);
 
     commit(vec![link(1, None, &[])]).unwrap();
-    assert_eq!(f.store.records_with(&[own, email("same@x.com"), email("new@x.com")]).unwrap(), [] as [i64; 0]);
-    assert!(f.store.identities_of(1).unwrap().is_empty());
+    assert_eq!(carriers(&f.store, &[own, email("same@x.com"), email("new@x.com")]), [] as [i64; 0]);
+    assert!(f.store.identities_of(&[1]).unwrap()[0].is_empty());
     assert!(f.store.records_of(&profile_id("a")).unwrap().is_empty());
     let left: i64 = f
         .sql()
@@ -168,4 +206,54 @@ fn a_removed_profile_leaves_its_segments() {
     wait(f.store.commit_profiles(removal(3, "b", None))).unwrap();
     wait(f.store.commit_memberships(memberships(2, &enter))).unwrap();
     assert_eq!(f.store.count_members(&segment(1)).unwrap(), 0);
+}
+
+#[test]
+fn records_are_looked_at_again_with_what_they_hang_on() {
+    let f = with_records(3);
+    wait(f.store.commit_profiles(profiles(3, vec![write("a", &[])], Vec::new()))).unwrap();
+    let rules = |n: u64| {
+        let write =
+            DocumentWrite { kind: Kind::IdentityRules, id: "person".into(), body: serde_json::json!({ "n": n }) };
+        vec![(write, Expect::Version(n))]
+    };
+    // What is refused changes nothing of it.
+    let refused = f.store.reconsider(rules(7), Vec::new(), Reconsider::All);
+    assert_eq!(wait(refused), Err(StoreError::Missing));
+    assert_eq!(f.store.projector_cursor("profiles").unwrap(), 3);
+
+    let some = Reconsider::Records(vec![key(2), key(99)]);
+    let new = vec![(rules(0).remove(0).0, Expect::Absent)];
+    wait(f.store.reconsider(new, Vec::new(), some)).unwrap();
+    let told: Vec<i64> = f.store.changes(Feed::Records, 3, 9).unwrap().iter().map(|c| c.subject).collect();
+    assert_eq!((told, f.store.projector_cursor("profiles").unwrap()), (vec![2], 3));
+
+    let gone = vec![(Kind::IdentityRules, "person".to_owned())];
+    wait(f.store.reconsider(Vec::new(), gone, Reconsider::All)).unwrap();
+    let f = f.reopened();
+    assert_eq!(f.store.projector_cursor("profiles").unwrap(), 0);
+    assert_eq!(f.store.document(Kind::IdentityRules, "person").unwrap(), None);
+    assert_eq!((f.store.record_numbers(0, 2).unwrap(), f.store.record_numbers(2, 9).unwrap()), (vec![1, 2], vec![3]));
+}
+
+#[test]
+fn a_sandbox_of_the_version_before_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(directory.path().join("store.db")).unwrap();
+    file.execute_batch(include_str!("../../src/schema/sandbox-1.sql")).unwrap();
+    file.pragma_update(None, "application_id", 0x4174_0001).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    file.execute_batch(
+        "INSERT INTO stream VALUES (1, 'con_1', 's', 1, x'', 0);
+         INSERT INTO record VALUES (1, '1@m.Marketo', 1, '{\"at\":1}');
+         INSERT INTO profile VALUES (1, 'prf_1', 1, 5, 0);
+         INSERT INTO attributes VALUES (1, '{}');
+         INSERT INTO link VALUES (1, 1, 1, NULL);",
+    )
+    .unwrap();
+    drop(file);
+    let store = Sandbox::open(directory.path(), &Options::default()).unwrap();
+    let profile = store.profile(&ProfileId::parse("prf_1").unwrap()).unwrap().unwrap();
+    assert_eq!((profile.number, profile.degraded), (1, false));
+    assert_eq!(store.degraded_profiles(0, 9).unwrap(), []);
 }

@@ -1,7 +1,7 @@
 //! What the store's tests share: a sandbox in a directory of its own, and short ways to say what goes in.
 
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
-use attiva_core::identity::Identity;
+use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
     DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
@@ -10,6 +10,7 @@ use attiva_core::ports::store::{
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
 use attiva_store::{Options, Sandbox};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -107,11 +108,20 @@ pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         records: 1,
         changed_at: 5,
+        degraded: false,
     }
 }
 
 pub(crate) fn link(record: i64, profile: Option<&str>, identities: &[Identity]) -> RecordLink {
-    RecordLink { record, identities: identities.to_vec(), profile: profile.map(profile_id) }
+    RecordLink { record, identities: identities.to_vec(), profile: profile.map(profile_id), level: Level::Full }
+}
+
+/// The records that carry any of these identities, in rising order.
+pub(crate) fn carriers(store: &Sandbox, identities: &[Identity]) -> Vec<i64> {
+    let ask = |identity: &Identity| Ask { identity: identity.clone(), records_max: 100 };
+    let asks: Vec<Ask> = identities.iter().map(ask).collect();
+    let found: BTreeSet<i64> = store.records_with(&asks).unwrap().into_iter().flatten().collect();
+    found.into_iter().collect()
 }
 
 pub(crate) fn profiles(upto: u64, profiles: Vec<ProfileWrite>, links: Vec<RecordLink>) -> ProfileCommit {

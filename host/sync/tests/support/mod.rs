@@ -285,7 +285,17 @@ impl World {
         Self::start_in(attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap(), vendor).await
     }
 
+    /// As `start`; the projectors take one change at a time, so nothing meets by being in one step.
+    pub async fn start_by_ones(dir: &Path, vendor: Arc<Vendor>) -> Self {
+        let store = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
+        Self::start_with(store, vendor, EngineOptions { projection_rows: 1, ..EngineOptions::default() }).await
+    }
+
     pub async fn start_in(store: Arc<dyn SandboxStore>, vendor: Arc<Vendor>) -> Self {
+        Self::start_with(store, vendor, EngineOptions::default()).await
+    }
+
+    async fn start_with(store: Arc<dyn SandboxStore>, vendor: Arc<Vendor>, options: EngineOptions) -> Self {
         let connection = Connection {
             id: connection_id(),
             name: "test".into(),
@@ -302,7 +312,7 @@ impl World {
             Arc::new(Wiring(Arc::clone(&vendor))),
             Arc::new(Wall),
             Arc::new(Count),
-            EngineOptions::default(),
+            options,
         )
         .await
         .unwrap();

@@ -1,0 +1,90 @@
+//! Why a profile is what it is: where each value comes from, what joins its records, and what was held back. Decided
+//! anew from the stored records, so it is what the projector would decide now.
+
+use crate::engine::Inner;
+use crate::neighbours::{Entry, Records};
+use crate::profiles::resolve;
+use attiva_core::id::{ConnectionId, ProfileId};
+use attiva_core::identity::{Component, Held, Level, Link};
+use attiva_core::merge::{Chosen, MappedRecord, Why, merge};
+use attiva_core::model::PERSON;
+use attiva_core::{Fault, Millis, Value};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldOrigin {
+    pub field: &'static str,
+    pub value: Value,
+    pub why: Why,
+    /// `None`: somebody set it.
+    pub from: Option<RecordOrigin>,
+}
+
+/// The record and the mapping that gave a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordOrigin {
+    pub source_key: String,
+    pub connection: ConnectionId,
+    pub stream: String,
+    /// When the source last changed the record.
+    pub at: Millis,
+    /// Over the native record.
+    pub expression: String,
+}
+
+/// Why a profile is what it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    pub profile: ProfileId,
+    /// Which identities join its records.
+    pub level: Level,
+    /// A limit keeps records out of it.
+    pub degraded: bool,
+    /// Those that have a value, in the model's order.
+    pub fields: Vec<FieldOrigin>,
+    pub links: Vec<Link>,
+    pub held: Vec<Held>,
+}
+
+pub(crate) fn explain(inner: &Inner, profile: &ProfileId) -> Result<Option<Explanation>, Fault> {
+    let numbers = inner.store.records_of(profile)?;
+    let policies = inner.policies.get(inner)?;
+    let find = |connection: &_, stream: &str| inner.catalogs.mapping(inner, connection, stream);
+    let mut records = Records::new(inner.store.as_ref(), &find, &policies, inner.clock.now());
+    let (neighbourhood, resolution) = resolve(inner.store.as_ref(), &mut records, &numbers, &policies)?;
+    let Some(component) = resolution.components.into_iter().find(|c| c.profile == *profile) else { return Ok(None) };
+    let node = |n: &usize| neighbourhood.nodes.get(*n).and_then(|node| records.by_key(&node.source_key));
+    let members: Vec<&Entry> = component.nodes.iter().filter_map(node).collect();
+    let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
+    let mut fields = Vec::new();
+    for (slot, chosen) in merge(&mapped, &policies.survivorship, &[]).into_iter().enumerate() {
+        fields.extend(origin(&records, &members, slot, chosen)?);
+    }
+    let degraded = component.is_degraded();
+    let Component { profile, level, links, held, .. } = component;
+    Ok(Some(Explanation { profile, level, degraded, fields, links, held }))
+}
+
+fn origin(
+    records: &Records<'_>,
+    members: &[&Entry],
+    slot: usize,
+    chosen: Chosen,
+) -> Result<Option<FieldOrigin>, Fault> {
+    let Some(field) = PERSON.get(slot).filter(|_| !chosen.value.is_null()) else { return Ok(None) };
+    let from = match chosen.from.and_then(|i| members.get(i)) {
+        None => None,
+        Some(Entry { stored, mapped, .. }) => {
+            let mapping = records.mapping(stored)?;
+            let expression = mapping.as_ref().and_then(|m| m.expression(slot)).unwrap_or_default().to_owned();
+            Some(RecordOrigin {
+                source_key: stored.source_key.clone(),
+                connection: stored.connection.clone(),
+                stream: stored.stream.clone(),
+                at: mapped.at,
+                expression,
+            })
+        }
+    };
+    Ok(Some(FieldOrigin { field: field.name, value: chosen.value, why: chosen.why, from }))
+}

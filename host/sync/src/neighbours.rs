@@ -1,0 +1,168 @@
+//! Records as the identity graph sees them: mapped, with what names each, loaded when they are first asked for.
+
+use crate::mapping::StreamMapping;
+use crate::policies::Policies;
+use crate::profiles::Mappings;
+use attiva_core::id::ProfileId;
+use attiva_core::identity::{Ask, Changed, Claim, ClaimReader, Graph, Node};
+use attiva_core::merge::MappedRecord;
+use attiva_core::model;
+use attiva_core::ports::store::{SandboxStore, StoredRecord};
+use attiva_core::record::Presence;
+use attiva_core::{Fault, Millis, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// A record that was loaded.
+pub(crate) struct Entry {
+    pub(crate) stored: StoredRecord,
+    pub(crate) mapped: MappedRecord,
+    /// What names it now; empty if it is gone.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) changed: bool,
+}
+
+impl Entry {
+    /// `None`: the record is gone.
+    fn node(&self) -> Option<Node<ProfileId>> {
+        (!self.claims.is_empty()).then(|| Node {
+            source_key: self.stored.source_key.clone(),
+            at: created(&self.mapped),
+            claims: self.claims.clone(),
+            profile: self.stored.profile.clone(),
+            level: self.stored.level,
+        })
+    }
+}
+
+/// When the record came into being at its source, as far as that is known.
+fn created(mapped: &MappedRecord) -> Millis {
+    match model::person_slot("created_date").and_then(|slot| mapped.row.get(slot)) {
+        Some(Value::Timestamp(at)) => *at,
+        _ => 0,
+    }
+}
+
+/// The records of one step.
+pub(crate) struct Records<'a> {
+    store: &'a dyn SandboxStore,
+    mappings: Mappings<'a>,
+    reader: &'a ClaimReader,
+    now: Millis,
+    entries: Vec<Entry>,
+    by_number: HashMap<i64, usize>,
+    by_key: HashMap<String, usize>,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn new(
+        store: &'a dyn SandboxStore,
+        mappings: Mappings<'a>,
+        policies: &'a Policies,
+        now: Millis,
+    ) -> Self {
+        Self {
+            store,
+            mappings,
+            reader: &policies.reader,
+            now,
+            entries: Vec::new(),
+            by_number: HashMap::new(),
+            by_key: HashMap::new(),
+        }
+    }
+
+    /// The records that changed, each once, and those that share a profile with one: by other rules than before they may
+    /// not share anything else, and a profile is decided about as a whole. To be asked first.
+    pub(crate) fn changed(&mut self, numbers: &[i64]) -> Result<Vec<Changed<ProfileId>>, Fault> {
+        let mut seen = HashSet::new();
+        let numbers: Vec<i64> = numbers.iter().copied().filter(|n| seen.insert(*n)).collect();
+        self.load(&numbers, true)?;
+        self.load_profiles()?;
+        let linked: Vec<usize> =
+            (0..self.entries.len()).filter(|i| self.entries[*i].stored.profile.is_some()).collect();
+        let numbers: Vec<i64> = linked.iter().map(|i| self.entries[*i].stored.number).collect();
+        let mut before: HashMap<usize, _> = linked.into_iter().zip(self.store.identities_of(&numbers)?).collect();
+        let changed = self.entries.iter().enumerate().map(|(i, entry)| Changed {
+            source_key: entry.stored.source_key.clone(),
+            before: before.remove(&i).unwrap_or_default(),
+            profile: entry.stored.profile.clone(),
+            now: entry.node(),
+        });
+        Ok(changed.collect())
+    }
+
+    fn load_profiles(&mut self) -> Result<(), Fault> {
+        let shared = self.entries.iter().filter(|entry| entry.stored.profile_records > 1);
+        let profiles: BTreeSet<ProfileId> = shared.filter_map(|entry| entry.stored.profile.clone()).collect();
+        let mut others = Vec::new();
+        for profile in profiles {
+            others.extend(self.store.records_of(&profile)?);
+        }
+        others.retain(|number| !self.by_number.contains_key(number));
+        self.load(&others, false)
+    }
+
+    pub(crate) fn by_key(&self, source_key: &str) -> Option<&Entry> {
+        self.by_key.get(source_key).and_then(|i| self.entries.get(*i))
+    }
+
+    /// Those of the changed that are gone.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.changed && entry.claims.is_empty())
+    }
+
+    /// The records that were said to have changed.
+    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.changed)
+    }
+
+    fn load(&mut self, numbers: &[i64], changed: bool) -> Result<(), Fault> {
+        for stored in self.store.records_by_number(numbers)? {
+            let entry = self.entry(stored, changed)?;
+            let i = self.entries.len();
+            self.by_number.insert(entry.stored.number, i);
+            self.by_key.insert(entry.stored.source_key.clone(), i);
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// `None`: the record is gone, or makes no profile.
+    pub(crate) fn mapping(&self, stored: &StoredRecord) -> Result<Option<Arc<StreamMapping>>, Fault> {
+        match stored.body.presence {
+            Presence::Live => (self.mappings)(&stored.connection, &stored.stream),
+            Presence::Deleted | Presence::MergedInto(_) => Ok(None),
+        }
+    }
+
+    fn entry(&self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
+        let Some(mapping) = self.mapping(&stored)? else {
+            let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
+            return Ok(Entry { stored, mapped, claims: Vec::new(), changed });
+        };
+        let (mapped, failed) = mapping.map(&stored, self.now);
+        let (claims, problems) = self.reader.read(&stored.source_key, &mapped.row, &[]);
+        if changed && !failed.is_empty() {
+            tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
+        }
+        if changed && !problems.is_empty() {
+            tracing::warn!(record = %stored.source_key, ?problems, "values that name nobody");
+        }
+        Ok(Entry { stored, mapped, claims, changed })
+    }
+}
+
+impl Graph<ProfileId> for Records<'_> {
+    type Error = Fault;
+
+    fn carriers(&mut self, asks: &[Ask]) -> Result<Vec<Vec<Node<ProfileId>>>, Fault> {
+        let found = self.store.records_with(asks)?;
+        let mut seen = HashSet::new();
+        let is_new = |n: &i64| !self.by_number.contains_key(n) && seen.insert(*n);
+        let new: Vec<i64> = found.iter().flatten().copied().filter(is_new).collect();
+        self.load(&new, false)?;
+        let node = |number: &i64| self.by_number.get(number).and_then(|i| self.entries.get(*i)).and_then(Entry::node);
+        Ok(found.iter().map(|numbers| numbers.iter().filter_map(node).collect()).collect())
+    }
+}
