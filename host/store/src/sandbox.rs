@@ -267,6 +267,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
         Kind::NeverLink => "never-link",
+        Kind::Cancellation => "cancellation",
     }
 }
 
@@ -286,6 +287,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Activation
         | Kind::IdentityRules
         | Kind::MergePolicy
-        | Kind::NeverLink => Ok(()),
+        | Kind::NeverLink
+        | Kind::Cancellation => Ok(()),
     }
 }

@@ -96,6 +96,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
         }
     }
     tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
+    inner.forget_cancellation(delivery.id.as_str()).await;
     if let Ok(work) = Work::of(inner, &delivery).await
         && let Err(fault) = work.destination.clear_spool(&work.run(&delivery)).await
     {

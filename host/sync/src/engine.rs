@@ -10,7 +10,7 @@ use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore};
+use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
@@ -124,11 +124,19 @@ impl Engine {
     fn resume(&self) -> Result<(), Fault> {
         for run in self.inner.all::<Run>(Kind::Run)?.into_iter().filter(|r| !r.status.has_ended()) {
             tracing::info!(run = %run.id, "resuming a run");
+            let id = run.id.clone();
             self.drive_run(run);
+            if self.inner.is_cancelled(id.as_str())? {
+                self.stop_run(&id);
+            }
         }
         for delivery in self.inner.all::<Delivery>(Kind::Delivery)?.into_iter().filter(|d| !d.status.has_ended()) {
             tracing::info!(delivery = %delivery.id, "resuming a delivery");
+            let id = delivery.id.clone();
             self.drive_delivery(delivery, true);
+            if self.inner.is_cancelled(id.as_str())? {
+                self.stop_delivery(&id);
+            }
         }
         Ok(())
     }
@@ -185,13 +193,21 @@ impl Engine {
         id(self.inner.clock.now(), self.inner.chance.bytes())
     }
 
-    /// Ends a run at its next page boundary.
+    /// Ends a run at its next page boundary, also where a kill comes first.
     pub async fn cancel_run(&self, id: &RunId) -> Result<Run, Fault> {
+        let run: Run = self.inner.get(Kind::Run, id.as_str())?;
+        if !run.status.has_ended() {
+            self.inner.put(Kind::Cancellation, id.as_str(), &self.inner.clock.now()).await?;
+        }
+        self.stop_run(id);
+        self.inner.get(Kind::Run, id.as_str())
+    }
+
+    fn stop_run(&self, id: &RunId) {
         let going = self.inner.active().runs.values().find(|(run, _)| run == id).map(|(_, cancel)| cancel.clone());
         if let Some(cancel) = going {
             cancel.cancel();
         }
-        self.inner.get(Kind::Run, id.as_str())
     }
 
     /// Starts a delivery of an activation. One activation has one delivery at a time. A delivery with this id, if there
@@ -212,13 +228,21 @@ impl Engine {
         Ok(delivery)
     }
 
-    /// Ends a delivery at its next batch boundary, and takes back what is not visible yet.
+    /// Ends a delivery at its next batch boundary, also where a kill comes first, and takes back what is not visible yet.
     pub async fn cancel_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
+        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
+        if !delivery.status.has_ended() {
+            self.inner.put(Kind::Cancellation, id.as_str(), &self.inner.clock.now()).await?;
+        }
+        self.stop_delivery(id);
+        self.inner.get(Kind::Delivery, id.as_str())
+    }
+
+    fn stop_delivery(&self, id: &DeliveryId) {
         let going = self.inner.active().deliveries.values().find(|(d, _)| d == id).map(|(_, cancel)| cancel.clone());
         if let Some(cancel) = going {
             cancel.cancel();
         }
-        self.inner.get(Kind::Delivery, id.as_str())
     }
 
     /// To be called when a segment's document was written: it is evaluated for all profiles.
@@ -341,6 +365,18 @@ impl Inner {
     fn active(&self) -> std::sync::MutexGuard<'_, Active> {
         // The map is whole after every statement, so a panic elsewhere has left nothing half done.
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
+        Ok(self.store.document(Kind::Cancellation, id)?.is_some())
+    }
+
+    /// To be called when the end is kept. What a kill leaves behind concerns nobody any more.
+    pub(crate) async fn forget_cancellation(&self, id: &str) {
+        match self.store.delete_document(Kind::Cancellation, id, Expect::Anything).await {
+            Ok(()) | Err(StoreError::Missing) => {}
+            Err(error) => tracing::warn!(id, %error, "a cancellation that was followed is still on record"),
+        }
     }
 
     pub(crate) fn run_is_over(&self, run: &Run) {

@@ -81,6 +81,7 @@ async fn end(inner: &Inner, run: &Run) {
         }
     }
     tracing::info!(run = %run.id, status = ?run.status, "run ended");
+    inner.forget_cancellation(run.id.as_str()).await;
     clear_spools(inner, run).await;
     inner.run_is_over(run);
 }

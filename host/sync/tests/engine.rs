@@ -329,3 +329,35 @@ async fn one_connection_has_one_run_and_a_cancelled_one_ends() {
     world.engine.cancel_run(&run.id).await.unwrap();
     assert_eq!(world.ended_run(&run.id).await.status, RunStatus::Cancelled);
 }
+
+#[tokio::test]
+async fn what_was_cancelled_ends_also_where_a_kill_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = vendor(three_pages());
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    world.run().await;
+    world.settled().await;
+    let segment = world.segment("true").await;
+    world.settled().await;
+    let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
+    vendor.stuck_reading.store(true, Ordering::SeqCst);
+    vendor.stuck.store(true, Ordering::SeqCst);
+    let run = world.start_run().await.unwrap().id;
+    let delivery = world.start_delivery(&activation).await.unwrap().id;
+    let calls = || vendor.calls.lock().unwrap().clone();
+    let both = ["read 3".to_owned(), "prepare".to_owned()];
+    world.until("both go", || both.iter().all(|call| calls().contains(call)).then_some(())).await;
+    // Whoever drives them is gone before anybody wants them to end.
+    world.engine.drain(Duration::from_secs(5)).await;
+    world.engine.cancel_run(&run).await.unwrap();
+    world.engine.cancel_delivery(&delivery).await.unwrap();
+    drop(world);
+
+    vendor.stuck_reading.store(false, Ordering::SeqCst);
+    vendor.stuck.store(false, Ordering::SeqCst);
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    assert_eq!(world.ended_run(&run).await.status, RunStatus::Cancelled);
+    assert_eq!(world.ended_delivery(&delivery).await.status, DeliveryStatus::Cancelled);
+    let left = || world.store.documents(Kind::Cancellation, None, 9).unwrap();
+    world.until("nothing is left of it", || left().is_empty().then_some(())).await;
+}

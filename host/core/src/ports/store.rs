@@ -38,6 +38,8 @@ pub enum Kind {
     MergePolicy,
     /// Two records that are never one.
     NeverLink,
+    /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
+    Cancellation,
 }
 
 #[derive(Debug, Clone, PartialEq)]
