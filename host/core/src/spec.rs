@@ -261,7 +261,8 @@ impl Spec {
             return Vec::new();
         };
         let secrets = self.secrets();
-        let single = |p: &serde_json::Value| !matches!(p.get("type").and_then(|t| t.as_str()), Some("object" | "array"));
+        let single =
+            |p: &serde_json::Value| !matches!(p.get("type").and_then(|t| t.as_str()), Some("object" | "array"));
         let public = properties.iter().filter(|(name, p)| single(p) && !secrets.contains(&name.as_str()));
         public.map(|(name, _)| name.clone()).collect()
     }

@@ -6,8 +6,8 @@ use crate::operate::{checked, decimal_fault, mismatch, overflow, quoted};
 use crate::problem::Position;
 use crate::program::EvalFault;
 use attiva_core::key::Instance;
-use attiva_core::{SourceKey, Value};
 use attiva_core::time::{self, Millis};
+use attiva_core::{SourceKey, Value};
 
 const SECOND_MS: i64 = 1_000;
 pub(crate) const DAY_MS: i64 = 86_400_000;

@@ -24,9 +24,8 @@ use attiva_core::model::EntityName;
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
     Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider,
-    Referred, Relation, Result,
-    SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
+    Relation, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;

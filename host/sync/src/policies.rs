@@ -4,8 +4,8 @@
 use crate::engine::{Inner, read};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
-use attiva_core::model::{EntityName, Layout};
 use attiva_core::model::custom::Custom;
+use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Kind, SandboxStore};
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;

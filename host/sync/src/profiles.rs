@@ -29,8 +29,7 @@ pub(crate) fn project(
     policies: &dyn Fn(&EntityName) -> Result<Arc<Policies>>,
     now: Millis,
 ) -> Result<ProfileCommit> {
-    let mut commit =
-        ProfileCommit { upto: changes.last().map_or(0, |c| c.seq), now, ..ProfileCommit::default() };
+    let mut commit = ProfileCommit { upto: changes.last().map_or(0, |c| c.seq), now, ..ProfileCommit::default() };
     for (entity, stored) in by_entity(store, changes)? {
         let policies = policies(&entity)?;
         let mut records = Records::new(store, mappings, &policies, now);
@@ -51,9 +50,8 @@ fn by_entity(store: &dyn SandboxStore, changes: &[Change]) -> Result<BTreeMap<En
     let numbers: Vec<i64> = changes.iter().map(|c| c.subject).filter(|n| seen.insert(*n)).collect();
     let mut of: BTreeMap<EntityName, Vec<StoredRecord>> = BTreeMap::new();
     for stored in store.records_by_number(&numbers)? {
-        match &stored.entity {
-            Some(entity) => of.entry(entity.clone()).or_default().push(stored),
-            None => {}
+        if let Some(entity) = &stored.entity {
+            of.entry(entity.clone()).or_default().push(stored);
         }
     }
     Ok(of)

@@ -151,8 +151,9 @@ impl Stored {
         let outside = outside.filter(|n| !gone.contains(&n.source_key)).filter_map(|n| n.profile.as_ref());
         let taken: BTreeSet<&ProfileId> = outside.collect();
         let never = self.never();
-        let Ok(resolution) =
-            resolve(&found, rules, &never.iter().collect(), ProfileId::founded_by, |id| Ok::<_, Infallible>(taken.contains(id)));
+        let Ok(resolution) = resolve(&found, rules, &never.iter().collect(), ProfileId::founded_by, |id| {
+            Ok::<_, Infallible>(taken.contains(id))
+        });
         for key in gone {
             self.nodes.remove(&key);
         }

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn every_pair_across_groups_is_kept_apart() {
-        let links = unmerge(&EntityName::PERSON, &keys("a b c d"), &[keys("a"), keys("c")], "two people", "ann", 5).unwrap();
+        let links =
+            unmerge(&EntityName::PERSON, &keys("a b c d"), &[keys("a"), keys("c")], "two people", "ann", 5).unwrap();
         let pairs: Vec<(&str, &str)> = links.iter().map(|l| (l.a.as_str(), l.b.as_str())).collect();
         assert_eq!(pairs, [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("c", "d")]);
         assert_eq!((links[0].reason.as_str(), links[0].by.as_str(), links[0].at), ("two people", "ann", 5));
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_divides_nothing_is_refused() {
-        let divide = |groups: &[Vec<String>]| unmerge(&EntityName::PERSON, &keys("a b"), groups, "", "", 0).unwrap_err();
+        let divide =
+            |groups: &[Vec<String>]| unmerge(&EntityName::PERSON, &keys("a b"), groups, "", "", 0).unwrap_err();
         assert_eq!(divide(&[keys("x")]), UnmergeProblem::NotOfIt("x".into()));
         assert_eq!(divide(&[keys("a"), keys("a")]), UnmergeProblem::Twice("a".into()));
         assert_eq!(divide(&[keys("a b")]), UnmergeProblem::Nothing);

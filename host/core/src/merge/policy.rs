@@ -65,7 +65,9 @@ impl Survivorship {
             let sources = sources(&path, rule, &mut problems);
             match layout.slot(name).and_then(|slot| survivorship.precedence.get_mut(slot)) {
                 Some(place) => *place = sources,
-                None => problems.push(PolicyProblem { path, problem: format!("{} has no such field", layout.entity()) }),
+                None => {
+                    problems.push(PolicyProblem { path, problem: format!("{} has no such field", layout.entity()) })
+                }
             }
         }
         if problems.is_empty() { Ok(survivorship) } else { Err(problems) }

@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(person("person_score", text("7")), Err(number));
         assert_eq!(person("person_score", Value::Null), Ok(()));
         assert_eq!(person("person_type", text("Lead")), Ok(()));
-        assert_eq!(person("person_type", text("lead")), Err(FieldProblem::NotAllowed(vec!["Lead".into(), "Contact".into()])));
+        assert_eq!(
+            person("person_type", text("lead")),
+            Err(FieldProblem::NotAllowed(vec!["Lead".into(), "Contact".into()]))
+        );
         assert_eq!(person("external_key", text("003@00D.Salesforce")), Ok(()));
         assert_eq!(person("external_key", text("003")), Err(FieldProblem::Key(KeyProblem::Shape)));
         assert_eq!(

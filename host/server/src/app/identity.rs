@@ -28,7 +28,10 @@ const PERSON: EntityName = EntityName::PERSON;
 impl Sandbox {
     /// The rules of identity that hold; version 0 of the document: nobody has published any.
     pub fn identity_rules(&self) -> Result<Versioned<Rules>> {
-        Ok(Versioned { value: policies::rules(self.store.as_ref(), &PERSON)?, version: self.version(Kind::IdentityRules)? })
+        Ok(Versioned {
+            value: policies::rules(self.store.as_ref(), &PERSON)?,
+            version: self.version(Kind::IdentityRules)?,
+        })
     }
 
     /// Publishes rules: every record is looked at again. `rules.version` is that of the rules they were made of; they
@@ -59,7 +62,10 @@ impl Sandbox {
 
     /// The merge policy that holds.
     pub fn merge_policy(&self) -> Result<Versioned<MergePolicy>> {
-        Ok(Versioned { value: policies::merge_policy(self.store.as_ref(), &PERSON)?, version: self.version(Kind::MergePolicy)? })
+        Ok(Versioned {
+            value: policies::merge_policy(self.store.as_ref(), &PERSON)?,
+            version: self.version(Kind::MergePolicy)?,
+        })
     }
 
     /// As [`publish_identity_rules`](Self::publish_identity_rules).

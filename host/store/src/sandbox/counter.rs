@@ -14,15 +14,15 @@ pub(super) struct Counter {
 impl Counter {
     pub(super) fn load(connection: &Connection) -> Outcome<Self> {
         let mut statement = connection.prepare_cached("SELECT seq, record, profile FROM counter")?;
-        Ok(statement.query_row([], |row| {
-            Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)? })
-        })?)
+        Ok(statement.query_row([], |row| Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)? }))?)
     }
 
     pub(super) fn save(&self, connection: &Connection) -> Outcome<()> {
-        connection
-            .prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3")?
-            .execute(params![self.seq, self.record, self.profile])?;
+        connection.prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3")?.execute(params![
+            self.seq,
+            self.record,
+            self.profile
+        ])?;
         Ok(())
     }
 

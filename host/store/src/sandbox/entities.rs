@@ -53,7 +53,8 @@ fn number(connection: &Connection, name: &str) -> Outcome<i64> {
     if let Some(number) = find.query_row([name], |row| row.get(0)).optional()? {
         return Ok(number);
     }
-    let mut insert = connection.prepare_cached("INSERT INTO entity (name, profiles) VALUES (?1, 0) RETURNING number")?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO entity (name, profiles) VALUES (?1, 0) RETURNING number")?;
     Ok(insert.query_row([name], |row| row.get(0))?)
 }
 

@@ -114,13 +114,7 @@ impl<'a> LinkWriter<'a> {
         let mut rows = self.find.query([record])?;
         let row = rows.next()?.ok_or(StoreError::Missing)?;
         let carried = Carried::read(row, 2, 3)?;
-        Ok(Known {
-            entity: row.get(5)?,
-            source_key: row.get(0)?,
-            profile: row.get(1)?,
-            carried,
-            level: row.get(4)?,
-        })
+        Ok(Known { entity: row.get(5)?, source_key: row.get(0)?, profile: row.get(1)?, carried, level: row.get(4)? })
     }
 
     fn profile_number(&mut self, id: Option<&ProfileId>, written: &HashMap<&ProfileId, i64>) -> Outcome<Option<i64>> {
@@ -168,7 +162,9 @@ pub(super) fn forget(connection: &Connection, record: i64) -> Outcome<Option<i64
 pub(super) fn records_with(connection: &Connection, entity: &EntityName, asks: &[Ask]) -> Outcome<Vec<Vec<i64>>> {
     let Some(entity) = entities::find(connection, entity)? else { return Ok(vec![Vec::new(); asks.len()]) };
     let mut carriers = Carriers::new(connection, entity)?;
-    asks.iter().map(|Ask { identity, records_max }| carriers.of(&identity.namespace, &identity.value, *records_max)).collect()
+    asks.iter()
+        .map(|Ask { identity, records_max }| carriers.of(&identity.namespace, &identity.value, *records_max))
+        .collect()
 }
 
 /// The statements that find records by what they carry.

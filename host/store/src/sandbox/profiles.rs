@@ -45,8 +45,9 @@ impl<'a> ProfileWriter<'a> {
     pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
         Ok(Self {
             connection,
-            find: connection
-                .prepare_cached("SELECT number, records, changed_at, degraded, gone, entity FROM profile WHERE id = ?1")?,
+            find: connection.prepare_cached(
+                "SELECT number, records, changed_at, degraded, gone, entity FROM profile WHERE id = ?1",
+            )?,
             insert: connection.prepare_cached(
                 "INSERT INTO profile (number, id, records, changed_at, degraded, gone, entity)
                  VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
@@ -256,13 +257,7 @@ pub(super) fn list_degraded(
     page(connection, sql, entity, after, limit)
 }
 
-fn page(
-    connection: &Connection,
-    sql: &str,
-    entity: &EntityName,
-    after: i64,
-    limit: usize,
-) -> Outcome<Vec<Profile>> {
+fn page(connection: &Connection, sql: &str, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
     let Some(entity) = entities::find(connection, entity)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![entity, after, limited(limit)])?;

@@ -1,9 +1,9 @@
 //! The feeds of changes, the projectors' cursors, and the commit of the profile projector.
 
 use super::counter::Counter;
-use super::{entities, json};
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
+use super::{entities, json};
 use crate::failure::{Outcome, limited};
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};

@@ -131,9 +131,8 @@ impl<'a> RecordWriter<'a> {
 fn move_stream(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
     let mut find =
         connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
-    let known: Option<(i64, i64)> = find
-        .query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let known: Option<(i64, i64)> =
+        find.query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((number, was)) = known
         && was != entity
     {
@@ -147,8 +146,7 @@ fn move_stream(connection: &Connection, counter: &mut Counter, entity: i64, page
          RETURNING number",
     )?;
     let (cursor, more) = (&page.state.cursor, page.state.more);
-    let values =
-        params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
+    let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
     Ok(statement.query_row(values, |row| row.get(0))?)
 }
 
@@ -236,14 +234,9 @@ fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     })
 }
 
-pub(super) fn presence(
-    connection: &Connection,
-    entity: &EntityName,
-    source_key: &str,
-) -> Outcome<Option<Presence>> {
+pub(super) fn presence(connection: &Connection, entity: &EntityName, source_key: &str) -> Outcome<Option<Presence>> {
     let Some(entity) = entities::find(connection, entity)? else { return Ok(None) };
-    let mut statement =
-        connection.prepare_cached("SELECT body FROM record WHERE entity = ?1 AND source_key = ?2")?;
+    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE entity = ?1 AND source_key = ?2")?;
     let mut rows = statement.query(params![entity, source_key])?;
     rows.next()?.map(|row| Ok(BodyReader::default().read(text(row, 0)?)?.presence)).transpose()
 }

@@ -31,13 +31,7 @@ impl<'a> ReferenceWriter<'a> {
     }
 
     /// Sets what a profile refers to; `is_new`: it cannot have referred to anything. Returns whether that changed.
-    pub(super) fn set(
-        &mut self,
-        profile: i64,
-        entity: i64,
-        references: &[Reference],
-        is_new: bool,
-    ) -> Outcome<bool> {
+    pub(super) fn set(&mut self, profile: i64, entity: i64, references: &[Reference], is_new: bool) -> Outcome<bool> {
         let had = if is_new { BTreeSet::new() } else { self.of(profile)? };
         let mut has = BTreeSet::new();
         for reference in references {

@@ -2,8 +2,8 @@
 
 use super::counter::Counter;
 use super::json::BodyReader;
-use super::profiles::ProfileWriter;
 use super::links;
+use super::profiles::ProfileWriter;
 use crate::failure::{Outcome, known};
 use attiva_core::Millis;
 use attiva_core::id::ProfileId;

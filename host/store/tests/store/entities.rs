@@ -31,11 +31,8 @@ fn put(store: &Sandbox, thing: &Thing<'_>) -> i64 {
     wait(store.commit_page(page_of(Some(entity.clone()), entity.as_str(), &[key]))).unwrap();
     let record = store.record(entity, key).unwrap().unwrap().number;
     let id = ProfileId::founded(entity, key);
-    let references = refers.iter().map(|(field, to, key)| Reference {
-        field: (*field).into(),
-        to: to.clone(),
-        key: (*key).into(),
-    });
+    let references =
+        refers.iter().map(|(field, to, key)| Reference { field: (*field).into(), to: to.clone(), key: (*key).into() });
     let write = ProfileWrite {
         entity: entity.clone(),
         id: id.clone(),
@@ -117,9 +114,7 @@ fn references_are_found_both_ways_whatever_came_first() {
         [vec![Referred { reference, profile: Some(account) }], vec![]]
     );
     assert_eq!(leads_to(&f.store, person), [Some(account), None]);
-    let referrers = |entity, field, after| {
-        f.store.referrers(account, &relation(entity, field), after, 9).unwrap()
-    };
+    let referrers = |entity, field, after| f.store.referrers(account, &relation(entity, field), after, 9).unwrap();
     assert_eq!(referrers(PERSON, "account_key", 0), [person]);
     assert_eq!(referrers(OPPORTUNITY, "account_key", 0), [deal]);
     assert_eq!(referrers(PERSON, "account_key", person), Vec::<i64>::new());
@@ -197,9 +192,8 @@ fn records_follow_their_streams_mapping() {
     // As persons they have profiles; one of them shares its profile with a record of another stream.
     wait(f.store.commit_page(page_of(Some(PERSON), "leads", &["4@m.Marketo"]))).unwrap();
     let (a, b) = (write("a", &[]), write("b", &[]));
-    let links = [(1, "a"), (2, "b"), (4, "b")].map(|(record, profile)| {
-        link(record, Some(profile), &[Identity::email(&format!("{profile}@x.com")).unwrap()])
-    });
+    let links = [(1, "a"), (2, "b"), (4, "b")]
+        .map(|(record, profile)| link(record, Some(profile), &[Identity::email(&format!("{profile}@x.com")).unwrap()]));
     wait(f.store.commit_profiles(profiles(9, vec![a, b], links.to_vec()))).unwrap();
     let upto = f.store.newest(Feed::Records).unwrap();
 

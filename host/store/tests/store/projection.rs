@@ -6,7 +6,6 @@ use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::ports::store::{
     DocumentWrite, Expect, Feed, Kind, MembershipStatus, ProfileWrite, Reconsider, RecordLink, SandboxStore, StoreError,
 };
-use attiva_store::{Options, Sandbox};
 
 fn email(address: &str) -> Identity {
     Identity::email(address).unwrap()
@@ -71,7 +70,8 @@ fn levels_and_degraded_profiles_are_kept() {
         let write = ProfileWrite { degraded, ..write("a", &[]) };
         let link = RecordLink { level, ..link(1, Some("a"), &[email("a@x.com")]) };
         wait(f.store.commit_profiles(profiles(2, vec![write, self::write("b", &[])], vec![link]))).unwrap();
-        let listed: Vec<ProfileId> = f.store.degraded_profiles(&PERSON, 0, 9).unwrap().into_iter().map(|p| p.id).collect();
+        let listed: Vec<ProfileId> =
+            f.store.degraded_profiles(&PERSON, 0, 9).unwrap().into_iter().map(|p| p.id).collect();
         let shown = f.store.profile(&profile_id("a")).unwrap().unwrap().degraded;
         (listed, shown, f.store.record(&PERSON, &key(1)).unwrap().unwrap().level)
     };
@@ -233,5 +233,8 @@ fn records_are_looked_at_again_with_what_they_hang_on() {
     let f = f.reopened();
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 0);
     assert_eq!(f.store.document(Kind::IdentityRules, "person").unwrap(), None);
-    assert_eq!((f.store.record_numbers(&PERSON, 0, 2).unwrap(), f.store.record_numbers(&PERSON, 2, 9).unwrap()), (vec![1, 2], vec![3]));
+    assert_eq!(
+        (f.store.record_numbers(&PERSON, 0, 2).unwrap(), f.store.record_numbers(&PERSON, 2, 9).unwrap()),
+        (vec![1, 2], vec![3])
+    );
 }

@@ -66,10 +66,7 @@ fn crm() -> Tables {
         .table(
             "Contact",
             "person",
-            &[
-                ("email", "record.mail"),
-                ("account_key", "source_key(record.account, instance.id, instance.system)"),
-            ],
+            &[("email", "record.mail"), ("account_key", "source_key(record.account, instance.id, instance.system)")],
         )
         .table("Account", "account", &[("name", "record.name"), ("industry", "record.industry")])
         .table(
@@ -132,10 +129,7 @@ async fn what_comes_through_marketing_and_from_the_crm_is_one_and_hangs_together
         references.into_iter().map(|referred| (referred.reference.key, referred.profile)).collect()
     };
     let other = office.by_key(&ACCOUNT, "A2@s1.S").unwrap();
-    assert_eq!(
-        leads_to(&person),
-        [("1001@m1.M".into(), Some(account.number)), ("A2@s1.S".into(), Some(other.number))]
-    );
+    assert_eq!(leads_to(&person), [("1001@m1.M".into(), Some(account.number)), ("A2@s1.S".into(), Some(other.number))]);
     assert_eq!(leads_to(&account), [("1002@m1.M".into(), None)]);
     assert_eq!(office.referrers(&account, &PERSON, "account_key"), ["1001@m1.M"]);
     assert_eq!(office.referrers(&account, &OPPORTUNITY, "account_key"), ["1001@m1.M"]);
@@ -154,8 +148,10 @@ async fn what_comes_through_marketing_and_from_the_crm_is_one_and_hangs_together
     let own = office.by_key(&ACCOUNT, "A1@s1.S").unwrap();
     assert_ne!(company.id, own.id);
     assert_eq!(office.referrers(&parent, &ACCOUNT, "parent_key"), Vec::<String>::new(), "it names no parent any more");
-    assert_eq!(leads_to(&deal)[0].1, Some(company.number));
-    assert_eq!(leads_to(&deal)[1].1, Some(own.number));
+    assert_eq!(leads_to(&deal), [("A1@s1.S".into(), Some(own.number))]);
+    assert_eq!(leads_to(&person)[0], ("1001@m1.M".into(), Some(company.number)));
+    assert_eq!(office.referrers(&company, &PERSON, "account_key"), ["1001@m1.M"]);
+    assert_eq!(office.referrers(&own, &PERSON, "account_key"), Vec::<String>::new());
 }
 
 fn text_field(name: &str) -> CustomField {
@@ -217,12 +213,8 @@ struct Event {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let tables = prop::sample::select(vec![
-        ("m1", "companies"),
-        ("m1", "deals"),
-        ("s1", "Account"),
-        ("s1", "Opportunity"),
-    ]);
+    let tables =
+        prop::sample::select(vec![("m1", "companies"), ("m1", "deals"), ("s1", "Account"), ("s1", "Opportunity")]);
     (tables, 0..3_u8, 0..3_u8, 0..3_u8, any::<bool>(), prop::bool::weighted(0.15)).prop_map(
         |((vendor, table), key, crm, account, named, gone)| {
             let (crm, account) = (format!("{crm}"), format!("{account}"));
@@ -281,8 +273,8 @@ async fn told(events: &[Event], lengths: &[usize], step: usize, runs: usize, twi
             by_table.entry((vendor, table)).or_default().push(row.clone());
         }
         for ((vendor, table), rows) in by_table {
-            let repeats = if twice { 2 } else { 1 };
-            let mut rest: &[Row] = &rows.repeat(repeats);
+            let told = if twice { [rows.clone(), rows].concat() } else { rows };
+            let mut rest: &[Row] = &told;
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(rest.len().min(*lengths.next().unwrap()));
                 vendors[vendor].tell(table, now.to_vec());

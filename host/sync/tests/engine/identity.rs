@@ -5,7 +5,7 @@ use attiva_core::id::ConnectionId;
 use attiva_core::identity::{Held, Identity, NeverLink, Rules, Why as Refused};
 use attiva_core::merge::{FieldRule, MergePolicy, Why};
 use attiva_core::page::RowKind;
-use attiva_core::ports::store::{Kind, Profile, Reconsider};
+use attiva_core::ports::store::{Expect, Kind, Profile, Reconsider};
 use attiva_core::run::Run;
 use std::sync::Arc;
 

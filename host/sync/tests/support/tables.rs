@@ -4,7 +4,7 @@ use super::{Count, Wall, fresh, put};
 use arrow_array::StringArray;
 use async_trait::async_trait;
 use attiva_core::config::Connection;
-use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId};
+use attiva_core::id::{ConnectionId, DeliveryId, RunId};
 use attiva_core::identity::Identity;
 use attiva_core::key::Instance;
 use attiva_core::model::EntityName;
@@ -71,9 +71,8 @@ fn page(columns: &[&'static str], rows: &[Row], next: usize, more: bool) -> Page
         let found = row.cells.iter().find(|(column, _)| *column == name);
         found.map_or(Value::Null, |(_, text)| Value::Text(text.clone()))
     };
-    let of = |name: &&'static str| {
-        column(name, DataType::Text, &rows.iter().map(|row| cell(row, name)).collect::<Vec<_>>())
-    };
+    let of =
+        |name: &&'static str| column(name, DataType::Text, &rows.iter().map(|row| cell(row, name)).collect::<Vec<_>>());
     let kind = |row: &Row| if row.deleted { RowKind::Tombstone } else { RowKind::Full };
     Page {
         keys: rows.iter().map(|row| Some(row.key.as_str())).collect::<StringArray>(),
@@ -189,8 +188,7 @@ fn instance(name: &str) -> Instance {
 impl Office {
     /// `step`: changes that the projector takes at once.
     pub async fn start(dir: &Path, vendors: &Vendors, step: usize) -> Self {
-        let store: Arc<dyn SandboxStore> =
-            attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
+        let store: Arc<dyn SandboxStore> = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
         for (name, tables) in vendors {
             let connection = Connection {
                 id: ConnectionId::parse(&format!("con_{name}")).unwrap(),
@@ -220,7 +218,8 @@ impl Office {
         let connection = ConnectionId::parse(&format!("con_{name}")).unwrap();
         let id = self.engine.start_run(&connection, RunId::new(1, fresh())).await.unwrap().id;
         let run = loop {
-            let run: Run = serde_json::from_value(self.store.document(Kind::Run, id.as_str()).unwrap().unwrap().body).unwrap();
+            let run: Run =
+                serde_json::from_value(self.store.document(Kind::Run, id.as_str()).unwrap().unwrap().body).unwrap();
             if run.status.has_ended() {
                 break run;
             }
@@ -246,10 +245,6 @@ impl Office {
 
     pub fn by_key(&self, entity: &EntityName, key: &str) -> Option<Profile> {
         self.store.profile_by_identity(entity, &Identity::source_key(key)).unwrap()
-    }
-
-    pub fn id(&self, entity: &EntityName, key: &str) -> Option<ProfileId> {
-        self.by_key(entity, key).map(|profile| profile.id)
     }
 
     pub fn all(&self, entity: &EntityName) -> Vec<Profile> {
