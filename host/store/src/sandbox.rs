@@ -11,6 +11,7 @@ mod profiles;
 mod projection;
 mod records;
 mod references;
+mod search;
 mod spaces;
 
 use crate::database::{Database, Options};
@@ -23,9 +24,9 @@ use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
-    Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
-    Relation, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    Books, Change, Document, DocumentWrite, Expect, Feed, Found, FoundPlace, Item, ItemOutcome, ItemStatus, Kind,
+    Member, MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider,
+    Referred, Relation, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -38,6 +39,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-1.sql"),
         include_str!("schema/sandbox-2.sql"),
         include_str!("schema/sandbox-3.sql"),
+        include_str!("schema/sandbox-7.sql"),
     ],
 };
 
@@ -194,6 +196,27 @@ impl SandboxStore for Sandbox {
 
     fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>> {
         self.database.read(|connection| references::referrers(connection, profile, relation, after, limit))
+    }
+
+    fn profiles_named(
+        &self,
+        entity: &EntityName,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        self.database.read(|connection| search::by_name(connection, entity, prefix, after, limit))
+    }
+
+    fn profiles_identified(
+        &self,
+        entity: &EntityName,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        self.database.read(|connection| search::by_identity(connection, entity, namespace, prefix, after, limit))
     }
 
     fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>> {

@@ -17,7 +17,7 @@ mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
 pub use error::{Result, StoreError};
-pub use profile::{Profile, ProfileWrite, Reference, Referred, Relation};
+pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;
@@ -405,6 +405,25 @@ pub trait SandboxStore: Send + Sync + 'static {
     /// Numbers of the profiles that refer to this one by a relation, in rising order, after `after`. Both ways agree:
     /// whoever is answered here refers to it there.
     fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>>;
+
+    /// Of an entity, those whose name begins so, in the order of their terms (`model::search`), after `after`.
+    fn profiles_named(
+        &self,
+        entity: &EntityName,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>>;
+    /// Of an entity, those with an identity whose value begins so, in the order of values, after `after`. A record's own
+    /// source key is not looked at.
+    fn profiles_identified(
+        &self,
+        entity: &EntityName,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>>;
 
     // Membership.
     /// Segments that each of these profiles is a member of now, in the order asked for.

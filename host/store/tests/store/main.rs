@@ -12,4 +12,5 @@ mod opening;
 mod projection;
 mod properties;
 mod records;
+mod search;
 mod support;
