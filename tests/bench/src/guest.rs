@@ -22,7 +22,8 @@ pub fn spec() -> Value {
 pub fn connection(spools: &Path, configuration: Value) -> Result<ConnectionContext> {
     Ok(ConnectionContext {
         connection_id: ConnectionId::new(0, [0; 6]),
-        configuration: Arc::new(configuration),
+        instance_id: None,
+            configuration: Arc::new(configuration),
         secrets: Arc::new(Secrets::default()),
         grants: Arc::new([]),
         spool: Arc::new(Dir::open_ambient_dir(spools, cap_std::ambient_authority())?),
