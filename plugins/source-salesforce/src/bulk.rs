@@ -10,6 +10,7 @@
 //! byte, and is removed by the call after the page that no longer needs it.
 
 use crate::cursor::{Failure, Job, Phase, Place, State, Way, Window};
+use crate::fields;
 use crate::job::{self, Progress};
 use crate::reader::Reader;
 use crate::results::{Opened, Results};
@@ -48,7 +49,7 @@ impl Step {
 }
 
 /// The next step of a window.
-pub(crate) fn page(reader: &Reader, state: State, window: Window) -> Result<Page> {
+pub(crate) fn page(reader: &Reader, mut state: State, window: Window) -> Result<Page> {
     let (to, before) = (window.to, window.records);
     let job = match &window.way {
         Way::Bulk(job) => job.clone(),
@@ -56,7 +57,14 @@ pub(crate) fn page(reader: &Reader, state: State, window: Window) -> Result<Page
     };
     let total = window.total.or(job.as_ref().and_then(|job| job.announced));
     let step = match job {
-        None => create(reader, window)?,
+        None => {
+            let step = create(reader, window)?;
+            // A field may have gone since the window was opened: should it come back, these records do not have it.
+            if let Some(object) = reader.described()? {
+                state.columns = Some(fields::digest(&object.selected(reader.config, reader.wanted)));
+            }
+            step
+        }
         Some(job) if !job.complete => wait(reader, window, job)?,
         Some(job) => read(reader, window, job)?,
     };

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(text("datetime", "2021-12-02T18:23:39.000+0000"), text("datetime", "2021-12-02T18:23:39.000Z"));
         assert_eq!(text("multipicklist", "Buyer;Decision Maker").as_deref(), Some("2 BuyerDecision Maker"));
         assert_eq!(text("datetime", "soon"), None);
-        assert_eq!(text("date", "2020-11-16"), Some("Date([18582])".into()));
+        assert_eq!(text("date", "2020-11-16"), Some("ColumnValues::Date([18582])".into()));
         assert_eq!(text("boolean", "maybe"), None);
     }
 }

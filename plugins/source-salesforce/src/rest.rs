@@ -4,7 +4,7 @@
 //! records may carry one time, so the place is a time and an id.
 
 use crate::cursor::{Phase, Place, State, Way, Window};
-use crate::fields::Field;
+use crate::fields::{self, Field};
 use crate::reader::Reader;
 use crate::refusal::Refusal;
 use crate::response::Queried;
@@ -35,6 +35,8 @@ pub(crate) fn page(reader: &Reader, state: State, mut window: Window) -> Result<
         window.total = Some(queried.total_size);
     }
     let fields = object.selected(reader.config, reader.wanted);
+    // A field may have gone since the window was opened: should it come back, these records do not have it.
+    let state = State { columns: Some(fields::digest(&fields)), ..state };
     let mut rows = Rows::new(&object, &fields);
     let all = take(reader, &queried, &fields, &mut rows, &mut place);
     let (builder, records) = rows.into_page();

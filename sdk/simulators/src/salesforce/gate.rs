@@ -62,10 +62,10 @@ pub(crate) async fn answer(Shared(service): Shared<Arc<Service>>, request: Reque
         Ok(call) => call,
         Err(status) => return status.into_response(),
     };
-    let mut fault = { fault::take(&mut service.state().faults, &call.method, &call.path) };
+    let mut fault = fault::take(&mut service.state().faults, &call.method, &call.path);
     if let Some(Fault::Delay { ms }) = fault {
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        fault = { fault::take(&mut service.state().faults, &call.method, &call.path) };
+        fault = fault::take(&mut service.state().faults, &call.method, &call.path);
     }
     let mut response = handle(&service, &call, fault.as_ref());
     if let Some(Fault::Cut { after_bytes }) = fault {

@@ -67,6 +67,12 @@ impl Salesforce {
         Ok(Self { address, service, running })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `http://127.0.0.1:{port}`, in the place of both `https://{my domain}.my.salesforce.com` and what the token's reply
     /// names.
     #[must_use]
