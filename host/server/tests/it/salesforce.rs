@@ -100,6 +100,14 @@ fn an_org_becomes_profiles_with_no_marketo_anywhere() {
     let found: BTreeSet<String> =
         profiles(&api).iter().filter_map(|p| p["attributes"]["email"].as_str().map(str::to_lowercase)).collect();
     assert_eq!(found, expected);
+    let contacts: Vec<Value> =
+        profiles(&api).into_iter().filter(|p| p["attributes"]["crm_contact_key"].is_string()).collect();
+    assert!(!contacts.is_empty());
+    let of_the_org = format!("@{}.Salesforce", org.config().organization_id);
+    for contact in &contacts {
+        let account = contact["attributes"]["account_key"].as_str().unwrap_or_default();
+        assert!(account.starts_with("001") && account.ends_with(&of_the_org), "{contact}");
+    }
 }
 
 #[test]
