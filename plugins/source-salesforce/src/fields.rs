@@ -96,7 +96,7 @@ impl Described {
             Some(chosen) => chosen.iter().map(String::as_str).filter(missing).map(str::to_owned).collect(),
             None => {
                 let mapped = mapping::columns_of(&self.name).into_iter().filter(|name| *name != "CurrencyIsoCode");
-                mapped.filter(|name| missing(&name)).map(str::to_owned).collect()
+                mapped.filter(missing).map(str::to_owned).collect()
             }
         }
     }

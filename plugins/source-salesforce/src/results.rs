@@ -175,7 +175,8 @@ mod tests {
             let mut rows = Rows::new(&object, &fields);
             let next = file.read(offset, &limits, &mut rows).unwrap();
             let page = rows.into_page().0.finish(Cursor { state_version: 1, bytes: Vec::new() }).unwrap();
-            (all.extend(shown(&page)), refused.extend(rejects(&page)));
+            all.extend(shown(&page));
+            refused.extend(rejects(&page));
             pages += 1;
             match next {
                 Some(next) => offset = next,

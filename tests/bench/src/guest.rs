@@ -23,7 +23,7 @@ pub fn connection(spools: &Path, configuration: Value) -> Result<ConnectionConte
     Ok(ConnectionContext {
         connection_id: ConnectionId::new(0, [0; 6]),
         instance_id: None,
-            configuration: Arc::new(configuration),
+        configuration: Arc::new(configuration),
         secrets: Arc::new(Secrets::default()),
         grants: Arc::new([]),
         spool: Arc::new(Dir::open_ambient_dir(spools, cap_std::ambient_authority())?),
