@@ -1,7 +1,10 @@
 //! A connector's specification: the JSON document its `spec()` answers. The format is described for partners in
 //! `docs/specification.md`; this is its type. Unknown keys are refused.
 
-use crate::key::Instance;
+mod learnt;
+
+pub use learnt::{InstanceSpec, Learnt};
+
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,8 +30,8 @@ pub struct Spec {
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub rates: Vec<Rate>,
-    /// Which vendor instance a connection is, as templates over the configuration.
-    pub instance: Instance,
+    /// Which vendor instance a connection is.
+    pub instance: InstanceSpec,
     /// For destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySpec>,
@@ -41,6 +44,13 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialSpec {
     pub name: String,
+    /// Several credentials may have one name: the first whose keys all have these values is used. A key that is left out
+    /// of the configuration has its schema's default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, String>,
+    /// How long a token lives whose reply does not say, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_seconds: Option<u32>,
     #[serde(flatten)]
     pub method: CredentialMethod,
 }
@@ -59,6 +69,19 @@ pub enum CredentialMethod {
         #[serde(default)]
         parameters_in: ParametersIn,
     },
+    /// RFC 7523 2.1 with RS256: the host signs an assertion, and gets a bearer token for it.
+    #[serde(rename = "oauth2-jwt-bearer")]
+    OAuth2JwtBearer {
+        /// The origin and path of the token endpoint, reachable by the host alone.
+        origin: String,
+        path: String,
+        /// The claims `iss`, `sub` and `aud`.
+        issuer: String,
+        subject: String,
+        audience: String,
+        /// PEM, PKCS#8 or PKCS#1.
+        private_key: String,
+    },
     /// AWS Signature Version 4, signed by the host.
     AwsSigv4 {
         service: String,
@@ -69,6 +92,19 @@ pub enum CredentialMethod {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session_token: Option<String>,
     },
+}
+
+impl CredentialMethod {
+    /// The origin and path of the token endpoint, where there is one.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::OAuth2ClientCredentials { origin, path, .. } | Self::OAuth2JwtBearer { origin, path, .. } => {
+                Some((origin, path))
+            }
+            Self::AwsSigv4 { .. } => None,
+        }
+    }
 }
 
 /// Where a token request carries its parameters.
@@ -88,8 +124,15 @@ pub enum ParametersIn {
 pub struct Origin {
     pub name: String,
     /// `https://{munchkin_id}.mktorest.com`: scheme, host and port only. What is put into a placeholder must be one
-    /// DNS label.
+    /// DNS label. Empty where it is learnt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// The URL comes with the token: scheme, host and port of it count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+    /// Placeholders of `url` whose values may be several DNS labels: `acme--uat.sandbox`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub several_labels: Vec<String>,
     /// The publisher's domains: the host of `url` must be one of them or end in one.
     pub domains: Vec<String>,
     pub rules: Vec<EgressRule>,
@@ -201,6 +244,13 @@ impl Spec {
         named("publisher", &self.publisher)?;
         for (i, credential) in self.credentials.iter().enumerate() {
             named(&format!("credentials[{i}].name"), &credential.name)?;
+            let asked = credential.method.endpoint().map(|(origin, _)| origin).unwrap_or_default();
+            if self.origins.iter().any(|origin| origin.name == asked && origin.learnt.is_some()) {
+                return invalid(
+                    &format!("credentials[{i}].origin"),
+                    "is learnt from a token, so no token can be had there",
+                );
+            }
         }
         for (i, origin) in self.origins.iter().enumerate() {
             self.validate_origin(i, origin)?;
@@ -210,6 +260,7 @@ impl Spec {
         {
             return invalid("delivery.batch_rows", "must be at least 1");
         }
+        self.instance.validate(self)?;
         for (i, rate) in self.rates.iter().enumerate() {
             let (Rate::Window { calls, .. } | Rate::Concurrent { calls }) = rate;
             let endless = matches!(rate, Rate::Window { seconds: 0, .. });
@@ -224,6 +275,14 @@ impl Spec {
         named(&format!("origins[{i}].name"), &origin.name)?;
         if origin.domains.is_empty() || origin.domains.iter().any(|d| d.is_empty() || d.contains('{')) {
             return invalid(&format!("origins[{i}].domains"), "name at least one domain, without placeholders");
+        }
+        match &origin.learnt {
+            Some(_) if !origin.url.is_empty() => {
+                return invalid(&format!("origins[{i}].url"), "is either written or learnt, not both");
+            }
+            Some(learnt) => learnt.validate(&format!("origins[{i}].learnt"), self)?,
+            None if origin.url.is_empty() => return invalid(&format!("origins[{i}].url"), "is missing"),
+            None => {}
         }
         for (j, rule) in origin.rules.iter().enumerate() {
             let path = format!("origins[{i}].rules[{j}]");
@@ -240,6 +299,22 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    /// The value of a key of the configuration; where it is left out, its schema's default.
+    #[must_use]
+    pub fn configured<'v>(&'v self, configuration: &'v serde_json::Value, key: &str) -> Option<&'v serde_json::Value> {
+        let default = || self.configuration.get("properties")?.get(key)?.get("default");
+        configuration.get(key).or_else(default)
+    }
+
+    /// The credential of a name that a configuration chooses.
+    #[must_use]
+    pub fn credential(&self, name: &str, configuration: &serde_json::Value) -> Option<&CredentialSpec> {
+        let has = |(key, value): (&String, &String)| {
+            self.configured(configuration, key).and_then(serde_json::Value::as_str) == Some(value)
+        };
+        self.credentials.iter().find(|credential| credential.name == name && credential.when.iter().all(has))
     }
 
     /// The names of the configuration's secrets.

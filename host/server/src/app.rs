@@ -14,6 +14,7 @@ mod files;
 pub mod grants;
 mod identity;
 pub mod keys;
+mod learning;
 pub(crate) mod name;
 pub mod operations;
 pub mod plugins;

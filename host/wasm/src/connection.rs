@@ -21,6 +21,8 @@ pub struct ConnectionContext {
     pub connection_id: ConnectionId,
     /// The configuration without its secrets: see [`crate::split_configuration`]. The guest gets this as text.
     pub configuration: Arc<serde_json::Value>,
+    /// The vendor instance's id, pinned where it was learnt from a token: a token of another one is refused.
+    pub instance_id: Option<Arc<str>>,
     /// The secrets, asked for when a credential is first needed.
     pub secrets: Arc<dyn SecretSource>,
     /// Endpoints an operator approved for this connection.

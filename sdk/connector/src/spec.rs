@@ -54,6 +54,7 @@ impl Spec {
             instance: Instance {
                 system: title.chars().filter(char::is_ascii_alphanumeric).collect(),
                 id: String::new(),
+                learnt: None,
             },
             delivery: None,
             mappings: Vec::new(),
@@ -83,8 +84,14 @@ impl Spec {
 
     /// Adds a credential.
     #[must_use]
-    pub fn credential(mut self, name: &str, method: CredentialMethod) -> Self {
-        self.credentials.push(Credential { name: name.into(), method });
+    pub fn credential(self, name: &str, method: CredentialMethod) -> Self {
+        self.credential_of(Credential::new(name, method))
+    }
+
+    /// Adds a credential that says more of itself: when it is the one, how long its tokens live.
+    #[must_use]
+    pub fn credential_of(mut self, credential: Credential) -> Self {
+        self.credentials.push(credential);
         self
     }
 
@@ -105,7 +112,14 @@ impl Spec {
     /// Which vendor instance a connection is: the system, and a template of the id.
     #[must_use]
     pub fn instance(mut self, system: &str, id: &str) -> Self {
-        self.instance = Instance { system: system.into(), id: id.into() };
+        self.instance = Instance { system: system.into(), id: id.into(), learnt: None };
+        self
+    }
+
+    /// Which vendor instance a connection is: the system, and where in its token's reply the id stands.
+    #[must_use]
+    pub fn learnt_instance(mut self, system: &str, learnt: Learnt) -> Self {
+        self.instance = Instance { system: system.into(), id: String::new(), learnt: Some(learnt) };
         self
     }
 
@@ -136,9 +150,37 @@ impl Spec {
 pub struct Credential {
     /// What requests name.
     pub name: String,
+    /// Several may have one name: the first whose configuration keys all have these values is used.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, String>,
+    /// How long a token lives whose reply does not say, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_seconds: Option<u32>,
     /// How it is obtained and added.
     #[serde(flatten)]
     pub method: CredentialMethod,
+}
+
+impl Credential {
+    /// A credential that is always the one of its name.
+    #[must_use]
+    pub fn new(name: &str, method: CredentialMethod) -> Self {
+        Self { name: name.into(), when: BTreeMap::new(), token_seconds: None, method }
+    }
+
+    /// Only where a key of the configuration has this value.
+    #[must_use]
+    pub fn when(mut self, key: &str, value: &str) -> Self {
+        self.when.insert(key.into(), value.into());
+        self
+    }
+
+    /// How long a token lives whose reply does not say.
+    #[must_use]
+    pub fn token_seconds(mut self, seconds: u32) -> Self {
+        self.token_seconds = Some(seconds);
+        self
+    }
 }
 
 /// How a credential is obtained and added.
@@ -158,6 +200,22 @@ pub enum CredentialMethod {
         client_secret: String,
         /// Where the token request carries its parameters.
         parameters_in: ParametersIn,
+    },
+    /// RFC 7523 2.1 with RS256: a bearer token for a signed assertion.
+    #[serde(rename = "oauth2-jwt-bearer")]
+    OAuth2JwtBearer {
+        /// Origin of the token endpoint.
+        origin: String,
+        /// Path of the token endpoint.
+        path: String,
+        /// Template of the claim `iss`.
+        issuer: String,
+        /// Template of the claim `sub`.
+        subject: String,
+        /// Template of the claim `aud`.
+        audience: String,
+        /// Template of the private key, in PEM.
+        private_key: String,
     },
     /// AWS Signature Version 4.
     AwsSigv4 {
@@ -190,8 +248,15 @@ pub enum ParametersIn {
 pub struct Origin {
     /// What requests name.
     pub name: String,
-    /// Scheme, host and port; a template.
+    /// Scheme, host and port; a template. Empty where it is learnt.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// Where in a token's reply the URL stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+    /// Placeholders whose values may be several DNS labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub several_labels: Vec<String>,
     /// The publisher's domains: the host must be one of them or end in one.
     pub domains: Vec<String>,
     /// What may be sent.
@@ -205,9 +270,24 @@ impl Origin {
         Self {
             name: name.into(),
             url: url.into(),
+            learnt: None,
+            several_labels: Vec::new(),
             domains: domains.iter().map(|d| (*d).into()).collect(),
             rules: Vec::new(),
         }
+    }
+
+    /// An origin whose URL comes with a token.
+    #[must_use]
+    pub fn learnt(name: &str, learnt: Learnt, domains: &[&str]) -> Self {
+        Self { learnt: Some(learnt), ..Self::new(name, "", domains) }
+    }
+
+    /// What is put into this placeholder may be several DNS labels.
+    #[must_use]
+    pub fn several_labels(mut self, placeholder: &str) -> Self {
+        self.several_labels.push(placeholder.into());
+        self
     }
 
     /// Allows requests that change nothing at the vendor.
@@ -280,8 +360,38 @@ pub enum Rate {
 pub struct Instance {
     /// The system's kind: letters and digits.
     pub system: String,
-    /// Template of the instance's id.
+    /// Template of the instance's id; empty where it is learnt.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub id: String,
+    /// Where in a token's reply the id stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+}
+
+/// A value of the reply that brings a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Learnt {
+    /// The credential whose token it comes with.
+    pub credential: String,
+    /// A JSON pointer into the reply; what stands there is text.
+    pub pointer: String,
+    /// The text is a URL, and this segment of its path is the value, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<usize>,
+}
+
+impl Learnt {
+    /// The text at a pointer.
+    #[must_use]
+    pub fn text(credential: &str, pointer: &str) -> Self {
+        Self { credential: credential.into(), pointer: pointer.into(), segment: None }
+    }
+
+    /// A segment of the path of the URL at a pointer.
+    #[must_use]
+    pub fn segment(credential: &str, pointer: &str, segment: usize) -> Self {
+        Self { segment: Some(segment), ..Self::text(credential, pointer) }
+    }
 }
 
 /// What a destination promises about repeats.
@@ -358,11 +468,29 @@ mod tests {
             .mapping("persons", "person", &[("person.email", "record.email")])
     }
 
+    fn learning() -> Spec {
+        let jwt = CredentialMethod::OAuth2JwtBearer {
+            origin: "login".into(),
+            path: "/token".into(),
+            issuer: "{id}".into(),
+            subject: "{user}".into(),
+            audience: "https://login.example.com".into(),
+            private_key: "{secret}".into(),
+        };
+        full()
+            .credential_of(Credential::new("oauth", jwt).when("auth", "key").token_seconds(7200))
+            .origin(Origin::new("login", "https://{id}.example.com", &["example.com"]).several_labels("id"))
+            .origin(Origin::learnt("data", Learnt::text("oauth", "/instance_url"), &["example.com"]))
+            .learnt_instance("X", Learnt::segment("oauth", "/id", 1))
+    }
+
     /// The host reads everything we can write, and loses nothing of it.
     #[test]
     fn the_host_reads_it_back() {
-        let read = attiva_core::spec::Spec::parse(&full().to_json()).unwrap();
-        let ours: Value = serde_json::from_str(&full().to_json()).unwrap();
-        assert_eq!(serde_json::to_value(read).unwrap(), ours);
+        for spec in [full(), learning()] {
+            let read = attiva_core::spec::Spec::parse(&spec.to_json()).unwrap();
+            let ours: Value = serde_json::from_str(&spec.to_json()).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), ours);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! the next start.
 
 use super::keys::Caller;
+use super::learning;
 use super::name;
 use super::plugins::Ready;
 use super::refusal::{FieldProblem, Refusal, Result};
@@ -22,6 +23,7 @@ use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Secrets, split_configuration, validate_configuration};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What a connection is made of.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct NewConnection {
     pub configuration: Value,
     pub streams: Vec<String>,
     pub schedule: Option<Schedule>,
+    /// Other endpoints for some of its origins, as an operator grants them: URL by origin.
+    pub grants: BTreeMap<String, String>,
 }
 
 /// What is to be changed; `None`: stays.
@@ -56,10 +60,11 @@ pub struct Discovered {
 }
 
 impl Sandbox {
-    /// Makes a connection. Nothing is sent to the vendor; [`Sandbox::check_connection`] does that.
+    /// Makes a connection. Nothing is sent to the vendor, save where only its token tells which instance it is;
+    /// [`Sandbox::check_connection`] tests it.
     ///
     /// # Errors
-    /// `connection.configuration` with each field at fault; `plugin.missing`.
+    /// `connection.configuration` with each field at fault; `plugin.missing`; what the identity service answers.
     pub async fn create_connection(
         &self,
         caller: &Caller,
@@ -69,7 +74,7 @@ impl Sandbox {
         let id = stamp.id(ConnectionId::new);
         let made = match self.find(Kind::Connection, id.as_str())? {
             Some(made) => made,
-            None => self.make_connection(id, new).await?,
+            None => self.make_connection(caller, id, new).await?,
         };
         let Connection { id, plugin, instance, .. } = &made.value;
         let detail = json!({ "plugin": plugin, "instance": instance });
@@ -77,12 +82,17 @@ impl Sandbox {
         Ok(made)
     }
 
-    async fn make_connection(&self, id: ConnectionId, new: NewConnection) -> Result<Versioned<Connection>> {
+    async fn make_connection(
+        &self,
+        caller: &Caller,
+        id: ConnectionId,
+        new: NewConnection,
+    ) -> Result<Versioned<Connection>> {
         let name = name::checked("/name", &new.name)?.to_owned();
         let ready = self.plugins.find(&new.plugin)?;
         check_schedule(new.schedule)?;
         let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
-        let connection = Connection {
+        let mut connection = Connection {
             id: id.clone(),
             name,
             plugin: ready.installed.id,
@@ -93,6 +103,15 @@ impl Sandbox {
             created_at: self.now(),
         };
         self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
+        let spec = &ready.plugin.spec;
+        let mut prepared = self.grant_at_birth(caller, &connection, spec, &new.grants).await;
+        if prepared.is_ok() {
+            prepared = self.learn_instance(&mut connection).await;
+        }
+        if let Err(refusal) = prepared {
+            self.connectors.forget(id.as_str()).await?;
+            return Err(refusal);
+        }
         let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
         Ok(Versioned { value: connection, version })
     }
@@ -151,7 +170,7 @@ impl Sandbox {
                 changed.push("configuration");
             }
             let (public, secrets, instance) = configure(&ready.plugin.spec, whole)?;
-            same_instance(&connection.instance, &instance)?;
+            same_instance(&connection.instance, &learning::kept(instance, &connection.instance))?;
             connection.configuration = public;
             self.vault.keep(&control_id, &secrets).await?;
         }
@@ -198,7 +217,8 @@ impl Sandbox {
     }
 }
 
-/// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is.
+/// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is; its id is
+/// empty where it has to be learnt.
 fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
     if let Err(problems) = validate_configuration(spec, &whole) {
         let fields = problems.into_iter().map(|p| FieldProblem::new(format!("/configuration{}", p.path), p.problem));
@@ -210,10 +230,8 @@ fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
         fill(template, &public).map_err(|e| Fault::new(FaultKind::Config, "connection.instance", e.to_string()))
     };
     let instance = Instance { system: filled(&spec.instance.system)?, id: filled(&spec.instance.id)? };
-    let told_apart = !instance.id.contains('@') && instance.system.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !told_apart || instance.id.is_empty() || instance.system.is_empty() {
-        let message = format!("`{}` of `{}` cannot name a vendor instance", instance.id, instance.system);
-        return Err(Fault::new(FaultKind::Config, "connection.instance", message).into());
+    if spec.instance.learnt.is_none() {
+        learning::named(&instance)?;
     }
     Ok((public, secrets, instance))
 }

@@ -71,6 +71,7 @@ impl SandboxConnectors {
         let context = ConnectionContext {
             connection_id: connection.id.clone(),
             configuration: Arc::new(connection.configuration.clone()),
+            instance_id: Some(connection.instance.id.as_str()).filter(|id| !id.is_empty()).map(Into::into),
             secrets: self.vault.source(id),
             grants: granted?.into(),
             spool: Arc::new(self.spools.open(spool)?),
@@ -80,6 +81,12 @@ impl SandboxConnectors {
             observer: Arc::new(()),
         };
         Ok(Connector { plugin, context, spools: self.spools.clone() })
+    }
+
+    /// The id of the vendor instance a connection is, where only its token tells.
+    pub(super) async fn learn_instance(&self, connection: &Connection) -> Result<Option<String>> {
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
+        Ok(visit.plugin.learn_instance(&visit.context).await?)
     }
 
     /// The named tests of a connection.

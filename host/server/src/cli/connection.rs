@@ -6,6 +6,7 @@ use super::{Client, Failure};
 use crate::exit::Exit;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,9 @@ pub(crate) enum Connection {
         /// Seconds from the start of one run to the start of the next.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        /// Another endpoint for one of the connector's origins, as `grant` gives it: api=http://127.0.0.1:9000
+        #[arg(long = "grant", value_name = "ORIGIN=URL", value_parser = granted)]
+        grants: Vec<(String, String)>,
     },
     /// List connections.
     List(PageArgs),
@@ -48,6 +52,11 @@ pub(crate) enum Connection {
     Delete { connection: String },
 }
 
+fn granted(text: &str) -> Result<(String, String), String> {
+    let (origin, url) = text.split_once('=').ok_or("write ORIGIN=URL")?;
+    Ok((origin.to_owned(), url.to_owned()))
+}
+
 const COLUMNS: [Column; 5] = [
     ("id", "/id"),
     ("name", "/name"),
@@ -65,7 +74,7 @@ const DETAIL: [Column; 4] = [
 pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Result<Exit, Failure> {
     let place = |connection: &str| client.scoped(&format!("connections/{connection}"));
     match command {
-        Connection::Create { plugin, name, settings, streams, every_seconds } => {
+        Connection::Create { plugin, name, settings, streams, every_seconds, grants } => {
             let inspected = client.get(&format!("/v1/plugins/{plugin}"))?;
             let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
             let mut body = json!({
@@ -73,6 +82,7 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
                 "plugin": plugin,
                 "configuration": settings.configuration(&schema)?,
                 "streams": streams,
+                "grants": grants.into_iter().collect::<BTreeMap<_, _>>(),
             });
             if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
                 body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));

@@ -14,4 +14,5 @@ mod listings;
 mod plugins;
 mod problems;
 mod process;
+mod salesforce;
 mod segments;

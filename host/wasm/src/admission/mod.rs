@@ -12,7 +12,7 @@ use crate::egress::policy;
 use crate::host::PluginHost;
 use crate::plugin::{Indices, Plugin};
 use attiva_core::Fault;
-use attiva_core::spec::{CredentialMethod, Spec, SpecError};
+use attiva_core::spec::{CredentialSpec, InstanceSpec, Spec, SpecError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use structure::Structure;
@@ -162,7 +162,7 @@ fn check(spec: &Spec, plugin: &Plugin) -> Result<(), AdmissionError> {
         if policy::placeholders(&origin.url).any(|key| secrets.contains(&key)) {
             return rule(format!("origins[{i}].url"), "must not hold a secret");
         }
-        if policy::parse_url(&policy::with_labels(&origin.url)).is_none() {
+        if origin.learnt.is_none() && policy::parse_url(&policy::with_labels(&origin.url)).is_none() {
             return rule(format!("origins[{i}].url"), "must be an https scheme, a host name and perhaps a port");
         }
         if spec.origins.iter().take(i).any(|other| other.name == origin.name) {
@@ -170,11 +170,12 @@ fn check(spec: &Spec, plugin: &Plugin) -> Result<(), AdmissionError> {
         }
     }
     for (i, credential) in spec.credentials.iter().enumerate() {
-        if spec.credentials.iter().take(i).any(|other| other.name == credential.name) {
+        let same = |other: &CredentialSpec| other.name == credential.name && other.when == credential.when;
+        if spec.credentials.iter().take(i).any(same) {
             return rule(format!("credentials[{i}].name"), "is there twice");
         }
-        if let CredentialMethod::OAuth2ClientCredentials { origin, path, .. } = &credential.method {
-            if !spec.origins.iter().any(|o| &o.name == origin) {
+        if let Some((origin, path)) = credential.method.endpoint() {
+            if !spec.origins.iter().any(|o| o.name == origin) {
                 return rule(format!("credentials[{i}].origin"), "is no origin of the specification");
             }
             if crate::egress::request::check_path(path).is_err() {
@@ -198,7 +199,7 @@ fn placeholder() -> Spec {
         credentials: Vec::new(),
         origins: Vec::new(),
         rates: Vec::new(),
-        instance: attiva_core::key::Instance { system: String::new(), id: String::new() },
+        instance: InstanceSpec { system: String::new(), id: String::new(), learnt: None },
         delivery: None,
         mappings: Vec::new(),
     }

@@ -17,6 +17,7 @@ use crate::egress::transport::{Exchange, Transport, network};
 use crate::limits::{Limits, exceeded};
 use crate::plugin::Plugin;
 use crate::rate::{InstanceBudget, Permit};
+use attiva_core::spec::Learnt;
 use attiva_core::{Fault, FaultKind};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -53,6 +54,7 @@ const HIDDEN: [&str; 13] = [
 pub(crate) struct Gate {
     policy: Policy,
     mode: Mode,
+    instance_id: Option<Arc<str>>,
     source: Arc<dyn SecretSource>,
     tokens: Arc<TokenCache>,
     budget: Arc<InstanceBudget>,
@@ -87,6 +89,7 @@ impl Gate {
                 grants: context.grants.clone(),
             },
             mode,
+            instance_id: context.instance_id.clone(),
             source: context.secrets.clone(),
             tokens: context.tokens.clone(),
             budget: context.budget.clone(),
@@ -170,12 +173,12 @@ impl Gate {
         let credential = ask.credential.as_deref();
         let rule = Ask { origin: &ask.origin, method: &ask.method, path: &ask.path, credential };
         self.policy.permit(&rule, self.mode)?;
-        let endpoint = self.policy.endpoint(&ask.origin)?;
+        self.load_secrets().await?;
+        let endpoint = self.endpoint(&ask.origin).await?;
         let body = Bytes::from(ask.body.unwrap_or_default());
         self.count_out(&ask.path, &headers, &body)?;
         headers.extend(more.iter().cloned());
         frame(&mut headers, &endpoint, &method, &body)?;
-        self.load_secrets().await?;
         let permit = self.authorize_and_wait(credential, &endpoint, &method, &ask.path, &mut headers, &body).await?;
 
         let asked = ask.timeout_ms.map_or(EXCHANGE_MAX, |ms| Duration::from_millis(u64::from(ms)));
@@ -187,6 +190,17 @@ impl Gate {
         *request.headers_mut() = headers;
         let exchange = tokio::time::timeout_at(deadline, self.transport.send(&endpoint, request)).await;
         Ok(Sent { exchange: exchange.map_err(|_| timed_out())??, deadline, _permit: permit })
+    }
+
+    /// Where an origin is, which may have to be learnt from a token first.
+    async fn endpoint(&self, origin: &str) -> Result<Endpoint, Fault> {
+        match self.policy.unlearnt(origin)? {
+            None => self.policy.endpoint(origin),
+            Some(learnt) => {
+                let url = self.wallet()?.learn(learnt).await?;
+                self.policy.learnt_endpoint(origin, &url)
+            }
+        }
     }
 
     /// Obtains the credential, waits for the budget, then adds the credential: a signature carries the time, and waits
@@ -237,7 +251,16 @@ impl Gate {
             Fault::new(FaultKind::Internal, "credential.missing", "the connection's secrets were not loaded")
         })?;
         let Self { policy, tokens, transport, deadline, .. } = self;
-        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline })
+        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline, instance_id: self.instance_id.as_deref() })
+    }
+
+    /// The id of the vendor instance that a token of the connection is for.
+    ///
+    /// # Errors
+    /// As [`Gate::send`]; `instance.unknown`.
+    pub(crate) async fn learn(&mut self, learnt: &Learnt) -> Result<String, Fault> {
+        self.load_secrets().await?;
+        self.wallet()?.learn(learnt).await
     }
 
     async fn load_secrets(&mut self) -> Result<(), Fault> {

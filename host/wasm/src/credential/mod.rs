@@ -1,5 +1,7 @@
 //! Credentials: obtained, added and hidden by the host. A guest only ever names one.
 
+mod jwt;
+mod learnt;
 mod oauth2;
 mod sigv4;
 
@@ -13,7 +15,7 @@ use attiva_core::{Fault, FaultKind};
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
@@ -31,6 +33,8 @@ pub(crate) struct Wallet<'a> {
     pub(crate) transport: &'a Transport,
     /// Until when it may take.
     pub(crate) deadline: Instant,
+    /// The vendor instance that tokens must be for, where they tell.
+    pub(crate) instance_id: Option<&'a str>,
 }
 
 impl Wallet<'_> {
@@ -40,9 +44,8 @@ impl Wallet<'_> {
     /// `auth.*` as the method's file says; `credential.missing`, kind `config`, where a value is not configured.
     pub(crate) async fn obtain(&self, name: &str) -> Result<Credential, Fault> {
         match &self.find(name)?.method {
-            CredentialMethod::OAuth2ClientCredentials { .. } => {
-                let client = self.client(name)?;
-                self.tokens.token(&client, self.transport, self.deadline).await.map(Credential::Bearer)
+            CredentialMethod::OAuth2ClientCredentials { .. } | CredentialMethod::OAuth2JwtBearer { .. } => {
+                self.issued(name).await.map(|issued| Credential::Bearer(issued.value))
             }
             CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
                 let session =
@@ -64,7 +67,7 @@ impl Wallet<'_> {
     /// `auth.not-renewable`, kind `auth`: there is nothing to renew.
     pub(crate) async fn renew(&self, name: &str, used: Option<&SecretString>) -> Result<(), Fault> {
         match &self.find(name)?.method {
-            CredentialMethod::OAuth2ClientCredentials { .. } => {
+            CredentialMethod::OAuth2ClientCredentials { .. } | CredentialMethod::OAuth2JwtBearer { .. } => {
                 let client = self.client(name)?;
                 if let Some(used) = used {
                     self.tokens.refuse(&client, used).await;
@@ -80,27 +83,56 @@ impl Wallet<'_> {
         }
     }
 
+    /// A token with what came beside it.
+    async fn issued(&self, name: &str) -> Result<oauth2::Issued, Fault> {
+        let client = self.client(name)?;
+        let issued = self.tokens.token(&client, self.transport, self.deadline).await?;
+        self.same_instance(name, &issued.reply)?;
+        Ok(issued)
+    }
+
     fn find(&self, name: &str) -> Result<&CredentialSpec, Fault> {
-        let found = self.policy.spec.credentials.iter().find(|credential| credential.name == name);
-        found.ok_or_else(|| denied("egress.credential", format!("the specification declares no credential `{name}`")))
+        let spec = &self.policy.spec;
+        if let Some(found) = spec.credential(name, &self.policy.configuration) {
+            return Ok(found);
+        }
+        let mut named = spec.credentials.iter().filter(|credential| credential.name == name);
+        Err(match named.find_map(|credential| credential.when.keys().next()) {
+            None => denied("egress.credential", format!("the specification declares no credential `{name}`")),
+            Some(key) => Fault::new(FaultKind::Config, "credential.missing", format!("`{key}` chooses no credential"))
+                .field(key)
+                .action("Complete the connection's configuration."),
+        })
     }
 
     fn client(&self, name: &str) -> Result<oauth2::Client, Fault> {
-        let CredentialMethod::OAuth2ClientCredentials { origin, path, client_id, client_secret, parameters_in } =
-            &self.find(name)?.method
-        else {
-            return Err(Fault::new(
-                FaultKind::Internal,
-                "credential.method",
-                format!("{name} is no OAuth 2 credential"),
-            ));
+        let credential = self.find(name)?;
+        let life = credential.token_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let (origin, path, id, grant) = match &credential.method {
+            CredentialMethod::OAuth2ClientCredentials { origin, path, client_id, client_secret, parameters_in } => {
+                let secret = self.fill(client_secret)?;
+                (origin, path, client_id, oauth2::Grant::Secret { secret, parameters_in: *parameters_in })
+            }
+            CredentialMethod::OAuth2JwtBearer { origin, path, issuer, subject, audience, private_key } => {
+                let assertion = jwt::Assertion {
+                    issuer: self.fill(issuer)?.expose_secret().to_owned(),
+                    subject: self.fill(subject)?.expose_secret().to_owned(),
+                    audience: self.fill(audience)?.expose_secret().to_owned(),
+                    private_key: self.fill(private_key)?,
+                };
+                (origin, path, issuer, oauth2::Grant::Assertion(assertion))
+            }
+            CredentialMethod::AwsSigv4 { .. } => {
+                let what = format!("{name} is no OAuth 2 credential");
+                return Err(Fault::new(FaultKind::Internal, "credential.method", what));
+            }
         };
         Ok(oauth2::Client {
             endpoint: self.policy.endpoint(origin)?,
             path: path.clone(),
-            id: self.fill(client_id)?,
-            secret: self.fill(client_secret)?,
-            parameters_in: *parameters_in,
+            id: self.fill(id)?,
+            grant,
+            life: life.unwrap_or(oauth2::LIFE_DEFAULT),
         })
     }
 
@@ -118,7 +150,8 @@ impl Wallet<'_> {
         let mut values = Map::new();
         for key in placeholders(template) {
             let secret = self.secrets.get(key).map(|secret| Value::String(secret.expose_secret().to_owned()));
-            if let Some(value) = secret.or_else(|| self.policy.configuration.get(key).cloned()) {
+            let public = || self.policy.spec.configured(&self.policy.configuration, key).cloned();
+            if let Some(value) = secret.or_else(public) {
                 values.insert(key.to_owned(), value);
             }
         }

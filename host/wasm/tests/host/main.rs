@@ -9,6 +9,7 @@ mod admission;
 mod credentials;
 mod destination;
 mod egress;
+mod learnt;
 mod limits;
 mod pages;
 mod server;

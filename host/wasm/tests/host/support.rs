@@ -114,6 +114,7 @@ impl Connection {
         let recorder = Arc::new(Recorder::default());
         let context = ConnectionContext {
             connection_id: ConnectionId::parse("con_1").unwrap(),
+            instance_id: None,
             configuration: Arc::new(with_ids(configuration)),
             secrets: Arc::new(secrets),
             grants: Arc::new([]),

@@ -3,7 +3,7 @@
 //! Shares are skewed as in a real instance: few companies have most of the leads, most leads are nobody's decision makers, and about
 //! one in three has been touched since it was created.
 
-mod company;
+pub(crate) mod company;
 mod person;
 
 use super::clock::{DAY, Seconds};

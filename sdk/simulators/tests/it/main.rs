@@ -10,3 +10,4 @@ mod identity;
 mod leads;
 #[cfg(feature = "s3")]
 mod s3;
+mod salesforce;
