@@ -15,9 +15,10 @@ use super::call::Call;
 use super::envelope::{self, Answer, Outcome, Refusal};
 use super::fault::Fault;
 use super::faults::Point;
+use super::objects::Kind;
 use super::received::ReceivedCall;
 use super::service::Service;
-use super::{activity_calls, export_calls, lead_calls, schema};
+use super::{activity_calls, export_calls, lead_calls, list_calls, object_calls, program_calls, schema};
 
 const URI_BYTES: usize = 8 * 1024;
 const BODY_BYTES: usize = 1024 * 1024;
@@ -122,6 +123,22 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
             }
             ["leads", id, "merge.json"] => lead_calls::merge(service, call, id),
             ["lead", id] => lead_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
+            ["lists.json"] => list_calls::lists(service, call),
+            ["lists", id] => list_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
+            ["lists" | "list", id, "leads.json"] => list_calls::members(service, call, id),
+            ["lists", id, "leads", "ismember.json"] => list_calls::is_member(service, call, id),
+            ["opportunities", "roles.json"] => object_calls::objects(service, call, Kind::Role),
+            ["opportunities", "roles", "describe.json"] => object_calls::describe(service, call, Kind::Role),
+            ["companies.json"] => object_calls::objects(service, call, Kind::Company),
+            ["companies", "describe.json"] => object_calls::describe(service, call, Kind::Company),
+            ["opportunities.json"] => object_calls::objects(service, call, Kind::Opportunity),
+            ["opportunities", "describe.json"] => object_calls::describe(service, call, Kind::Opportunity),
+            ["namedaccounts.json"] => object_calls::objects(service, call, Kind::NamedAccount),
+            ["namedaccounts", "describe.json"] => object_calls::describe(service, call, Kind::NamedAccount),
+            ["namedAccountLists.json"] => object_calls::account_lists(service, call),
+            ["namedAccountList", id, "namedAccounts.json"] => object_calls::account_list_members(service, call, id),
+            ["programs", "members", "describe.json"] => program_calls::describe_members(call),
+            ["programs", id, "members.json"] => program_calls::members(service, call, id),
             ["activities.json"] => activity_calls::activities(service, call),
             ["activities", "pagingtoken.json"] => activity_calls::paging_token(call),
             ["activities", "types.json"] => activity_calls::types(call),
@@ -130,7 +147,16 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
             ["stats", "usage.json"] => usage(service, call),
             _ => Err(Refusal::not_found()),
         },
-        ["bulk", "v1", "leads", rest @ ..] => export_calls::route(service, call, rest),
+        ["rest", "asset", "v1", rest @ ..] => match rest {
+            ["programs.json"] => program_calls::programs(service, call),
+            ["program", id] => {
+                program_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?)
+            }
+            ["staticList", "byName.json"] => list_calls::by_name(service, call),
+            _ => Err(Refusal::not_found()),
+        },
+        ["bulk", "v1", "program", "members", rest @ ..] => export_calls::route(service, call, "program/members", rest),
+        ["bulk", "v1", of @ ("leads" | "activities"), rest @ ..] => export_calls::route(service, call, of, rest),
         _ => Err(Refusal::not_found()),
     }
 }

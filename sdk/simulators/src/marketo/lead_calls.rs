@@ -66,7 +66,7 @@ fn by_filter(service: &Service, call: &Call) -> Outcome {
     Ok(if end < found.len() { answer.with("nextPageToken", token::of_offset(end)) } else { answer })
 }
 
-fn fields_or_default(call: &Call) -> Result<Vec<Field>, Refusal> {
+pub(crate) fn fields_or_default(call: &Call) -> Result<Vec<Field>, Refusal> {
     let fields = call.fields()?;
     Ok(if fields.is_empty() { DEFAULT_FIELDS.to_vec() } else { fields })
 }

@@ -63,6 +63,8 @@ impl Seeded {
             Field::City => Value::text(self.company_place(company).city),
             Field::State => self.company_place(company).state.map_or(Value::Null, Value::text),
             Field::Country => Value::text(self.company_place(company).country),
+            // Where the CRM is native, a company is the CRM's account.
+            Field::ExternalCompanyId if self.native_crm => Value::text(crm_id("001", company)),
             Field::ExternalCompanyId => dice.unless(2, |_| Value::text(format!("C-{company:06}"))),
             _ => Value::Null,
         }
@@ -88,7 +90,7 @@ impl Seeded {
 }
 
 /// An 18-character CRM id: 15 characters that differ by case, and 3 that tell which of them are capitals.
-fn crm_id(prefix: &str, number: u64) -> String {
+pub(in super::super) fn crm_id(prefix: &str, number: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const CHECK: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     let mut id = format!("{prefix}5g000");
