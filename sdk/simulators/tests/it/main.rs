@@ -8,5 +8,6 @@ mod exports;
 mod gate;
 mod identity;
 mod leads;
+mod linkedin;
 #[cfg(feature = "s3")]
 mod s3;
