@@ -173,7 +173,9 @@ fn check(spec: &Spec, plugin: &Plugin) -> Result<(), AdmissionError> {
         if spec.credentials.iter().take(i).any(|other| other.name == credential.name) {
             return rule(format!("credentials[{i}].name"), "is there twice");
         }
-        if let CredentialMethod::OAuth2ClientCredentials { origin, path, .. } = &credential.method {
+        if let CredentialMethod::OAuth2ClientCredentials { origin, path, .. }
+        | CredentialMethod::OAuth2RefreshToken { origin, path, .. } = &credential.method
+        {
             if !spec.origins.iter().any(|o| &o.name == origin) {
                 return rule(format!("credentials[{i}].origin"), "is no origin of the specification");
             }

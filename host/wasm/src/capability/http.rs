@@ -236,8 +236,8 @@ impl Gate {
         let secrets = self.secrets.as_ref().ok_or_else(|| {
             Fault::new(FaultKind::Internal, "credential.missing", "the connection's secrets were not loaded")
         })?;
-        let Self { policy, tokens, transport, deadline, .. } = self;
-        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline })
+        let Self { policy, tokens, transport, deadline, source: keeper, .. } = self;
+        Ok(Wallet { policy, secrets, tokens, transport, keeper, deadline: *deadline })
     }
 
     async fn load_secrets(&mut self) -> Result<(), Fault> {

@@ -1,11 +1,13 @@
 //! Credentials: obtained, added and hidden by the host. A guest only ever names one.
 
 mod oauth2;
+mod refresh;
 mod sigv4;
 
 pub use oauth2::TokenCache;
 
 use crate::configuration::Secrets;
+use crate::connection::SecretSource;
 use crate::egress::policy::{Policy, denied, placeholders};
 use crate::egress::transport::Transport;
 use attiva_core::spec::{self, CredentialMethod, CredentialSpec};
@@ -13,6 +15,7 @@ use attiva_core::{Fault, FaultKind};
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 use zeroize::Zeroize;
@@ -28,7 +31,9 @@ pub(crate) struct Wallet<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) secrets: &'a Secrets,
     pub(crate) tokens: &'a TokenCache,
-    pub(crate) transport: &'a Transport,
+    pub(crate) transport: &'a Arc<Transport>,
+    /// Where a refresh token goes that takes another's place.
+    pub(crate) keeper: &'a Arc<dyn SecretSource>,
     /// Until when it may take.
     pub(crate) deadline: Instant,
 }
@@ -43,6 +48,10 @@ impl Wallet<'_> {
             CredentialMethod::OAuth2ClientCredentials { .. } => {
                 let client = self.client(name)?;
                 self.tokens.token(&client, self.transport, self.deadline).await.map(Credential::Bearer)
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                self.tokens.refreshed.token(client, self.transport, self.deadline).await.map(Credential::Bearer)
             }
             CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
                 let session =
@@ -68,6 +77,13 @@ impl Wallet<'_> {
                 let client = self.client(name)?;
                 if let Some(used) = used {
                     self.tokens.refuse(&client, used).await;
+                }
+                Ok(())
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                if let Some(used) = used {
+                    self.tokens.refreshed.refuse(&client, used).await;
                 }
                 Ok(())
             }
@@ -101,6 +117,24 @@ impl Wallet<'_> {
             id: self.fill(client_id)?,
             secret: self.fill(client_secret)?,
             parameters_in: *parameters_in,
+        })
+    }
+
+    fn refresh_client(&self, name: &str) -> Result<refresh::Client, Fault> {
+        let CredentialMethod::OAuth2RefreshToken { origin, path, client_id, client_secret, refresh_token } =
+            &self.find(name)?.method
+        else {
+            let what = format!("{name} is no refresh token");
+            return Err(Fault::new(FaultKind::Internal, "credential.method", what));
+        };
+        Ok(refresh::Client {
+            endpoint: self.policy.endpoint(origin)?,
+            path: path.clone(),
+            id: self.fill(client_id)?,
+            secret: self.fill(client_secret)?,
+            key: placeholders(refresh_token).next().unwrap_or_default().to_owned(),
+            refresh: self.fill(refresh_token)?,
+            keeper: self.keeper.clone(),
         })
     }
 

@@ -42,6 +42,7 @@ pub(super) struct Client {
 #[derive(Default)]
 pub struct TokenCache {
     slots: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<Slot>>>>,
+    pub(super) refreshed: super::refresh::Refreshed,
 }
 
 #[derive(Default)]

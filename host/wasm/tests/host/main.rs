@@ -11,6 +11,7 @@ mod destination;
 mod egress;
 mod limits;
 mod pages;
+mod refresh;
 mod server;
 mod spool;
 mod support;
