@@ -18,10 +18,15 @@ use super::faults::Point;
 use super::objects::Kind;
 use super::received::ReceivedCall;
 use super::service::Service;
-use super::{activity_calls, export_calls, lead_calls, list_calls, object_calls, program_calls, schema};
+use super::{
+    activity_calls, export_calls, import_calls, lead_calls, list_calls, list_writes, object_calls, program_calls,
+    schema,
+};
 
 const URI_BYTES: usize = 8 * 1024;
 const BODY_BYTES: usize = 1024 * 1024;
+/// A file to import is less than 10 MB.
+const IMPORT_BYTES: usize = 10 * 1024 * 1024;
 
 /// Answers a call, and notes that it came.
 pub(crate) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
@@ -56,7 +61,8 @@ async fn read(request: Request) -> Result<Call, StatusCode> {
     if parts.uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES) {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    let body: Bytes = match Limited::new(body, BODY_BYTES).collect().await {
+    let most = if parts.uri.path() == "/bulk/v1/leads.json" { IMPORT_BYTES } else { BODY_BYTES };
+    let body: Bytes = match Limited::new(body, most).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => return Err(StatusCode::BAD_REQUEST),
@@ -108,6 +114,7 @@ fn token(service: &Service, call: &Call) -> Outcome {
 }
 
 fn route(service: &Arc<Service>, call: &Call) -> Outcome {
+    import_calls::settle(service);
     let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         ["rest", "v1", rest @ ..] => match rest {
@@ -125,6 +132,9 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
             ["lead", id] => lead_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
             ["lists.json"] => list_calls::lists(service, call),
             ["lists", id] => list_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
+            ["lists" | "list", id, "leads.json"] if call.method != Method::GET => {
+                list_writes::change(service, call, id)
+            }
             ["lists" | "list", id, "leads.json"] => list_calls::members(service, call, id),
             ["lists", id, "leads", "ismember.json"] => list_calls::is_member(service, call, id),
             ["opportunities", "roles.json"] => object_calls::objects(service, call, Kind::Role),
@@ -153,9 +163,14 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
                 program_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?)
             }
             ["staticList", "byName.json"] => list_calls::by_name(service, call),
+            ["staticList", id, "delete.json"] => list_writes::delete(service, call, id),
+            ["staticLists.json"] => list_writes::create(service, call),
+            ["folder", "byName.json"] => list_writes::folder_by_name(call),
             _ => Err(Refusal::not_found()),
         },
         ["bulk", "v1", "program", "members", rest @ ..] => export_calls::route(service, call, "program/members", rest),
+        ["bulk", "v1", "leads.json"] => import_calls::begin(service, call),
+        ["bulk", "v1", "leads", "batch", rest @ ..] => import_calls::about(service, call, rest),
         ["bulk", "v1", of @ ("leads" | "activities"), rest @ ..] => export_calls::route(service, call, of, rest),
         _ => Err(Refusal::not_found()),
     }

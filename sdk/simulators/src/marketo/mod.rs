@@ -1,10 +1,10 @@
 //! A Marketo Engage instance: identity, leads, activities, companies, named accounts, opportunities and their roles,
-//! programs and their members, static lists and theirs, bulk extract and usage, as the REST API behaves.
+//! programs and their members, static lists and theirs, bulk extract, bulk import and usage, as the REST API behaves.
 //!
 //! Leads are a function of a seed, so that a million of them start in no time and are the same in every run. Changes made through the
 //! API, the handle or the [control endpoints](control) are kept beside them and appear in the activity log.
 //!
-//! What is not here: writing companies, opportunities and programs; bulk import.
+//! What is not here: writing companies, opportunities and programs.
 
 mod activities;
 mod activity;
@@ -24,10 +24,13 @@ mod fault;
 mod faults;
 mod gate;
 mod identity;
+mod import_calls;
+mod imports;
 mod lead_calls;
 mod leads;
 mod limits;
 mod list_calls;
+mod list_writes;
 mod lists;
 mod object_calls;
 mod objects;

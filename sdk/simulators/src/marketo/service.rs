@@ -15,6 +15,7 @@ use super::exports::Exports;
 use super::fault::Fault;
 use super::faults::{Faults, Point};
 use super::identity::Identity;
+use super::imports::Imports;
 use super::leads::Leads;
 use super::limits::Limits;
 use super::list_calls;
@@ -41,6 +42,7 @@ pub(crate) struct Service {
     objects: Mutex<Objects>,
     activities: Mutex<Activities>,
     exports: Mutex<Exports>,
+    imports: Mutex<Imports>,
     requests: AtomicU64,
 }
 
@@ -59,6 +61,7 @@ impl Service {
             objects: Mutex::new(Objects::new(seeded, clock.start())),
             activities: Mutex::default(),
             exports: Mutex::new(Exports::new(config.seed)),
+            imports: Mutex::new(Imports::new(config.status_interval)),
             requests: AtomicU64::new(0),
             clock,
             config,
@@ -83,6 +86,10 @@ impl Service {
 
     pub(crate) fn exports(&self) -> MutexGuard<'_, Exports> {
         hold(&self.exports)
+    }
+
+    pub(crate) fn imports(&self) -> MutexGuard<'_, Imports> {
+        hold(&self.imports)
     }
 
     pub(crate) fn activities(&self) -> MutexGuard<'_, Activities> {

@@ -11,3 +11,4 @@ mod leads;
 mod linkedin;
 #[cfg(feature = "s3")]
 mod s3;
+mod writes;
