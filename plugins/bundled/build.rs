@@ -12,7 +12,7 @@ use std::{env, fs};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// Crates in `plugins/`; a component is named as its crate is.
-const PLUGINS: [&str; 2] = ["source-marketo", "destination-s3"];
+const PLUGINS: [&str; 4] = ["source-marketo", "destination-linkedin", "destination-marketo", "destination-s3"];
 const TARGET: &str = "wasm32-unknown-unknown";
 const PREBUILT: &str = "ATTIVA_PLUGINS_DIR";
 
