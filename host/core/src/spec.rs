@@ -82,6 +82,18 @@ pub enum CredentialMethod {
         /// PEM, PKCS#8 or PKCS#1.
         private_key: String,
     },
+    /// RFC 6749 6: a person consented, and the host holds the refresh token. What takes its place is kept before the
+    /// access token beside it is used.
+    #[serde(rename = "oauth2-refresh-token")]
+    OAuth2RefreshToken {
+        /// The origin and path of the token endpoint, reachable by the host alone.
+        origin: String,
+        path: String,
+        client_id: String,
+        client_secret: String,
+        /// `{key}` of a secret, and nothing else: it is replaced there.
+        refresh_token: String,
+    },
     /// AWS Signature Version 4, signed by the host.
     AwsSigv4 {
         service: String,
@@ -99,9 +111,9 @@ impl CredentialMethod {
     #[must_use]
     pub fn endpoint(&self) -> Option<(&str, &str)> {
         match self {
-            Self::OAuth2ClientCredentials { origin, path, .. } | Self::OAuth2JwtBearer { origin, path, .. } => {
-                Some((origin, path))
-            }
+            Self::OAuth2ClientCredentials { origin, path, .. }
+            | Self::OAuth2JwtBearer { origin, path, .. }
+            | Self::OAuth2RefreshToken { origin, path, .. } => Some((origin, path)),
             Self::AwsSigv4 { .. } => None,
         }
     }
@@ -250,6 +262,11 @@ impl Spec {
                     &format!("credentials[{i}].origin"),
                     "is learnt from a token, so no token can be had there",
                 );
+            }
+            if let CredentialMethod::OAuth2RefreshToken { refresh_token, .. } = &credential.method
+                && !self.secrets().iter().any(|secret| *refresh_token == format!("{{{secret}}}"))
+            {
+                return invalid(&format!("credentials[{i}].refresh_token"), "must be one secret of the configuration");
             }
         }
         for (i, origin) in self.origins.iter().enumerate() {
@@ -421,6 +438,11 @@ mod tests {
                 "/credentials/0",
                 json!({"name": "x", "method": "aws-sigv4", "service": "s3", "region": "r", "access_key_id": "a", "secret_access_key": "b", "extra": 1}),
                 "extra",
+            ),
+            (
+                "/credentials/0",
+                json!({"name": "x", "method": "oauth2-refresh-token", "origin": "api", "path": "/t", "client_id": "c", "client_secret": "s", "refresh_token": "{id}"}),
+                "credentials[0].refresh_token",
             ),
             ("/origins/0/rules/0/credential", json!("y"), "origins[0].rules[0].credential"),
             ("/origins/0/rules/0/path", json!("x"), "origins[0].rules[0].path"),

@@ -7,10 +7,11 @@ use crate::egress::policy::is_label;
 use crate::rate::InstanceBudget;
 use crate::usage::CallReport;
 use async_trait::async_trait;
-use attiva_core::Fault;
 use attiva_core::id::ConnectionId;
 use attiva_core::spec::Spec;
+use attiva_core::{Fault, FaultKind};
 use cap_std::fs::Dir;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,6 +44,17 @@ pub struct ConnectionContext {
 pub trait SecretSource: Send + Sync {
     /// All secrets of the connection.
     async fn secrets(&self) -> Result<Secrets, Fault>;
+
+    /// Keeps what a vendor gave in the place of a secret, durably when it answers. A value that is no longer `before`
+    /// stays: somebody has entered another one since.
+    ///
+    /// # Errors
+    /// `secret.fixed`, kind `internal`, where nothing can be kept.
+    async fn replace(&self, name: &str, before: &SecretString, now: &SecretString) -> Result<(), Fault> {
+        let _ = (before, now);
+        let what = format!("the vendor gave another {name}, and there is no place to keep it");
+        Err(Fault::new(FaultKind::Internal, "secret.fixed", what))
+    }
 }
 
 #[async_trait]

@@ -217,6 +217,20 @@ pub enum CredentialMethod {
         /// Template of the private key, in PEM.
         private_key: String,
     },
+    /// RFC 6749 6: a bearer token for a refresh token that a person's consent brought.
+    #[serde(rename = "oauth2-refresh-token")]
+    OAuth2RefreshToken {
+        /// Origin of the token endpoint.
+        origin: String,
+        /// Path of the token endpoint.
+        path: String,
+        /// Template.
+        client_id: String,
+        /// Template.
+        client_secret: String,
+        /// `{key}` of a secret: what the vendor gives in its place is kept there.
+        refresh_token: String,
+    },
     /// AWS Signature Version 4.
     AwsSigv4 {
         /// `s3`.
@@ -444,6 +458,16 @@ mod tests {
                     client_id: "{id}".into(),
                     client_secret: "{secret}".into(),
                     parameters_in: ParametersIn::Query,
+                },
+            )
+            .credential(
+                "consent",
+                CredentialMethod::OAuth2RefreshToken {
+                    origin: "api".into(),
+                    path: "/token".into(),
+                    client_id: "{id}".into(),
+                    client_secret: "{secret}".into(),
+                    refresh_token: "{secret}".into(),
                 },
             )
             .credential(

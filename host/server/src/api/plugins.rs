@@ -101,6 +101,9 @@ fn policy(spec: &Spec) -> Value {
             CredentialMethod::OAuth2JwtBearer { origin, path, .. } => {
                 json!({ "method": "oauth2-jwt-bearer", "token_endpoint": { "origin": origin, "path": path } })
             }
+            CredentialMethod::OAuth2RefreshToken { origin, path, .. } => {
+                json!({ "method": "oauth2-refresh-token", "token_endpoint": { "origin": origin, "path": path } })
+            }
             CredentialMethod::AwsSigv4 { service, .. } => json!({ "method": "aws-sigv4", "service": service }),
         };
         json!({ "name": c.name, "when": c.when, "how": method, "shown_to_plugin": false })

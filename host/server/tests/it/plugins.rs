@@ -33,6 +33,9 @@ fn what_came_with_the_host_is_ready_and_says_what_it_may() {
     assert_eq!(inspected.text("/policy/egress/0/name"), "api");
     assert_eq!(inspected.body["policy"]["secrets"][0], "client_secret");
     assert!(!inspected.text("/spec/version").is_empty());
+    let consent = api.get("/v1/plugins/destination-linkedin");
+    assert_eq!(consent.is(200).text("/policy/credentials/0/how/method"), "oauth2-refresh-token");
+    assert_eq!(consent.text("/policy/credentials/0/how/token_endpoint/origin"), "login");
     let id = inspected.text("/id").to_owned();
     assert_eq!(api.get(&format!("/v1/plugins/{id}")).is(200).text("/id"), id);
 }

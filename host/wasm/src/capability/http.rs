@@ -250,8 +250,9 @@ impl Gate {
         let secrets = self.secrets.as_ref().ok_or_else(|| {
             Fault::new(FaultKind::Internal, "credential.missing", "the connection's secrets were not loaded")
         })?;
-        let Self { policy, tokens, transport, deadline, .. } = self;
-        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline, instance_id: self.instance_id.as_deref() })
+        let Self { policy, tokens, transport, deadline, source: keeper, .. } = self;
+        let instance_id = self.instance_id.as_deref();
+        Ok(Wallet { policy, secrets, tokens, transport, keeper, deadline: *deadline, instance_id })
     }
 
     /// The id of the vendor instance that a token of the connection is for.

@@ -3,11 +3,13 @@
 mod jwt;
 mod learnt;
 mod oauth2;
+mod refresh;
 mod sigv4;
 
 pub use oauth2::TokenCache;
 
 use crate::configuration::Secrets;
+use crate::connection::SecretSource;
 use crate::egress::policy::{Policy, denied, placeholders};
 use crate::egress::transport::Transport;
 use attiva_core::spec::{self, CredentialMethod, CredentialSpec};
@@ -15,6 +17,7 @@ use attiva_core::{Fault, FaultKind};
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use zeroize::Zeroize;
@@ -30,7 +33,9 @@ pub(crate) struct Wallet<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) secrets: &'a Secrets,
     pub(crate) tokens: &'a TokenCache,
-    pub(crate) transport: &'a Transport,
+    pub(crate) transport: &'a Arc<Transport>,
+    /// Where a refresh token goes that takes another's place.
+    pub(crate) keeper: &'a Arc<dyn SecretSource>,
     /// Until when it may take.
     pub(crate) deadline: Instant,
     /// The vendor instance that tokens must be for, where they tell.
@@ -46,6 +51,10 @@ impl Wallet<'_> {
         match &self.find(name)?.method {
             CredentialMethod::OAuth2ClientCredentials { .. } | CredentialMethod::OAuth2JwtBearer { .. } => {
                 self.issued(name).await.map(|issued| Credential::Bearer(issued.value))
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                self.tokens.refreshed.token(client, self.transport, self.deadline).await.map(Credential::Bearer)
             }
             CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
                 let session =
@@ -71,6 +80,13 @@ impl Wallet<'_> {
                 let client = self.client(name)?;
                 if let Some(used) = used {
                     self.tokens.refuse(&client, used).await;
+                }
+                Ok(())
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                if let Some(used) = used {
+                    self.tokens.refreshed.refuse(&client, used).await;
                 }
                 Ok(())
             }
@@ -133,6 +149,24 @@ impl Wallet<'_> {
             id: self.fill(id)?,
             grant,
             life: life.unwrap_or(oauth2::LIFE_DEFAULT),
+        })
+    }
+
+    fn refresh_client(&self, name: &str) -> Result<refresh::Client, Fault> {
+        let CredentialMethod::OAuth2RefreshToken { origin, path, client_id, client_secret, refresh_token } =
+            &self.find(name)?.method
+        else {
+            let what = format!("{name} is no refresh token");
+            return Err(Fault::new(FaultKind::Internal, "credential.method", what));
+        };
+        Ok(refresh::Client {
+            endpoint: self.policy.endpoint(origin)?,
+            path: path.clone(),
+            id: self.fill(client_id)?,
+            secret: self.fill(client_secret)?,
+            key: placeholders(refresh_token).next().unwrap_or_default().to_owned(),
+            refresh: self.fill(refresh_token)?,
+            keeper: self.keeper.clone(),
         })
     }
 

@@ -68,6 +68,7 @@ pub(super) struct Issued {
 #[derive(Default)]
 pub struct TokenCache {
     slots: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<Slot>>>>,
+    pub(super) refreshed: super::refresh::Refreshed,
 }
 
 #[derive(Default)]

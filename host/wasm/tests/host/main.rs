@@ -12,6 +12,7 @@ mod egress;
 mod learnt;
 mod limits;
 mod pages;
+mod refresh;
 mod server;
 mod spool;
 mod support;

@@ -8,6 +8,8 @@ mod exports;
 mod gate;
 mod identity;
 mod leads;
+mod linkedin;
 #[cfg(feature = "s3")]
 mod s3;
 mod salesforce;
+mod writes;

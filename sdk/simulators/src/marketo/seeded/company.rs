@@ -63,6 +63,8 @@ impl Seeded {
             Field::City => Value::text(self.company_place(company).city),
             Field::State => self.company_place(company).state.map_or(Value::Null, Value::text),
             Field::Country => Value::text(self.company_place(company).country),
+            // Where the CRM is native, a company is the CRM's account.
+            Field::ExternalCompanyId if self.native_crm => Value::text(crm_id("001", company)),
             Field::ExternalCompanyId => dice.unless(2, |_| Value::text(format!("C-{company:06}"))),
             _ => Value::Null,
         }
