@@ -3,6 +3,8 @@
 
 #[path = "engine/identity.rs"]
 mod identity;
+#[path = "engine/keyed.rs"]
+mod keyed;
 mod support;
 
 use attiva_core::delivery::DeliveryStatus;
