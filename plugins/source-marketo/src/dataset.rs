@@ -145,12 +145,12 @@ impl Dataset {
             cursor_column: self.cursor_column().map(Into::into),
             deletes: matches!(self, Self::Persons | Self::ProgramMembers | Self::ListMembers),
             keyed_by,
-            suggested: served && self.is_suggested(config),
+            suggested: served && self.is_suggested(),
         })
     }
 
-    /// Named accounts are in few subscriptions, and nothing is read of them without a list's name.
-    fn is_suggested(self, config: &Config) -> bool {
-        self != Self::Refreshed(Refreshed::NamedAccounts) || !config.named_account_lists.is_empty()
+    /// The others cost calls of a day's budget, and are chosen by who wants them.
+    fn is_suggested(self) -> bool {
+        self == Self::Persons
     }
 }

@@ -129,7 +129,7 @@ async fn programs_are_paged_by_offset_and_the_end_is_a_warning_without_a_result(
     assert!(default["result"].as_array().unwrap().len() <= 20);
     let refused = client.get("/rest/asset/v1/programs.json?maxReturn=201").await.json();
     assert_eq!(refused["success"], json!(false));
-    let recent = client.get("/rest/asset/v1/programs.json?maxReturn=200&earliestUpdatedAt=2026-11-20").await.json();
+    let recent = client.get("/rest/asset/v1/programs.json?maxReturn=200&earliestUpdatedAt=2026-10-20").await.json();
     let recent = recent["result"].as_array().unwrap();
     assert!(!recent.is_empty() && recent.len() < all.len());
 }
