@@ -17,6 +17,8 @@
 
 mod activities;
 mod activity;
+#[cfg(test)]
+mod against_simulator;
 mod api;
 mod cell;
 mod chain;
