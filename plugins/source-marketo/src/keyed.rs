@@ -58,19 +58,39 @@ pub(crate) fn try_ask(reader: &Reader, question: &Question<'_>) -> Result<Result
     Err(Fault::data("marketo.endless", format!("a question for {} keys has more than {PAGES_MAX} pages", values.len())))
 }
 
-/// Makes the records of the answers rows. `key` are the fields whose values, joined, are a record's key. Answers the
-/// keys of all.
+/// What a record's key is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    /// Fields whose values, joined by `-`, are it.
+    pub(crate) fields: &'a [&'a str],
+    /// What stands behind them. Companies and named accounts both become accounts: without it they would collide.
+    pub(crate) suffix: &'a str,
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn of(fields: &'a [&'a str]) -> Self {
+        Self { fields, suffix: "" }
+    }
+
+    fn read(self, record: &Record<'_>) -> Option<String> {
+        let value = |field: &&str| record.text(field).filter(|value| !value.is_empty());
+        let values: Option<Vec<_>> = self.fields.iter().map(value).collect();
+        values.map(|values| values.join("-") + self.suffix)
+    }
+}
+
+/// Makes the records of the answers rows. Answers the keys of all.
 pub(crate) fn add_rows(
     reader: &Reader,
     bodies: &[Vec<u8>],
     fields: &[Field],
-    key: &[&str],
+    key: Key<'_>,
     page: &mut PageBuilder,
 ) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     for body in bodies {
         for record in Records::read(body)?.result {
-            let Some(key) = key_of(&record, key) else {
+            let Some(key) = key.read(&record) else {
                 page.reject(Reject::new("key-missing", "the record has no key").sample(&record.sample()));
                 continue;
             };
@@ -86,12 +106,6 @@ pub(crate) fn add_rows(
         }
     }
     Ok(keys)
-}
-
-/// The key of a record: the values of these fields, joined by `-`.
-pub(crate) fn key_of(record: &Record<'_>, fields: &[&str]) -> Option<String> {
-    let values: Option<Vec<_>> = fields.iter().map(|field| record.text(field).filter(|v| !v.is_empty())).collect();
-    values.map(|values| values.join("-"))
 }
 
 /// Keys that can be asked for: not empty, without a comma, each once, no more than one question takes.

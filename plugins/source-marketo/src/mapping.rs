@@ -212,6 +212,8 @@ const ACTIVITY: &[(&str, &str)] = &[
 mod tests {
     use super::ALL;
     use attiva_core::model::{EntityKind, slot};
+    use attiva_core::{DataType, Value};
+    use attiva_expr::Scope;
 
     #[test]
     fn targets_are_fields_the_model_has_each_once() {
@@ -226,5 +228,93 @@ mod tests {
             targets.dedup();
             assert_eq!(targets.len(), count, "{stream}");
         }
+    }
+
+    /// The type of a field, as its kind makes it; texts are the rest.
+    fn data_type(column: &str) -> DataType {
+        match column {
+            "contactCompany" | "leadScore" | "numberOfEmployees" | "leadId" | "programId" | "listId" | "score1"
+            | "probability" | "fiscalYear" | "fiscalQuarter" | "activityTypeId" => DataType::Integer,
+            "unsubscribed" | "marketingSuspended" | "blackListed" | "isPrimary" | "isClosed" | "isWon"
+            | "acquiredBy" | "isExhausted" | "reachedSuccess" => DataType::Boolean,
+            "annualRevenue" | "amount" | "expectedRevenue" | "quantity" => DataType::Decimal,
+            "closeDate" => DataType::Date,
+            "attributes" => DataType::Json,
+            name if name.ends_with("At") || name.ends_with("Date") => DataType::Timestamp,
+            _ => DataType::Text,
+        }
+    }
+
+    fn columns(text: &str) -> Vec<&str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_');
+        let mut columns: Vec<&str> = words.filter_map(|w| w.strip_prefix("record.")?.split('.').next()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    fn scope(columns: &[&str]) -> Scope {
+        let text = |name: &str| (name.to_owned(), DataType::Text);
+        Scope::new()
+            .root("record", columns.iter().map(|name| ((*name).to_owned(), data_type(name))))
+            .root("instance", ["id", "system"].map(text))
+            .root("config", ["crm_system", "crm_instance_id"].map(text))
+    }
+
+    #[test]
+    fn every_expression_compiles() {
+        for (stream, _, fields) in ALL {
+            for (target, text) in *fields {
+                let checked = attiva_expr::check(text, &scope(&columns(text)));
+                assert!(checked.is_ok(), "{stream}.{target}: {:?}", checked.err());
+            }
+        }
+    }
+
+    /// What a target becomes of these values; the CRM is named or not.
+    fn value(stream: &str, target: &str, record: &[(&str, Value)], crm: Option<[&str; 2]>) -> Value {
+        let (_, _, fields) = ALL.iter().find(|(name, ..)| *name == stream).unwrap();
+        let (_, text) = fields.iter().find(|(name, _)| *name == target).unwrap();
+        let columns = columns(text);
+        let of = |name: &&str| record.iter().find(|(n, _)| n == name).map_or(Value::Null, |(_, v)| v.clone());
+        let text_of = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
+        let constants = [Some("1"), Some("Marketo"), crm.map(|c| c[0]), crm.map(|c| c[1])].map(text_of);
+        let row: Vec<Value> = columns.iter().map(of).chain(constants).collect();
+        attiva_expr::check(text, &scope(&columns)).unwrap().compile().evaluate(&row, 0).unwrap()
+    }
+
+    #[test]
+    fn references_are_source_keys_of_the_records_they_name() {
+        let text = |text: &str| Value::Text(text.into());
+        let crm = Some(["Salesforce", "00D"]);
+        let person = |kind: &str| {
+            [
+                ("contactCompany", Value::Integer(5)),
+                ("sfdcType", text(kind)),
+                ("sfdcContactId", text("003A")),
+                ("sfdcLeadId", text("00QA")),
+            ]
+        };
+        let of = |target, kind, crm| value("persons", target, &person(kind), crm);
+        assert_eq!(of("account_key", "Lead", None), text("5.mkto_org@1.Marketo"));
+        assert_eq!(of("external_key", "Contact", crm), text("003A@00D.Salesforce"));
+        assert_eq!(of("external_key", "Lead", crm), text("00QA@00D.Salesforce"));
+        assert_eq!(of("converted_contact_key", "Lead", crm), text("003A@00D.Salesforce"));
+        assert_eq!(of("external_key", "Contact", None), Value::Null);
+        assert_eq!(value("persons", "account_key", &[], None), Value::Null);
+        let company = [("externalCompanyId", text("001A"))];
+        for (stream, target) in [("companies", "external_key"), ("opportunities", "account_key")] {
+            assert_eq!(value(stream, target, &company, crm), text("001A@00D.Salesforce"), "{stream}");
+            assert_eq!(value(stream, target, &company, None), text("001A.mkto_external@1.Marketo"), "{stream}");
+            assert_eq!(value(stream, target, &[], crm), Value::Null);
+        }
+        let activity = |kind: i64| [("activityTypeId", Value::Integer(kind)), ("primaryAttributeValueId", text("12"))];
+        assert_eq!(value("activities", "marketing_list_key", &activity(24), None), text("12@1.Marketo"));
+        assert_eq!(value("activities", "campaign_key", &activity(104), None), text("12@1.Marketo"));
+        assert_eq!(value("activities", "campaign_key", &activity(24), None), Value::Null);
+        let member = [("programId", Value::Integer(9)), ("acquiredBy", Value::Boolean(true))];
+        assert_eq!(value("program_memberships", "acquired_by_campaign_key", &member, None), text("9@1.Marketo"));
+        let ecids = value("persons", "ecids", &[("ecids", text("1,2"))], None);
+        assert_eq!(ecids, Value::TextList(vec!["1".into(), "2".into()]));
     }
 }

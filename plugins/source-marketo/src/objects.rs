@@ -10,7 +10,7 @@ use crate::activity::Activity;
 use crate::chain::{batch, next_page};
 use crate::cursor::{Chain, OpportunityState, VERSION};
 use crate::fields::{self, CONTACT_COMPANY, Field, ID, UPDATED_AT};
-use crate::keyed::{self, Question};
+use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
 use crate::record::Records;
 use crate::request;
@@ -47,6 +47,14 @@ impl Object {
             Self::OpportunityRoles => "marketoGUID",
             // Roles name opportunities by this, and know no other.
             Self::Opportunities => EXTERNAL_ID,
+        }
+    }
+
+    /// What stands behind the key of its records.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Companies => ".mkto_org",
+            Self::OpportunityRoles | Self::Opportunities => "",
         }
     }
 
@@ -128,7 +136,7 @@ fn read(reader: &Reader, object: Object, keys: &[String]) -> Result<PageBuilder>
     for values in keys.chunks(request::BATCH_MAX) {
         let question = Question { path: &path, by: object.asked_by(), values, fields: &names };
         let bodies = keyed::ask(reader, &question)?;
-        keyed::add_rows(reader, &bodies, &fields, &[object.key()], &mut rows)?;
+        keyed::add_rows(reader, &bodies, &fields, Key { fields: &[object.key()], suffix: object.suffix() }, &mut rows)?;
     }
     Ok(rows)
 }

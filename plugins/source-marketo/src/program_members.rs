@@ -6,7 +6,7 @@ use crate::cursor::{Chain, History, MembersState, VERSION};
 use crate::extract::Extract;
 use crate::fields::{self, Field, UPDATED_AT};
 use crate::history::Fields;
-use crate::keyed::{self, Question};
+use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
 use crate::response::{self, Listed};
 use crate::{history, request};
@@ -116,7 +116,7 @@ fn read(
     let path = format!("/rest/v1/programs/{program}/members.json");
     let question = Question { path: &path, by: KEY[1], values: &leads, fields: &names };
     let found = match keyed::try_ask(reader, &question)? {
-        Ok(bodies) => keyed::add_rows(reader, &bodies, fields, &KEY, rows)?,
+        Ok(bodies) => keyed::add_rows(reader, &bodies, fields, Key::of(&KEY), rows)?,
         // The program is gone, and its memberships with it.
         Err(refusal) if refusal.is_unknown_resource() => Vec::new(),
         Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),

@@ -4,7 +4,7 @@
 use crate::chain::{OVERLAP_SECONDS, batch};
 use crate::cursor::{Place, RefreshState, VERSION};
 use crate::fields::{self, Field, UPDATED_AT};
-use crate::keyed;
+use crate::keyed::{self, Key};
 use crate::reader::Reader;
 use crate::request;
 use crate::response::{self, Listed};
@@ -111,7 +111,7 @@ pub(crate) fn page(reader: &Reader, of: Refreshed, cursor: Option<&Cursor>) -> R
 fn static_lists(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut PageBuilder) -> Result<bool> {
     let response = reader.api.send(&request::static_lists(batch(reader), place.token.as_deref()))?;
     place.token = next(&response.body)?;
-    keyed::add_rows(reader, &[response.body], fields, &["id"], rows)?;
+    keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
     Ok(place.token.is_none())
 }
 
@@ -120,7 +120,7 @@ fn programs(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut Pag
     let count = PROGRAMS_MAX.min(i64::from(reader.limits.max_rows)).max(1);
     let response = reader.api.send(&request::programs(place.offset, count, place.since))?;
     let listed: Listed<serde::de::IgnoredAny> = response::read(&response)?;
-    keyed::add_rows(reader, &[response.body], fields, &["id"], rows)?;
+    keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
     place.offset += i64::try_from(listed.result.len()).unwrap_or(count);
     Ok(listed.result.is_empty())
 }
@@ -149,7 +149,8 @@ fn named_accounts(reader: &Reader, fields: &[Field], place: &mut Place, rows: &m
     let request = request::account_list_members(&list.guid, &names, batch(reader), place.token.as_deref());
     let response = reader.api.send(&request)?;
     place.token = next(&response.body)?;
-    keyed::add_rows(reader, &[response.body], fields, &[Refreshed::NamedAccounts.key()], rows)?;
+    let key = Key { fields: &[Refreshed::NamedAccounts.key()], suffix: ".mkto_acct" };
+    keyed::add_rows(reader, &[response.body], fields, key, rows)?;
     if place.token.is_none() {
         place.offset += 1;
     }

@@ -45,7 +45,7 @@ fn companies_are_read_by_the_keys_given_and_by_no_others() {
         json!([{"seq": 0, "id": 5, "company": "Acme", "updatedAt": "1970-01-01T00:00:02Z"}, {"seq": 1, "id": 6}]);
     fake.on("GET", "api", COMPANIES).json(200, &granted(found));
     let page = go(&fake, "companies", None, &["6", "5", "7", "5", "", "a,b"]).unwrap();
-    assert_eq!(shown(&page), ["full 5 id=5 company=Acme updatedAt=2000", "full 6 id=6"]);
+    assert_eq!(shown(&page), ["full 5.mkto_org id=5 company=Acme updatedAt=2000", "full 6.mkto_org id=6"]);
     // Each key once; one with a comma cannot be asked for.
     assert!(asked(&fake, COMPANIES).contains("filterType=id&filterValues=5%2C6%2C7&"));
     assert!(!page.more);

@@ -89,7 +89,7 @@ fn named_accounts_are_those_of_the_named_lists() {
     fake.on("GET", "api", lists).json(200, &granted(json!([])));
     let two = json!({"named_account_lists": ["Tier 1", "Tier 2"]});
     let page = go(&fake, two.clone(), "named_accounts", None).unwrap();
-    assert_eq!(shown(&page), ["full a1 marketoGUID=a1 name=Acme annualRevenue=12500000.0"]);
+    assert_eq!(shown(&page), ["full a1.mkto_acct marketoGUID=a1 name=Acme annualRevenue=12500000.0"]);
     assert!(page.more);
     let fault = go(&fake, two, "named_accounts", Some(page.next)).unwrap_err();
     assert_eq!(
