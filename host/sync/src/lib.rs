@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod export;
 mod intake;
+mod keyed;
 mod mapping;
 mod membership;
 mod neighbours;

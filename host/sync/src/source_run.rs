@@ -1,6 +1,7 @@
 //! Drives a source run: pulls a page, commits it with its cursor and the run's progress, asks the core what is next.
 
 use crate::engine::{Inner, write};
+use crate::keyed::{self, Position};
 use crate::{crash, intake};
 use attiva_core::config::Connection;
 use attiva_core::id::RunId;
@@ -98,13 +99,29 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
     let state = inner.store.stream_state(&connection.id, name)?;
     let limits = PageLimits { max_rows: inner.options.page_rows, max_bytes: inner.options.page_bytes };
-    let cursor = state.as_ref().map(|s| &s.cursor);
+    let stored = state.as_ref().map(|s| &s.cursor);
+    let keyed = match keyed::keyed_by(inner, &connection, name)? {
+        None => None,
+        Some(by) => {
+            let position = Position::of(stored)?;
+            let keys = keyed::next(inner, &connection, &by, position.taken, limits.max_rows).await?;
+            Some((position, keys))
+        }
+    };
+    let (cursor, keys) = match &keyed {
+        None => (stored, &[][..]),
+        Some((position, keys)) => (position.cursor.as_ref(), &keys.keys[..]),
+    };
     // Only the call is cut off by a stop, never the commit.
     let (page, usage) = tokio::select! {
         biased;
         () = inner.stop.cancelled() => return Ok(None),
         () = cancel.cancelled() => return Ok(None),
-        read = source.read(name, &[], cursor, limits) => read?,
+        read = source.read(name, &[], cursor, keys, limits) => read?,
+    };
+    let page = match &keyed {
+        None => page,
+        Some((position, keys)) => keys.settle(position, page),
     };
     tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");
     for warning in &page.warnings {

@@ -5,6 +5,8 @@
 mod entities;
 #[path = "engine/identity.rs"]
 mod identity;
+#[path = "engine/keyed.rs"]
+mod keyed;
 mod support;
 
 use attiva_core::delivery::DeliveryStatus;

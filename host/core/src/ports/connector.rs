@@ -72,11 +72,13 @@ pub struct PageLimits {
 pub trait Source: Send + Sync {
     async fn check(&self) -> Result<Vec<CheckResult>, Fault>;
     async fn discover(&self) -> Result<Vec<Stream>, Fault>;
+    /// `keys` are those to read where the stream is keyed; without any, a keyed stream gives what it finds by itself.
     async fn read(
         &self,
         stream: &str,
         fields: &[String],
         cursor: Option<&Cursor>,
+        keys: &[String],
         limits: PageLimits,
     ) -> Result<(Page, Usage), Fault>;
     /// The run has ended: what it spooled is no longer needed.

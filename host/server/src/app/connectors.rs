@@ -198,13 +198,14 @@ impl Source for PluginSource {
         stream: &str,
         fields: &[String],
         cursor: Option<&Cursor>,
+        keys: &[String],
         limits: PageLimits,
     ) -> std::result::Result<(Page, Usage), Fault> {
         let request = ReadRequest {
             stream: stream.to_owned(),
             fields: fields.to_vec(),
             cursor: cursor.cloned(),
-            keys: Vec::new(),
+            keys: keys.to_vec(),
             max_rows: limits.max_rows,
             max_bytes: limits.max_bytes,
         };

@@ -57,9 +57,31 @@ pub struct Vendor {
     pub stuck: AtomicBool,
     /// While set, read does not answer.
     pub stuck_reading: AtomicBool,
+    /// Whether the keyed stream is read too.
+    pub has_titles: AtomicBool,
 }
 
+/// A stream keyed by what the persons' titles are. It gives one key's row a page.
+pub const TITLES: &str = "titles";
+
 impl Vendor {
+    /// The next of these keys; without keys, one row of its own and then no more.
+    fn titles(&self, cursor: Option<&Cursor>, keys: &[String], limits: PageLimits) -> Page {
+        assert!(keys.len() <= limits.max_rows as usize);
+        let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());
+        self.calls.lock().unwrap().push(format!("titles {at} {}", keys.join(",")));
+        let key = keys.get(at).cloned();
+        let next = if at + 1 < keys.len() { at + 1 } else { 0 };
+        let found: Vec<&str> = key.as_deref().into_iter().collect();
+        Page {
+            keys: found.iter().map(|k| Some(format!("title-{k}"))).collect::<StringArray>(),
+            kinds: vec![RowKind::Full; found.len()],
+            source_times: vec![10; found.len()],
+            rows: Rows { len: found.len(), columns: vec![text_column("title", found.into_iter().map(Some).collect())] },
+            ..page(&[], next as u64, next > 0)
+        }
+    }
+
     fn released(&self) {
         if let Some(look) = self.on_release.lock().unwrap().as_ref() {
             look();
@@ -118,7 +140,7 @@ impl Source for Vendor {
             nullable: true,
             label: String::new(),
         };
-        Ok(vec![Stream {
+        let persons = Stream {
             name: "persons".into(),
             title: "Persons".into(),
             columns: vec![column("mail"), column("title")],
@@ -127,16 +149,29 @@ impl Source for Vendor {
             deletes: true,
             keyed_by: None,
             suggested: true,
-        }])
+        };
+        let titles = Stream {
+            name: TITLES.into(),
+            title: "Titles".into(),
+            columns: vec![column("title")],
+            keyed_by: Some(("persons".into(), "title".into())),
+            suggested: self.has_titles.load(Ordering::SeqCst),
+            ..persons.clone()
+        };
+        Ok(vec![persons, titles])
     }
 
     async fn read(
         &self,
-        _stream: &str,
+        stream: &str,
         _fields: &[String],
         cursor: Option<&Cursor>,
-        _limits: PageLimits,
+        keys: &[String],
+        limits: PageLimits,
     ) -> Result<(Page, Usage), Fault> {
+        if stream == TITLES {
+            return Ok((self.titles(cursor, keys, limits), Usage::default()));
+        }
         if let Some(fault) = self.read_faults.lock().unwrap().pop_front() {
             return Err(fault);
         }

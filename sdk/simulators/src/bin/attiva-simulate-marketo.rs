@@ -98,6 +98,8 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // Before the address is told: who reads it may end us at once.
+    let mut terminated = signal(SignalKind::terminate())?;
     let marketo = Marketo::start(Options::parse().config()).await?;
     {
         let mut out = std::io::stdout().lock();
@@ -112,7 +114,6 @@ async fn main() -> std::io::Result<()> {
         writeln!(out, "{line}")?;
         out.flush()?;
     }
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         () = stdin_ended() => {}
         _ = terminated.recv() => {}

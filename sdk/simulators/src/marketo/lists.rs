@@ -40,8 +40,12 @@ impl Lists {
         let list = |number: u64| List {
             id: LISTS_FROM - 1 + number,
             name: format!("{} {number}", seeded.product(number)),
-            description: if number % 3 == 0 { String::new() } else { format!("Those who asked, wave {number}") },
-            program: (number % 4 == 0).then(|| program_name(&seeded, seeded.programs().start + number)),
+            description: if number.is_multiple_of(3) {
+                String::new()
+            } else {
+                format!("Those who asked, wave {number}")
+            },
+            program: number.is_multiple_of(4).then(|| program_name(&seeded, seeded.programs().start + number)),
             folder: GROUP_LISTS,
             created_at: now - 400 * DAY,
             updated_at: now - 30 * DAY,

@@ -266,7 +266,7 @@ impl Objects {
             "externalOpportunityId": opportunity_id(number),
             "name": seeded.opportunity_name(number),
             "description": Json::Null,
-            "type": if number % 3 == 0 { "Existing Business" } else { "New Business" },
+            "type": if number.is_multiple_of(3) { "Existing Business" } else { "New Business" },
             "stage": stage,
             // An amount comes as a text.
             "amount": format!("{}.{:02}", cents / 100, cents % 100),

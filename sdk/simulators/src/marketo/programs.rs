@@ -53,7 +53,7 @@ impl Programs {
                 channel,
                 created_at: now - (200 + age) * DAY,
                 updated_at: now - age * DAY,
-                cost: (id % 3 == 0).then_some(id * 10),
+                cost: id.is_multiple_of(3).then_some(id * 10),
             }
         };
         let programs = seeded.programs().map(|id| (id, program(id))).collect();
@@ -147,7 +147,7 @@ impl Member {
     pub(crate) fn to_map(&self) -> Map<String, Json> {
         let success = self.reached_success();
         let member = json!({
-            "acquiredBy": (self.lead + self.program) % 7 == 0,
+            "acquiredBy": (self.lead + self.program).is_multiple_of(7),
             "createdAt": clock::datetime(self.joined_at),
             "isExhausted": false,
             "leadId": self.lead,

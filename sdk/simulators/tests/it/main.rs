@@ -4,6 +4,7 @@ mod activities;
 mod binary;
 mod client;
 mod control;
+mod datasets;
 mod exports;
 mod gate;
 mod identity;
