@@ -365,6 +365,10 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
     /// All streams a connection has read, by name.
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>>;
+    /// What older versions of the plugin had of a stream, oldest state version first: kept by `commit_page` when a page's
+    /// state has a newer version than the stored one, until so many pages came after it
+    /// (`plugin::state::PAGES_UNTIL_SETTLED`).
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>>;
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted>;
     fn record(&self, source_key: &str) -> Result<Option<StoredRecord>>;
     fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>>;
