@@ -133,10 +133,10 @@ fn split(bytes: &[u8]) -> Result<(Signed, &[u8]), PackageError> {
         let line = lines.next().and_then(|line| line.strip_prefix(key)).and_then(|line| line.strip_prefix(": "));
         line.ok_or(PackageError::Head(missing))
     };
-    let name = value("name", "the name is missing")?.to_owned();
+    let name = name_of(value("name", "the name is missing")?)?;
     let version = value("version", "the version is missing")?;
     let version = Version::parse(version).map_err(|_| PackageError::Head("the version is none"))?;
-    let publisher = value("publisher", "the publisher is missing")?.to_owned();
+    let publisher = name_of(value("publisher", "the publisher is missing")?)?;
     let digest = value("component", "the component's digest is missing")?;
     let digest = digest.strip_prefix("sha256:").filter(|digest| is_hex(digest, 32));
     let digest = digest.ok_or(PackageError::Head("the digest is no SHA-256"))?.to_owned();
@@ -151,6 +151,12 @@ fn split(bytes: &[u8]) -> Result<(Signed, &[u8]), PackageError> {
         return Err(PackageError::Head("it is written in another way"));
     }
     Ok((signed, rest))
+}
+
+/// A name, as in specifications.
+fn name_of(text: &str) -> Result<String, PackageError> {
+    let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if text.is_empty() || !plain { Err(PackageError::Head("a name is none")) } else { Ok(text.to_owned()) }
 }
 
 pub(super) fn is_hex(text: &str, bytes: usize) -> bool {
