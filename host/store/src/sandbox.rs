@@ -9,6 +9,7 @@ mod memberships;
 mod profiles;
 mod projection;
 mod records;
+mod streams;
 
 use crate::database::{Database, Options};
 use crate::documents;
@@ -30,7 +31,11 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
-    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql")],
+    steps: &[
+        include_str!("schema/sandbox-1.sql"),
+        include_str!("schema/sandbox-2.sql"),
+        include_str!("schema/sandbox-5.sql"),
+    ],
 };
 
 /// A sandbox's store in SQLite.
@@ -69,11 +74,15 @@ impl SandboxStore for Sandbox {
     }
 
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>> {
-        self.database.read(|sqlite| records::stream_state(sqlite, connection, stream))
+        self.database.read(|sqlite| streams::state(sqlite, connection, stream))
     }
 
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>> {
-        self.database.read(|sqlite| records::stream_states(sqlite, connection))
+        self.database.read(|sqlite| streams::states(sqlite, connection))
+    }
+
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>> {
+        self.database.read(|sqlite| streams::states_before(sqlite, connection, stream))
     }
 
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted> {

@@ -16,6 +16,7 @@ mod profiles;
 mod projector;
 mod schedule;
 mod source_run;
+mod stream_start;
 mod what_if;
 
 pub use engine::{Engine, EngineOptions, Projection};
@@ -33,6 +34,11 @@ use std::sync::Arc;
 /// Makes connectors of connections: implemented where plugins, secrets and grants are known.
 #[async_trait]
 pub trait Connectors: Send + Sync + 'static {
+    /// The plugin version that what begins now for a connection begins with, and keeps.
+    fn version(&self, connection: &Connection) -> Result<String, Fault> {
+        Ok(connection.plugin.clone())
+    }
+
     /// The source of a connection, in the plugin version named, for one run.
     async fn source(&self, connection: &Connection, plugin: &str, run: &RunId) -> Result<Arc<dyn Source>, Fault>;
 
@@ -44,7 +50,7 @@ pub trait Connectors: Send + Sync + 'static {
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
 
-    /// The default mappings a plugin version ships.
+    /// The default mappings a plugin version ships, or the version that a connection's range comes to.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
 }
 

@@ -4,6 +4,8 @@
 #[path = "engine/identity.rs"]
 mod identity;
 mod support;
+#[path = "engine/versions.rs"]
+mod versions;
 
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;

@@ -2,13 +2,13 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::links;
+use super::{links, streams};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
-use attiva_core::page::{Cursor, Reject, RowKind};
-use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
+use attiva_core::page::{Reject, RowKind};
+use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord};
 use attiva_core::record::{Applied, Presence, RecordChange, apply};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 /// A page and the texts of its full rows. They are made before the writer's turn: it is one thread for everybody.
 pub(super) struct PreparedPage {
@@ -29,7 +29,7 @@ pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
 pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome<PageCommitted> {
     let PreparedPage { page, texts } = prepared;
     let mut counter = Counter::load(connection)?;
-    let stream = move_stream(connection, &page.connection, &page.stream, &page.state)?;
+    let stream = streams::advance(connection, &page.connection, &page.stream, &page.state)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
     let mut writer = RecordWriter::new(connection, stream)?;
     for (change, text) in page.records.into_iter().zip(texts) {
@@ -119,37 +119,6 @@ impl<'a> RecordWriter<'a> {
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(Effect::Changed)
     }
-}
-
-/// Returns the stream's number.
-fn move_stream(connection: &Connection, of: &ConnectionId, name: &str, state: &StreamState) -> Outcome<i64> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO stream (connection, name, state_version, cursor, more) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (connection, name) DO UPDATE SET
-           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more
-         RETURNING number",
-    )?;
-    let cursor = &state.cursor;
-    Ok(statement
-        .query_row(params![of.as_str(), name, cursor.state_version, cursor.bytes, state.more], |row| row.get(0))?)
-}
-
-pub(super) fn stream_state(connection: &Connection, of: &ConnectionId, name: &str) -> Outcome<Option<StreamState>> {
-    let mut statement = connection
-        .prepare_cached("SELECT state_version, cursor, more FROM stream WHERE connection = ?1 AND name = ?2")?;
-    Ok(statement.query_row(params![of.as_str(), name], |row| state_from(row, 0)).optional()?)
-}
-
-pub(super) fn stream_states(connection: &Connection, of: &ConnectionId) -> Outcome<Vec<(String, StreamState)>> {
-    let mut statement = connection
-        .prepare_cached("SELECT name, state_version, cursor, more FROM stream WHERE connection = ?1 ORDER BY name")?;
-    let states = statement.query_map([of.as_str()], |row| Ok((row.get(0)?, state_from(row, 1)?)))?;
-    Ok(states.collect::<rusqlite::Result<_>>()?)
-}
-
-fn state_from(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<StreamState> {
-    let cursor = Cursor { state_version: row.get(first)?, bytes: row.get(first + 1)? };
-    Ok(StreamState { cursor, more: row.get(first + 2)? })
 }
 
 macro_rules! select_records {

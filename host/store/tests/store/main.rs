@@ -11,4 +11,5 @@ mod opening;
 mod projection;
 mod properties;
 mod records;
+mod streams;
 mod support;
