@@ -90,7 +90,7 @@ impl Sandbox {
     /// `grant.origin` for an origin the plugin does not have, `grant.url`, `grant.unresolved`.
     pub async fn grant(&self, caller: &Caller, connection: &str, origin: &str, url: &str) -> Result<EndpointGrant> {
         let connection = self.connection(connection)?.value;
-        let plugin = self.plugins.find(&connection.plugin)?.plugin;
+        let plugin = self.plugins.resolve(&connection.plugin)?.plugin;
         let endpoint = Endpoint::parse(url).map_err(wrong_url)?;
         endpoint.grant(origin).validate(&plugin.spec).map_err(|problem| match problem.path.as_str() {
             "/origin" => wrong_origin(&connection.plugin, &plugin.spec, &problem.problem),
