@@ -107,6 +107,7 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
 
     // A run that goes on: it keeps its version while that drains.
     let pinned = connect(&api, "conduct@0.1.0", &json!({"behaviour": "good"}));
+    let idle = connect(&api, "conduct@0.1.0", &json!({}));
     let following = connect(&api, "conduct@>=0.1", &json!({}));
     let run = post(&format!("connections/{pinned}/runs")).is(202).text("/subject").to_owned();
     assert_eq!(post("/v1/plugins/conduct@0.1.0/disable").is(200).text("/stage"), "draining");
@@ -121,7 +122,7 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
     let pages = || api.get(&format!("runs/{run}")).body["streams"][0]["pages"].as_u64().unwrap();
     let before = pages();
     wait("the run goes on", || pages() > before + 1);
-    post(&format!("connections/{pinned}/runs")).refused(422, "plugin.not-ready");
+    post(&format!("connections/{idle}/runs")).refused(422, "plugin.not-ready");
     post(&format!("runs/{run}/cancel"));
     wait("it is drained", || stage("conduct@0.1.0") == "disabled");
 
@@ -135,7 +136,9 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
     assert_eq!(upgraded.is(200).body["affected"][0]["connection"], json!(following), "{upgraded:?}");
     assert_eq!(upgraded.body["affected"].as_array().unwrap().len(), 1, "the pinned one stays: {upgraded:?}");
     remove("conduct@0.1.0").refused(409, "plugin.in-use");
-    api.send(Method::DELETE, &format!("connections/{pinned}"), &[], Vec::new()).is(204);
+    for connection in [&pinned, &idle] {
+        api.send(Method::DELETE, &format!("connections/{connection}"), &[], Vec::new()).is(204);
+    }
     let digest = api.get("/v1/plugins/conduct@0.1.0").text("/digest").to_owned();
     let file = harness.data_dir().join("plugins").join(format!("{digest}.wasm"));
     assert!(file.exists());
