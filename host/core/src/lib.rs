@@ -14,6 +14,7 @@ pub mod merge;
 pub mod model;
 pub mod number;
 pub mod page;
+pub mod plugin;
 pub mod ports;
 pub mod record;
 pub mod retry;

@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod body;
 mod bounded;
+mod conduct;
 mod connections;
 mod deliveries;
 mod etag;
@@ -21,6 +22,7 @@ mod plugins;
 mod problem;
 mod problem_pages;
 mod profiles;
+mod publishers;
 mod request_id;
 mod runs;
 mod sandboxes;
@@ -28,7 +30,9 @@ mod scope;
 mod segments;
 mod stamp;
 mod time;
+mod upgrades;
 
+pub(crate) use body::PACKAGE;
 pub use listing::Page;
 pub use problem::{MEDIA_TYPE, Problem};
 
@@ -83,8 +87,11 @@ fn v1(state: &State) -> Router<State> {
         .merge(keys::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
+        .merge(upgrades::routes())
+        .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
+        .merge(conduct::routes())
         .merge(grants::routes())
         .merge(runs::routes())
         .merge(profiles::routes())

@@ -13,6 +13,7 @@ mod records;
 mod references;
 mod search;
 mod spaces;
+mod streams;
 
 use crate::database::{Database, Options};
 use crate::documents;
@@ -39,6 +40,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-1.sql"),
         include_str!("schema/sandbox-2.sql"),
         include_str!("schema/sandbox-3.sql"),
+        include_str!("schema/sandbox-5.sql"),
         include_str!("schema/sandbox-7.sql"),
     ],
 };
@@ -79,11 +81,15 @@ impl SandboxStore for Sandbox {
     }
 
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>> {
-        self.database.read(|sqlite| records::stream_state(sqlite, connection, stream))
+        self.database.read(|sqlite| streams::state(sqlite, connection, stream))
     }
 
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>> {
-        self.database.read(|sqlite| records::stream_states(sqlite, connection))
+        self.database.read(|sqlite| streams::states(sqlite, connection))
+    }
+
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>> {
+        self.database.read(|sqlite| streams::states_before(sqlite, connection, stream))
     }
 
     fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool> {

@@ -150,8 +150,9 @@ impl Engine {
         }
         let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
         let place = self.place_of_run(&connection.id, &id).await?;
-        let streams = source_run::streams(&self.inner, &connection, &id).await?;
-        let run = Run::new(id, connection.id, connection.plugin, &streams, self.inner.clock.now());
+        let plugin = self.inner.connectors.version(&connection)?;
+        let streams = source_run::streams(&self.inner, &connection, &plugin, &id).await?;
+        let run = Run::new(id, connection.id, plugin, &streams, self.inner.clock.now());
         self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
         place.keep();
         self.drive_run(run.clone());
@@ -221,8 +222,9 @@ impl Engine {
         let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
         let _: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
         let place = self.place_of_delivery(&activation.id, &id).await?;
+        let plugin = self.inner.connectors.version(&connection)?;
         let now = self.inner.clock.now();
-        let delivery = Delivery::new(id, activation.id, activation.segment, connection.plugin, now);
+        let delivery = Delivery::new(id, activation.id, activation.segment, plugin, now);
         self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
         place.keep();
         self.drive_delivery(delivery.clone(), false);

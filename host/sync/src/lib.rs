@@ -17,6 +17,7 @@ mod profiles;
 mod projector;
 mod schedule;
 mod source_run;
+mod stream_start;
 mod what_if;
 
 pub use engine::{Engine, EngineOptions, Projection};
@@ -34,6 +35,11 @@ use std::sync::Arc;
 /// Makes connectors of connections: implemented where plugins, secrets and grants are known.
 #[async_trait]
 pub trait Connectors: Send + Sync + 'static {
+    /// The plugin version that what begins now for a connection begins with, and keeps.
+    fn version(&self, connection: &Connection) -> Result<String, Fault> {
+        Ok(connection.plugin.clone())
+    }
+
     /// The source of a connection, in the plugin version named, for one run.
     async fn source(&self, connection: &Connection, plugin: &str, run: &RunId) -> Result<Arc<dyn Source>, Fault>;
 
@@ -45,7 +51,7 @@ pub trait Connectors: Send + Sync + 'static {
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
 
-    /// The default mappings a plugin version ships.
+    /// The default mappings a plugin version ships, or the version that a connection's range comes to.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
 
     /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:

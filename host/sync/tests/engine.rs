@@ -8,6 +8,8 @@ mod identity;
 #[path = "engine/keyed.rs"]
 mod keyed;
 mod support;
+#[path = "engine/versions.rs"]
+mod versions;
 
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;

@@ -352,6 +352,10 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
     /// All streams a connection has read, by name.
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>>;
+    /// What older versions of the plugin had of a stream, oldest state version first: kept by `commit_page` when a page's
+    /// state has a newer version than the stored one, until so many pages came after it
+    /// (`plugin::state::PAGES_UNTIL_SETTLED`).
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>>;
     /// Whether a stream's records are of this entity, or there are none yet.
     fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool>;
     /// Where the stream's records were of another entity until now, they become this one's: then no step of the profile

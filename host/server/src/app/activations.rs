@@ -99,7 +99,7 @@ impl Sandbox {
         mapping: &[ActivationField],
     ) -> Result<Vec<String>> {
         name::checked("/target/name", &target.name)?;
-        if !self.plugins.find(&connection.plugin)?.plugin.is_destination {
+        if !self.plugins.resolve(&connection.plugin)?.plugin.is_destination {
             let message = format!("{} is no destination", connection.plugin);
             return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
         }

@@ -15,6 +15,7 @@ use attiva_core::config::{Activation, Connection, Schedule};
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
+use attiva_core::plugin::requirement::Requirement;
 use attiva_core::ports::connector::{Stream, TargetObject};
 use attiva_core::ports::store::{Expect, Kind, StoreError};
 use attiva_core::run::Run;
@@ -29,7 +30,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub struct NewConnection {
     pub name: String,
-    /// `source-marketo`, the newest version; or `source-marketo@0.1.0`.
+    /// `source-marketo`, the version in use now; `source-marketo@0.1.0`, this one; `source-marketo@^0.1`, whichever of
+    /// these is in use when something begins.
     pub plugin: String,
     /// With secrets.
     pub configuration: Value,
@@ -89,13 +91,13 @@ impl Sandbox {
         new: NewConnection,
     ) -> Result<Versioned<Connection>> {
         let name = name::checked("/name", &new.name)?.to_owned();
-        let ready = self.plugins.find(&new.plugin)?;
+        let ready = self.plugins.beginning(&new.plugin)?;
         check_schedule(new.schedule)?;
         let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
         let mut connection = Connection {
             id: id.clone(),
             name,
-            plugin: ready.installed.id,
+            plugin: kept_as(&new.plugin, &ready),
             configuration,
             instance,
             streams: new.streams,
@@ -155,10 +157,14 @@ impl Sandbox {
             connection.schedule = schedule;
             changed.push("schedule");
         }
-        let ready = self.plugins.find(patch.plugin.as_deref().unwrap_or(&connection.plugin))?;
-        if patch.plugin.is_some() {
+        let ready = match &patch.plugin {
+            Some(plugin) => self.plugins.beginning(plugin)?,
+            None => self.plugins.resolve(&connection.plugin)?,
+        };
+        if let Some(plugin) = &patch.plugin {
             same_plugin(&connection.plugin, &ready)?;
-            connection.plugin.clone_from(&ready.installed.id);
+            self.check_states(&connection.id, &ready)?;
+            connection.plugin = kept_as(plugin, &ready);
             changed.push("plugin");
         }
         let reconfigured = patch.configuration.is_some() || patch.plugin.is_some();
@@ -219,7 +225,7 @@ impl Sandbox {
 
 /// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is; its id is
 /// empty where it has to be learnt.
-fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
+pub(super) fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
     if let Err(problems) = validate_configuration(spec, &whole) {
         let fields = problems.into_iter().map(|p| FieldProblem::new(format!("/configuration{}", p.path), p.problem));
         let message = format!("the configuration does not fit {}", spec.name);
@@ -236,7 +242,7 @@ fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
     Ok((public, secrets, instance))
 }
 
-fn with_secrets(public: &Value, secrets: &Secrets) -> Value {
+pub(super) fn with_secrets(public: &Value, secrets: &Secrets) -> Value {
     let mut whole = public.clone();
     if let Some(object) = whole.as_object_mut() {
         let text = |value: &secrecy::SecretString| Value::String(value.expose_secret().to_owned());
@@ -274,6 +280,14 @@ pub(super) fn check_schedule(schedule: Option<Schedule>) -> Result<()> {
         return Err(Refusal::invalid("request.invalid", format!("schedule.every_seconds {problem}"), vec![field]));
     }
     Ok(())
+}
+
+/// A range stays one; a name alone pins the version it comes to now.
+fn kept_as(plugin: &str, ready: &Ready) -> String {
+    match Requirement::parse(plugin) {
+        Some(requirement) => requirement.to_string(),
+        None => ready.installed.id.clone(),
+    }
 }
 
 fn same_plugin(before: &str, now: &Ready) -> Result<()> {

@@ -4,6 +4,7 @@
 use super::connections::Discovered;
 use super::files::Spools;
 use super::grants;
+use super::oversight::Oversight;
 use super::plugins::{Plugins, Ready};
 use super::refusal::Result;
 use super::secrets::Vault;
@@ -36,6 +37,7 @@ pub struct SandboxConnectors {
     pub(super) vault: Vault,
     pub(super) spools: Spools,
     pub(super) shared: Shared,
+    pub(super) oversight: Arc<Oversight>,
 }
 
 /// A plugin with a connection's context, all but the spool.
@@ -59,13 +61,16 @@ impl SandboxConnectors {
             Ok(()) | Err(StoreError::Missing) => {}
             Err(error) => return Err(error.into()),
         }
+        self.oversight.forget(&id).await?;
         self.vault.forget(&id).await
     }
 
     /// The connector of a connection, in a plugin version, with a spool.
     fn connector(&self, connection: &Connection, plugin: &str, spool: &str) -> Result<Connector> {
-        let Ready { plugin, .. } = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let Ready { plugin, installed } = self.plugins.serving(plugin)?;
         let id = self.control_id(connection.id.as_str());
+        self.oversight.admit(&id, connection.id.as_str())?;
+        let observer = self.oversight.observer(&id, &installed.id);
         let granted = grants::read(&*self.control, &id)?;
         let granted: std::result::Result<Vec<_>, Fault> = granted.into_values().map(grants::for_host).collect();
         let context = ConnectionContext {
@@ -78,7 +83,7 @@ impl SandboxConnectors {
             budget: self.shared.budgets.of(&connection.instance, &plugin.spec.rates),
             tokens: Arc::clone(&self.shared.tokens),
             dry_run: false,
-            observer: Arc::new(()),
+            observer,
         };
         Ok(Connector { plugin, context, spools: self.spools.clone() })
     }
@@ -126,13 +131,12 @@ impl SandboxConnectors {
     }
 }
 
-fn not_ready(plugin: &str) -> Fault {
-    Fault::new(FaultKind::Config, "plugin.not-ready", format!("the plugin {plugin} is not installed, or not ready"))
-        .action("Install this version; the host's log says why one that is installed is not ready.")
-}
-
 #[async_trait]
 impl attiva_sync::Connectors for SandboxConnectors {
+    fn version(&self, connection: &Connection) -> std::result::Result<String, Fault> {
+        Ok(self.plugins.beginning(&connection.plugin).map_err(|refusal| refusal.fault)?.installed.id)
+    }
+
     async fn source(
         &self,
         connection: &Connection,
@@ -160,7 +164,8 @@ impl attiva_sync::Connectors for SandboxConnectors {
     }
 
     fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {
-        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        // Also of one that is not to be called: what was read with it is projected still.
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         Ok(ready.plugin.spec.mappings.clone())
     }
 
@@ -210,6 +215,16 @@ impl Source for PluginSource {
             max_bytes: limits.max_bytes,
         };
         self.connector.plugin.read(&self.for_stream(stream)?, &request).await
+    }
+
+    fn state_version(&self) -> Option<u32> {
+        Some(self.connector.plugin.spec.state_version)
+    }
+
+    async fn migrate(&self, cursor: &Cursor) -> std::result::Result<Cursor, Fault> {
+        let plugin = &self.connector.plugin;
+        let bytes = plugin.migrate_state(cursor.state_version, &cursor.bytes).await?;
+        Ok(Cursor { state_version: plugin.spec.state_version, bytes })
     }
 
     async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {

@@ -90,7 +90,7 @@ impl Sandbox {
     /// `grant.origin` for an origin the plugin does not have, `grant.url`, `grant.unresolved`.
     pub async fn grant(&self, caller: &Caller, connection: &str, origin: &str, url: &str) -> Result<EndpointGrant> {
         let connection = self.connection(connection)?.value;
-        let plugin = self.plugins.find(&connection.plugin)?.plugin;
+        let plugin = self.plugins.resolve(&connection.plugin)?.plugin;
         let grant = resolved(&connection.plugin, &plugin.spec, origin, url).await?;
         self.add_grant(caller, connection.id.as_str(), grant.clone()).await?;
         Ok(grant)

@@ -48,6 +48,12 @@ pub(crate) enum Connection {
     },
     /// Take a grant back.
     RevokeGrant { connection: String, origin: String },
+    /// Show what a connection's calls cost: sums by plugin version, and the last calls.
+    Usage { connection: String },
+    /// Show whether a connection's plugin crashes, with evidence, and what it was denied.
+    Evidence { connection: String },
+    /// Let a connection out of quarantine.
+    Release { connection: String },
     /// Remove a connection. What was read from it stays.
     Delete { connection: String },
 }
@@ -106,6 +112,16 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         Connection::RevokeGrant { connection, origin } => {
             client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)), None)?;
             output.note(&format!("{connection} may no longer reach {origin} anywhere else."));
+        }
+        Connection::Usage { connection } => {
+            super::conduct::usage(&client.get(&format!("{}/usage", place(&connection)))?, *output);
+        }
+        Connection::Evidence { connection } => {
+            super::conduct::evidence(&client.get(&format!("{}/evidence", place(&connection)))?, *output);
+        }
+        Connection::Release { connection } => {
+            let released = client.post(&format!("{}/release", place(&connection)), &json!({}))?;
+            super::conduct::evidence(&released, *output);
         }
         Connection::Delete { connection } => {
             client.send(Method::DELETE, &place(&connection), None)?;

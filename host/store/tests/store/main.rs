@@ -13,4 +13,5 @@ mod projection;
 mod properties;
 mod records;
 mod search;
+mod streams;
 mod support;

@@ -19,7 +19,7 @@ use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub struct Vendor {
     /// Rows by batch number: a repeat overwrites.
     pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
     pub calls: Mutex<Vec<String>>,
+    /// Of the cursors it writes; 0 is 1.
+    pub state_version: AtomicU32,
     pub class: Mutex<Option<DeliveryClass>>,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
@@ -65,6 +67,10 @@ pub struct Vendor {
 pub const TITLES: &str = "titles";
 
 impl Vendor {
+    fn version(&self) -> u32 {
+        self.state_version.load(Ordering::SeqCst).max(1)
+    }
+
     /// The next of these keys; without keys, one row of its own and then no more.
     fn titles(&self, cursor: Option<&Cursor>, keys: &[String], limits: PageLimits) -> Page {
         assert!(keys.len() <= limits.max_rows as usize);
@@ -181,7 +187,19 @@ impl Source for Vendor {
         let pages = self.pages.lock().unwrap();
         let leads = pages.get(at).cloned().unwrap_or_default();
         let next = (at + 1).min(pages.len());
-        Ok((page(&leads, next as u64, next < pages.len()), Usage::default()))
+        let mut page = page(&leads, next as u64, next < pages.len());
+        page.next.state_version = self.version();
+        assert!(cursor.is_none_or(|c| c.state_version == self.version()), "it is asked in its own form");
+        Ok((page, Usage::default()))
+    }
+
+    fn state_version(&self) -> Option<u32> {
+        Some(self.version())
+    }
+
+    async fn migrate(&self, cursor: &Cursor) -> Result<Cursor, Fault> {
+        self.calls.lock().unwrap().push(format!("migrate {}", cursor.state_version));
+        Ok(Cursor { state_version: self.version(), bytes: cursor.bytes.clone() })
     }
 
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault> {

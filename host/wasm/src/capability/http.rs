@@ -17,6 +17,7 @@ use crate::egress::transport::{Exchange, Transport, network};
 use crate::limits::{Limits, exceeded};
 use crate::plugin::Plugin;
 use crate::rate::{InstanceBudget, Permit};
+use crate::usage::{Denial, HostTraffic};
 use attiva_core::spec::Learnt;
 use attiva_core::{Fault, FaultKind};
 use bytes::Bytes;
@@ -32,6 +33,9 @@ pub(crate) const USER_AGENT: &str = concat!("attiva/", env!("CARGO_PKG_VERSION")
 
 /// Longest time for one exchange, whatever the guest asks for.
 const EXCHANGE_MAX: Duration = Duration::from_secs(100);
+
+/// Denials of one call that are kept.
+const DENIALS_MAX: usize = 16;
 
 /// Response headers that are the transport's, or that carry credentials.
 const HIDDEN: [&str; 13] = [
@@ -68,6 +72,8 @@ pub(crate) struct Gate {
     sent_tokens: HashMap<String, SecretString>,
     renewed: HashSet<String>,
     traffic: Traffic,
+    /// The host that was asked last: whose answer is read.
+    asked: Option<String>,
 }
 
 /// A request that is on its way, its response's head here and its body still to come.
@@ -101,11 +107,12 @@ impl Gate {
             sent_tokens: HashMap::new(),
             renewed: HashSet::new(),
             traffic: Traffic::default(),
+            asked: None,
         }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
-        self.traffic
+        self.traffic.clone()
     }
 
     pub(crate) fn redactor(&self) -> &Redactor {
@@ -115,6 +122,17 @@ impl Gate {
     /// Counts bytes of a response that were read past [`Gate::send`].
     pub(crate) fn count_in(&mut self, bytes: u64) {
         self.traffic.bytes_in = self.traffic.bytes_in.saturating_add(bytes);
+        if let Some(host) = self.asked.as_ref().and_then(|host| self.traffic.hosts.get_mut(host)) {
+            host.bytes_in = host.bytes_in.saturating_add(bytes);
+        }
+    }
+
+    /// Keeps why a request was not sent: the connector may say something else of it, or nothing.
+    fn note_denial(&mut self, fault: &Fault) {
+        let is_denial = fault.code.starts_with("egress.");
+        if is_denial && self.traffic.denials.len() < DENIALS_MAX {
+            self.traffic.denials.push(Denial { code: fault.code.clone(), message: fault.message.clone() });
+        }
     }
 
     pub(crate) fn give_back(&self, sent: Sent) {
@@ -167,6 +185,14 @@ impl Gate {
 
     /// Everything up to the response's head.
     pub(crate) async fn begin(&mut self, ask: GuestRequest, more: &[(HeaderName, HeaderValue)]) -> Result<Sent, Fault> {
+        let begun = self.begin_checked(ask, more).await;
+        if let Err(fault) = &begun {
+            self.note_denial(fault);
+        }
+        begun
+    }
+
+    async fn begin_checked(&mut self, ask: GuestRequest, more: &[(HeaderName, HeaderValue)]) -> Result<Sent, Fault> {
         let method = request::method(&ask.method)?;
         request::check_path(&ask.path)?;
         let mut headers = request::headers(&ask.headers)?;
@@ -176,7 +202,7 @@ impl Gate {
         self.load_secrets().await?;
         let endpoint = self.endpoint(&ask.origin).await?;
         let body = Bytes::from(ask.body.unwrap_or_default());
-        self.count_out(&ask.path, &headers, &body)?;
+        self.count_out(&endpoint, &ask.path, &headers, &body)?;
         headers.extend(more.iter().cloned());
         frame(&mut headers, &endpoint, &method, &body)?;
         let permit = self.authorize_and_wait(credential, &endpoint, &method, &ask.path, &mut headers, &body).await?;
@@ -273,19 +299,24 @@ impl Gate {
         Ok(())
     }
 
-    fn count_out(&mut self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
+    fn count_out(&mut self, endpoint: &Endpoint, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
         let most = self.limits.requests;
         if self.traffic.requests >= most {
             return Err(exceeded("limit.requests", format!("the call made {most} requests; more are not sent")));
         }
         let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let bytes = self.traffic.bytes_out.saturating_add((path.len() + head + body.len()) as u64);
+        let sent = (path.len() + head + body.len()) as u64;
+        let bytes = self.traffic.bytes_out.saturating_add(sent);
         let most = self.limits.egress_out_bytes;
         if bytes > most {
             return Err(exceeded("limit.egress-out", format!("the call's requests have more than {most} bytes")));
         }
         self.traffic.bytes_out = bytes;
         self.traffic.requests += 1;
+        let host = endpoint.authority();
+        *self.traffic.hosts.entry(host.clone()).or_default() +=
+            HostTraffic { requests: 1, bytes_out: sent, bytes_in: 0 };
+        self.asked = Some(host);
         Ok(())
     }
 

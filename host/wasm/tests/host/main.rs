@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod compile;
 mod credentials;
 mod destination;
 mod egress;

@@ -201,7 +201,7 @@ pub(crate) async fn stopped(limits: Limits, behaviour: Json) -> (Fault, Usage) {
     let again = good.read(&plugin).await.unwrap();
     assert!(again.0.more, "the plugin still works after one of its calls was stopped");
     let reported = bad.recorder.reports.lock().unwrap()[0].clone();
-    assert_eq!(reported.fault, Some((fault.kind, fault.code.clone())));
+    assert_eq!(reported.fault.as_ref(), Some(&fault));
     (fault, reported.usage)
 }
 
