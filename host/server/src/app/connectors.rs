@@ -161,6 +161,11 @@ impl attiva_sync::Connectors for SandboxConnectors {
         let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         Ok(ready.plugin.spec.mappings.clone())
     }
+
+    fn configuration_keys(&self, plugin: &str) -> std::result::Result<Vec<String>, Fault> {
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
+        Ok(ready.plugin.spec.public_scalars())
+    }
 }
 
 /// A source connection, as the engine drives it.

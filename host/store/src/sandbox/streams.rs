@@ -1,25 +1,38 @@
 //! Streams of connections and where each stands: moved with every page. When a newer version of a plugin moves one for
 //! the first time, what the older one had is kept beside it.
 
+use super::counter::Counter;
+use super::spaces;
 use crate::failure::Outcome;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Cursor;
 use attiva_core::plugin::state::PAGES_UNTIL_SETTLED;
-use attiva_core::ports::store::StreamState;
+use attiva_core::ports::store::{PageCommit, StreamState};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Moves a stream and returns its number.
-pub(super) fn advance(connection: &Connection, of: &ConnectionId, name: &str, state: &StreamState) -> Outcome<i64> {
-    keep_before(connection, of, name, state.cursor.state_version)?;
+/// Moves a stream and returns its number. Where its records were of another entity until now, they are of this one from
+/// now on.
+pub(super) fn advance(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
+    let mut find =
+        connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
+    let known: Option<(i64, i64)> =
+        find.query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if let Some((number, was)) = known
+        && was != entity
+    {
+        spaces::move_records(connection, counter, number, entity, page.now)?;
+    }
+    let (cursor, more) = (&page.state.cursor, page.state.more);
+    keep_before(connection, &page.connection, &page.stream, cursor.state_version)?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO stream (connection, name, state_version, cursor, more) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO stream (connection, name, state_version, cursor, more, entity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (connection, name) DO UPDATE SET
-           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more
+           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more,
+           entity = excluded.entity
          RETURNING number",
     )?;
-    let cursor = &state.cursor;
-    Ok(statement
-        .query_row(params![of.as_str(), name, cursor.state_version, cursor.bytes, state.more], |row| row.get(0))?)
+    let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
+    Ok(statement.query_row(values, |row| row.get(0))?)
 }
 
 /// Before a page whose state has version `next` is written over what is stored.
