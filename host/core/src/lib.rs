@@ -9,6 +9,7 @@ pub mod fault;
 pub mod guardrail;
 pub mod id;
 pub mod identity;
+pub mod ingest;
 pub mod key;
 pub mod merge;
 pub mod model;

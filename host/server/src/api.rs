@@ -15,6 +15,7 @@ mod grants;
 mod health;
 mod idempotency;
 mod identity;
+mod ingestion;
 mod keys;
 mod listing;
 mod operations;
@@ -95,6 +96,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(grants::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
+        .merge(ingestion::routes())
         .merge(explanation::routes())
         .merge(identity::routes())
         .merge(segments::routes())

@@ -14,6 +14,7 @@ pub mod expressions;
 mod files;
 pub mod grants;
 mod identity;
+pub mod ingestion;
 pub mod keys;
 mod learning;
 pub(crate) mod name;

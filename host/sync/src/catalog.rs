@@ -2,7 +2,7 @@
 
 use crate::engine::{Inner, read};
 use crate::mapping::{Constants, StreamMapping};
-use crate::policies;
+use crate::{ingest, policies};
 use attiva_core::Fault;
 use attiva_core::config::Connection;
 use attiva_core::id::ConnectionId;
@@ -50,6 +50,12 @@ impl Catalogs {
 }
 
 fn compile(inner: &Inner, connection: &ConnectionId, stream: &str) -> Result<Option<StreamMapping>, Fault> {
+    if *connection == ConnectionId::of_ingestion() {
+        return Ok(ingest::described(inner, stream)?.map(|sent| {
+            let constants = Constants::new(&sent.connection, Vec::new());
+            StreamMapping::compile(&sent.mapping, &sent.stream, sent.layout, &constants)
+        }));
+    }
     let connection: Connection = inner.get(Kind::Connection, connection.as_str())?;
     let Some(catalog) = inner.store.document(Kind::Catalog, connection.id.as_str())? else { return Ok(None) };
     let streams: Vec<Stream> = read(catalog.body)?;

@@ -7,6 +7,7 @@ mod delivery_run;
 mod engine;
 mod explain;
 mod export;
+mod ingest;
 mod intake;
 mod keyed;
 mod mapping;

@@ -170,7 +170,7 @@ impl attiva_sync::Connectors for SandboxConnectors {
     }
 
     fn configuration_keys(&self, plugin: &str) -> std::result::Result<Vec<String>, Fault> {
-        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         Ok(ready.plugin.spec.public_scalars())
     }
 }

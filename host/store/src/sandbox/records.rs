@@ -2,7 +2,6 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::streams::Advance;
 use super::{entities, links, streams};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
@@ -32,8 +31,7 @@ pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome
     let PreparedPage { page, texts } = prepared;
     let mut counter = Counter::load(connection)?;
     let entity = entities::of_stream(connection, page.entity.as_ref(), &page.connection, &page.stream)?;
-    let place = Advance { of: &page.connection, name: &page.stream, entity, state: &page.state, now: page.now };
-    let stream = streams::advance(connection, &mut counter, &place)?;
+    let stream = streams::advance(connection, &mut counter, entity, &page)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
     let mut writer = RecordWriter::new(connection, entity, stream)?;
     for (change, text) in page.records.into_iter().zip(texts) {

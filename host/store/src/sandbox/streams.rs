@@ -8,33 +8,23 @@ use attiva_core::Millis;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Cursor;
 use attiva_core::plugin::state::PAGES_UNTIL_SETTLED;
-use attiva_core::ports::store::StreamState;
+use attiva_core::ports::store::{PageCommit, StreamState};
 use rusqlite::{Connection, OptionalExtension, params};
-
-/// Where a page moves a stream to.
-pub(super) struct Advance<'a> {
-    pub(super) of: &'a ConnectionId,
-    pub(super) name: &'a str,
-    /// What its records are of from now on.
-    pub(super) entity: i64,
-    pub(super) state: &'a StreamState,
-    pub(super) now: Millis,
-}
 
 /// Moves a stream and returns its number. Where its records were of another entity until now, they are of this one from
 /// now on.
-pub(super) fn advance(connection: &Connection, counter: &mut Counter, to: &Advance<'_>) -> Outcome<i64> {
-    let Advance { of, name, entity, state, now } = *to;
+pub(super) fn advance(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
     let mut find =
         connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
     let known: Option<(i64, i64)> =
-        find.query_row([of.as_str(), name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        find.query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((number, was)) = known
         && was != entity
     {
-        spaces::move_records(connection, counter, number, entity, now)?;
+        spaces::move_records(connection, counter, number, entity, page.now)?;
     }
-    keep_before(connection, of, name, state.cursor.state_version)?;
+    let (cursor, more) = (&page.state.cursor, page.state.more);
+    keep_before(connection, &page.connection, &page.stream, cursor.state_version)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO stream (connection, name, state_version, cursor, more, entity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (connection, name) DO UPDATE SET
@@ -42,8 +32,7 @@ pub(super) fn advance(connection: &Connection, counter: &mut Counter, to: &Advan
            entity = excluded.entity
          RETURNING number",
     )?;
-    let (cursor, more) = (&state.cursor, state.more);
-    let values = params![of.as_str(), name, cursor.state_version, cursor.bytes, more, entity];
+    let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
     Ok(statement.query_row(values, |row| row.get(0))?)
 }
 

@@ -138,8 +138,9 @@ impl Wallet<'_> {
                 };
                 (origin, path, issuer, oauth2::Grant::Assertion(assertion))
             }
-            CredentialMethod::AwsSigv4 { .. } => {
-                let what = format!("{name} is no OAuth 2 credential");
+            // A refresh token has a client of its own.
+            CredentialMethod::OAuth2RefreshToken { .. } | CredentialMethod::AwsSigv4 { .. } => {
+                let what = format!("{name} is no credential that tokens are issued for by itself");
                 return Err(Fault::new(FaultKind::Internal, "credential.method", what));
             }
         };
