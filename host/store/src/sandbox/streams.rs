@@ -4,7 +4,6 @@
 use super::counter::Counter;
 use super::spaces;
 use crate::failure::Outcome;
-use attiva_core::Millis;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Cursor;
 use attiva_core::plugin::state::PAGES_UNTIL_SETTLED;

@@ -1,6 +1,9 @@
 //! A sandbox with the real store and connectors made of plain data.
 
 pub mod tables;
+mod titles;
+
+pub use titles::TITLES;
 
 use arrow_array::StringArray;
 use async_trait::async_trait;
@@ -63,29 +66,9 @@ pub struct Vendor {
     pub has_titles: AtomicBool,
 }
 
-/// A stream keyed by what the persons' titles are. It gives one key's row a page.
-pub const TITLES: &str = "titles";
-
 impl Vendor {
     fn version(&self) -> u32 {
         self.state_version.load(Ordering::SeqCst).max(1)
-    }
-
-    /// The next of these keys; without keys, one row of its own and then no more.
-    fn titles(&self, cursor: Option<&Cursor>, keys: &[String], limits: PageLimits) -> Page {
-        assert!(keys.len() <= limits.max_rows as usize);
-        let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());
-        self.calls.lock().unwrap().push(format!("titles {at} {}", keys.join(",")));
-        let key = keys.get(at).cloned();
-        let next = if at + 1 < keys.len() { at + 1 } else { 0 };
-        let found: Vec<&str> = key.as_deref().into_iter().collect();
-        Page {
-            keys: found.iter().map(|k| Some(format!("title-{k}"))).collect::<StringArray>(),
-            kinds: vec![RowKind::Full; found.len()],
-            source_times: vec![10; found.len()],
-            rows: Rows { len: found.len(), columns: vec![text_column("title", found.into_iter().map(Some).collect())] },
-            ..page(&[], next as u64, next > 0)
-        }
     }
 
     fn released(&self) {
