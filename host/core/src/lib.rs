@@ -10,6 +10,7 @@ pub mod guardrail;
 pub mod id;
 pub mod identity;
 pub mod key;
+pub mod ledger;
 pub mod merge;
 pub mod model;
 pub mod number;

@@ -3,7 +3,9 @@
 
 mod counter;
 mod deliveries;
+mod difference;
 mod json;
+mod ledger;
 mod links;
 mod memberships;
 mod profiles;
@@ -15,13 +17,14 @@ use crate::documents;
 use crate::failure::Outcome;
 use crate::migration::Schema;
 use async_trait::async_trait;
-use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use attiva_core::Millis;
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
-use attiva_core::page::Reject;
+use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Result,
-    SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    Begin, Begun, Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry,
+    Member, MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason,
+    Reconsider, RefusalFilter, Refused, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -30,7 +33,7 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
-    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql")],
+    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql"), include_str!("schema/sandbox-6.sql")],
 };
 
 /// A sandbox's store in SQLite.
@@ -192,16 +195,33 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| memberships::count(connection, segment))
     }
 
-    async fn begin_delivery(
-        &self,
-        delivery: &DeliveryId,
-        target: &str,
-        segment: &SegmentId,
-        document: DocumentWrite,
-    ) -> Result<u64> {
-        let (delivery, target, segment) = (delivery.clone(), target.to_owned(), segment.clone());
-        let begin = move |sqlite: &_| deliveries::begin(sqlite, &delivery, &target, &segment, &document);
-        self.database.write(begin).await
+    async fn make_target(&self, key: TargetKey, id: String) -> Result<String> {
+        self.database.write(move |connection| ledger::make_target(connection, &key, &id)).await
+    }
+
+    fn target(&self, key: &TargetKey) -> Result<Option<String>> {
+        self.database.read(|connection| ledger::find_target(connection, key))
+    }
+
+    fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>> {
+        self.database.read(|connection| ledger::list(connection, target, after, limit))
+    }
+
+    fn refused(&self, target: &str, filter: &RefusalFilter, after: i64, limit: usize) -> Result<Vec<(i64, Refused)>> {
+        self.database.read(|connection| ledger::refused(connection, target, filter, after, limit))
+    }
+
+    async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64> {
+        let target = target.to_owned();
+        self.database.write(move |connection| ledger::replay(connection, &target, &filter)).await
+    }
+
+    fn is_due(&self, activation: &ActivationId, segment: &SegmentId, now: Millis) -> Result<bool> {
+        self.database.read(|connection| difference::is_due(connection, activation, segment, now))
+    }
+
+    async fn begin_delivery(&self, begin: Begin) -> Result<Begun> {
+        self.database.write(move |sqlite| deliveries::begin(sqlite, &begin)).await
     }
 
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>> {
@@ -222,21 +242,25 @@ impl SandboxStore for Sandbox {
         delivery: &DeliveryId,
         settled: Vec<ItemOutcome>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()> {
         let delivery = delivery.clone();
-        self.database.write(move |connection| deliveries::close_batch(connection, &delivery, &settled, &document)).await
+        let work =
+            move |connection: &Connection| deliveries::close_batch(connection, &delivery, &settled, &document, now);
+        self.database.write(work).await
     }
 
     async fn settle_pending(
         &self,
         delivery: &DeliveryId,
-        become_status: ItemStatus,
+        become_status: OutcomeStatus,
         exceptions: Vec<(ProfileId, ItemOutcome)>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()> {
         let delivery = delivery.clone();
         let work = move |connection: &Connection| {
-            deliveries::settle_pending(connection, &delivery, become_status, &exceptions, &document)
+            deliveries::settle_pending(connection, &delivery, become_status, &exceptions, &document, now)
         };
         self.database.write(work).await
     }
@@ -249,6 +273,10 @@ impl SandboxStore for Sandbox {
 
     fn books(&self, delivery: &DeliveryId) -> Result<Books> {
         self.database.read(|connection| deliveries::books(connection, delivery))
+    }
+
+    fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>> {
+        self.database.read(|connection| deliveries::reasons(connection, delivery))
     }
 
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
@@ -268,6 +296,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::MergePolicy => "merge-policy",
         Kind::NeverLink => "never-link",
         Kind::Cancellation => "cancellation",
+        Kind::Approval => "approval",
     }
 }
 
@@ -282,12 +311,13 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
+        Kind::Activation => difference::release(connection, id),
         Kind::Connection
         | Kind::Catalog
-        | Kind::Activation
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::NeverLink
-        | Kind::Cancellation => Ok(()),
+        | Kind::Cancellation
+        | Kind::Approval => Ok(()),
     }
 }

@@ -1,8 +1,10 @@
 //! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+mod batch;
 mod catalog;
 pub mod crash;
+mod delivery_plan;
 mod delivery_run;
 mod engine;
 mod explain;
@@ -43,6 +45,9 @@ pub trait Connectors: Send + Sync + 'static {
         plugin: &str,
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
+
+    /// How a plugin version takes its rows.
+    fn delivery(&self, plugin: &str) -> Result<DeliverySpec, Fault>;
 
     /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;

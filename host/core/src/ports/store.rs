@@ -3,9 +3,10 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
-use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use crate::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
-use crate::page::{Cursor, OutcomeStatus, Reject};
+use crate::ledger::{RefusalStatus, Row, Standing, Why};
+use crate::page::{Cursor, Operation, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
 use crate::{DataType, Millis, Value};
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ pub enum Kind {
     NeverLink,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
+    /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
+    Approval,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -237,7 +240,104 @@ pub struct Member {
     pub since: Millis,
 }
 
+// Targets.
+
+/// Which object of which vendor instance a target is. Whoever names the same one shares it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetKey {
+    pub system: String,
+    pub instance: String,
+    pub object: String,
+    pub name: String,
+}
+
+/// A member that is not as it should be, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    pub profile: ProfileId,
+    pub operation: Operation,
+    pub why: Why,
+    /// What was refused; `None` where nothing could be sent.
+    pub row: Option<Row>,
+    pub at: Millis,
+    /// When it is sent again by itself; `None`: when it has changed, or is replayed.
+    pub retry_at: Option<Millis>,
+}
+
+/// Which refusals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusalFilter {
+    pub code: Option<String>,
+    /// Refused at or after this.
+    pub since: Option<Millis>,
+    /// Refused before this.
+    pub until: Option<Millis>,
+}
+
+impl RefusalFilter {
+    /// From, and up to before.
+    #[must_use]
+    pub fn range(&self) -> (Millis, Millis) {
+        (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX))
+    }
+}
+
+/// One member of a target, as the ledger has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerEntry {
+    pub profile: ProfileId,
+    pub standing: Standing,
+    /// Since when the target has this row.
+    pub held_at: Option<Millis>,
+    /// The activations that want it, as of their last deliveries.
+    pub wanted_by: Vec<ActivationId>,
+}
+
 // Deliveries.
+
+/// What a delivery is begun with.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub delivery: DeliveryId,
+    /// The target as the destination knows it.
+    pub target: String,
+    /// Who is wanted; `None`: nobody any more.
+    pub segment: Option<SegmentId>,
+    /// For a target that keeps its members; without it, all members are queued.
+    pub reconcile: Option<Reconcile>,
+    pub document: DocumentWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    pub activation: ActivationId,
+    /// Changes when rows are made in another way: then every member is looked at again.
+    pub mapping: String,
+    /// Rows may change although no profile does.
+    pub anew: bool,
+    /// Nothing is remembered of it but the queue.
+    pub dry_run: bool,
+    pub now: Millis,
+}
+
+/// What a delivery is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Members queued.
+    pub queued: u64,
+    /// Members for whom nothing has to be done.
+    pub carried: u64,
+    /// Members that the target holds.
+    pub held: u64,
+}
+
+/// Members of a delivery by what became of them and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    pub status: ItemStatus,
+    pub code: String,
+    pub members: u64,
+}
 
 /// Rows of a batch as they were taken: a repeat after a kill sends exactly these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -251,12 +351,16 @@ pub struct OpenBatch {
     pub rows: Vec<OpenRow>,
     /// When it was first sent; for the wait before a repeat.
     pub opened_at: Millis,
+    /// It was sent before, and nobody knows what became of it.
+    #[serde(default)]
+    pub resent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenRow {
     pub position: u64,
     pub profile: ProfileId,
+    pub operation: Operation,
     pub values: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_id: Option<String>,
@@ -271,6 +375,9 @@ pub struct QueuedMember {
     pub profile_id: ProfileId,
     /// What the vendor last called the member of this target.
     pub member_id: Option<String>,
+    /// False for one that has left.
+    pub wanted: bool,
+    pub standing: Standing,
 }
 
 /// What became of a member in a delivery; the books are kept in these words.
@@ -302,17 +409,53 @@ impl From<OutcomeStatus> for ItemStatus {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+impl From<RefusalStatus> for ItemStatus {
+    fn from(status: RefusalStatus) -> Self {
+        match status {
+            RefusalStatus::Excluded => Self::Excluded,
+            RefusalStatus::Failed => Self::Failed,
+            RefusalStatus::Unmatched => Self::Unmatched,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct ItemOutcome {
     pub position: u64,
     pub status: ItemStatus,
+    /// What the destination answered; `None`: it was not asked.
+    pub answer: Option<OutcomeStatus>,
+    /// A refusal that may pass by itself.
+    pub passes: bool,
+    /// What was asked of it, if anything.
+    pub operation: Option<Operation>,
+    /// It was sent more than once, since nobody knew what became of it before.
+    pub resent: bool,
     /// Empty where all is well.
     pub code: String,
     pub field: Option<String>,
     pub message: String,
     /// What the vendor calls the member.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_id: Option<String>,
+}
+
+impl ItemOutcome {
+    /// Of a member that is not sent.
+    #[must_use]
+    pub fn unsent(position: u64, status: ItemStatus, code: String, field: Option<String>, message: String) -> Self {
+        Self {
+            position,
+            status,
+            answer: None,
+            passes: false,
+            operation: None,
+            resent: false,
+            code,
+            field,
+            message,
+            member_id: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -417,41 +560,56 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;
 
+    // Targets that keep their members.
+    /// The id by which the destination knows the target; `id` becomes it for a new one.
+    async fn make_target(&self, key: TargetKey, id: String) -> Result<String>;
+    /// As `make_target`, of a target there is.
+    fn target(&self, key: &TargetKey) -> Result<Option<String>>;
+    /// Members of a target, in the order of profile numbers, after `after`; with each profile's number.
+    fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>>;
+    /// Members of a target that are not as they should be; as `ledger`.
+    fn refused(&self, target: &str, filter: &RefusalFilter, after: i64, limit: usize) -> Result<Vec<(i64, Refused)>>;
+    /// Has members that were refused sent again by the next delivery, as they then are. Returns how many.
+    async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64>;
+    /// Whether a delivery of this activation would have anybody to look at.
+    fn is_due(&self, activation: &ActivationId, segment: &SegmentId, now: Millis) -> Result<bool>;
+
     // Deliveries.
-    /// Queues the members of a segment, as they are now, in the order of profile ids; writes the delivery's document.
-    /// Repeated for the same delivery it changes nothing. Returns how many were queued.
-    /// What the vendor called the members of `target` in earlier deliveries comes with them.
-    async fn begin_delivery(
-        &self,
-        delivery: &DeliveryId,
-        target: &str,
-        segment: &SegmentId,
-        document: DocumentWrite,
-    ) -> Result<u64>;
+    /// Queues whom the delivery is about, leavers first, then in the order of profile ids; writes its document.
+    /// Without `reconcile` these are the members of the segment, as they are now. With it, those of whom what is wanted
+    /// and what was acknowledged may differ; and what is wanted is written down.
+    /// Repeated for the same delivery it changes nothing.
+    /// What the vendor called the members of the target in earlier deliveries comes with them.
+    async fn begin_delivery(&self, begin: Begin) -> Result<Begun>;
     /// Queued members from `first` on, with their profiles as they are now.
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
-    /// Keeps a batch until it is closed, and settles the members that are not sent at all.
+    /// Keeps a batch until it is closed, and settles the members that are not sent at all. What is in it is unsure from
+    /// now on.
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;
     fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>>;
-    /// Forgets the open batch, if any, and settles its members; writes the delivery's document.
+    /// Forgets the open batch, if any, and settles its members, in the ledger as well; writes the delivery's document.
     async fn close_batch(
         &self,
         delivery: &DeliveryId,
         settled: Vec<ItemOutcome>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()>;
     /// Every pending member becomes `become_status`, but for the exceptions; writes the delivery's document.
     async fn settle_pending(
         &self,
         delivery: &DeliveryId,
-        become_status: ItemStatus,
+        become_status: OutcomeStatus,
         exceptions: Vec<(ProfileId, ItemOutcome)>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()>;
     /// The delivery has ended before its time: every member that is queued or pending gets this outcome (its position
     /// is not read); forgets the open batch, if any; writes the delivery's document.
     async fn settle_rest(&self, delivery: &DeliveryId, outcome: ItemOutcome, document: DocumentWrite) -> Result<()>;
     fn books(&self, delivery: &DeliveryId) -> Result<Books>;
+    /// The books by reason.
+    fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>>;
     /// Members of a delivery from position `first` on, all or those with one status.
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
 }

@@ -23,6 +23,7 @@ pub struct NewActivation {
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     pub schedule: Option<Schedule>,
+    pub removals_max_percent: Option<u8>,
 }
 
 /// A new activation, and what could not be checked.
@@ -77,6 +78,9 @@ impl Sandbox {
             target: new.target,
             mapping: new.mapping,
             schedule: new.schedule,
+            paused: false,
+            retired: false,
+            removals_max_percent: new.removals_max_percent,
             created_at: self.now(),
         };
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;

@@ -13,13 +13,19 @@ impl Sandbox {
     ///
     /// # Errors
     /// `delivery.in-progress`.
-    pub async fn start_delivery(&self, caller: &Caller, stamp: Stamp, activation: &str) -> Result<Delivery> {
+    pub async fn start_delivery(
+        &self,
+        caller: &Caller,
+        stamp: Stamp,
+        activation: &str,
+        dry_run: bool,
+    ) -> Result<Delivery> {
         let id = stamp.id(DeliveryId::new);
         let delivery = match self.find(Kind::Delivery, id.as_str())? {
             Some(started) => started.value,
-            None => self.engine.start_delivery(&self.activation(activation)?.value.id, id).await?,
+            None => self.engine.start_delivery(&self.activation(activation)?.value.id, id, dry_run).await?,
         };
-        let detail = serde_json::json!({ "activation": delivery.activation });
+        let detail = serde_json::json!({ "activation": delivery.activation, "dry_run": delivery.dry_run });
         self.tell_once(caller, "delivery.started", delivery.id.as_str(), detail).await?;
         Ok(delivery)
     }

@@ -11,7 +11,7 @@ use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::run::Run;
-use attiva_core::spec::{DeliveryClass, DeliverySpec, MappingSpec};
+use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
@@ -231,9 +231,19 @@ impl Connectors for Wiring {
         _: &str,
         _: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
+        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, self.delivery("")?))
+    }
+
+    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
         let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
-        let spec = DeliverySpec { class, batch_rows: 2, request_timeout_ms: 300 };
-        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, spec))
+        Ok(DeliverySpec {
+            class,
+            mode: DeliveryMode::Snapshot,
+            batch_rows: 2,
+            fields_max: None,
+            transient_codes: vec![],
+            request_timeout_ms: 300,
+        })
     }
 
     fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
@@ -324,7 +334,7 @@ impl World {
     }
 
     pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
-        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh())).await
+        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh()), false).await
     }
 
     pub async fn run(&self) -> Run {
@@ -373,6 +383,9 @@ impl World {
             target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
             schedule: None,
+            paused: false,
+            retired: false,
+            removals_max_percent: None,
             created_at: 0,
         };
         put(&self.store, Kind::Activation, id.as_str(), &activation).await;
