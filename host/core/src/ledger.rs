@@ -94,9 +94,7 @@ pub fn decide(desired: &Desired, standing: &Standing, now: Millis) -> Decision {
         Desired::Excluded(_) | Desired::Unwanted => (Operation::Remove, None),
     };
     match &standing.refusal {
-        Some(refusal) if standing.unsure.is_none() && refusal.holds(operation, row, now) => {
-            Decision::Kept(refusal.why.clone())
-        }
+        Some(refusal) if refusal.holds(operation, row, now) => Decision::Kept(refusal.why.clone()),
         _ => Decision::Send(operation),
     }
 }
@@ -139,7 +137,14 @@ impl Standing {
             retry_at: answer.passes.then(|| now.saturating_add(pause_ms(attempts))),
             attempts,
         };
-        Some(Self { held, unsure: None, refusal: Some(refusal) })
+        let in_doubt = match sent.doubt {
+            Doubt::None => false,
+            // What is refused for good was refused before as well.
+            Doubt::Same => answer.passes,
+            Doubt::Other => true,
+        };
+        let unsure = (in_doubt && status == RefusalStatus::Failed).then_some(sent.operation);
+        Some(Self { held, unsure, refusal: Some(refusal) })
     }
 }
 
@@ -148,6 +153,17 @@ impl Standing {
 pub struct Sent {
     pub operation: Operation,
     pub row: Row,
+    pub doubt: Doubt,
+}
+
+/// What is on its way beside what was sent last: a refusal of the last says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    None,
+    /// The same, sent before.
+    Same,
+    /// Another row or operation.
+    Other,
 }
 
 /// What a destination answered to a row.

@@ -4,15 +4,17 @@ use crate::vendor::{Member, Vendor};
 use crate::world::{ACTIVATIONS, Person, World};
 use attiva_core::Value;
 use attiva_core::ledger::Row;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn judge(world: &World, vendor: &Vendor, people: &[Person]) -> Result<(), String> {
     for target in ["act_a", "act_b", "act_c"] {
         let mut list = vendor.list(target);
+        let (held, in_doubt) = ledger(world, target)?;
         if list.remove("somebody else's").is_none() {
             return Err(format!("{target}: somebody else's member is gone"));
         }
-        judge_list(target, list, &ledger(world, target)?, people)?;
+        list.retain(|key, _| !in_doubt.contains(key));
+        judge_list(target, list, &held, &in_doubt, people)?;
     }
     judge_books(world)
 }
@@ -26,22 +28,29 @@ fn wanted(target: &str, title: &str) -> bool {
 /// Rows of the ledger by member; `None`: nothing is held.
 type Held = BTreeMap<String, Option<Row>>;
 
-fn ledger(world: &World, target: &str) -> Result<Held, String> {
+/// And those of whom nobody can know what the target has: what it refused last for good came after something that was
+/// never answered.
+fn ledger(world: &World, target: &str) -> Result<(Held, BTreeSet<String>), String> {
     let entries = world.store.ledger(target, 0, 10_000).map_err(|error| error.to_string())?;
-    let mut held = Held::new();
+    let (mut held, mut in_doubt) = (Held::new(), BTreeSet::new());
     for (_, entry) in entries {
         if entry.standing.unsure.is_some() {
-            return Err(format!("{target}: {} is unsure in the end", entry.profile));
+            if !entry.standing.refusal.is_some_and(|refusal| refusal.retry_at.is_none()) {
+                return Err(format!("{target}: {} is unsure in the end", entry.profile));
+            }
+            in_doubt.insert(entry.profile.to_string());
+            continue;
         }
         held.insert(entry.profile.to_string(), entry.standing.held);
     }
-    Ok(held)
+    Ok((held, in_doubt))
 }
 
 fn judge_list(
     target: &str,
     list: BTreeMap<String, Member>,
     ledger: &Held,
+    in_doubt: &BTreeSet<String>,
     people: &[Person],
 ) -> Result<(), String> {
     // A target nobody delivers to under its own name: its activation shares another's.
@@ -57,6 +66,7 @@ fn judge_list(
             ("title".to_owned(), person.title.to_owned()),
         ]);
         let holds = match (wanted, refused) {
+            _ if in_doubt.contains(&key) => wanted && refused,
             // What it had before, if anything: the ledger says what, below.
             (true, true) => true,
             (true, false) if email.starts_with("nobody") => there.is_none(),

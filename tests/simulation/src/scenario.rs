@@ -32,7 +32,15 @@ pub fn run(seed: u64) -> Result<Report, String> {
     let directory = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
     let directory = directory.map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(Scenario::new(seed, directory.path()).run())
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let scenario = Scenario::new(seed, directory.path());
+        let vendor = Arc::clone(&scenario.vendor);
+        let outcome = scenario.run().await;
+        if outcome.is_err() {
+            vendor.notes().iter().for_each(|note| println!("{note}"));
+        }
+        outcome
+    })
 }
 
 struct Scenario<'a> {
@@ -89,6 +97,7 @@ impl<'a> Scenario<'a> {
     /// After a kill: time passes, people change, then the host is back, perhaps to be killed again.
     async fn reopen(&mut self, killed: World) -> World {
         killed.close().await;
+        self.vendor.note("killed".into());
         self.report.kills += 1;
         self.vendor.killed.store(false, Ordering::SeqCst);
         self.vendor.kill_at.store(0, Ordering::SeqCst);
@@ -203,6 +212,13 @@ impl<'a> Scenario<'a> {
         self.report.calls = self.vendor.calls();
         self.report.resent = world.deliveries().iter().map(|d| u64::from(d.resent_batches)).sum();
         let judged = oracle::judge(&world, &self.vendor, &self.people);
+        if judged.is_err() {
+            world.deliveries().iter().for_each(|delivery| self.vendor.note(format!("{delivery:?}")));
+            for (target, _, _) in ACTIVATIONS {
+                let entries = world.store.ledger(target, 0, 10_000).unwrap_or_default();
+                entries.iter().for_each(|entry| self.vendor.note(format!("{target}: {entry:?}")));
+            }
+        }
         world.close().await;
         judged
     }

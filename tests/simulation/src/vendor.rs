@@ -19,7 +19,7 @@ pub(crate) const BUSY: &str = "vendor.busy-row";
 
 pub(crate) type Member = BTreeMap<String, String>;
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Change {
     key: String,
     operation: Operation,
@@ -49,6 +49,7 @@ pub(crate) struct Vendor {
     dice: Dice,
     clock: Arc<FakeClock>,
     books: Mutex<Books>,
+    log: Mutex<Vec<String>>,
     /// It answers everything, at once.
     pub(crate) calm: AtomicBool,
     pub(crate) calls: AtomicU64,
@@ -57,6 +58,7 @@ pub(crate) struct Vendor {
     pub(crate) killed: AtomicBool,
 }
 
+#[derive(Debug)]
 enum Mood {
     Fine,
     /// Done, and nobody is told.
@@ -72,6 +74,7 @@ impl Vendor {
             dice: Dice::new(seed ^ 0x5EED),
             clock,
             books: Mutex::default(),
+            log: Mutex::default(),
             calm: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             kill_at: AtomicU64::new(0),
@@ -82,6 +85,15 @@ impl Vendor {
     /// Somebody else's member.
     pub(crate) fn put(&self, target: &str, key: &str) {
         self.books.lock().unwrap().lists.entry(target.into()).or_default().insert(key.into(), Member::new());
+    }
+
+    /// Writes down what happens, for whoever looks for why a seed fails.
+    pub(crate) fn note(&self, what: String) {
+        self.log.lock().unwrap().push(format!("{} {what}", self.clock.now() % 1_000_000_000));
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
     }
 
     /// Who is in a list, once everything on its way has landed.
@@ -145,8 +157,8 @@ impl Books {
         self.late = late;
         for late in landed {
             match late.job {
+                _ if late.changes.iter().any(Change::is_poison) => {}
                 Some((run, number)) => self.keep(&run, number, late.changes),
-                None if late.changes.iter().any(Change::is_poison) => {}
                 None => late.changes.iter().for_each(|change| {
                     self.apply(&late.target, change, false);
                 }),
@@ -252,11 +264,14 @@ impl Destination for Vendor {
         assert!(changes.iter().all(|c| c.operation == changes[0].operation), "a batch has one operation");
         let job = is_job(run).then(|| (run.id.clone(), batch.number));
         let mood = self.mood().await;
+        let shown: Vec<String> = changes.iter().map(|c| format!("{:?} {} {:?}", c.operation, c.key, c.member)).collect();
+        self.note(format!("{} {} deliver {mood:?} {job:?}: {}", run.id, target.id, shown.join(", ")));
         if let Mood::Fault(kind) = mood {
             return Err(Fault::new(kind, "vendor.down", "try later"));
         }
         if let Mood::Late = mood {
             let late = Late { lands_at: self.lands_at(), target: target.id.clone(), changes, job };
+            self.note(format!("  lands at {}", late.lands_at % 1_000_000_000));
             self.books.lock().unwrap().late.push(late);
             return Err(self.unanswered().await);
         }
@@ -313,6 +328,7 @@ impl Destination for Vendor {
         if let Some(exceptions) = books.done.get(&run.id) {
             return Ok(finished(OutcomeStatus::Updated, exceptions.clone()));
         }
+        self.note(format!("{} {} job done", run.id, target.id));
         books.closed.insert(run.id.clone());
         let rows = books.jobs.remove(&run.id).unwrap_or_default();
         let mut exceptions = Vec::new();
@@ -328,6 +344,7 @@ impl Destination for Vendor {
 
     async fn abort(&self, target: &Target, run: &DeliveryRun, _: &[u8]) -> Result<(), Fault> {
         let done = self.dice.percent(30);
+        self.note(format!("{} {} aborted, done: {done}", run.id, target.id));
         let mut books = self.books.lock().unwrap();
         books.closed.insert(run.id.clone());
         // Some of it was done before it could be stopped.

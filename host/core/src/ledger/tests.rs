@@ -66,7 +66,7 @@ fn an_answer_moves_the_standing() {
     use OutcomeStatus as S;
     let after = |standing: Standing, operation, status| {
         let answer = Answer { status, code: "c".into(), field: None, message: "m".into(), passes: false };
-        standing.after(Sent { operation, row: row("b") }, &answer, 0)
+        standing.after(Sent { operation, row: row("b"), doubt: Doubt::None }, &answer, 0)
     };
     let fresh = || Standing { unsure: Some(Upsert), ..Standing::default() };
     for status in [S::Created, S::Updated, S::Unchanged] {
@@ -92,7 +92,7 @@ fn what_passes_is_tried_less_and_less_often() {
     for _ in 0..13 {
         let answer =
             Answer { status: OutcomeStatus::Rejected, code: "busy".into(), field: None, message: String::new(), passes: true };
-        standing = standing.after(Sent { operation: Operation::Upsert, row: row("a") }, &answer, 1000).unwrap();
+        standing = standing.after(Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None }, &answer, 1000).unwrap();
         pauses.push(standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap() - 1000);
     }
     assert_eq!(&pauses[..3], [60_000, 120_000, 240_000]);
@@ -106,4 +106,20 @@ fn a_large_share_of_removals_needs_a_word() {
     {
         assert_eq!(needs_approval(removals, held, percent), stops, "{removals} of {held}, {percent} %");
     }
+}
+
+#[test]
+fn a_refusal_does_not_say_what_became_of_what_was_sent_before() {
+    let after = |doubt, passes| {
+        let answer =
+            Answer { status: OutcomeStatus::Rejected, code: "busy".into(), field: None, message: String::new(), passes };
+        Standing::default().after(Sent { operation: Operation::Upsert, row: row("a"), doubt }, &answer, 0).unwrap()
+    };
+    let unsure = |doubt, passes| after(doubt, passes).unsure.is_some();
+    assert_eq!([unsure(Doubt::Same, true), unsure(Doubt::Other, true), unsure(Doubt::Other, false)], [true; 3]);
+    assert_eq!([unsure(Doubt::Same, false), unsure(Doubt::None, true)], [false; 2]);
+    // It is not sent again for that, and is removed when it is not wanted.
+    let standing = after(Doubt::Other, false);
+    assert_eq!(decide(&Desired::Row(row("a")), &standing, 0), Decision::Kept(standing.refusal.clone().unwrap().why));
+    assert_eq!(decide(&Desired::Unwanted, &standing, 0), Decision::Send(Operation::Remove));
 }

@@ -4,7 +4,7 @@ use super::{difference, ledger, profiles};
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{DeliveryId, ProfileId, SegmentId};
-use attiva_core::ledger::{Row, Sent};
+use attiva_core::ledger::{Doubt, Row, Sent};
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
     Begin, Begun, Books, DocumentWrite, Expect, Item, ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember,
@@ -32,11 +32,11 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Outcome<Begun> {
     };
     let number: i64 = connection
         .prepare_cached("INSERT INTO delivery (id, target, ledger) VALUES (?1, ?2, ?3) RETURNING number")?
-        .query_row(params![delivery.as_str(), target, ledger.as_ref().map(|t| t.number)], |row| row.get(0))?;
-    let found = Found { number, ledger: ledger.as_ref().map(|t| t.number) };
+        .query_row(params![delivery.as_str(), target, ledger], |row| row.get(0))?;
+    let found = Found { number, ledger };
     match (ledger, reconcile) {
         (Some(target), Some(reconcile)) => {
-            difference::queue(connection, number, &target, segment.as_ref(), reconcile)?;
+            difference::queue(connection, number, target, segment.as_ref(), reconcile)?;
         }
         _ => queue_all(connection, number, segment.as_ref())?,
     }
@@ -140,7 +140,7 @@ pub(super) fn open_batch(
 fn sent(batch: &OpenBatch, row: &OpenRow) -> Sent {
     let names = batch.columns.iter().map(|(name, _)| name.clone());
     let values = names.zip(row.values.iter().cloned()).filter(|(_, value)| !value.is_null());
-    Sent { operation: row.operation, row: values.collect::<Row>() }
+    Sent { operation: row.operation, row: values.collect::<Row>(), doubt: Doubt::None }
 }
 
 fn profile_at(connection: &Connection, delivery: i64, position: u64) -> Outcome<i64> {

@@ -1,7 +1,7 @@
 //! Who a delivery is about: the members of whom what is wanted and what was acknowledged may differ.
 
 use super::deliveries::code;
-use super::{ledger, projection};
+use super::projection;
 use crate::failure::Outcome;
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, SegmentId};
@@ -13,18 +13,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(super) fn queue(
     connection: &Connection,
     delivery: i64,
-    target: &ledger::Target,
+    target: i64,
     segment: Option<&SegmentId>,
     reconcile: &Reconcile,
 ) -> Outcome<()> {
     let newest = projection::newest(connection, Feed::Profiles)?;
-    let claim = Claim {
-        target: target.number,
-        claimant: claimant(connection, &reconcile.activation, target.number)?,
-        segment: segment.map_or("", |segment| segment.as_str()),
-    };
-    let anew = reconcile.anew || target.mapping != reconcile.mapping;
-    queue_candidates(connection, delivery, &claim, target.upto, anew, reconcile.now)?;
+    let claim = claim(connection, target, segment, reconcile)?;
+    queue_candidates(connection, delivery, &claim, reconcile.now)?;
     carry_the_rest(connection, delivery, &claim)?;
     if reconcile.dry_run {
         return Ok(());
@@ -38,8 +33,8 @@ pub(super) fn queue(
         )?
         .execute([claim.target, delivery])?;
     connection
-        .prepare_cached("UPDATE target SET upto = ?2, mapping = ?3 WHERE number = ?1")?
-        .execute(params![claim.target, newest.cast_signed(), reconcile.mapping])?;
+        .prepare_cached("UPDATE claimant SET upto = ?2, mapping = ?3 WHERE number = ?1")?
+        .execute(params![claim.claimant, newest.cast_signed(), reconcile.mapping])?;
     Ok(())
 }
 
@@ -48,26 +43,42 @@ struct Claim<'a> {
     claimant: i64,
     /// Empty: nobody is wanted any more.
     segment: &'a str,
+    /// Profile changes up to here are looked at.
+    upto: i64,
+    /// All members are to be looked at.
+    anew: bool,
 }
 
-fn claimant(connection: &Connection, activation: &ActivationId, target: i64) -> Outcome<i64> {
+fn claim<'a>(
+    connection: &Connection,
+    target: i64,
+    segment: Option<&'a SegmentId>,
+    reconcile: &Reconcile,
+) -> Outcome<Claim<'a>> {
     connection
         .prepare_cached(
-            "INSERT INTO claimant (activation, target) VALUES (?1, ?2)
-             ON CONFLICT (activation) DO UPDATE SET target = excluded.target",
+            "INSERT INTO claimant (activation, target, upto, mapping) VALUES (?1, ?2, 0, '')
+             ON CONFLICT (activation) DO NOTHING",
         )?
-        .execute(params![activation.as_str(), target])?;
-    let mut find = connection.prepare_cached("SELECT number FROM claimant WHERE activation = ?1")?;
-    Ok(find.query_row([activation.as_str()], |row| row.get(0))?)
+        .execute(params![reconcile.activation.as_str(), target])?;
+    let mut find = connection.prepare_cached("SELECT number, upto, mapping <> ?2 FROM claimant WHERE activation = ?1")?;
+    let claim = find.query_row([reconcile.activation.as_str(), &reconcile.mapping], |row| {
+        Ok(Claim {
+            target,
+            claimant: row.get(0)?,
+            segment: segment.map_or("", |segment| segment.as_str()),
+            upto: row.get(1)?,
+            anew: reconcile.anew || row.get(2)?,
+        })
+    })?;
+    Ok(claim)
 }
 
 fn queue_candidates(
     connection: &Connection,
     delivery: i64,
     claim: &Claim<'_>,
-    upto: i64,
-    anew: bool,
-    now: i64,
+    now: Millis,
 ) -> Outcome<()> {
     connection
         .prepare_cached(
@@ -97,8 +108,8 @@ fn queue_candidates(
             claim.claimant,
             claim.segment,
             now,
-            anew,
-            upto,
+            claim.anew,
+            claim.upto,
             code(ItemStatus::Queued)
         ])?;
     Ok(())
@@ -173,7 +184,7 @@ pub(super) fn is_due(
     now: Millis,
 ) -> Outcome<bool> {
     let mut claimant =
-        connection.prepare_cached("SELECT c.number, t.number, t.upto FROM claimant c JOIN target t ON t.number = c.target WHERE c.activation = ?1")?;
+        connection.prepare_cached("SELECT number, target, upto FROM claimant WHERE activation = ?1")?;
     let found = claimant.query_row([activation.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
     let (claimant, target, upto): (i64, i64, i64) = match found {
         Some(found) => found,

@@ -4,22 +4,15 @@ use super::deliveries::status;
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, ProfileId};
-use attiva_core::ledger::{Answer, Refusal, RefusalStatus, Row, Sent, Standing, Why};
+use attiva_core::ledger::{Answer, Doubt, Refusal, RefusalStatus, Row, Sent, Standing, Why};
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{ItemOutcome, ItemStatus, LedgerEntry, RefusalFilter, Refused, StoreError, TargetKey};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// A target that keeps its members.
-pub(super) struct Target {
-    pub(super) number: i64,
-    pub(super) upto: i64,
-    pub(super) mapping: String,
-}
-
-pub(super) fn target(connection: &Connection, id: &str) -> Outcome<Option<Target>> {
-    let mut find = connection.prepare_cached("SELECT number, upto, mapping FROM target WHERE id = ?1")?;
-    let found = find.query_row([id], |row| Ok(Target { number: row.get(0)?, upto: row.get(1)?, mapping: row.get(2)? }));
-    Ok(found.optional()?)
+/// The number of a target that keeps its members.
+pub(super) fn target(connection: &Connection, id: &str) -> Outcome<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT number FROM target WHERE id = ?1")?;
+    Ok(find.query_row([id], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn find_target(connection: &Connection, key: &TargetKey) -> Outcome<Option<String>> {
@@ -38,7 +31,7 @@ pub(super) fn make_target(connection: &Connection, key: &TargetKey, id: &str) ->
     let TargetKey { system, instance, object, name } = key;
     connection
         .prepare_cached(
-            "INSERT INTO target (id, system, instance, object, name, upto, mapping) VALUES (?1, ?2, ?3, ?4, ?5, 0, '')",
+            "INSERT INTO target (id, system, instance, object, name) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute([id, system, instance, object, name])?;
     Ok(id.to_owned())
@@ -89,7 +82,9 @@ pub(super) fn send(connection: &Connection, target: i64, profile: i64, sent: &Se
     connection
         .prepare_cached(
             "INSERT INTO ledger (target, profile, unsure, sent, due) VALUES (?1, ?2, ?3, ?4, 0)
-             ON CONFLICT (target, profile) DO UPDATE SET unsure = excluded.unsure, sent = excluded.sent, due = 0",
+             ON CONFLICT (target, profile) DO UPDATE SET doubt = CASE WHEN unsure IS NULL THEN 0
+                 WHEN doubt = 2 OR unsure <> excluded.unsure OR sent IS NOT excluded.sent THEN 2 ELSE 1 END,
+               unsure = excluded.unsure, sent = excluded.sent, due = 0",
         )?
         .execute(params![target, profile, operation(sent.operation), serde_json::to_string(&sent.row)?])?;
     Ok(())
@@ -144,7 +139,7 @@ fn unsent(standing: Standing, outcome: &ItemOutcome) -> Standing {
 
 fn load(connection: &Connection, target: i64, profile: i64) -> Outcome<(Standing, Option<Sent>)> {
     let sql = format!(
-        "SELECT {STANDING}, l.sent FROM ledger l
+        "SELECT {STANDING}, l.sent, l.doubt FROM ledger l
          LEFT JOIN refusal r ON r.target = l.target AND r.profile = l.profile
          WHERE l.target = ?1 AND l.profile = ?2"
     );
@@ -153,8 +148,14 @@ fn load(connection: &Connection, target: i64, profile: i64) -> Outcome<(Standing
     let Some(row) = rows.next()? else { return Ok((Standing::default(), None)) };
     let standing = standing(row, 0)?;
     let sent: Option<String> = row.get(10)?;
+    let doubt = match row.get(11)? {
+        0 => Doubt::None,
+        1 => Doubt::Same,
+        2 => Doubt::Other,
+        other => return Err(corrupt(format!("{other} is not a doubt"))),
+    };
     let sent = match (standing.unsure, sent) {
-        (Some(operation), Some(row)) => Some(Sent { operation, row: read_row(&row)? }),
+        (Some(operation), Some(row)) => Some(Sent { operation, row: read_row(&row)?, doubt }),
         _ => None,
     };
     Ok((standing, sent))
@@ -181,14 +182,18 @@ fn store(
         return Ok(());
     };
     let held = standing.held.as_ref().map(serde_json::to_string).transpose()?;
-    let due = if standing.unsure.is_some() { Some(0) } else { refusal.and_then(|r| r.retry_at) };
+    let due = match refusal {
+        Some(refusal) => refusal.retry_at,
+        None => standing.unsure.map(|_| 0),
+    };
     connection
         .prepare_cached(
-            "INSERT INTO ledger (target, profile, held, held_at, due) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO ledger (target, profile, held, held_at, unsure, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (target, profile) DO UPDATE SET held_at = iif(held IS excluded.held, held_at, excluded.held_at),
-               held = excluded.held, unsure = NULL, sent = NULL, due = excluded.due",
+               held = excluded.held, unsure = excluded.unsure, sent = iif(excluded.unsure IS NULL, NULL, sent),
+               due = excluded.due",
         )?
-        .execute(params![target, profile, held, held.is_some().then_some(now), due])?;
+        .execute(params![target, profile, held, held.is_some().then_some(now), standing.unsure.map(operation), due])?;
     Ok(())
 }
 

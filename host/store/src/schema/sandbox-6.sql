@@ -1,6 +1,6 @@
 -- What targets have and should have. A target is a vendor's object that keeps its members; a file has no rows here.
 
--- `id` is what the destination knows it by. `upto`: profile changes that are looked at. `mapping`: how its rows were made.
+-- `id` is what the destination knows it by.
 CREATE TABLE target (
   number   INTEGER PRIMARY KEY,
   id       TEXT NOT NULL UNIQUE,
@@ -8,11 +8,16 @@ CREATE TABLE target (
   instance TEXT NOT NULL,
   object   TEXT NOT NULL,
   name     TEXT NOT NULL,
-  upto     INTEGER NOT NULL,
-  mapping  TEXT NOT NULL,
   UNIQUE (system, instance, object, name)
 );
-CREATE TABLE claimant (number INTEGER PRIMARY KEY, activation TEXT NOT NULL UNIQUE, target INTEGER NOT NULL);
+-- An activation of a target. `upto`: profile changes it has looked at. `mapping`: how its rows were made then.
+CREATE TABLE claimant (
+  number     INTEGER PRIMARY KEY,
+  activation TEXT NOT NULL UNIQUE,
+  target     INTEGER NOT NULL,
+  upto       INTEGER NOT NULL,
+  mapping    TEXT NOT NULL
+);
 CREATE INDEX claimant_target ON claimant (target);
 -- Who is wanted, by which activation, as of its last delivery.
 CREATE TABLE want (
@@ -21,7 +26,7 @@ CREATE TABLE want (
   PRIMARY KEY (claimant, profile)
 ) WITHOUT ROWID;
 -- `held`: the row that was acknowledged last, NULL where the member is not in the target. `unsure` and `sent`: what was
--- sent and is not settled. `due`: when to look at it again; NULL where it is as it should be.
+-- sent and is not settled. `doubt`: nor is what was sent before, the same (1) or other (2). `due`: when to look at it again; NULL where it is as it should be.
 CREATE TABLE ledger (
   target  INTEGER NOT NULL,
   profile INTEGER NOT NULL,
@@ -29,6 +34,7 @@ CREATE TABLE ledger (
   held_at INTEGER,
   unsure  INTEGER,
   sent    TEXT,
+  doubt   INTEGER NOT NULL DEFAULT 0,
   due     INTEGER,
   PRIMARY KEY (target, profile)
 ) WITHOUT ROWID;
