@@ -126,6 +126,9 @@ pub struct Delivery {
     /// Members it is about: those that are wanted, and those that are not any more.
     #[serde(default)]
     pub received: u64,
+    /// Of them, those that are looked at: of the others is known that nothing has to be done.
+    #[serde(default)]
+    pub queued: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
     /// There is nothing to send: the vendor is not called.
@@ -180,6 +183,7 @@ pub enum Event {
     /// What is to be sent is counted. `removals_percent`: share of the members held that may go.
     Planned {
         received: u64,
+        queued: u64,
         plan: Plan,
         removals_percent: u8,
     },
@@ -265,6 +269,7 @@ impl Delivery {
             fault: None,
             attempts: 0,
             received: 0,
+            queued: 0,
             plan: None,
             quiet: false,
             paused: false,
@@ -291,7 +296,10 @@ impl Delivery {
         match event {
             Event::Resumed => {}
             Event::Restarted { batch_open, unsure_ms } => self.restart(batch_open, unsure_ms, now),
-            Event::Planned { received, plan, removals_percent } => self.planned(received, plan, removals_percent),
+            Event::Planned { received, queued, plan, removals_percent } => {
+                (self.received, self.queued) = (received, queued);
+                self.planned(plan, removals_percent);
+            }
             Event::Needed => (self.quiet, self.phase) = (false, Phase::Preparing),
             Event::Paused(paused) => self.paused = paused,
             Event::Approved => self.approved = true,
@@ -340,8 +348,7 @@ impl Delivery {
         self
     }
 
-    fn planned(&mut self, received: u64, plan: Plan, removals_percent: u8) {
-        self.received = received;
+    fn planned(&mut self, plan: Plan, removals_percent: u8) {
         self.fault = None;
         self.attempts = 0;
         // A whole is made of nobody as well: an empty file says that there is nobody.

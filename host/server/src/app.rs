@@ -25,6 +25,7 @@ pub mod sandbox;
 mod secrets;
 mod segments;
 pub mod stamp;
+pub mod targets;
 pub mod tenancy;
 
 use answers::Answers;

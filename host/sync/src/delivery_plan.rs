@@ -29,7 +29,7 @@ pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
         count_queued(inner, delivery, work, &mut plan)?;
     }
     let removals_percent = work.activation.removals_max_percent.unwrap_or(REMOVALS_PERCENT);
-    Ok(Event::Planned { received: begun.queued + begun.carried, plan, removals_percent })
+    Ok(Event::Planned { received: begun.queued + begun.carried, queued: begun.queued, plan, removals_percent })
 }
 
 /// Waits until what was committed before the delivery began is in the audience.

@@ -8,7 +8,7 @@ fn begun() -> Delivery {
 
 fn planned(upserts: u64, removals: u64, held: u64) -> Event {
     let plan = Plan { held, upserts, removals, ..Plan::default() };
-    Event::Planned { received: upserts + removals, plan, removals_percent: 20 }
+    Event::Planned { received: upserts + removals, queued: upserts + removals, plan, removals_percent: 20 }
 }
 
 /// One that is planned, and has something to send.

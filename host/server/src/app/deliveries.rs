@@ -6,7 +6,7 @@ use super::sandbox::Sandbox;
 use super::stamp::Stamp;
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, DeliveryId};
-use attiva_core::ports::store::{Books, Item, ItemStatus, Kind};
+use attiva_core::ports::store::{Books, Item, ItemStatus, Kind, Reason};
 
 impl Sandbox {
     /// Starts a delivery, which goes on by itself.
@@ -50,6 +50,11 @@ impl Sandbox {
             Some(books) => Ok(books),
             None => Ok(self.store.books(&delivery.id)?),
         }
+    }
+
+    /// The books by reason.
+    pub fn reasons(&self, delivery: &Delivery) -> Result<Vec<Reason>> {
+        Ok(self.store.reasons(&delivery.id)?)
     }
 
     /// Members of a delivery from position `first` on.

@@ -91,7 +91,7 @@ impl From<&Delivery> for Operation {
             status: word(delivery.status),
             phase: phase.to_owned(),
             units_done: delivery.position,
-            units_total: Some(delivery.received).filter(|_| delivery.phase != Phase::Planning),
+            units_total: Some(delivery.queued).filter(|_| delivery.phase != Phase::Planning),
             started_at: delivery.started_at,
             ended_at: delivery.ended_at,
             waiting_until: delivery.waiting_until,
