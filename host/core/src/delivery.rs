@@ -9,9 +9,8 @@
 //! any call fails: Wait and repeat, or Abort ─► End
 //! ```
 
-use crate::id::{ActivationId, DeliveryId, ProfileId, SegmentId};
-use crate::ledger::{self, Row};
-use crate::page::Operation;
+use crate::id::{ActivationId, DeliveryId, SegmentId};
+use crate::ledger;
 use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
@@ -19,6 +18,10 @@ use crate::retry::{self, Verdict};
 use crate::spec::DeliveryMode;
 use crate::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
+
+mod plan;
+
+pub use plan::{Hold, Plan, Sample};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,49 +54,6 @@ pub enum Phase {
     Polling,
     Aborting,
     Done,
-}
-
-/// What holds a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hold {
-    /// Its activation is paused.
-    Paused,
-    /// It would remove a larger share of the target's members than its activation allows.
-    Removals,
-}
-
-/// What a delivery would send, and what it would not. Counted before the first call that writes; what changes meanwhile
-/// is sent as it is then.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Members of the target, as it last acknowledged them.
-    pub held: u64,
-    pub upserts: u64,
-    pub removals: u64,
-    pub unchanged: u64,
-    pub excluded: u64,
-    /// Refused before, and nothing of it has changed.
-    pub failed: u64,
-    pub unmatched: u64,
-    /// The first rows of each operation; of a dry run only.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub samples: Vec<Sample>,
-}
-
-impl Plan {
-    #[must_use]
-    pub fn sends(&self) -> u64 {
-        self.upserts + self.removals
-    }
-}
-
-/// A row as it would be sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    pub profile: ProfileId,
-    pub operation: Operation,
-    pub row: Row,
 }
 
 /// A delivery, as it is stored and shown.
@@ -444,8 +404,7 @@ impl Delivery {
 
     fn next(&mut self, now: Millis) -> Action {
         // Once `finish` was called the target may be visible: it is too late to take anything back.
-        if self.cancel_requested && matches!(self.phase, Phase::Planning | Phase::Preparing | Phase::Delivering)
-        {
+        if self.cancel_requested && matches!(self.phase, Phase::Planning | Phase::Preparing | Phase::Delivering) {
             // What it was waiting for would have passed: it is not why the delivery ends.
             self.fault = None;
             self.abort();

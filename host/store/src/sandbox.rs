@@ -18,13 +18,14 @@ use crate::failure::Outcome;
 use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::Millis;
-use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Begin, Begun, Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry,
-    Member, MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason,
-    Reconsider, RefusalFilter, Refused, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState, TargetKey,
+    Begin, Begun, Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind,
+    LedgerEntry, Member, MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember,
+    Reason, Reconsider, RefusalFilter, Refused, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    TargetKey,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -33,7 +34,11 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
-    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql"), include_str!("schema/sandbox-6.sql")],
+    steps: &[
+        include_str!("schema/sandbox-1.sql"),
+        include_str!("schema/sandbox-2.sql"),
+        include_str!("schema/sandbox-6.sql"),
+    ],
 };
 
 /// A sandbox's store in SQLite.
@@ -214,10 +219,6 @@ impl SandboxStore for Sandbox {
     async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64> {
         let target = target.to_owned();
         self.database.write(move |connection| ledger::replay(connection, &target, &filter)).await
-    }
-
-    fn is_due(&self, activation: &ActivationId, segment: &SegmentId, now: Millis) -> Result<bool> {
-        self.database.read(|connection| difference::is_due(connection, activation, segment, now))
     }
 
     async fn begin_delivery(&self, begin: Begin) -> Result<Begun> {

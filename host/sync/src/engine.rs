@@ -1,6 +1,7 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::explain::{self, Explanation};
+use crate::place::{Place, in_progress, lane};
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::what_if::{self, WhatIf};
@@ -17,7 +18,6 @@ use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -77,16 +77,16 @@ pub(crate) struct Inner {
     /// A pause is over, or somebody approved of something.
     pub(crate) released: Notify,
     /// Something that was going is over, and its place is free.
-    place_free: Notify,
+    pub(crate) place_free: Notify,
     active: Mutex<Active>,
 }
 
 /// What is going on, and how to cancel it.
 #[derive(Default)]
-struct Active {
-    runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
+pub(crate) struct Active {
+    pub(crate) runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
     /// By target: two deliveries to one would undo each other.
-    deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
+    pub(crate) deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
 }
 
 impl Engine {
@@ -360,59 +360,8 @@ impl Engine {
     }
 }
 
-/// The right to start a run or a delivery: nobody else starts one of the same connection or activation meanwhile. It
-/// is given back when dropped, unless the work was begun.
-struct Place<'a> {
-    inner: &'a Inner,
-    id: String,
-}
-
-impl<'a> Place<'a> {
-    /// Or which run has it.
-    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, String> {
-        match inner.active().runs.entry(connection.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    fn of_delivery(inner: &'a Inner, target: &str, id: &DeliveryId) -> Result<Self, String> {
-        match inner.active().deliveries.entry(target.to_owned()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    /// The work has begun: its end gives the place back.
-    fn keep(mut self) {
-        self.id.clear();
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut active = self.inner.active();
-        active.runs.retain(|_, (id, _)| id.as_str() != self.id);
-        active.deliveries.retain(|_, (id, _)| id.as_str() != self.id);
-        drop(active);
-        self.inner.place_free.notify_waiters();
-    }
-}
-
-/// What a delivery has to itself. A dry run sends nothing, so it is in nobody's way.
-fn lane(delivery: &Delivery) -> String {
-    if delivery.dry_run { delivery.id.to_string() } else { delivery.target.clone() }
-}
-
-fn in_progress(what: &str, id: &str) -> Fault {
-    Fault::new(FaultKind::Config, format!("{what}.in-progress"), format!("{id} is still going"))
-        .action("Follow or cancel it, or wait until it has ended.")
-}
-
 impl Inner {
-    fn active(&self) -> std::sync::MutexGuard<'_, Active> {
+    pub(crate) fn active(&self) -> std::sync::MutexGuard<'_, Active> {
         // The map is whole after every statement, so a panic elsewhere has left nothing half done.
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -61,7 +61,10 @@ impl ExportMapping {
 
     /// Changes when rows are made in another way.
     pub(crate) fn fingerprint(&self) -> String {
-        self.fields.iter().map(|f| format!("{}={}{}\n", f.name, f.expression, if f.required { "!" } else { "" })).collect()
+        self.fields
+            .iter()
+            .map(|f| format!("{}={}{}\n", f.name, f.expression, if f.required { "!" } else { "" }))
+            .collect()
     }
 
     /// Whether a row may change although no profile does.

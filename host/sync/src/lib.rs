@@ -13,6 +13,7 @@ mod intake;
 mod mapping;
 mod membership;
 mod neighbours;
+mod place;
 pub mod policies;
 mod profiles;
 mod projector;

@@ -61,10 +61,8 @@ fn judge_list(
         let email = person.email.as_deref().unwrap_or("");
         let wanted = !foreign && !person.gone && wanted(target, person.title) && !email.is_empty();
         let refused = email.starts_with("bad") || email.starts_with("poison");
-        let expected = Member::from([
-            ("email".to_owned(), email.to_owned()),
-            ("title".to_owned(), person.title.to_owned()),
-        ]);
+        let expected =
+            Member::from([("email".to_owned(), email.to_owned()), ("title".to_owned(), person.title.to_owned())]);
         let holds = match (wanted, refused) {
             _ if in_doubt.contains(&key) => wanted && refused,
             // What it had before, if anything: the ledger says what, below.

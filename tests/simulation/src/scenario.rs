@@ -102,10 +102,8 @@ impl<'a> Scenario<'a> {
         self.vendor.killed.store(false, Ordering::SeqCst);
         self.vendor.kill_at.store(0, Ordering::SeqCst);
         self.clock.advance(i64::try_from(self.dice.below(2 * TIMEOUT_MS)).unwrap());
-        let death = self.dice.percent(50).then(|| Death {
-            at_write: 1 + self.dice.below(40),
-            kept: self.dice.percent(50),
-        });
+        let death =
+            self.dice.percent(50).then(|| Death { at_write: 1 + self.dice.below(40), kept: self.dice.percent(50) });
         if death.is_none() && self.dice.percent(30) {
             self.vendor.kill_at.store(self.vendor.calls() + 1 + self.dice.below(4), Ordering::SeqCst);
         }
@@ -156,7 +154,7 @@ impl<'a> Scenario<'a> {
                     let _ = world.engine.approve_delivery(&delivery.id).await;
                 }
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(4)).await;
         }
     }
 

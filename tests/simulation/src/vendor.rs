@@ -4,9 +4,7 @@
 use crate::chance::{Dice, FakeClock};
 use async_trait::async_trait;
 use attiva_core::page::{Batch, CheckResult, Operation, Outcome, OutcomeStatus};
-use attiva_core::ports::connector::{
-    Delivered, DeliveryRun, Destination, Finished, Prepared, Target, TargetObject,
-};
+use attiva_core::ports::connector::{Delivered, DeliveryRun, Destination, Finished, Prepared, Target, TargetObject};
 use attiva_core::{Fault, FaultKind, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -264,7 +262,8 @@ impl Destination for Vendor {
         assert!(changes.iter().all(|c| c.operation == changes[0].operation), "a batch has one operation");
         let job = is_job(run).then(|| (run.id.clone(), batch.number));
         let mood = self.mood().await;
-        let shown: Vec<String> = changes.iter().map(|c| format!("{:?} {} {:?}", c.operation, c.key, c.member)).collect();
+        let shown: Vec<String> =
+            changes.iter().map(|c| format!("{:?} {} {:?}", c.operation, c.key, c.member)).collect();
         self.note(format!("{} {} deliver {mood:?} {job:?}: {}", run.id, target.id, shown.join(", ")));
         if let Mood::Fault(kind) = mood {
             return Err(Fault::new(kind, "vendor.down", "try later"));

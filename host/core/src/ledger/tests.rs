@@ -90,9 +90,16 @@ fn what_passes_is_tried_less_and_less_often() {
     let mut standing = Standing::default();
     let mut pauses = Vec::new();
     for _ in 0..13 {
-        let answer =
-            Answer { status: OutcomeStatus::Rejected, code: "busy".into(), field: None, message: String::new(), passes: true };
-        standing = standing.after(Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None }, &answer, 1000).unwrap();
+        let answer = Answer {
+            status: OutcomeStatus::Rejected,
+            code: "busy".into(),
+            field: None,
+            message: String::new(),
+            passes: true,
+        };
+        standing = standing
+            .after(Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None }, &answer, 1000)
+            .unwrap();
         pauses.push(standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap() - 1000);
     }
     assert_eq!(&pauses[..3], [60_000, 120_000, 240_000]);
@@ -101,9 +108,14 @@ fn what_passes_is_tried_less_and_less_often() {
 
 #[test]
 fn a_large_share_of_removals_needs_a_word() {
-    for (removals, held, percent, stops) in
-        [(10, 10, 20, false), (11, 11, 20, true), (20, 100, 20, false), (21, 100, 20, true), (11, 11, 100, false), (11, 50, 0, true)]
-    {
+    for (removals, held, percent, stops) in [
+        (10, 10, 20, false),
+        (11, 11, 20, true),
+        (20, 100, 20, false),
+        (21, 100, 20, true),
+        (11, 11, 100, false),
+        (11, 50, 0, true),
+    ] {
         assert_eq!(needs_approval(removals, held, percent), stops, "{removals} of {held}, {percent} %");
     }
 }
@@ -111,8 +123,13 @@ fn a_large_share_of_removals_needs_a_word() {
 #[test]
 fn a_refusal_does_not_say_what_became_of_what_was_sent_before() {
     let after = |doubt, passes| {
-        let answer =
-            Answer { status: OutcomeStatus::Rejected, code: "busy".into(), field: None, message: String::new(), passes };
+        let answer = Answer {
+            status: OutcomeStatus::Rejected,
+            code: "busy".into(),
+            field: None,
+            message: String::new(),
+            passes,
+        };
         Standing::default().after(Sent { operation: Operation::Upsert, row: row("a"), doubt }, &answer, 0).unwrap()
     };
     let unsure = |doubt, passes| after(doubt, passes).unsure.is_some();

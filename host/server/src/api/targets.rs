@@ -102,20 +102,16 @@ struct Replayed {
 }
 
 async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
-    let after = after(&listing)?;
+    let after = listing.after_number()?;
     let members = scope.sandbox.target_members(scope.param("activation"), after, listing.wanted())?;
     Ok(listing.answer(members, |(number, _)| number.to_string(), MemberView::of))
 }
 
 async fn refusals(scope: Scope, mut listing: Listing<Which>) -> Result<Response> {
-    let after = after(&listing)?;
+    let after = listing.after_number()?;
     let filter = std::mem::take(&mut listing.filter).filter();
     let refusals = scope.sandbox.target_refusals(scope.param("activation"), &filter, after, listing.wanted())?;
     Ok(listing.answer(refusals, |(number, _)| number.to_string(), RefusalView::of))
-}
-
-fn after<F: serde::de::DeserializeOwned>(listing: &Listing<F>) -> Result<i64> {
-    listing.after.as_ref().map_or(Ok(0), |_| listing.after_number::<i64>())
 }
 
 async fn replay(scope: Scope, Body(which): Body<Which>) -> Result<Json<Replayed>> {

@@ -115,7 +115,9 @@ impl Sandbox {
             if other.id != new.id && other.target_key(&instance) == key && other.mapping != new.mapping {
                 let message = format!("{} fills this target too, and maps other fields", other.id);
                 let fault = Fault::new(FaultKind::Config, "activation.target", message).field("/mapping");
-                return Err(Refusal::from(fault.action("Map the same fields in the same way, or name another target.")));
+                return Err(Refusal::from(
+                    fault.action("Map the same fields in the same way, or name another target."),
+                ));
             }
         }
         Ok(())

@@ -4,10 +4,10 @@ use super::input::{self, PageArgs};
 use super::output::{Column, Output};
 use super::{Client, Failure, delivery};
 use crate::exit::Exit;
-use ureq::http::Method;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Activation {
@@ -146,7 +146,8 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
         }
         Activation::Members { activation, page } => {
             let path = page.path(&client.scoped(&format!("activations/{activation}/members")), &[]);
-            let columns = [("profile", "/profile"), ("held", "/held"), ("since", "/held_at"), ("refusal", "/refusal/code")];
+            let columns =
+                [("profile", "/profile"), ("held", "/held"), ("since", "/held_at"), ("refusal", "/refusal/code")];
             output.list(&client.get(&path)?, &columns);
         }
         Activation::Refusals { activation, code, page } => {

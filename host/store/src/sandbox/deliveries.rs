@@ -57,8 +57,7 @@ fn queue_all(connection: &Connection, delivery: i64, segment: Option<&SegmentId>
 }
 
 fn begun(connection: &Connection, delivery: &Found) -> Outcome<Begun> {
-    let mut carried =
-        connection.prepare_cached("SELECT coalesce(sum(members), 0) FROM carried WHERE delivery = ?1")?;
+    let mut carried = connection.prepare_cached("SELECT coalesce(sum(members), 0) FROM carried WHERE delivery = ?1")?;
     let carried: i64 = carried.query_row([delivery.number], |row| row.get(0))?;
     let held = delivery.ledger.map(|target| ledger::count_held(connection, target)).transpose()?;
     Ok(Begun {

@@ -4,9 +4,9 @@ use super::deliveries::code;
 use super::projection;
 use crate::failure::Outcome;
 use attiva_core::Millis;
-use attiva_core::id::{ActivationId, SegmentId};
+use attiva_core::id::SegmentId;
 use attiva_core::ports::store::{Feed, ItemStatus, Reconcile};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// Queues the difference, leavers first: a leaver and a newcomer may be one person to the vendor, and the later row
 /// holds. Then what is wanted is written down, unless the run is dry.
@@ -32,9 +32,11 @@ pub(super) fn queue(
              WHERE target = ?1 AND profile IN (SELECT profile FROM item WHERE delivery = ?2)",
         )?
         .execute([claim.target, delivery])?;
-    connection
-        .prepare_cached("UPDATE claimant SET upto = ?2, mapping = ?3 WHERE number = ?1")?
-        .execute(params![claim.claimant, newest.cast_signed(), reconcile.mapping])?;
+    connection.prepare_cached("UPDATE claimant SET upto = ?2, mapping = ?3 WHERE number = ?1")?.execute(params![
+        claim.claimant,
+        newest.cast_signed(),
+        reconcile.mapping
+    ])?;
     Ok(())
 }
 
@@ -61,7 +63,8 @@ fn claim<'a>(
              ON CONFLICT (activation) DO NOTHING",
         )?
         .execute(params![reconcile.activation.as_str(), target])?;
-    let mut find = connection.prepare_cached("SELECT number, upto, mapping <> ?2 FROM claimant WHERE activation = ?1")?;
+    let mut find =
+        connection.prepare_cached("SELECT number, upto, mapping <> ?2 FROM claimant WHERE activation = ?1")?;
     let claim = find.query_row([reconcile.activation.as_str(), &reconcile.mapping], |row| {
         Ok(Claim {
             target,
@@ -74,12 +77,7 @@ fn claim<'a>(
     Ok(claim)
 }
 
-fn queue_candidates(
-    connection: &Connection,
-    delivery: i64,
-    claim: &Claim<'_>,
-    now: Millis,
-) -> Outcome<()> {
+fn queue_candidates(connection: &Connection, delivery: i64, claim: &Claim<'_>, now: Millis) -> Outcome<()> {
     connection
         .prepare_cached(
             "WITH candidate (profile, wanted) AS (
@@ -134,13 +132,7 @@ fn carry_the_rest(connection: &Connection, delivery: i64, claim: &Claim<'_>) -> 
              WHERE rest.profile NOT IN (SELECT profile FROM item WHERE delivery = ?1)
              GROUP BY 2, 3",
         )?
-        .execute(params![
-            delivery,
-            claim.target,
-            claim.claimant,
-            claim.segment,
-            code(ItemStatus::Unchanged)
-        ])?;
+        .execute(params![delivery, claim.target, claim.claimant, claim.segment, code(ItemStatus::Unchanged)])?;
     Ok(())
 }
 
@@ -173,33 +165,6 @@ fn forget_strangers(connection: &Connection, target: i64) -> Outcome<()> {
         .execute([target])?;
     connection.prepare_cached(&format!("DELETE FROM ledger AS l WHERE {STRANGER}"))?.execute([target])?;
     Ok(())
-}
-
-/// Whether [`queue`] would find anybody, as far as can be told without reading them all: somebody entered or left, a
-/// profile changed, or a pause is over.
-pub(super) fn is_due(
-    connection: &Connection,
-    activation: &ActivationId,
-    segment: &SegmentId,
-    now: Millis,
-) -> Outcome<bool> {
-    let mut claimant =
-        connection.prepare_cached("SELECT number, target, upto FROM claimant WHERE activation = ?1")?;
-    let found = claimant.query_row([activation.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    let (claimant, target, upto): (i64, i64, i64) = match found {
-        Some(found) => found,
-        None => return Ok(true),
-    };
-    let mut is_due = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM ledger WHERE target = ?1 AND due <= ?4)
-           OR EXISTS (SELECT 1 FROM membership m WHERE m.segment = (SELECT number FROM segment WHERE id = ?5)
-             AND (NOT EXISTS (SELECT 1 FROM want w WHERE w.claimant = ?2 AND w.profile = m.profile)
-               OR NOT EXISTS (SELECT 1 FROM ledger l WHERE l.target = ?1 AND l.profile = m.profile)
-               OR m.profile IN (SELECT subject FROM profile_change WHERE seq > ?3)))
-           OR EXISTS (SELECT 1 FROM want w WHERE w.claimant = ?2 AND NOT EXISTS (SELECT 1 FROM membership m
-             WHERE m.segment = (SELECT number FROM segment WHERE id = ?5) AND m.profile = w.profile))",
-    )?;
-    Ok(is_due.query_row(params![target, claimant, upto, now, segment.as_str()], |row| row.get(0))?)
 }
 
 /// The activation is no more: it wants nobody. Who of its members goes is for the next delivery to the target to say.

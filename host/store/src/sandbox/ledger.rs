@@ -16,9 +16,8 @@ pub(super) fn target(connection: &Connection, id: &str) -> Outcome<Option<i64>> 
 }
 
 pub(super) fn find_target(connection: &Connection, key: &TargetKey) -> Outcome<Option<String>> {
-    let mut find = connection.prepare_cached(
-        "SELECT id FROM target WHERE system = ?1 AND instance = ?2 AND object = ?3 AND name = ?4",
-    )?;
+    let mut find = connection
+        .prepare_cached("SELECT id FROM target WHERE system = ?1 AND instance = ?2 AND object = ?3 AND name = ?4")?;
     let TargetKey { system, instance, object, name } = key;
     Ok(find.query_row([system, instance, object, name], |row| row.get(0)).optional()?)
 }
@@ -30,9 +29,7 @@ pub(super) fn make_target(connection: &Connection, key: &TargetKey, id: &str) ->
     }
     let TargetKey { system, instance, object, name } = key;
     connection
-        .prepare_cached(
-            "INSERT INTO target (id, system, instance, object, name) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
+        .prepare_cached("INSERT INTO target (id, system, instance, object, name) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute([id, system, instance, object, name])?;
     Ok(id.to_owned())
 }
@@ -127,12 +124,8 @@ fn unsent(standing: Standing, outcome: &ItemOutcome) -> Standing {
         ItemStatus::Failed | ItemStatus::Unmatched => return standing,
         _ => return Standing { refusal: None, ..standing },
     };
-    let why = Why {
-        status,
-        code: outcome.code.clone(),
-        field: outcome.field.clone(),
-        message: outcome.message.clone(),
-    };
+    let why =
+        Why { status, code: outcome.code.clone(), field: outcome.field.clone(), message: outcome.message.clone() };
     let refusal = Refusal { operation: Operation::Upsert, why, row: None, retry_at: None, attempts: 0 };
     Standing { refusal: Some(refusal), ..standing }
 }
@@ -161,13 +154,7 @@ fn load(connection: &Connection, target: i64, profile: i64) -> Outcome<(Standing
     Ok((standing, sent))
 }
 
-fn store(
-    connection: &Connection,
-    target: i64,
-    profile: i64,
-    standing: Option<&Standing>,
-    now: Millis,
-) -> Outcome<()> {
+fn store(connection: &Connection, target: i64, profile: i64, standing: Option<&Standing>, now: Millis) -> Outcome<()> {
     let refusal = standing.and_then(|s| s.refusal.as_ref());
     match refusal {
         None => {
@@ -178,7 +165,9 @@ fn store(
         Some(refusal) => put_refusal(connection, target, profile, refusal, now)?,
     }
     let Some(standing) = standing else {
-        connection.prepare_cached("DELETE FROM ledger WHERE target = ?1 AND profile = ?2")?.execute([target, profile])?;
+        connection
+            .prepare_cached("DELETE FROM ledger WHERE target = ?1 AND profile = ?2")?
+            .execute([target, profile])?;
         return Ok(());
     };
     let held = standing.held.as_ref().map(serde_json::to_string).transpose()?;
@@ -232,7 +221,12 @@ pub(super) fn count_held(connection: &Connection, target: i64) -> Outcome<u64> {
 }
 
 /// In the order of profile numbers.
-pub(super) fn list(connection: &Connection, target: &str, after: i64, limit: usize) -> Outcome<Vec<(i64, LedgerEntry)>> {
+pub(super) fn list(
+    connection: &Connection,
+    target: &str,
+    after: i64,
+    limit: usize,
+) -> Outcome<Vec<(i64, LedgerEntry)>> {
     let sql = format!(
         "SELECT l.profile, p.id, l.held_at, {STANDING}
          FROM target t JOIN ledger l ON l.target = t.number JOIN profile p ON p.number = l.profile

@@ -48,6 +48,8 @@ pub struct Vendor {
     pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
     pub calls: Mutex<Vec<String>>,
     pub class: Mutex<Option<DeliveryClass>>,
+    /// Its targets keep their members.
+    pub keeps_members: AtomicBool,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.
@@ -238,7 +240,11 @@ impl Connectors for Wiring {
         let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
         Ok(DeliverySpec {
             class,
-            mode: DeliveryMode::Snapshot,
+            mode: if self.0.keeps_members.load(Ordering::SeqCst) {
+                DeliveryMode::Records
+            } else {
+                DeliveryMode::Snapshot
+            },
             batch_rows: 2,
             fields_max: None,
             transient_codes: vec![],
@@ -331,6 +337,20 @@ impl World {
 
     pub async fn start_run(&self) -> Result<Run, Fault> {
         self.engine.start_run(&self.connection, RunId::new(Wall.now(), fresh())).await
+    }
+
+    pub async fn dry_run(&self, activation: &ActivationId) -> Delivery {
+        let id = DeliveryId::new(Wall.now(), fresh());
+        let delivery = self.engine.start_delivery(activation, id, true).await.unwrap();
+        self.ended_delivery(&delivery.id).await
+    }
+
+    /// Changes an activation, and says so.
+    pub async fn change_activation(&self, id: &ActivationId, change: impl FnOnce(&mut Activation)) {
+        let mut activation = self.get(Kind::Activation, id.as_str());
+        change(&mut activation);
+        put(&self.store, Kind::Activation, id.as_str(), &activation).await;
+        self.engine.activations_changed();
     }
 
     pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
