@@ -11,6 +11,7 @@ pub mod id;
 pub mod identity;
 pub mod ingest;
 pub mod key;
+pub mod ledger;
 pub mod merge;
 pub mod model;
 pub mod number;

@@ -191,11 +191,31 @@ pub enum DeliveryClass {
     EffectivelyOnce,
 }
 
+/// How a target takes the state that is wanted of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryMode {
+    /// It keeps its members: every delivery is the difference to what it last acknowledged.
+    #[default]
+    Records,
+    /// Each delivery makes one whole of its own (a file): every member is sent every time.
+    Snapshot,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverySpec {
     pub class: DeliveryClass,
+    /// How its targets take state.
+    #[serde(default)]
+    pub mode: DeliveryMode,
     pub batch_rows: u32,
+    /// Most fields that an activation may map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_max: Option<u32>,
+    /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transient_codes: Vec<String>,
     /// Longest time a request of ours may still be on its way after a kill.
     #[serde(default = "DeliverySpec::default_request_timeout_ms")]
     pub request_timeout_ms: u64,
@@ -207,11 +227,13 @@ impl DeliverySpec {
     }
 
     /// How long a batch that was not answered has to rest before it is sent again: 0 where a late repeat cannot harm.
+    /// A target that keeps its members is harmed by every late request: an addition may come after the removal that
+    /// follows it.
     #[must_use]
     pub fn unsure_ms(&self) -> u64 {
-        match self.class {
-            DeliveryClass::AtLeastOnce => self.request_timeout_ms,
-            DeliveryClass::EffectivelyOnce => 0,
+        match (self.class, self.mode) {
+            (DeliveryClass::EffectivelyOnce, DeliveryMode::Snapshot) => 0,
+            (DeliveryClass::AtLeastOnce, _) | (_, DeliveryMode::Records) => self.request_timeout_ms,
         }
     }
 }

@@ -30,6 +30,7 @@ mod sandboxes;
 mod scope;
 mod segments;
 mod stamp;
+mod targets;
 mod time;
 mod upgrades;
 
@@ -101,6 +102,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(identity::routes())
         .merge(segments::routes())
         .merge(activations::routes())
+        .merge(targets::routes())
         .merge(deliveries::routes())
         .merge(operations::routes());
     let components = takes(state, plugins::install_routes(), state.limits.plugin_bytes);

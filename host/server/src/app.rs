@@ -30,6 +30,7 @@ pub mod sandbox;
 mod secrets;
 mod segments;
 pub mod stamp;
+pub mod targets;
 pub mod tenancy;
 pub mod upgrades;
 

@@ -1,8 +1,10 @@
 //! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+mod batch;
 mod catalog;
 pub mod crash;
+mod delivery_plan;
 mod delivery_run;
 mod engine;
 mod explain;
@@ -13,6 +15,7 @@ mod keyed;
 mod mapping;
 mod membership;
 mod neighbours;
+mod place;
 pub mod policies;
 mod profiles;
 mod projector;
@@ -53,6 +56,10 @@ pub trait Connectors: Send + Sync + 'static {
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
 
     /// The default mappings a plugin version ships, or the version that a connection's range comes to.
+    /// How a plugin version takes its rows.
+    fn delivery(&self, plugin: &str) -> Result<DeliverySpec, Fault>;
+
+    /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
 
     /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:

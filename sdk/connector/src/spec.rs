@@ -35,7 +35,7 @@ pub struct Spec {
     pub instance: Instance,
     /// For destinations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Delivering>,
     /// For sources: how records become the model's entities.
     pub mappings: Vec<Mapping>,
 }
@@ -130,7 +130,35 @@ impl Spec {
     /// What a destination promises.
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = Some(delivery);
+        let (mode, fields_max, transient_codes) = (Mode::Records, None, Vec::new());
+        self.delivery = Some(Delivering { delivery, mode, fields_max, transient_codes });
+        self
+    }
+
+    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next two.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.mode = mode;
+        }
+        self
+    }
+
+    /// Most fields that an activation may map.
+    #[must_use]
+    pub fn fields_max(mut self, fields: u32) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.fields_max = Some(fields);
+        }
+        self
+    }
+
+    /// Codes of rejected rows that may pass by themselves.
+    #[must_use]
+    pub fn transient_codes(mut self, codes: &[&str]) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.transient_codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        }
         self
     }
 
@@ -310,6 +338,30 @@ pub enum DeliveryClass {
     EffectivelyOnce,
 }
 
+/// How a target takes the state that is wanted of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It keeps its members: batches are the difference to what it last acknowledged.
+    Records,
+    /// Each delivery makes one whole of its own (a file): every member comes every time.
+    Snapshot,
+}
+
+/// What may be said of a delivery beyond [`Delivery`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delivering {
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    pub mode: Mode,
+    /// Most fields that an activation may map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields_max: Option<u32>,
+    /// Codes of rejected rows that may pass by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transient_codes: Vec<String>,
+}
+
 /// How a destination takes its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Delivery {
@@ -381,6 +433,9 @@ mod tests {
             .rate(Rate::Concurrent { calls: 10 })
             .instance("X", "{id}")
             .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 1000, request_timeout_ms: 30_000 })
+            .mode(Mode::Snapshot)
+            .fields_max(50)
+            .transient_codes(&["busy"])
             .mapping("persons", "person", &[("person.email", "record.email")])
     }
 

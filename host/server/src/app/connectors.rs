@@ -156,11 +156,15 @@ impl attiva_sync::Connectors for SandboxConnectors {
         delivery: &DeliveryId,
     ) -> std::result::Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
         let connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
-        let spec = connector.plugin.spec.delivery.clone();
-        let spec = spec.ok_or_else(|| {
-            Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
-        })?;
+        let spec = self.delivery(plugin)?;
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
+    }
+
+    fn delivery(&self, plugin: &str) -> std::result::Result<DeliverySpec, Fault> {
+        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        ready.plugin.spec.delivery.clone().ok_or_else(|| {
+            Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
+        })
     }
 
     fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {

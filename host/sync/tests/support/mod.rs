@@ -17,7 +17,7 @@ use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::run::Run;
-use attiva_core::spec::{DeliveryClass, DeliverySpec, MappingSpec};
+use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
@@ -58,6 +58,8 @@ pub struct Vendor {
     /// Of the cursors it writes; 0 is 1.
     pub state_version: AtomicU32,
     pub class: Mutex<Option<DeliveryClass>>,
+    /// Its targets keep their members.
+    pub keeps_members: AtomicBool,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.
@@ -272,9 +274,23 @@ impl Connectors for Wiring {
         _: &str,
         _: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
+        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, self.delivery("")?))
+    }
+
+    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
         let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
-        let spec = DeliverySpec { class, batch_rows: 2, request_timeout_ms: 300 };
-        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, spec))
+        Ok(DeliverySpec {
+            class,
+            mode: if self.0.keeps_members.load(Ordering::SeqCst) {
+                DeliveryMode::Records
+            } else {
+                DeliveryMode::Snapshot
+            },
+            batch_rows: 2,
+            fields_max: None,
+            transient_codes: vec![],
+            request_timeout_ms: 300,
+        })
     }
 
     fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
@@ -368,8 +384,22 @@ impl World {
         self.engine.start_run(&self.connection, RunId::new(Wall.now(), fresh())).await
     }
 
+    pub async fn dry_run(&self, activation: &ActivationId) -> Delivery {
+        let id = DeliveryId::new(Wall.now(), fresh());
+        let delivery = self.engine.start_delivery(activation, id, true).await.unwrap();
+        self.ended_delivery(&delivery.id).await
+    }
+
+    /// Changes an activation, and says so.
+    pub async fn change_activation(&self, id: &ActivationId, change: impl FnOnce(&mut Activation)) {
+        let mut activation = self.get(Kind::Activation, id.as_str());
+        change(&mut activation);
+        put(&self.store, Kind::Activation, id.as_str(), &activation).await;
+        self.engine.activations_changed();
+    }
+
     pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
-        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh())).await
+        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh()), false).await
     }
 
     pub async fn run(&self) -> Run {
@@ -418,6 +448,9 @@ impl World {
             target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
             schedule: None,
+            paused: false,
+            retired: false,
+            removals_max_percent: None,
             created_at: 0,
         };
         put(&self.store, Kind::Activation, id.as_str(), &activation).await;
