@@ -1,6 +1,7 @@
 //! What functions do to their arguments' values. Null in, null out; the compiler sees to that.
 
 use crate::ast::Function;
+use crate::calendar::{self, Unit};
 use crate::decimal::{self, Number};
 use crate::operate::{checked, decimal_fault, mismatch, overflow, quoted};
 use crate::problem::Position;
@@ -9,7 +10,7 @@ use attiva_core::Value;
 use attiva_core::time::{self, Millis};
 
 const SECOND_MS: i64 = 1_000;
-pub(crate) const DAY_MS: i64 = 86_400_000;
+pub(crate) use crate::calendar::DAY_MS;
 
 /// Calls `function` on arguments of which none is null.
 pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<Value, EvalFault> {
@@ -31,8 +32,24 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
         (Function::Hours, [Value::Integer(n)]) => duration(*n, 3_600 * SECOND_MS, at),
         (Function::Minutes, [Value::Integer(n)]) => duration(*n, 60 * SECOND_MS, at),
         (Function::Seconds, [Value::Integer(n)]) => duration(*n, SECOND_MS, at),
+        (Function::Milliseconds, [Value::Integer(n)]) => Ok(Value::Integer(*n)),
+        (Function::StartOfDay, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Day, at),
+        (Function::StartOfWeek, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Week, at),
+        (Function::StartOfMonth, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Month, at),
+        (Function::StartOfQuarter, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Quarter, at),
+        (Function::StartOfYear, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Year, at),
+        (Function::AddMonths, [Value::Timestamp(ms), Value::Integer(months)]) => {
+            checked(calendar::add_months(*ms, *months), at).map(Value::Timestamp)
+        }
+        (Function::AnniversaryIn, [Value::Date(day), Value::Timestamp(from), Value::Timestamp(until)]) => {
+            Ok(Value::Boolean(calendar::anniversary_in(i64::from(*day), *from, *until)))
+        }
         _ => Err(mismatch(args, at)),
     }
+}
+
+fn start_of(ms: Millis, unit: Unit, at: Position) -> Result<Value, EvalFault> {
+    checked(calendar::start_of(ms, unit), at).map(Value::Timestamp)
 }
 
 fn size(value: &Value, at: Position) -> Result<Value, EvalFault> {
