@@ -78,9 +78,10 @@ pub(crate) fn start_of(at: Millis, unit: Unit) -> Option<Millis> {
     start.checked_mul(DAY_MS)
 }
 
-/// Whether the month and day of `date` come up on a day that begins in `from..until`. The 29th of February comes up on
-/// the 28th where the year has none.
-pub(crate) fn anniversary_in(date: i64, from: Millis, until: Millis) -> bool {
+/// Whether the month and day of `date` (days since 1970) come up on a day that begins in `from..until`. The 29th of
+/// February comes up on the 28th where the year has none.
+#[must_use]
+pub fn anniversary_in(date: i64, from: Millis, until: Millis) -> bool {
     let (first, last) =
         (from.div_euclid(DAY_MS) + i64::from(from.rem_euclid(DAY_MS) > 0), (until - 1).div_euclid(DAY_MS));
     if until <= from || last < first {

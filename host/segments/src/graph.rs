@@ -29,6 +29,9 @@ pub trait Rates {
     /// One unit of a currency (ISO 4217) in the one that amounts are compared in, as a decimal; of that one itself, 1.
     /// None: there is no rate.
     fn rate(&self, currency: &str) -> Option<String>;
+
+    /// The currencies that there is a rate of, for whoever needs all of them at once: SQL.
+    fn currencies(&self) -> Vec<String>;
 }
 
 /// No rate of any currency: amounts compare only within one.
@@ -38,6 +41,10 @@ pub struct NoRates;
 impl Rates for NoRates {
     fn rate(&self, _: &str) -> Option<String> {
         None
+    }
+
+    fn currencies(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -61,6 +68,10 @@ impl<'a> RatesOn<'a> {
 impl Rates for RatesOn<'_> {
     fn rate(&self, currency: &str) -> Option<String> {
         self.table.in_base(Exact::from(1), Some(currency), self.day).ok().map(|rate| rate.to_string())
+    }
+
+    fn currencies(&self) -> Vec<String> {
+        self.table.currencies()
     }
 }
 

@@ -27,6 +27,7 @@ mod plan;
 mod row;
 mod scalar;
 mod scope;
+mod sql;
 
 pub use classify::{Classification, Reason, StreamingRefused, classify, require_streaming};
 pub use expiry::NextChange;
@@ -36,3 +37,4 @@ pub use logic::Truth;
 pub use plan::{Node, NodeKind, Plan, plan};
 pub use row::{RowEvaluator, Transition};
 pub use scope::{person_scope, segment_model, segment_scope};
+pub use sql::{SqlOptions, sql};

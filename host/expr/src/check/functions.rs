@@ -92,7 +92,7 @@ impl Checker<'_> {
             let value = match (name, root, call.args.as_slice()) {
                 ("inAudience", Some(root), args) => self.in_audience(&root, args, at),
                 ("sequence", Some(_), args) => self.sequence(args, at),
-                ("has", _, [arg]) => self.has(arg, id, at),
+                ("has", _, [arg]) => self.has(arg, at),
                 ("size", Some(_), [arg]) => match self.place(arg)? {
                     Place::Set(set) => Some(self.count(set, at)),
                     other => {
@@ -128,9 +128,9 @@ impl Checker<'_> {
         }
     }
 
-    fn has(&mut self, arg: &cel::IdedExpr, id: u64, at: Position) -> Option<Expr> {
+    fn has(&mut self, arg: &cel::IdedExpr, at: Position) -> Option<Expr> {
         match &arg.expr {
-            ast::Expr::Select(select) => self.presence(select, arg.id, self.called(id).1),
+            ast::Expr::Select(select) => self.presence(select, arg.id, at),
             _ => self.fail(Problem::SYNTAX, self.at(arg.id), HAS),
         }
     }

@@ -195,7 +195,7 @@ impl Checker<'_> {
 
     fn of_set(&mut self, mut set: Set, name: &str, at: Position) -> Option<Place> {
         let scope = self.scope;
-        let Some(model) = scope.model() else { return None };
+        let model = scope.model()?;
         let entity = &model.entities[set.entity];
         if let Some(link) = entity.link(name) {
             if !set.filters.is_empty() {

@@ -53,10 +53,12 @@ impl Codes {
 
     fn narrowed(codes: Vec<u32>, values: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "no code is as large as the number of values")]
-        match values {
-            ..=0x100 => Self::Narrow(codes.into_iter().map(|code| code as u8).collect()),
-            ..=0x1_0000 => Self::Middle(codes.into_iter().map(|code| code as u16).collect()),
-            _ => Self::Wide(codes),
+        if values <= 0x100 {
+            Self::Narrow(codes.into_iter().map(|code| code as u8).collect())
+        } else if values <= 0x1_0000 {
+            Self::Middle(codes.into_iter().map(|code| code as u16).collect())
+        } else {
+            Self::Wide(codes)
         }
     }
 }

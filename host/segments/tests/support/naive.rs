@@ -127,7 +127,7 @@ fn elements(world: &World, set: &Set, vars: &[Record], now: i64) -> Result<Vec<R
     Ok(elements)
 }
 
-fn stepped(world: &World, step: Step, row: usize) -> BTreeSet<usize> {
+pub fn stepped(world: &World, step: Step, row: usize) -> BTreeSet<usize> {
     let naming = |relation: usize, row: usize| -> BTreeSet<usize> {
         (0..world.names[relation].len()).filter(|other| world.names[relation][*other] == Some(row)).collect()
     };

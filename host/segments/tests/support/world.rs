@@ -162,6 +162,10 @@ impl Rates for World {
     fn rate(&self, currency: &str) -> Option<String> {
         self.rates.get(currency).cloned()
     }
+
+    fn currencies(&self) -> Vec<String> {
+        self.rates.keys().cloned().collect()
+    }
 }
 
 pub fn text(s: &str) -> Value {
