@@ -3,6 +3,7 @@
 use attiva_core::model::EntityKind;
 use attiva_segments::NodeKind;
 use attiva_segments_judge::statement::{members, segment, statement};
+use attiva_segments_judge::support::bodea;
 use attiva_segments_judge::support::cases::{CASES, world as world_of_cases};
 use attiva_segments_judge::support::generate::world;
 use attiva_segments_judge::support::planned;
@@ -91,5 +92,17 @@ fn every_node_is_met_true_false_and_unknown() {
             };
             assert_eq!(answer, truth, "{text}");
         }
+    }
+}
+
+#[test]
+fn every_example_of_the_guide_has_its_members() {
+    let world = bodea::world();
+    let connection = load(&world);
+    for (root, name, text) in bodea::examples(include_str!("../../../docs/segments.md")) {
+        let statement = statement(&planned(&text, EntityKind::parse(root).unwrap()), &world).unwrap();
+        let expected = bodea::EXPECTED.iter().find(|(of, _)| **of == name).unwrap().1;
+        let expected: Vec<i64> = expected.iter().map(|member| i64::try_from(*member).unwrap()).collect();
+        assert_eq!(run(&connection, &statement).unwrap(), expected, "{name}: {statement}");
     }
 }

@@ -1,6 +1,7 @@
 //! Shared by the tests of expressions and, by path, of segments: random expressions and rows, a naive reading of a
 //! checked expression, and a runner that prints its seed.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::disallowed_methods, reason = "a person who repeats a failure says so in the environment")]
 
 pub mod generate;
 pub mod naive;
@@ -17,7 +18,6 @@ pub fn check_cases(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCas
 }
 
 /// As [`check_cases`], with up to so many bytes of dice for the first and for the second.
-#[expect(clippy::disallowed_methods, reason = "a person who repeats a failure says so in the environment")]
 pub fn check_cases_of(
     cases: u32,
     first: usize,

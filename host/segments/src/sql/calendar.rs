@@ -19,7 +19,7 @@ pub(super) fn anniversary(date: &str, from: Millis, until: Millis) -> String {
         return format!("({date} <> {date})");
     }
     // In the cycle; then in the year: what is left when as many whole years as fit are taken away.
-    let place = format!("((({date} + {CYCLE_BEGAN}) % {CYCLE} + {CYCLE}) % {CYCLE})");
+    let place = format!("(((CAST({date} AS BIGINT) + {CYCLE_BEGAN}) % {CYCLE} + {CYCLE}) % {CYCLE})");
     let leap_days_taken =
         format!("({place} - {} + {} - {})", whole(&place, 1_460), whole(&place, 36_524), whole(&place, 146_096));
     let year = whole(&leap_days_taken, 365);

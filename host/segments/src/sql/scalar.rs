@@ -252,7 +252,7 @@ impl Writer<'_> {
             (Function::ToDecimal, Type::Integer | Type::Decimal) | (Function::ToInteger, Type::Integer) => {
                 self.value(arg)?
             }
-            (Function::ToTimestamp, Type::Date) => format!("({} * {DAY_MS})", self.value(arg)?),
+            (Function::ToTimestamp, Type::Date) => format!("(CAST({} AS BIGINT) * {DAY_MS})", self.value(arg)?),
             (Function::ToTimestamp, Type::Timestamp) | (Function::ToDate, Type::Date) => self.value(arg)?,
             (Function::ToDate, Type::Timestamp) => {
                 let at = self.value(arg)?;

@@ -42,7 +42,7 @@ fn maybe(dice: &mut Dice, value: impl FnOnce(&mut Dice) -> Value) -> Value {
 }
 
 fn some_text(dice: &mut Dice, from: &[&str]) -> Value {
-    maybe(dice, |dice| text(*dice.pick(from)))
+    maybe(dice, |dice| text(dice.pick::<&str>(from)))
 }
 
 fn instant(dice: &mut Dice) -> Value {
@@ -54,7 +54,7 @@ fn date(dice: &mut Dice) -> Value {
 }
 
 fn amount(dice: &mut Dice) -> Value {
-    maybe(dice, |dice| decimal(*dice.pick(&AMOUNTS)))
+    maybe(dice, |dice| decimal(dice.pick::<&str>(&AMOUNTS)))
 }
 
 fn number(dice: &mut Dice) -> Value {
@@ -342,7 +342,7 @@ impl<'d> Writer<'d> {
     }
 
     fn operator(&mut self) -> &'static str {
-        *self.dice.pick(&["==", "!=", "<", "<=", ">", ">="])
+        self.dice.pick::<&str>(&["==", "!=", "<", "<=", ">", ">="])
     }
 
     fn innermost(&self) -> (String, &'static str) {

@@ -10,6 +10,7 @@
 #[path = "../../../expr/tests/support/mod.rs"]
 pub mod scalar;
 
+pub mod bodea;
 pub mod cases;
 pub mod generate;
 pub mod naive;
