@@ -15,6 +15,7 @@ pub mod cases;
 pub mod generate;
 pub mod naive;
 pub mod world;
+pub mod worlds;
 
 use attiva_core::model::EntityKind;
 use attiva_expr::{Checked, check};
