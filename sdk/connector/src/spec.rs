@@ -351,8 +351,10 @@ pub enum Mode {
 /// What may be said of a delivery beyond [`Delivery`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivering {
+    /// What it promises, and how much it takes at once.
     #[serde(flatten)]
     pub delivery: Delivery,
+    /// How a target takes the state that is wanted of it.
     pub mode: Mode,
     /// Most fields that an activation may map.
     #[serde(skip_serializing_if = "Option::is_none")]

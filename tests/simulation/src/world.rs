@@ -7,6 +7,7 @@ use attiva_core::config::{Activation, ActivationField, Connection, Segment, Targ
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::key::Instance;
+use attiva_core::model::EntityName;
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, ProfileCommit, ProfileWrite, SandboxStore};
 use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
@@ -50,6 +51,10 @@ impl Connectors for Wiring {
     }
 
     fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
+        Ok(Vec::new())
+    }
+
+    fn configuration_keys(&self, _: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 }
@@ -158,7 +163,15 @@ impl World {
             attributes.extend(person.email.clone().map(|email| ("email".to_owned(), Value::Text(email))));
             attributes.sort_by(|a, b| a.0.cmp(&b.0));
             let id = person.id();
-            commit.profiles.push(ProfileWrite { id, attributes, records: 1, changed_at: 1, degraded: false });
+            commit.profiles.push(ProfileWrite {
+                entity: EntityName::PERSON,
+                id,
+                attributes,
+                references: Vec::new(),
+                records: 1,
+                changed_at: 1,
+                degraded: false,
+            });
         }
         if self.store.commit_profiles(commit).await.is_err() {
             return false;

@@ -209,9 +209,9 @@ impl Checker<'_> {
             "startOfQuarter" => (Function::StartOfQuarter, &[&[Timestamp]], Timestamp),
             "startOfYear" => (Function::StartOfYear, &[&[Timestamp]], Timestamp),
             "anniversaryBetween" => (Function::AnniversaryIn, &[&[Date], &[Timestamp], &[Timestamp]], Boolean),
+            "source_key" => (Function::SourceKey, &[&[Text, Integer], &[Text], &[Text]], Text),
             // `has` of a field never comes here.
             _ => return self.fail(Problem::SYNTAX, at, HAS),
-            "source_key" => (Function::SourceKey, &[&[Text, Integer], &[Text], &[Text]], Text),
         };
         self.arguments(name, &args, wanted, at)?;
         self.calendar_is_of_no_field(name, &args)?;
