@@ -41,6 +41,8 @@ pub enum Beyond {
     Degraded,
     /// It is taken, and somebody is told.
     Warned,
+    /// Nothing more is read until there is room again; then reading goes on by itself.
+    Paused,
 }
 
 macro_rules! guardrails {
@@ -102,6 +104,45 @@ guardrails! {
         "Audiences of a destination", "250";
     "sandbox.destinations" Count warn 100 max 0 Warned,
         "Destinations", "100";
+    "sandbox.disk_bytes" Bytes warn 85_899_345_920 max 107_374_182_400 Paused,
+        "Disk use of a sandbox", "";
+}
+
+/// What holds today, and is published. The others wait for the part that they limit.
+const HOLDS: [&str; 11] = [
+    "record.bytes",
+    "record.identities",
+    "person.identities",
+    "person.connected_records",
+    "person.records_sharing_email",
+    "identity.value",
+    "sandbox.segments",
+    "destination.mapped_attributes",
+    "destination.activations",
+    "sandbox.destinations",
+    "sandbox.disk_bytes",
+];
+
+/// Of these, what nobody can change: the form of what is stored hangs on it.
+const FIXED: [&str; 2] = ["record.identities", "identity.value"];
+
+impl Guardrail {
+    /// Whether something holds to it. One that does not is not published.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        HOLDS.contains(&self.id)
+    }
+
+    #[must_use]
+    pub fn is_adjustable(&self) -> bool {
+        self.is_published() && !FIXED.contains(&self.id)
+    }
+
+    /// Whether identity is resolved by it, so that a change has records looked at again.
+    #[must_use]
+    pub fn decides_identity(&self) -> bool {
+        ["person.identities", "person.connected_records", "person.records_sharing_email"].contains(&self.id)
+    }
 }
 
 /// What an operator changed, by id.
@@ -126,6 +167,10 @@ pub enum OverrideProblem {
     Unknown(String),
     #[error("{id}: warned at {warn_at}, which is over the most there may be, {max}")]
     WarnsTooLate { id: String, warn_at: u64, max: u64 },
+    #[error("{0}: nothing holds to this limit yet")]
+    Unpublished(String),
+    #[error("{0}: what is stored hangs on this limit, so it cannot be changed")]
+    Fixed(String),
     #[error("{0}: this limit keeps steps bounded and cannot be taken away; give a number")]
     Needed(String),
 }
@@ -133,6 +178,17 @@ pub enum OverrideProblem {
 /// Limits without which a single record could take all memory.
 const NEEDED: [&str; 5] =
     ["record.bytes", "event.bytes", "person.connected_records", "account.depth", "identity.value"];
+
+impl OverrideProblem {
+    /// The limit at fault.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Unknown(id) | Self::Unpublished(id) | Self::Fixed(id) | Self::Needed(id) => id,
+            Self::WarnsTooLate { id, .. } => id,
+        }
+    }
+}
 
 /// The limits as they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +219,12 @@ impl Guardrails {
         let mut guardrails = Self::default();
         for (id, change) in &overrides.0 {
             let limit = guardrails.limits.get_mut(id.as_str()).ok_or_else(|| OverrideProblem::Unknown(id.clone()))?;
+            if !limit.is_published() {
+                return Err(OverrideProblem::Unpublished(id.clone()));
+            }
+            if !limit.is_adjustable() {
+                return Err(OverrideProblem::Fixed(id.clone()));
+            }
             limit.warn_at = change.warn_at.unwrap_or(limit.warn_at);
             limit.max = change.max.unwrap_or(limit.max);
             if limit.max == 0 && NEEDED.contains(&limit.id) {
@@ -203,6 +265,20 @@ impl Guardrails {
             return Verdict::Warn(format!("{title}: {measured}, advised are {warn_at} ({id})"));
         }
         Verdict::Within
+    }
+
+    /// Rules as they hold: what somebody published may be narrower than these limits, never wider.
+    #[must_use]
+    pub fn bound(&self, mut rules: crate::identity::Rules) -> crate::identity::Rules {
+        let most = self.person_rules();
+        rules.identities_max = rules.identities_max.min(most.identities_max);
+        rules.connected_records_max = rules.connected_records_max.min(most.connected_records_max);
+        for (name, namespace) in &mut rules.namespaces {
+            let shared = most.namespaces.get(name).filter(|_| name == crate::identity::Identity::EMAIL);
+            let records_max = shared.map_or(u32::MAX, |most| most.records_max).min(rules.connected_records_max);
+            namespace.records_max = namespace.records_max.min(records_max);
+        }
+        rules
     }
 
     /// Rules of identity for persons, within these limits.
@@ -271,6 +347,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_published_is_among_the_limits() {
+        let known = |id: &&str| GUARDRAILS.iter().any(|limit| limit.id == **id);
+        assert!(HOLDS.iter().all(|id| known(&id)) && FIXED.iter().all(|id| HOLDS.contains(id)));
+    }
+
+    #[test]
+    fn published_rules_may_be_narrower_than_the_limits_and_not_wider() {
+        let set = |json: &str| Guardrails::new(&serde_json::from_str(json).unwrap()).unwrap();
+        let mut rules = Rules::person();
+        assert_eq!(Guardrails::default().bound(rules.clone()), rules);
+        let few = set(r#"{"person.identities": {"max": 9}, "person.records_sharing_email": {"max": 3}}"#);
+        let bound = few.bound(rules.clone());
+        assert_eq!((bound.identities_max, bound.namespaces["email"].records_max), (9, 3));
+        rules.identities_max = 5;
+        assert_eq!(few.bound(rules.clone()).identities_max, 5);
+        // A wider limit does not widen what somebody narrowed.
+        assert_eq!(set(r#"{"person.identities": {"max": 900}}"#).bound(rules.clone()).identities_max, 5);
+        let tight = set(r#"{"person.connected_records": {"max": 4}}"#).bound(rules);
+        assert_eq!((tight.connected_records_max, tight.check()), (4, Ok(())));
+    }
+
+    #[test]
     fn operators_change_limits_but_not_those_that_keep_steps_bounded() {
         let set = |json: &str| Guardrails::new(&serde_json::from_str(json).unwrap());
         let lower = set(r#"{"person.identities": {"max": 20}}"#).unwrap();
@@ -281,6 +379,8 @@ mod tests {
         assert_eq!((few.connected_records_max, few.check()), (9, Ok(())));
         assert_eq!(set(r#"{"person.identities": {"max": 0}}"#).unwrap().person_rules().identities_max, u32::MAX);
         assert_eq!(set(r#"{"x": {}}"#), Err(OverrideProblem::Unknown("x".into())));
+        assert_eq!(set(r#"{"event.bytes": {}}"#), Err(OverrideProblem::Unpublished("event.bytes".into())));
+        assert_eq!(set(r#"{"identity.value": {"max": 9}}"#), Err(OverrideProblem::Fixed("identity.value".into())));
         assert_eq!(set(r#"{"record.bytes": {"max": 0}}"#), Err(OverrideProblem::Needed("record.bytes".into())));
         assert!(matches!(set(r#"{"person.identities": {"warn_at": 300}}"#), Err(OverrideProblem::WarnsTooLate { .. })));
         assert!(serde_json::from_str::<Overrides>(r#"{"person.identities": {"most": 1}}"#).is_err());

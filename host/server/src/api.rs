@@ -7,16 +7,20 @@ mod auth;
 mod body;
 mod bounded;
 mod connections;
+mod consents;
 mod deliveries;
 mod etag;
+mod exchange_rates;
 mod explanation;
 mod grants;
+mod guardrails;
 mod health;
 mod idempotency;
 mod identity;
 mod keys;
 mod listing;
 mod operations;
+mod organisations;
 mod plugins;
 mod problem;
 mod problem_pages;
@@ -82,12 +86,16 @@ fn v1(state: &State) -> Router<State> {
     let documents = Router::new()
         .merge(keys::routes())
         .merge(audit::routes())
+        .merge(organisations::routes())
         .merge(plugins::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
+        .merge(consents::routes())
         .merge(grants::routes())
+        .merge(guardrails::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
+        .merge(exchange_rates::routes())
         .merge(explanation::routes())
         .merge(identity::routes())
         .merge(segments::routes())

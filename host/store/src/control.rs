@@ -109,6 +109,7 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Plugin => "plugin",
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
+        ControlKind::Instance => "instance",
     }
 }
 

@@ -1,6 +1,7 @@
 //! A sandbox's store: one file per part of the port, each a set of functions over a connection. Writes run in the
 //! writer's transaction, reads in a snapshot.
 
+mod consents;
 mod counter;
 mod deliveries;
 mod json;
@@ -30,7 +31,11 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
-    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql")],
+    steps: &[
+        include_str!("schema/sandbox-1.sql"),
+        include_str!("schema/sandbox-2.sql"),
+        include_str!("schema/sandbox-4.sql"),
+    ],
 };
 
 /// A sandbox's store in SQLite.
@@ -267,6 +272,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
         Kind::NeverLink => "never-link",
+        Kind::Guardrails => "guardrails",
+        Kind::ExchangeRates => "exchange-rates",
         Kind::Cancellation => "cancellation",
     }
 }
@@ -288,6 +295,8 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::NeverLink
+        | Kind::Guardrails
+        | Kind::ExchangeRates
         | Kind::Cancellation => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::explain::{self, Explanation};
+use crate::place::Active;
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::what_if::{self, WhatIf};
@@ -15,9 +16,7 @@ use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -74,15 +73,8 @@ pub(crate) struct Inner {
     pub(crate) profiles_changed: Notify,
     pub(crate) projected: Notify,
     /// Something that was going is over, and its place is free.
-    place_free: Notify,
-    active: Mutex<Active>,
-}
-
-/// What is going on, and how to cancel it.
-#[derive(Default)]
-struct Active {
-    runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
-    deliveries: HashMap<ActivationId, (DeliveryId, CancellationToken)>,
+    pub(crate) place_free: Notify,
+    pub(crate) active: Mutex<Active>,
 }
 
 impl Engine {
@@ -155,37 +147,6 @@ impl Engine {
         place.keep();
         self.drive_run(run.clone());
         Ok(run)
-    }
-
-    async fn place_of_run(&self, connection: &ConnectionId, id: &RunId) -> Result<Place<'_>, Fault> {
-        let ended = |run: Run| run.status.has_ended();
-        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
-    }
-
-    async fn place_of_delivery(&self, activation: &ActivationId, id: &DeliveryId) -> Result<Place<'_>, Fault> {
-        let ended = |delivery: Delivery| delivery.status.has_ended();
-        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, activation, id), ended).await
-    }
-
-    /// What has ended gives its place back a moment after that was told: it is waited for.
-    async fn place<'a, T: DeserializeOwned>(
-        &'a self,
-        what: &str,
-        kind: Kind,
-        take: impl Fn() -> Result<Place<'a>, String>,
-        has_ended: impl Fn(T) -> bool,
-    ) -> Result<Place<'a>, Fault> {
-        loop {
-            let free = self.inner.place_free.notified();
-            let going = match take() {
-                Ok(place) => return Ok(place),
-                Err(going) => going,
-            };
-            if !self.inner.find(kind, &going)?.is_some_and(&has_ended) {
-                return Err(in_progress(what, &going));
-            }
-            free.await;
-        }
     }
 
     /// An id for a run or delivery that no request asked for.
@@ -315,58 +276,7 @@ impl Engine {
     }
 }
 
-/// The right to start a run or a delivery: nobody else starts one of the same connection or activation meanwhile. It
-/// is given back when dropped, unless the work was begun.
-struct Place<'a> {
-    inner: &'a Inner,
-    id: String,
-}
-
-impl<'a> Place<'a> {
-    /// Or which run has it.
-    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, String> {
-        match inner.active().runs.entry(connection.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    fn of_delivery(inner: &'a Inner, activation: &ActivationId, id: &DeliveryId) -> Result<Self, String> {
-        match inner.active().deliveries.entry(activation.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    /// The work has begun: its end gives the place back.
-    fn keep(mut self) {
-        self.id.clear();
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut active = self.inner.active();
-        active.runs.retain(|_, (id, _)| id.as_str() != self.id);
-        active.deliveries.retain(|_, (id, _)| id.as_str() != self.id);
-        drop(active);
-        self.inner.place_free.notify_waiters();
-    }
-}
-
-fn in_progress(what: &str, id: &str) -> Fault {
-    Fault::new(FaultKind::Config, format!("{what}.in-progress"), format!("{id} is still going"))
-        .action("Follow or cancel it, or wait until it has ended.")
-}
-
 impl Inner {
-    fn active(&self) -> std::sync::MutexGuard<'_, Active> {
-        // The map is whole after every statement, so a panic elsewhere has left nothing half done.
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
         Ok(self.store.document(Kind::Cancellation, id)?.is_some())
     }
@@ -379,23 +289,13 @@ impl Inner {
         }
     }
 
-    pub(crate) fn run_is_over(&self, run: &Run) {
-        self.active().runs.retain(|_, (id, _)| *id != run.id);
-        self.place_free.notify_waiters();
-    }
-
-    pub(crate) fn delivery_is_over(&self, delivery: &Delivery) {
-        self.active().deliveries.retain(|_, (id, _)| *id != delivery.id);
-        self.place_free.notify_waiters();
-    }
-
     pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<T, Fault> {
         self.find(kind, id)?.ok_or_else(|| {
             Fault::new(FaultKind::Config, "not-found", format!("there is no {id}")).action("Check the id.")
         })
     }
 
-    fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
+    pub(crate) fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
         self.store.document(kind, id)?.map(|document| read(document.body)).transpose()
     }
 

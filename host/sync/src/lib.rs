@@ -11,6 +11,7 @@ mod intake;
 mod mapping;
 mod membership;
 mod neighbours;
+mod place;
 pub mod policies;
 mod profiles;
 mod projector;
@@ -25,6 +26,7 @@ pub use what_if::WhatIf;
 use async_trait::async_trait;
 use attiva_core::Fault;
 use attiva_core::config::{ActivationField, Connection};
+use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
@@ -43,6 +45,11 @@ pub trait Connectors: Send + Sync + 'static {
         plugin: &str,
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
+
+    /// What the sandbox takes of the disk. Unless somebody measures it, nothing is held for want of room.
+    fn disk(&self) -> Result<DiskUse, Fault> {
+        Ok(DiskUse { used_bytes: 0, free_bytes: None, free_bytes_min: 0 })
+    }
 
     /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;

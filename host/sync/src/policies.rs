@@ -2,6 +2,7 @@
 //! and which value survives. Loaded when first needed, and again after each change.
 
 use crate::engine::{Inner, read};
+use attiva_core::guardrail::{Guardrails, Overrides};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
 use attiva_core::model::EntityKind;
@@ -37,13 +38,31 @@ impl Policies {
 
     /// The same, under other rules.
     pub(crate) fn with_rules(inner: &Inner, rules: Rules) -> Result<Self, Fault> {
+        let rules = guardrails(inner.store.as_ref())?.bound(rules);
         Ok(Self { reader: reader(&rules)?, rules, ..Self::load(inner)? })
     }
 }
 
-/// Published, or those that hold until some are.
+/// Published, or those that hold until some are; within the sandbox's limits.
 pub fn rules(store: &dyn SandboxStore) -> Result<Rules, Fault> {
-    Ok(published(store, Kind::IdentityRules)?.unwrap_or_else(Rules::person))
+    let guardrails = guardrails(store)?;
+    Ok(match published(store, Kind::IdentityRules)? {
+        Some(rules) => guardrails.bound(rules),
+        None => guardrails.person_rules(),
+    })
+}
+
+/// The id of the document of what an operator made of the limits.
+pub const GUARDRAILS: &str = "sandbox";
+
+/// The limits of a sandbox.
+pub fn guardrails(store: &dyn SandboxStore) -> Result<Guardrails, Fault> {
+    let Some(document) = store.document(Kind::Guardrails, GUARDRAILS)? else { return Ok(Guardrails::default()) };
+    // What was published was checked; this host does not know it any more.
+    Guardrails::new(&read::<Overrides>(document.body)?).map_err(|problem| {
+        let action = "Put the sandbox's guardrails anew.";
+        Fault::new(FaultKind::Config, "guardrails.unusable", problem.to_string()).action(action)
+    })
 }
 
 /// Published, or the one that holds until one is.

@@ -1,6 +1,6 @@
 //! The specification: what the host and an operator know of this connector before it runs.
 
-use attiva_connector::spec::{CredentialMethod, Origin, ParametersIn, Rate, Spec};
+use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Rate, Spec};
 use serde_json::{Value, json};
 
 /// The origin all requests go to.
@@ -30,6 +30,8 @@ pub(crate) fn spec() -> Spec {
         .rate(Rate::Window { calls: 50, seconds: 20 })
         .rate(Rate::Concurrent { calls: 5 })
         .instance("Marketo", "{munchkin_id}")
+        // One instance feeds one organisation, in as many sandboxes as it likes; audiences may come back from any.
+        .cardinality(Cardinality { source_organisations_per_instance: Some(1), ..Cardinality::default() })
         .mapping(PERSONS, "person", PERSON)
 }
 

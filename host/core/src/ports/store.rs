@@ -38,6 +38,10 @@ pub enum Kind {
     MergePolicy,
     /// Two records that are never one.
     NeverLink,
+    /// What an operator made of the limits; one for the sandbox.
+    Guardrails,
+    /// Rates of exchange; the id is their base.
+    ExchangeRates,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
 }

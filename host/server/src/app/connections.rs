@@ -1,7 +1,7 @@
 //! Connections: a plugin, its configuration, and what it is at the vendor.
 //!
-//! A connection's document is in the sandbox's store, its secrets and grants are in the control store. What is secret
-//! is written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
+//! A connection's document is in the sandbox's store; its use of an instance, its secrets and grants are in the control
+//! store. These are written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
 //! the next start.
 
 use super::keys::Caller;
@@ -59,7 +59,7 @@ impl Sandbox {
     /// Makes a connection. Nothing is sent to the vendor; [`Sandbox::check_connection`] does that.
     ///
     /// # Errors
-    /// `connection.configuration` with each field at fault; `plugin.missing`.
+    /// `connection.configuration` with each field at fault; `connection.instance-taken`; `plugin.missing`.
     pub async fn create_connection(
         &self,
         caller: &Caller,
@@ -92,9 +92,19 @@ impl Sandbox {
             schedule: new.schedule,
             created_at: self.now(),
         };
-        self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
-        let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
-        Ok(Versioned { value: connection, version })
+        self.connectors.instances.join(&self.entry, id.as_str(), &connection.instance, &ready.plugin).await?;
+        let kept = self.keep_connection(&connection, &secrets).await;
+        if kept.is_err() {
+            // Else nobody else could use the instance until the next start.
+            self.connectors.forget(id.as_str()).await?;
+        }
+        Ok(Versioned { value: connection, version: kept? })
+    }
+
+    async fn keep_connection(&self, connection: &Connection, secrets: &Secrets) -> Result<u64> {
+        let id = connection.id.as_str();
+        self.vault.keep(&self.control_id(id), secrets).await?;
+        self.put(Kind::Connection, id, connection, Expect::Absent).await
     }
 
     pub fn connection(&self, id: &str) -> Result<Versioned<Connection>> {
@@ -109,7 +119,8 @@ impl Sandbox {
     /// Changes a connection. Which vendor instance it is cannot change: everything read from it is named after that.
     ///
     /// # Errors
-    /// `connection.configuration`, `connection.instance`, `connection.plugin`, `store.version-mismatch`.
+    /// `connection.configuration`, `connection.instance`, `connection.instance-taken`, `connection.plugin`,
+    /// `store.version-mismatch`.
     pub async fn patch_connection(
         &self,
         caller: &Caller,
@@ -152,6 +163,8 @@ impl Sandbox {
             }
             let (public, secrets, instance) = configure(&ready.plugin.spec, whole)?;
             same_instance(&connection.instance, &instance)?;
+            // Another version may declare another bound.
+            self.connectors.instances.join(&self.entry, id, &instance, &ready.plugin).await?;
             connection.configuration = public;
             self.vault.keep(&control_id, &secrets).await?;
         }

@@ -2,14 +2,17 @@
 //! spools. What the engine of a sandbox calls.
 
 use super::connections::Discovered;
+use super::disk::Disk;
 use super::files::Spools;
 use super::grants;
+use super::instances::Instances;
 use super::plugins::{Plugins, Ready};
 use super::refusal::Result;
 use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use async_trait::async_trait;
 use attiva_core::config::Connection;
+use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::connector::{
@@ -34,7 +37,9 @@ pub struct SandboxConnectors {
     pub(super) plugins: Arc<Plugins>,
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) vault: Vault,
+    pub(super) instances: Instances,
     pub(super) spools: Spools,
+    pub(super) disk: Disk,
     pub(super) shared: Shared,
 }
 
@@ -52,14 +57,15 @@ impl SandboxConnectors {
         format!("{}/{connection}", self.entry.id())
     }
 
-    /// Removes a connection's grants and secrets; there may be none.
+    /// Removes a connection's grants and secrets, and its use of an instance; there may be none.
     pub(super) async fn forget(&self, connection: &str) -> Result<()> {
         let id = self.control_id(connection);
         match self.control.delete_document(ControlKind::Grant, &id, Expect::Anything, None).await {
             Ok(()) | Err(StoreError::Missing) => {}
             Err(error) => return Err(error.into()),
         }
-        self.vault.forget(&id).await
+        self.vault.forget(&id).await?;
+        self.instances.leave(&self.entry, |each| each == connection).await
     }
 
     /// The connector of a connection, in a plugin version, with a spool.
@@ -150,6 +156,10 @@ impl attiva_sync::Connectors for SandboxConnectors {
             Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
         })?;
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
+    }
+
+    fn disk(&self) -> std::result::Result<DiskUse, Fault> {
+        Ok(self.disk.measure()?)
     }
 
     fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {

@@ -141,7 +141,7 @@ impl Sandbox {
         if !change(&mut grants) {
             return Err(Refusal::missing("grant", connection));
         }
-        let told = audit::event(self.now(), caller, action, connection, Some(&self.entry.name), detail);
+        let told = self.event(caller, action, connection, detail);
         let body = documents::write(&grants)?;
         self.control.put_document(ControlKind::Grant, &id, body, expect, Some(told)).await?;
         Ok(())

@@ -4,8 +4,10 @@
 mod auth;
 mod bounds;
 mod connections;
+mod consents;
 mod demo;
 mod documents;
+mod guardrails;
 mod harness;
 mod idempotency;
 mod identity;
@@ -15,3 +17,4 @@ mod plugins;
 mod problems;
 mod process;
 mod segments;
+mod tenancy;

@@ -199,6 +199,7 @@ fn placeholder() -> Spec {
         origins: Vec::new(),
         rates: Vec::new(),
         instance: attiva_core::key::Instance { system: String::new(), id: String::new() },
+        cardinality: attiva_core::cardinality::Cardinality::default(),
         delivery: None,
         mappings: Vec::new(),
     }
