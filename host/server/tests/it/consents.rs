@@ -46,9 +46,14 @@ fn what_is_wrong_with_one_keeps_all_out_and_is_named() {
     let api = Harness::sandbox();
     let mut wrong = said("nobody", true, "yesterday");
     wrong["channel"] = json!("E-Mail!");
-    let refused = api.post("consents", &json!({"consents": [said("a@x.example", true, "2026-01-01T00:00:00Z"), wrong]}));
-    let mut fields: Vec<&str> =
-        refused.refused(422, "request.invalid").body["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    let refused =
+        api.post("consents", &json!({"consents": [said("a@x.example", true, "2026-01-01T00:00:00Z"), wrong]}));
+    let mut fields: Vec<&str> = refused.refused(422, "request.invalid").body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["field"].as_str().unwrap())
+        .collect();
     fields.sort_unstable();
     assert_eq!(fields, ["/consents/1/at", "/consents/1/channel", "/consents/1/identity/value"]);
     assert_eq!(api.get("consents").body["items"], json!([]));
@@ -61,7 +66,8 @@ fn what_is_wrong_with_one_keeps_all_out_and_is_named() {
 fn suppressions_outweigh_consents_until_they_are_taken_back() {
     let api = Harness::sandbox();
     api.post("consents", &json!({"consents": [said("a@x.example", true, "2026-01-01T00:00:00Z")]})).is(200);
-    let suppression = json!({"identity": who("a@x.example"), "reason": "asked us", "source": "desk", "at": "2025-01-01T00:00:00Z"});
+    let suppression =
+        json!({"identity": who("a@x.example"), "reason": "asked us", "source": "desk", "at": "2025-01-01T00:00:00Z"});
     let body = json!({ "suppressions": [suppression] });
     assert_eq!(api.post("suppressions", &body).is(200).body["changed"], 1);
     assert_eq!(api.post("suppressions", &body).is(200).body["changed"], 0);
@@ -84,7 +90,10 @@ fn rates_are_published_by_base_and_amounts_convert_by_the_day() {
     assert_eq!(put(&[], "EUR", &table).is(200).header("etag"), "\"1\"");
     assert_eq!(api.get("exchange-rates/EUR").is(200).body, table);
     let listed = api.get("exchange-rates");
-    assert_eq!(listed.body["items"][0], json!({"base": "EUR", "currencies": ["USD"], "rates": 2, "newest": "2026-02-01"}));
+    assert_eq!(
+        listed.body["items"][0],
+        json!({"base": "EUR", "currencies": ["USD"], "rates": 2, "newest": "2026-02-01"})
+    );
     let worth = |currency: &str, on: &str| {
         api.get(&format!("exchange-rates/EUR/convert?amount=100.50&currency={currency}&on={on}")).is(200).body.clone()
     };
@@ -95,7 +104,8 @@ fn rates_are_published_by_base_and_amounts_convert_by_the_day() {
     assert_eq!(unknown["amount"], Value::Null);
     assert!(unknown["because"].as_str().unwrap().contains("no rate of USD"), "{unknown}");
 
-    let refused = put(&[], "EUR", &json!({"base": "EUR", "rates": [{"currency": "USD", "from": "soon", "rate": "-1"}]}));
+    let refused =
+        put(&[], "EUR", &json!({"base": "EUR", "rates": [{"currency": "USD", "from": "soon", "rate": "-1"}]}));
     refused.refused(422, "exchange-rates.invalid");
     assert_eq!(refused.body["errors"].as_array().unwrap().len(), 2);
     put(&[], "USD", &table).refused(422, "request.invalid");

@@ -95,8 +95,11 @@ fn what_is_warned_of_is_made_and_told() {
     let activate = |columns: usize| {
         let mapping: Vec<Value> =
             (0..columns).map(|i| json!({"field": format!("c{i}"), "expression": "person.email"})).collect();
-        api.post("activations", &json!({"name": "a", "segment": first.text("/id"),
-            "connection": destination.text("/id"), "target": {"object": "file", "name": "t"}, "mapping": mapping}))
+        api.post(
+            "activations",
+            &json!({"name": "a", "segment": first.text("/id"),
+            "connection": destination.text("/id"), "target": {"object": "file", "name": "t"}, "mapping": mapping}),
+        )
     };
     let warned = |answer: &Answer, id: &str| {
         let said = answer.body["warnings"].as_array().cloned().unwrap_or_default();
@@ -109,7 +112,11 @@ fn what_is_warned_of_is_made_and_told() {
     assert!(!warned(&one, "(destination.mapped_attributes)") && !warned(&one, "(destination.activations)"));
     let two = activate(2);
     two.is(201);
-    assert!(warned(&two, "(destination.mapped_attributes)") && warned(&two, "(destination.activations)"), "{}", two.text);
+    assert!(
+        warned(&two, "(destination.mapped_attributes)") && warned(&two, "(destination.activations)"),
+        "{}",
+        two.text
+    );
 }
 
 #[test]
