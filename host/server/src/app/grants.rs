@@ -2,7 +2,6 @@
 //! given, and only the addresses seen and approved then are ever dialled; so a name that later points somewhere else
 //! leads nowhere.
 
-use super::audit;
 use super::documents;
 use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
