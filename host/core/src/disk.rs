@@ -41,6 +41,15 @@ pub fn may_read(disk: &DiskUse, limits: &Guardrails) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What should be known before reading pauses.
+#[must_use]
+pub fn warning(disk: &DiskUse, limits: &Guardrails) -> Option<String> {
+    match limits.check("sandbox.disk_bytes", disk.used_bytes) {
+        Verdict::Warn(reason) => Some(reason),
+        Verdict::Within | Verdict::Over(..) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +74,14 @@ mod tests {
         }
         let none = Guardrails::new(&serde_json::from_str(r#"{"sandbox.disk_bytes": {"max": 0}}"#).unwrap()).unwrap();
         assert_eq!(may_read(&disk(u64::MAX, None, 0), &none), Ok(()));
+    }
+    #[test]
+    fn a_disk_that_fills_is_warned_of_until_reading_pauses() {
+        let set = r#"{"sandbox.disk_bytes": {"warn_at": 80, "max": 100}}"#;
+        let limits = Guardrails::new(&serde_json::from_str(set).unwrap()).unwrap();
+        let told = |used_bytes| warning(&DiskUse { used_bytes, free_bytes: None, free_bytes_min: 0 }, &limits);
+        assert_eq!(told(80), None);
+        assert!(told(81).is_some_and(|reason| reason.contains("81, advised are 80 (sandbox.disk_bytes)")));
+        assert_eq!(told(101), None, "the fault says it");
     }
 }

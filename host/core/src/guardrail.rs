@@ -11,7 +11,7 @@ pub struct Guardrail {
     pub id: &'static str,
     pub title: &'static str,
     pub unit: Unit,
-    /// From here on it is warned of; 0: not.
+    /// From here on it is warned of; 0: not. A limit of which nobody warns has none by default, and can be given none.
     pub warn_at: u64,
     /// Most there may be; 0: no bound.
     pub max: u64,
@@ -56,7 +56,7 @@ macro_rules! guardrails {
 }
 
 guardrails! {
-    "record.bytes" Bytes warn 10_240 max 1_048_576 Refused,
+    "record.bytes" Bytes warn 0 max 1_048_576 Refused,
         "Size of a record", "100 KB, dropped above";
     "record.identities" Count warn 0 max 20 Trimmed,
         "Identities of a record", "20";
@@ -64,11 +64,11 @@ guardrails! {
         "Size of an event", "10 KB, dropped above";
     "event.list_items" Count warn 10 max 500 Refused,
         "Items of a list in an event", "10, soft";
-    "person.identities" Count warn 50 max 200 Degraded,
+    "person.identities" Count warn 0 max 200 Degraded,
         "Identities of a person", "50, beyond it left out of segments, exports and look-ups";
-    "person.connected_records" Count warn 100 max 1_000 Degraded,
+    "person.connected_records" Count warn 0 max 1_000 Degraded,
         "Records that hang together as one person or could", "";
-    "person.records_sharing_email" Count warn 5 max 10 Degraded,
+    "person.records_sharing_email" Count warn 0 max 10 Degraded,
         "Records that share an e-mail address", "";
     "person.list_items" Count warn 100 max 500 Trimmed,
         "Items of a list in a person", "500, soft";
@@ -173,19 +173,26 @@ pub enum OverrideProblem {
     Fixed(String),
     #[error("{0}: this limit keeps steps bounded and cannot be taken away; give a number")]
     Needed(String),
+    #[error("{0}: nobody is warned of this limit; leave `warn_at` out")]
+    NotWarned(String),
+    #[error("{id}: at least {least}, or no two records could ever be one")]
+    TooSmall { id: String, least: u64 },
 }
 
 /// Limits without which a single record could take all memory.
 const NEEDED: [&str; 5] =
     ["record.bytes", "event.bytes", "person.connected_records", "account.depth", "identity.value"];
 
+/// Smaller ones would make rules of identity that nobody could publish.
+const LEAST: [(&str, u64); 2] = [("person.identities", 2), ("person.connected_records", 2)];
+
 impl OverrideProblem {
     /// The limit at fault.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::Unknown(id) | Self::Unpublished(id) | Self::Fixed(id) | Self::Needed(id) => id,
-            Self::WarnsTooLate { id, .. } => id,
+            Self::Unknown(id) | Self::Unpublished(id) | Self::Fixed(id) | Self::Needed(id) | Self::NotWarned(id) => id,
+            Self::WarnsTooLate { id, .. } | Self::TooSmall { id, .. } => id,
         }
     }
 }
@@ -225,10 +232,16 @@ impl Guardrails {
             if !limit.is_adjustable() {
                 return Err(OverrideProblem::Fixed(id.clone()));
             }
+            if limit.warn_at == 0 && change.warn_at.is_some_and(|at| at > 0) {
+                return Err(OverrideProblem::NotWarned(id.clone()));
+            }
             limit.warn_at = change.warn_at.unwrap_or(limit.warn_at);
             limit.max = change.max.unwrap_or(limit.max);
             if limit.max == 0 && NEEDED.contains(&limit.id) {
                 return Err(OverrideProblem::Needed(id.clone()));
+            }
+            if let Some((_, least)) = LEAST.iter().find(|(of, least)| of == id && (1..*least).contains(&limit.max)) {
+                return Err(OverrideProblem::TooSmall { id: id.clone(), least: *least });
             }
             if limit.max > 0 && limit.warn_at > limit.max {
                 // Who lowers a limit need not know of the warning.
@@ -335,13 +348,14 @@ mod tests {
     #[test]
     fn a_figure_is_within_warned_of_or_over() {
         let guardrails = Guardrails::default();
-        assert_eq!(guardrails.check("person.identities", 50), Verdict::Within);
-        assert!(
-            matches!(guardrails.check("person.identities", 51), Verdict::Warn(m) if m.contains("51, advised are 50"))
-        );
-        assert!(matches!(guardrails.check("person.identities", 200), Verdict::Warn(_)));
-        let over = guardrails.check("person.identities", 201);
-        assert!(matches!(over, Verdict::Over(Beyond::Degraded, m) if m.contains("(person.identities)")));
+        let mapped = |count| guardrails.check("destination.mapped_attributes", count);
+        assert_eq!(mapped(50), Verdict::Within);
+        assert!(matches!(mapped(51), Verdict::Warn(m) if m.contains("51, advised are 50")));
+        assert!(matches!(mapped(500), Verdict::Warn(_)));
+        let over = mapped(501);
+        assert!(matches!(over, Verdict::Over(Beyond::Refused, m) if m.contains("(destination.mapped_attributes)")));
+        assert_eq!(guardrails.check("person.identities", 200), Verdict::Within);
+        assert!(matches!(guardrails.check("person.identities", 201), Verdict::Over(Beyond::Degraded, _)));
         assert!(matches!(guardrails.check("person.events_in_rules", 1 << 40), Verdict::Warn(_)));
         assert_eq!(guardrails.check("nothing", 1 << 40), Verdict::Within);
     }
@@ -382,7 +396,16 @@ mod tests {
         assert_eq!(set(r#"{"event.bytes": {}}"#), Err(OverrideProblem::Unpublished("event.bytes".into())));
         assert_eq!(set(r#"{"identity.value": {"max": 9}}"#), Err(OverrideProblem::Fixed("identity.value".into())));
         assert_eq!(set(r#"{"record.bytes": {"max": 0}}"#), Err(OverrideProblem::Needed("record.bytes".into())));
-        assert!(matches!(set(r#"{"person.identities": {"warn_at": 300}}"#), Err(OverrideProblem::WarnsTooLate { .. })));
+        let late = set(r#"{"destination.mapped_attributes": {"warn_at": 600}}"#);
+        assert!(matches!(late, Err(OverrideProblem::WarnsTooLate { .. })));
+        assert_eq!(set(r#"{"record.bytes": {"warn_at": 9}}"#), Err(OverrideProblem::NotWarned("record.bytes".into())));
+        assert!(set(r#"{"record.bytes": {"warn_at": 0}}"#).is_ok());
+        for id in ["person.identities", "person.connected_records"] {
+            let problem = set(&format!(r#"{{"{id}": {{"max": 1}}}}"#));
+            assert_eq!(problem, Err(OverrideProblem::TooSmall { id: id.into(), least: 2 }));
+            let rules = set(&format!(r#"{{"{id}": {{"max": 2}}}}"#)).unwrap().person_rules();
+            assert_eq!(rules.check(), Ok(()), "what holds can be published");
+        }
         assert!(serde_json::from_str::<Overrides>(r#"{"person.identities": {"most": 1}}"#).is_err());
     }
 }

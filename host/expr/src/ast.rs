@@ -196,6 +196,8 @@ pub enum Function {
     Hours,
     Minutes,
     Seconds,
+    /// Id (text or a whole number), instance's id, system: `<id>@<instance>.<system>`. Null where that names no record.
+    SourceKey,
 }
 
 /// A value's type inside an expression: the ten of the data model, and two that are only met on the way.

@@ -5,8 +5,9 @@ use crate::decimal::{self, Number};
 use crate::operate::{checked, decimal_fault, mismatch, overflow, quoted};
 use crate::problem::Position;
 use crate::program::EvalFault;
-use attiva_core::Value;
+use attiva_core::key::Instance;
 use attiva_core::time::{self, Millis};
+use attiva_core::{SourceKey, Value};
 
 const SECOND_MS: i64 = 1_000;
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -31,8 +32,20 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
         (Function::Hours, [Value::Integer(n)]) => duration(*n, 3_600 * SECOND_MS, at),
         (Function::Minutes, [Value::Integer(n)]) => duration(*n, 60 * SECOND_MS, at),
         (Function::Seconds, [Value::Integer(n)]) => duration(*n, SECOND_MS, at),
+        (Function::SourceKey, [Value::Integer(id), Value::Text(instance), Value::Text(system)]) => {
+            Ok(source_key(&id.to_string(), instance, system))
+        }
+        (Function::SourceKey, [Value::Text(id), Value::Text(instance), Value::Text(system)]) => {
+            Ok(source_key(id, instance, system))
+        }
         _ => Err(mismatch(args, at)),
     }
+}
+
+/// A record that is not named, or by what stands for none, is no fault: many refer to nothing.
+fn source_key(id: &str, instance: &str, system: &str) -> Value {
+    let instance = Instance { system: system.to_owned(), id: instance.to_owned() };
+    SourceKey::new(id, &instance).map_or(Value::Null, |key| Value::Text(key.to_string()))
 }
 
 fn size(value: &Value, at: Position) -> Result<Value, EvalFault> {

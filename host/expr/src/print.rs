@@ -207,6 +207,7 @@ fn call(function: Function, args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result
         Function::Hours => ("hours", false),
         Function::Minutes => ("minutes", false),
         Function::Seconds => ("seconds", false),
+        Function::SourceKey => ("source_key", false),
     };
     match args.split_first() {
         Some((target, rest)) if method => {

@@ -10,7 +10,7 @@ use cel::common::ast::CallExpr;
 const METHODS: [&str; 9] =
     ["size", "startsWith", "endsWith", "contains", "lowerAscii", "upperAscii", "trim", "split", "join"];
 
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 16] = [
     "has",
     "size",
     "coalesce",
@@ -26,6 +26,7 @@ const FUNCTIONS: [&str; 15] = [
     "hours",
     "minutes",
     "seconds",
+    "source_key",
 ];
 
 /// What CEL has elsewhere, and why it is not here.
@@ -99,6 +100,7 @@ impl Checker<'_> {
             "hours" => (Function::Hours, &[&[Integer]], Duration),
             "minutes" => (Function::Minutes, &[&[Integer]], Duration),
             "seconds" => (Function::Seconds, &[&[Integer]], Duration),
+            "source_key" => (Function::SourceKey, &[&[Text, Integer], &[Text], &[Text]], Text),
             // `has` of a field never comes here: the parser reads it.
             _ => return self.fail(Problem::SYNTAX, at, "`has` asks whether a field has a value: `has(record.field)`"),
         };

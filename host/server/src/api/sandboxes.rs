@@ -5,12 +5,11 @@ use super::body::{Body, query};
 use super::listing::{Everything, Listing};
 use super::scope::Scope;
 use super::time::Instant;
+use crate::app::disk::Room;
 use crate::app::keys::Caller;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use crate::app::tenancy::SandboxEntry;
-use attiva_core::Fault;
-use attiva_core::disk::DiskUse;
 use attiva_core::id::OrganisationId;
 use axum::extract::{self, Path};
 use axum::http::{StatusCode, Uri, header};
@@ -81,18 +80,8 @@ async fn projection(scope: Scope) -> Result<Response> {
     Ok(Json(scope.sandbox.engine().projection()?).into_response())
 }
 
-#[derive(Serialize)]
-struct Disk {
-    #[serde(flatten)]
-    found: DiskUse,
-    /// Why nothing more is read; absent: there is room.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<Fault>,
-}
-
-async fn disk(scope: Scope) -> Result<Json<Disk>> {
-    let (found, fault) = scope.sandbox.disk()?;
-    Ok(Json(Disk { found, fault }))
+async fn disk(scope: Scope) -> Result<Json<Room>> {
+    Ok(Json(scope.sandbox.disk()?))
 }
 
 async fn remove(

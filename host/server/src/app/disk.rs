@@ -6,6 +6,7 @@ use attiva_core::Fault;
 use attiva_core::disk::{self, DiskUse};
 use attiva_core::ports::store::StoreError;
 use attiva_store::DataDir;
+use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,19 @@ pub struct Disk {
     sandbox: String,
     free_bytes_min: u64,
     measured: Mutex<Option<(Instant, DiskUse)>>,
+}
+
+/// What a sandbox takes, and what that means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Room {
+    #[serde(flatten)]
+    pub found: DiskUse,
+    /// Why nothing more is read; absent: there is room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Reading will pause if it grows further.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// How long a measurement counts.
@@ -45,9 +59,9 @@ impl Disk {
 }
 
 impl Sandbox {
-    /// What it takes, and why nothing more is read, where that is so.
-    pub fn disk(&self) -> Result<(DiskUse, Option<Fault>)> {
-        let found = self.connectors.disk.measure()?;
-        Ok((found, disk::may_read(&found, &self.limits()?).err()))
+    pub fn disk(&self) -> Result<Room> {
+        let (found, limits) = (self.connectors.disk.measure()?, self.limits()?);
+        let (fault, warning) = (disk::may_read(&found, &limits).err(), disk::warning(&found, &limits));
+        Ok(Room { found, fault, warning })
     }
 }

@@ -7,6 +7,7 @@ use super::sandbox::{Sandbox, Versioned};
 use attiva_core::config::{Activation, Connection};
 use attiva_core::guardrail::{Guardrail, Guardrails, Override, Overrides, Verdict};
 use attiva_core::id::ConnectionId;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, Reconsider};
 use attiva_core::{Fault, FaultKind};
 use attiva_sync::policies::{self, GUARDRAILS};
@@ -67,7 +68,7 @@ impl Sandbox {
         let identity = Guardrails::default().iter().any(|l| l.decides_identity() && changed.contains(&l.id));
         let body = super::documents::write(&overrides)?;
         let write = DocumentWrite { kind: Kind::Guardrails, id: GUARDRAILS.into(), body };
-        let again = if identity { Reconsider::All } else { Reconsider::Records(Vec::new()) };
+        let again = if identity { Reconsider::All } else { Reconsider::Records(EntityName::PERSON, Vec::new()) };
         self.engine.reconsider(vec![(write, expect)], Vec::new(), again).await?;
         self.tell(caller, "guardrails.changed", &self.entry.id(), serde_json::json!({ "limits": changed })).await?;
         self.guardrails()

@@ -13,6 +13,7 @@ use super::tenancy::{Organisation, SandboxEntry};
 use super::{App, tenancy};
 use attiva_core::config::Connection;
 use attiva_core::id::OrganisationId;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{ControlKind, Expect, Kind, SandboxStore};
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
@@ -74,7 +75,7 @@ impl App {
             activations: count(store, Kind::Activation)?,
             runs: count(store, Kind::Run)?,
             deliveries: count(store, Kind::Delivery)?,
-            profiles: store.count_profiles()?,
+            profiles: store.count_profiles(&EntityName::PERSON)?,
             disk_bytes: self.inner.data.sandbox_bytes(&sandbox.entry.id())?,
             going: sandbox.engine.going(),
         })

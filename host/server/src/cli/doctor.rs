@@ -80,7 +80,10 @@ fn examine_disk(client: &Client) -> Result<String, String> {
     let mib = |name: &str| disk.get(name).and_then(Value::as_u64).unwrap_or_default() >> 20;
     match text("/fault/message") {
         Some(message) => Err(format!("{message}. {}", text("/fault/action").unwrap_or_default())),
-        None => Ok(format!("the sandbox takes {} MiB, {} MiB are free", mib("used_bytes"), mib("free_bytes"))),
+        None => {
+            let warning = text("/warning").map(|warning| format!("; {warning}")).unwrap_or_default();
+            Ok(format!("the sandbox takes {} MiB, {} MiB are free{warning}", mib("used_bytes"), mib("free_bytes")))
+        }
     }
 }
 

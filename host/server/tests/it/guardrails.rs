@@ -48,6 +48,8 @@ fn an_override_that_cannot_be_is_refused_and_names_the_limit() {
         (json!({"identity.value": {"max": 1}}), "/identity.value", "cannot be changed"),
         (json!({"record.bytes": {"max": 0}}), "/record.bytes", "cannot be taken away"),
         (json!({"sandbox.disk_bytes": {"max": 1, "warn_at": 2}}), "/sandbox.disk_bytes", "warned at 2"),
+        (json!({"record.bytes": {"warn_at": 9}}), "/record.bytes", "nobody is warned"),
+        (json!({"person.identities": {"max": 1}}), "/person.identities", "at least 2"),
     ] {
         let refused = put(&api, &[], &overrides);
         assert_eq!(refused.refused(422, "guardrails.invalid").text("/errors/0/field"), field);
@@ -135,29 +137,38 @@ fn a_record_that_is_too_large_is_a_reject_with_the_reason() {
 
 #[test]
 fn limits_of_identity_hold_for_what_is_stored_already() {
-    let vendors = vendors_of(MarketoConfig { leads: 20, ..MarketoConfig::default() });
+    let vendors = vendors_of(MarketoConfig {
+        leads: 40,
+        shared_email_every: 5,
+        missing_email_every: 0,
+        ..MarketoConfig::default()
+    });
     let api = Harness::sandbox();
     let connection = connect_marketo(&api, &vendors, &vendors.secret());
     run(&api, &connection);
     caught_up(&api);
+    let count = || api.get("profiles?limit=100").is(200).body["items"].as_array().unwrap().len();
+    let people = count();
+    assert!(people < 40, "nobody shares an address");
     let degraded = || api.get("profiles?degraded=true&limit=100").is(200).body["items"].as_array().unwrap().len();
     assert_eq!(degraded(), 0);
     let most = |id: &str| api.get("identity/rules").body[id].clone();
     assert_eq!(most("identities_max"), 200);
-    // Nobody has room for an address beside the key.
-    put(&api, &[], &json!({"person.identities": {"max": 1}})).is(200);
-    assert_eq!(most("identities_max"), 1);
+    // Two records that share an address have three identities: each stays for itself, and says so.
+    put(&api, &[], &json!({"person.identities": {"max": 2}})).is(200);
+    assert_eq!(most("identities_max"), 2);
     caught_up(&api);
+    assert_eq!(count(), 40);
     assert!(degraded() > 0);
     // Rules that are published are held to it too.
     let mut rules = api.get("identity/rules").body;
     rules["identities_max"] = json!(100);
     api.json(Method::PUT, "identity/rules", &[], &rules).is(200);
-    assert_eq!(most("identities_max"), 1);
+    assert_eq!(most("identities_max"), 2);
     put(&api, &[], &json!({})).is(200);
     assert_eq!(most("identities_max"), 100);
     caught_up(&api);
-    assert_eq!(degraded(), 0);
+    assert_eq!((count(), degraded()), (people, 0));
 }
 
 #[test]
@@ -167,7 +178,11 @@ fn reading_pauses_at_the_mark_and_goes_on_by_itself() {
     let connection = connect_marketo(&api, &vendors, &vendors.secret());
     let disk = api.get("disk");
     assert!(disk.is(200).body["used_bytes"].as_u64().unwrap() > 0 && disk.body["free_bytes"].as_u64().unwrap() > 0);
-    assert_eq!(disk.body.get("fault"), None);
+    assert_eq!((disk.body.get("fault"), disk.body.get("warning")), (None, None));
+    put(&api, &[], &json!({"sandbox.disk_bytes": {"warn_at": 1}})).is(200);
+    let warned = api.get("disk");
+    assert!(warned.text("/warning").contains("(sandbox.disk_bytes)"), "{}", warned.text);
+    assert_eq!(warned.body.get("fault"), None);
     put(&api, &[], &json!({"sandbox.disk_bytes": {"max": 1}})).is(200);
     let begun = api.post(&format!("connections/{connection}/runs"), &json!({}));
     let path = format!("runs/{}", begun.is(202).text("/subject"));

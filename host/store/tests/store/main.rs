@@ -6,6 +6,7 @@ mod consents;
 mod control;
 mod deliveries;
 mod documents;
+mod entities;
 mod kill;
 mod memberships;
 mod opening;
