@@ -362,8 +362,8 @@ mod tests {
 
     #[test]
     fn what_is_published_is_among_the_limits() {
-        let known = |id: &&str| GUARDRAILS.iter().any(|limit| limit.id == **id);
-        assert!(HOLDS.iter().all(|id| known(&id)) && FIXED.iter().all(|id| HOLDS.contains(id)));
+        let known = |id: &str| GUARDRAILS.iter().any(|limit| limit.id == id);
+        assert!(HOLDS.iter().all(|id| known(id)) && FIXED.iter().all(|id| HOLDS.contains(id)));
     }
 
     #[test]
