@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::id::ProfileId;
+use crate::model::EntityName;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::ProfileId;
+use crate::model::EntityName;
 use std::convert::Infallible;
 
 fn node(key: &str, emails: &[&str], profile: Option<&ProfileId>) -> Node<ProfileId> {

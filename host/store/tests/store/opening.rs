@@ -144,7 +144,7 @@ fn a_sandbox_of_an_older_version_is_brought_up_to_date() {
     let store = Sandbox::open(directory.path(), &Options::default()).unwrap();
     let profile = store.profile(&ProfileId::parse("prf_1").unwrap()).unwrap().unwrap();
     assert_eq!((profile.number, profile.degraded, &profile.entity), (1, false, &PERSON));
-    assert_eq!(store.profiles(&PERSON, 0, 9).unwrap(), [profile.clone()]);
+    assert_eq!(store.profiles(&PERSON, 0, 9).unwrap(), std::slice::from_ref(&profile));
     assert_eq!(store.degraded_profiles(&PERSON, 0, 9).unwrap(), []);
     assert_eq!((store.count_profiles(&PERSON), store.projector_cursor("profiles")), (Ok(1), Ok(2)));
     let email = Identity::email("a@x.com").unwrap();
