@@ -122,26 +122,14 @@ impl Engine {
     pub async fn retire(&self) -> Result<Vec<String>, Fault> {
         loop {
             let free = self.inner.place_free.notified();
-            let (runs, deliveries) = {
+            {
                 let mut active = self.inner.active();
                 active.retired = active.runs.is_empty() && active.deliveries.is_empty();
                 if active.retired {
                     return Ok(Vec::new());
                 }
-                let runs: Vec<RunId> = active.runs.values().map(|(id, _)| id.clone()).collect();
-                let deliveries: Vec<DeliveryId> = active.deliveries.values().map(|(id, _)| id.clone()).collect();
-                (runs, deliveries)
-            };
-            let mut going = Vec::new();
-            for id in runs {
-                let ended = self.inner.find(Kind::Run, id.as_str())?.is_some_and(|run: Run| run.status.has_ended());
-                going.extend((!ended).then(|| id.to_string()));
             }
-            for id in deliveries {
-                let delivery: Option<Delivery> = self.inner.find(Kind::Delivery, id.as_str())?;
-                let ended = delivery.is_some_and(|delivery| delivery.status.has_ended());
-                going.extend((!ended).then(|| id.to_string()));
-            }
+            let going = self.going()?;
             if !going.is_empty() {
                 return Ok(going);
             }
@@ -150,12 +138,23 @@ impl Engine {
         }
     }
 
-    /// What is going on: runs and deliveries that hold their place.
-    #[must_use]
-    pub fn going(&self) -> Vec<String> {
-        let active = self.inner.active();
-        let runs = active.runs.values().map(|(id, _)| id.to_string());
-        runs.chain(active.deliveries.values().map(|(id, _)| id.to_string())).collect()
+    /// The runs and deliveries that have not ended.
+    pub fn going(&self) -> Result<Vec<String>, Fault> {
+        let (runs, deliveries): (Vec<RunId>, Vec<DeliveryId>) = {
+            let active = self.inner.active();
+            let runs = active.runs.values().map(|(id, _)| id.clone()).collect();
+            (runs, active.deliveries.values().map(|(id, _)| id.clone()).collect())
+        };
+        let mut going = Vec::new();
+        for id in runs {
+            let run: Option<Run> = self.inner.find(Kind::Run, id.as_str())?;
+            going.extend((!run.is_some_and(|run| run.status.has_ended())).then(|| id.to_string()));
+        }
+        for id in deliveries {
+            let delivery: Option<Delivery> = self.inner.find(Kind::Delivery, id.as_str())?;
+            going.extend((!delivery.is_some_and(|delivery| delivery.status.has_ended())).then(|| id.to_string()));
+        }
+        Ok(going)
     }
 
     #[must_use]

@@ -77,7 +77,7 @@ impl App {
             deliveries: count(store, Kind::Delivery)?,
             profiles: store.count_profiles(&EntityName::PERSON)?,
             disk_bytes: self.inner.data.sandbox_bytes(&sandbox.entry.id())?,
-            going: sandbox.engine.going(),
+            going: sandbox.engine.going()?,
         })
     }
 

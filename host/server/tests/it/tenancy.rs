@@ -144,7 +144,7 @@ fn a_sandbox_is_shown_then_removed_with_its_disk_and_its_secrets() {
     delete(&api, &format!("{path}?dryrun=true")).refused(400, "request.malformed");
     api.get("connections").is(200);
 
-    let id = format!("{}-{}", api.get("").text("/organisation"), api.sandbox);
+    let id = format!("{}-{}", api.get(&path).is(200).text("/organisation"), api.sandbox);
     let places = [harness.data_dir().join("sandboxes").join(&id), harness.data_dir().join("spool").join(&id)];
     assert!(places.iter().all(|place| place.exists()));
     delete(&api, &path).is(204);
