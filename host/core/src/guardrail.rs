@@ -11,7 +11,7 @@ pub struct Guardrail {
     pub id: &'static str,
     pub title: &'static str,
     pub unit: Unit,
-    /// From here on it is warned of; 0: not.
+    /// From here on it is warned of; 0: not. A limit of which nobody warns has none by default, and can be given none.
     pub warn_at: u64,
     /// Most there may be; 0: no bound.
     pub max: u64,
@@ -41,6 +41,8 @@ pub enum Beyond {
     Degraded,
     /// It is taken, and somebody is told.
     Warned,
+    /// Nothing more is read until there is room again; then reading goes on by itself.
+    Paused,
 }
 
 macro_rules! guardrails {
@@ -54,7 +56,7 @@ macro_rules! guardrails {
 }
 
 guardrails! {
-    "record.bytes" Bytes warn 10_240 max 1_048_576 Refused,
+    "record.bytes" Bytes warn 0 max 1_048_576 Refused,
         "Size of a record", "100 KB, dropped above";
     "record.identities" Count warn 0 max 20 Trimmed,
         "Identities of a record", "20";
@@ -62,11 +64,11 @@ guardrails! {
         "Size of an event", "10 KB, dropped above";
     "event.list_items" Count warn 10 max 500 Refused,
         "Items of a list in an event", "10, soft";
-    "person.identities" Count warn 50 max 200 Degraded,
+    "person.identities" Count warn 0 max 200 Degraded,
         "Identities of a person", "50, beyond it left out of segments, exports and look-ups";
-    "person.connected_records" Count warn 100 max 1_000 Degraded,
+    "person.connected_records" Count warn 0 max 1_000 Degraded,
         "Records that hang together as one person or could", "";
-    "person.records_sharing_email" Count warn 5 max 10 Degraded,
+    "person.records_sharing_email" Count warn 0 max 10 Degraded,
         "Records that share an e-mail address", "";
     "person.list_items" Count warn 100 max 500 Trimmed,
         "Items of a list in a person", "500, soft";
@@ -102,6 +104,45 @@ guardrails! {
         "Audiences of a destination", "250";
     "sandbox.destinations" Count warn 100 max 0 Warned,
         "Destinations", "100";
+    "sandbox.disk_bytes" Bytes warn 85_899_345_920 max 107_374_182_400 Paused,
+        "Disk use of a sandbox", "";
+}
+
+/// What holds today, and is published. The others wait for the part that they limit.
+const HOLDS: [&str; 11] = [
+    "record.bytes",
+    "record.identities",
+    "person.identities",
+    "person.connected_records",
+    "person.records_sharing_email",
+    "identity.value",
+    "sandbox.segments",
+    "destination.mapped_attributes",
+    "destination.activations",
+    "sandbox.destinations",
+    "sandbox.disk_bytes",
+];
+
+/// Of these, what nobody can change: the form of what is stored hangs on it.
+const FIXED: [&str; 2] = ["record.identities", "identity.value"];
+
+impl Guardrail {
+    /// Whether something holds to it. One that does not is not published.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        HOLDS.contains(&self.id)
+    }
+
+    #[must_use]
+    pub fn is_adjustable(&self) -> bool {
+        self.is_published() && !FIXED.contains(&self.id)
+    }
+
+    /// Whether identity is resolved by it, so that a change has records looked at again.
+    #[must_use]
+    pub fn decides_identity(&self) -> bool {
+        ["person.identities", "person.connected_records", "person.records_sharing_email"].contains(&self.id)
+    }
 }
 
 /// What an operator changed, by id.
@@ -126,13 +167,35 @@ pub enum OverrideProblem {
     Unknown(String),
     #[error("{id}: warned at {warn_at}, which is over the most there may be, {max}")]
     WarnsTooLate { id: String, warn_at: u64, max: u64 },
+    #[error("{0}: nothing holds to this limit yet")]
+    Unpublished(String),
+    #[error("{0}: what is stored hangs on this limit, so it cannot be changed")]
+    Fixed(String),
     #[error("{0}: this limit keeps steps bounded and cannot be taken away; give a number")]
     Needed(String),
+    #[error("{0}: nobody is warned of this limit; leave `warn_at` out")]
+    NotWarned(String),
+    #[error("{id}: at least {least}, or no two records could ever be one")]
+    TooSmall { id: String, least: u64 },
 }
 
 /// Limits without which a single record could take all memory.
 const NEEDED: [&str; 5] =
     ["record.bytes", "event.bytes", "person.connected_records", "account.depth", "identity.value"];
+
+/// Smaller ones would make rules of identity that nobody could publish.
+const LEAST: [(&str, u64); 2] = [("person.identities", 2), ("person.connected_records", 2)];
+
+impl OverrideProblem {
+    /// The limit at fault.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Unknown(id) | Self::Unpublished(id) | Self::Fixed(id) | Self::Needed(id) | Self::NotWarned(id) => id,
+            Self::WarnsTooLate { id, .. } | Self::TooSmall { id, .. } => id,
+        }
+    }
+}
 
 /// The limits as they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,10 +226,22 @@ impl Guardrails {
         let mut guardrails = Self::default();
         for (id, change) in &overrides.0 {
             let limit = guardrails.limits.get_mut(id.as_str()).ok_or_else(|| OverrideProblem::Unknown(id.clone()))?;
+            if !limit.is_published() {
+                return Err(OverrideProblem::Unpublished(id.clone()));
+            }
+            if !limit.is_adjustable() {
+                return Err(OverrideProblem::Fixed(id.clone()));
+            }
+            if limit.warn_at == 0 && change.warn_at.is_some_and(|at| at > 0) {
+                return Err(OverrideProblem::NotWarned(id.clone()));
+            }
             limit.warn_at = change.warn_at.unwrap_or(limit.warn_at);
             limit.max = change.max.unwrap_or(limit.max);
             if limit.max == 0 && NEEDED.contains(&limit.id) {
                 return Err(OverrideProblem::Needed(id.clone()));
+            }
+            if let Some((_, least)) = LEAST.iter().find(|(of, least)| of == id && (1..*least).contains(&limit.max)) {
+                return Err(OverrideProblem::TooSmall { id: id.clone(), least: *least });
             }
             if limit.max > 0 && limit.warn_at > limit.max {
                 // Who lowers a limit need not know of the warning.
@@ -203,6 +278,20 @@ impl Guardrails {
             return Verdict::Warn(format!("{title}: {measured}, advised are {warn_at} ({id})"));
         }
         Verdict::Within
+    }
+
+    /// Rules as they hold: what somebody published may be narrower than these limits, never wider.
+    #[must_use]
+    pub fn bound(&self, mut rules: crate::identity::Rules) -> crate::identity::Rules {
+        let most = self.person_rules();
+        rules.identities_max = rules.identities_max.min(most.identities_max);
+        rules.connected_records_max = rules.connected_records_max.min(most.connected_records_max);
+        for (name, namespace) in &mut rules.namespaces {
+            let shared = most.namespaces.get(name).filter(|_| name == crate::identity::Identity::EMAIL);
+            let records_max = shared.map_or(u32::MAX, |most| most.records_max).min(rules.connected_records_max);
+            namespace.records_max = namespace.records_max.min(records_max);
+        }
+        rules
     }
 
     /// Rules of identity for persons, within these limits.
@@ -259,15 +348,38 @@ mod tests {
     #[test]
     fn a_figure_is_within_warned_of_or_over() {
         let guardrails = Guardrails::default();
-        assert_eq!(guardrails.check("person.identities", 50), Verdict::Within);
-        assert!(
-            matches!(guardrails.check("person.identities", 51), Verdict::Warn(m) if m.contains("51, advised are 50"))
-        );
-        assert!(matches!(guardrails.check("person.identities", 200), Verdict::Warn(_)));
-        let over = guardrails.check("person.identities", 201);
-        assert!(matches!(over, Verdict::Over(Beyond::Degraded, m) if m.contains("(person.identities)")));
+        let mapped = |count| guardrails.check("destination.mapped_attributes", count);
+        assert_eq!(mapped(50), Verdict::Within);
+        assert!(matches!(mapped(51), Verdict::Warn(m) if m.contains("51, advised are 50")));
+        assert!(matches!(mapped(500), Verdict::Warn(_)));
+        let over = mapped(501);
+        assert!(matches!(over, Verdict::Over(Beyond::Refused, m) if m.contains("(destination.mapped_attributes)")));
+        assert_eq!(guardrails.check("person.identities", 200), Verdict::Within);
+        assert!(matches!(guardrails.check("person.identities", 201), Verdict::Over(Beyond::Degraded, _)));
         assert!(matches!(guardrails.check("person.events_in_rules", 1 << 40), Verdict::Warn(_)));
         assert_eq!(guardrails.check("nothing", 1 << 40), Verdict::Within);
+    }
+
+    #[test]
+    fn what_is_published_is_among_the_limits() {
+        let known = |id: &str| GUARDRAILS.iter().any(|limit| limit.id == id);
+        assert!(HOLDS.iter().all(|id| known(id)) && FIXED.iter().all(|id| HOLDS.contains(id)));
+    }
+
+    #[test]
+    fn published_rules_may_be_narrower_than_the_limits_and_not_wider() {
+        let set = |json: &str| Guardrails::new(&serde_json::from_str(json).unwrap()).unwrap();
+        let mut rules = Rules::person();
+        assert_eq!(Guardrails::default().bound(rules.clone()), rules);
+        let few = set(r#"{"person.identities": {"max": 9}, "person.records_sharing_email": {"max": 3}}"#);
+        let bound = few.bound(rules.clone());
+        assert_eq!((bound.identities_max, bound.namespaces["email"].records_max), (9, 3));
+        rules.identities_max = 5;
+        assert_eq!(few.bound(rules.clone()).identities_max, 5);
+        // A wider limit does not widen what somebody narrowed.
+        assert_eq!(set(r#"{"person.identities": {"max": 900}}"#).bound(rules.clone()).identities_max, 5);
+        let tight = set(r#"{"person.connected_records": {"max": 4}}"#).bound(rules);
+        assert_eq!((tight.connected_records_max, tight.check()), (4, Ok(())));
     }
 
     #[test]
@@ -281,8 +393,19 @@ mod tests {
         assert_eq!((few.connected_records_max, few.check()), (9, Ok(())));
         assert_eq!(set(r#"{"person.identities": {"max": 0}}"#).unwrap().person_rules().identities_max, u32::MAX);
         assert_eq!(set(r#"{"x": {}}"#), Err(OverrideProblem::Unknown("x".into())));
+        assert_eq!(set(r#"{"event.bytes": {}}"#), Err(OverrideProblem::Unpublished("event.bytes".into())));
+        assert_eq!(set(r#"{"identity.value": {"max": 9}}"#), Err(OverrideProblem::Fixed("identity.value".into())));
         assert_eq!(set(r#"{"record.bytes": {"max": 0}}"#), Err(OverrideProblem::Needed("record.bytes".into())));
-        assert!(matches!(set(r#"{"person.identities": {"warn_at": 300}}"#), Err(OverrideProblem::WarnsTooLate { .. })));
+        let late = set(r#"{"destination.mapped_attributes": {"warn_at": 600}}"#);
+        assert!(matches!(late, Err(OverrideProblem::WarnsTooLate { .. })));
+        assert_eq!(set(r#"{"record.bytes": {"warn_at": 9}}"#), Err(OverrideProblem::NotWarned("record.bytes".into())));
+        assert!(set(r#"{"record.bytes": {"warn_at": 0}}"#).is_ok());
+        for id in ["person.identities", "person.connected_records"] {
+            let problem = set(&format!(r#"{{"{id}": {{"max": 1}}}}"#));
+            assert_eq!(problem, Err(OverrideProblem::TooSmall { id: id.into(), least: 2 }));
+            let rules = set(&format!(r#"{{"{id}": {{"max": 2}}}}"#)).unwrap().person_rules();
+            assert_eq!(rules.check(), Ok(()), "what holds can be published");
+        }
         assert!(serde_json::from_str::<Overrides>(r#"{"person.identities": {"most": 1}}"#).is_err());
     }
 }

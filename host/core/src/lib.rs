@@ -3,8 +3,12 @@
 //! `attiva-store` implement are traits here.
 
 pub mod account;
+pub mod cardinality;
 pub mod config;
+pub mod consent;
 pub mod delivery;
+pub mod disk;
+pub mod exchange;
 pub mod fault;
 pub mod guardrail;
 pub mod id;

@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod connector;
+pub mod consent;
 pub mod control;
 pub mod store;

@@ -91,6 +91,11 @@ pub enum Event {
         fault: Fault,
         jitter: u8,
     },
+    /// There is no room for another page; looked again after a while. No failure, so it is not counted as one.
+    Held {
+        fault: Fault,
+        wait_ms: u64,
+    },
     CancelRequested,
 }
 
@@ -146,6 +151,10 @@ impl Run {
                 self.fault = None;
                 self.attempts = 0;
                 self.waiting_until = wait_ms.map(|ms| now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+            }
+            Event::Held { fault, wait_ms } => {
+                self.waiting_until = Some(now.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
+                self.fault = Some(fault);
             }
             Event::Failed { fault, jitter } => {
                 self.attempts += 1;
@@ -297,6 +306,20 @@ mod tests {
         }
         assert_eq!(run.step(failed(FaultKind::Transient), second), Action::End);
         assert_eq!(run.status, RunStatus::Failed);
+    }
+
+    #[test]
+    fn a_run_that_is_held_waits_for_as_long_as_it_takes_and_goes_on() {
+        let mut run = run(&["a"]);
+        let held = || Event::Held { fault: Fault::new(FaultKind::Quota, "full", "full"), wait_ms: 10 };
+        for n in 0..i64::from(retry::ATTEMPTS_MAX) * 2 {
+            assert_eq!(run.step(Event::Resumed, n * 10), Action::Pull { stream: 0 });
+            assert_eq!(run.step(held(), n * 10), Action::WaitUntil(n * 10 + 10));
+            assert_eq!((run.status, run.fault.as_ref().unwrap().code.as_str()), (RunStatus::Waiting, "full"));
+        }
+        assert_eq!(run.step(Event::Resumed, 10_000), Action::Pull { stream: 0 });
+        assert_eq!(run.step(committed(false, None), 10_000), Action::End);
+        assert_eq!((run.status, &run.fault), (RunStatus::Succeeded, &None));
     }
 
     #[test]

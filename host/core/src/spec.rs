@@ -5,6 +5,7 @@ mod learnt;
 
 pub use learnt::{InstanceSpec, Learnt};
 
+use crate::cardinality::{Cardinality, Role};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub struct Spec {
     pub rates: Vec<Rate>,
     /// Which vendor instance a connection is.
     pub instance: InstanceSpec,
+    /// How many organisations may share one instance.
+    #[serde(default, skip_serializing_if = "Cardinality::is_unbounded")]
+    pub cardinality: Cardinality,
     /// For destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySpec>,
@@ -300,6 +304,11 @@ impl Spec {
             return invalid("delivery.batch_rows", "must be at least 1");
         }
         self.instance.validate(self)?;
+        for (role, key) in [(Role::Source, "source"), (Role::Destination, "destination")] {
+            if self.cardinality.organisations_max(role) == Some(0) {
+                return invalid(&format!("cardinality.{key}_organisations_per_instance"), "must be at least 1");
+            }
+        }
         for (i, rate) in self.rates.iter().enumerate() {
             let (Rate::Window { calls, .. } | Rate::Concurrent { calls }) = rate;
             let endless = matches!(rate, Rate::Window { seconds: 0, .. });
@@ -439,7 +448,8 @@ mod tests {
             "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
                          "rules": [{"methods": ["GET"], "path": "/", "access": "read", "credential": "x"}]}],
             "rates": [{"kind": "window", "calls": 50, "seconds": 20}, {"kind": "concurrent", "calls": 5}],
-            "instance": {"system": "X", "id": "{id}"}
+            "instance": {"system": "X", "id": "{id}"},
+            "cardinality": {"source_organisations_per_instance": 1}
         })
     }
 
@@ -471,6 +481,12 @@ mod tests {
             ("/origins/0/rules/0/methods", json!(["TRACE"]), "origins[0].rules[0].methods"),
             ("/origins/0/domains", json!([]), "origins[0].domains"),
             ("/rates/0/calls", json!(0), "rates[0]"),
+            (
+                "/cardinality",
+                json!({"source_organisations_per_instance": 0}),
+                "cardinality.source_organisations_per_instance",
+            ),
+            ("/cardinality", json!({"organisations": 1}), "unknown field"),
         ];
         for (pointer, value, expected) in cases {
             let mut spec = minimal();

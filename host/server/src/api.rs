@@ -8,10 +8,13 @@ mod body;
 mod bounded;
 mod conduct;
 mod connections;
+mod consents;
 mod deliveries;
 mod etag;
+mod exchange_rates;
 mod explanation;
 mod grants;
+mod guardrails;
 mod health;
 mod idempotency;
 mod identity;
@@ -19,6 +22,7 @@ mod ingestion;
 mod keys;
 mod listing;
 mod operations;
+mod organisations;
 mod plugins;
 mod problem;
 mod problem_pages;
@@ -88,16 +92,20 @@ fn v1(state: &State) -> Router<State> {
     let documents = Router::new()
         .merge(keys::routes())
         .merge(audit::routes())
+        .merge(organisations::routes())
         .merge(plugins::routes())
         .merge(upgrades::routes())
         .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
         .merge(conduct::routes())
+        .merge(consents::routes())
         .merge(grants::routes())
+        .merge(guardrails::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
         .merge(ingestion::routes())
+        .merge(exchange_rates::routes())
         .merge(explanation::routes())
         .merge(identity::routes())
         .merge(segments::routes())

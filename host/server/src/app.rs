@@ -8,13 +8,18 @@ pub mod chance;
 pub mod conduct;
 pub mod connections;
 mod connectors;
+pub mod consents;
 mod deliveries;
+pub mod disk;
 mod documents;
+mod exchange_rates;
 pub mod expressions;
 mod files;
 pub mod grants;
+pub mod guardrails;
 mod identity;
 pub mod ingestion;
+pub mod instances;
 pub mod keys;
 mod learning;
 pub(crate) mod name;
@@ -24,6 +29,7 @@ pub mod plugins;
 pub mod profiles;
 mod reconcile;
 pub mod refusal;
+pub mod removal;
 pub mod retirement;
 pub mod runs;
 pub mod sandbox;
@@ -38,15 +44,19 @@ pub(crate) use files::DEVELOPMENT_KEY;
 
 use crate::compiler;
 use answers::Answers;
+use attiva_core::id::OrganisationId;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{AuditEvent, ControlStore, SandboxStore, StoreError};
+use attiva_core::{Fault, FaultKind};
 use attiva_store::{Control, DataDir, Options, Sealer};
 use attiva_sync::{Engine, EngineOptions};
 use attiva_wasm::{HostOptions, PluginHost};
 use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
+use disk::Disk;
 use files::{PluginFiles, Spools};
-use keys::{Caller, Keys, NewKey};
+use instances::Instances;
+use keys::{Caller, Keys, NewKey, NewKeyOf};
 use oversight::Oversight;
 use plugins::Plugins;
 use refusal::{Refusal, Result};
@@ -57,7 +67,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tenancy::{SandboxEntry, Tenancy};
+use tenancy::{Organisation, SandboxEntry, Tenancy};
+use tokio_util::task::TaskTracker;
 
 /// The application. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +77,9 @@ pub struct App {
 }
 
 struct Inner {
-    data: DataDir,
+    data: Arc<DataDir>,
+    /// What has to stay free on the disk.
+    disk_free_bytes_min: u64,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     control: Arc<dyn ControlStore>,
@@ -75,8 +88,13 @@ struct Inner {
     tenancy: Tenancy,
     plugins: Arc<Plugins>,
     vault: Vault,
+    instances: Instances,
     shared: Shared,
     oversight: Arc<Oversight>,
+    /// Held while a sandbox or an organisation is made or removed.
+    tenancy_change: tokio::sync::Mutex<()>,
+    /// Removals that go on since the last stop.
+    removals: TaskTracker,
     /// Open sandboxes, by their id across organisations.
     sandboxes: RwLock<HashMap<String, Arc<Sandbox>>>,
 }
@@ -90,18 +108,18 @@ pub struct Opened {
 
 impl App {
     /// Opens a data directory: makes what the first start needs, installs the plugins that came with the host, and
-    /// lets every sandbox go on where it stopped.
+    /// lets every sandbox go on where it stopped. Nothing is read while less than `disk_free_bytes_min` is left on its disk.
     ///
     /// # Errors
     /// `store.in-use`, `store.unusable`, `store.full`, `store.too-new`, `store.corrupt`.
-    pub async fn open(data_dir: &Path) -> Result<Opened> {
-        Self::open_at(data_dir, Arc::new(SystemClock)).await
+    pub async fn open(data_dir: &Path, disk_free_bytes_min: u64) -> Result<Opened> {
+        Self::open_at(data_dir, disk_free_bytes_min, Arc::new(SystemClock)).await
     }
 
     /// As [`open`](Self::open), at the time that a clock tells.
-    async fn open_at(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Opened> {
+    async fn open_at(data_dir: &Path, disk_free_bytes_min: u64, clock: Arc<dyn Clock>) -> Result<Opened> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-        let data = DataDir::open(data_dir)?;
+        let data = Arc::new(DataDir::open(data_dir)?);
         let sealer = Arc::new(Sealer::load(data.keys())?);
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
         let plugins = Arc::new(plugins(&data, &control, &clock)?);
@@ -110,10 +128,14 @@ impl App {
             answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance), Arc::clone(&sealer)),
             tenancy: Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
             vault: Vault::new(Arc::clone(&control), sealer),
+            instances: Instances::new(Arc::clone(&control)),
             shared: Shared::default(),
             oversight: Oversight::start(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&plugins)),
+            tenancy_change: tokio::sync::Mutex::default(),
+            removals: TaskTracker::new(),
             sandboxes: RwLock::default(),
             data,
+            disk_free_bytes_min,
             clock,
             chance,
             control,
@@ -124,7 +146,7 @@ impl App {
         Ok(Opened { app, first_key })
     }
 
-    /// Makes a key for the first organisation in a data directory that no host has open.
+    /// Makes an operator's key, bound to the first organisation, in a data directory that no host has open.
     pub async fn create_key_offline(data_dir: &Path, name: &str) -> Result<NewKey> {
         let name = name::checked("name", name)?;
         let (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>) = (Arc::new(SystemClock), Arc::new(SystemChance));
@@ -133,7 +155,9 @@ impl App {
         let tenancy = Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance));
         let organisation = tenancy.ensure_default().await?;
         let stamp = Stamp::fresh(&*clock, &*chance);
-        Keys::new(control, clock).create(&organisation.id, name, "host", stamp).await
+        // Whoever may open the data directory operates the host.
+        let new = NewKeyOf { organisation: &organisation.id, name, operator: true };
+        Keys::new(control, clock).create(new, "host", stamp).await
     }
 
     async fn begin(&self) -> Result<Option<NewKey>> {
@@ -146,29 +170,44 @@ impl App {
             }
         }
         for entry in self.tenancy().all_sandboxes()? {
-            self.open_sandbox(entry).await?;
+            if entry.removing_since.is_none() {
+                self.open_sandbox(entry).await?;
+            }
         }
         self.watch_drains();
+        self.resume_removals().await?;
         if self.keys().any()? {
             return Ok(None);
         }
-        Ok(Some(self.keys().create(&organisation.id, "first", "host", self.fresh_stamp()).await?))
+        let new = NewKeyOf { organisation: &organisation.id, name: "first", operator: true };
+        Ok(Some(self.keys().create(new, "host", self.fresh_stamp()).await?))
     }
 
-    async fn open_sandbox(&self, entry: SandboxEntry) -> Result<Arc<Sandbox>> {
+    /// A sandbox's store and connectors, with nothing at work.
+    fn parts(&self, entry: &SandboxEntry) -> Result<(Arc<attiva_store::Sandbox>, Arc<SandboxConnectors>)> {
         let inner = &self.inner;
         let id = entry.id();
         let place = inner.data.sandbox(&id).ok_or_else(|| Refusal::internal(format!("`{id}` is no sandbox's id")))?;
-        let store: Arc<dyn SandboxStore> = attiva_store::Sandbox::open(&place, &Options::default())?;
+        let store = attiva_store::Sandbox::open(&place, &Options::default())?;
         let connectors = Arc::new(SandboxConnectors {
             entry: entry.clone(),
             plugins: Arc::clone(&inner.plugins),
             control: Arc::clone(&inner.control),
             vault: inner.vault.clone(),
+            instances: inner.instances.clone(),
             spools: Spools::new(inner.data.spool(), &id)?,
+            disk: Disk::new(Arc::clone(&inner.data), id, inner.disk_free_bytes_min),
             shared: inner.shared.clone(),
             oversight: Arc::clone(&inner.oversight),
         });
+        Ok((store, connectors))
+    }
+
+    async fn open_sandbox(&self, entry: SandboxEntry) -> Result<Arc<Sandbox>> {
+        let inner = &self.inner;
+        let id = entry.id();
+        let (stored, connectors) = self.parts(&entry)?;
+        let store: Arc<dyn SandboxStore> = Arc::clone(&stored) as _;
         reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
         let engine = Engine::start(
@@ -180,6 +219,7 @@ impl App {
         );
         let sandbox = Sandbox {
             entry,
+            consents: stored,
             store,
             engine: engine.await?,
             connectors,
@@ -225,22 +265,59 @@ impl App {
         &self.inner.plugins
     }
 
-    /// An open sandbox of the caller's organisation.
-    pub fn sandbox(&self, caller: &Caller, name: &str) -> Result<Arc<Sandbox>> {
-        let id = tenancy::sandbox_id(&caller.organisation, name);
-        let open = self.inner.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
-        open.get(&id).cloned().ok_or_else(|| Refusal::missing("sandbox", name))
+    /// Which connections use which instances.
+    #[must_use]
+    pub fn instances(&self) -> &Instances {
+        &self.inner.instances
     }
 
-    /// Makes a sandbox in the caller's organisation, and opens it.
-    pub async fn create_sandbox(&self, caller: &Caller, stamp: Stamp, name: &str) -> Result<SandboxEntry> {
+    /// An open sandbox of the caller's organisation.
+    pub fn sandbox(&self, caller: &Caller, name: &str) -> Result<Arc<Sandbox>> {
+        self.opened(&caller.organisation, name)
+    }
+
+    /// An open sandbox of any organisation.
+    pub fn sandbox_of(&self, caller: &Caller, organisation: &str, name: &str) -> Result<Arc<Sandbox>> {
+        caller.must_operate()?;
+        self.opened(&self.tenancy().organisation(organisation)?.id, name)
+    }
+
+    fn opened(&self, organisation: &OrganisationId, name: &str) -> Result<Arc<Sandbox>> {
+        let id = tenancy::sandbox_id(organisation, name);
+        let open = self.inner.sandboxes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        open.filter(|sandbox| !sandbox.engine.is_retired())
+            .ok_or_else(|| removal::absent(self.tenancy().sandbox(organisation, name), name))
+    }
+
+    /// Makes a sandbox in an organisation, and opens it.
+    ///
+    /// # Errors
+    /// `store.exists`; `sandbox.removing`; `organisation.removing`.
+    pub async fn create_sandbox(
+        &self,
+        caller: &Caller,
+        organisation: &OrganisationId,
+        stamp: Stamp,
+        name: &str,
+    ) -> Result<SandboxEntry> {
         let name = name::checked_slug("/name", name)?;
-        let entry = self.tenancy().create_sandbox(&caller.organisation, name, caller.key.as_str(), stamp).await?;
+        let _alone = self.inner.tenancy_change.lock().await;
+        self.must_stay(&self.tenancy().organisation(organisation.as_str())?)?;
+        let entry = self.tenancy().create_sandbox(organisation, name, caller.key.as_str(), stamp).await?;
         // What a repeat finds is open, unless it was the opening that failed.
-        if self.sandbox(caller, name).is_err() {
+        if self.opened(organisation, name).is_err() {
             self.open_sandbox(entry.clone()).await?;
         }
         Ok(entry)
+    }
+
+    /// Nothing is made in what is being removed.
+    pub fn must_stay(&self, organisation: &Organisation) -> Result<()> {
+        if organisation.removing_since.is_none() {
+            return Ok(());
+        }
+        let message = "the organisation is being removed";
+        Err(Fault::new(FaultKind::Config, "organisation.removing", message).action("Use another organisation.").into())
     }
 
     /// What happened, as far as the caller may see it.
@@ -266,6 +343,10 @@ impl App {
         draining.join_all().await;
         if let Err(refusal) = self.inner.oversight.flush().await {
             tracing::warn!("what plugins used last is not on record: {refusal}");
+        }
+        self.inner.removals.close();
+        if tokio::time::timeout(deadline, self.inner.removals.wait()).await.is_err() {
+            tracing::warn!("a removal goes on at the next start");
         }
     }
 

@@ -5,18 +5,23 @@ mod activation;
 mod client;
 mod conduct;
 mod connection;
+mod consent;
 mod delivery;
 mod demo;
 mod doctor;
+mod exchange_rate;
 mod failure;
 pub(crate) mod follow;
+mod guardrail;
 mod identity;
 mod input;
 mod key;
+mod organisation;
 mod output;
 mod plugin;
 mod profile;
 mod run;
+mod sandbox;
 mod segment;
 mod serve;
 mod simulate;
@@ -72,6 +77,24 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(key::Key),
+    /// Organisations that share the host; for operators.
+    #[command(subcommand)]
+    Organisation(organisation::Organisation),
+    /// Sandboxes: places of their own within an organisation.
+    #[command(subcommand)]
+    Sandbox(sandbox::Sandbox),
+    /// What persons said about being sent something.
+    #[command(subcommand)]
+    Consent(consent::Consent),
+    /// Who is not sent anything.
+    #[command(subcommand)]
+    Suppression(consent::Suppression),
+    /// Rates of exchange: what currencies are worth, by the day.
+    #[command(subcommand)]
+    ExchangeRate(exchange_rate::ExchangeRate),
+    /// Limits: what there may be how much of.
+    #[command(subcommand)]
+    Guardrail(guardrail::Guardrail),
     /// Plugins: sign, install, approve, inspect, audit.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -121,6 +144,12 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Serve(serve) => return serve::run(&serve),
         Command::Demo(demo) => return demo::run(&demo, output),
         Command::Key(key) => key::run(key, global, output)?,
+        Command::Organisation(organisation) => organisation::run(organisation, &Client::new(global)?, *output)?,
+        Command::Sandbox(sandbox) => sandbox::run(sandbox, &Client::new(global)?, *output)?,
+        Command::Consent(consent) => consent::run(consent, &Client::new(global)?, *output)?,
+        Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
+        Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
+        Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),

@@ -51,6 +51,8 @@ pub struct Limits {
     pub requests_at_once: u32,
     /// Longest time runs and deliveries get to reach a page or batch boundary when the host stops.
     pub drain: Duration,
+    /// Nothing more is read from vendors while less than this is left on the data directory's disk. 0: no such mark.
+    pub disk_free_bytes: u64,
 }
 
 /// Listings.

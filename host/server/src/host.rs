@@ -45,7 +45,8 @@ impl Host {
         })?;
         let address = listener.local_addr().map_err(|reason| StartError::Listen { address, reason })?;
         let data = |refusal| StartError::Data { data_dir: config.data_dir.display().to_string(), refusal };
-        let Opened { app, first_key } = App::open(&config.data_dir).await.map_err(data)?;
+        let Opened { app, first_key } =
+            App::open(&config.data_dir, config.limits.disk_free_bytes).await.map_err(data)?;
         let state = api::State::new(app.clone(), config.limits, config.pages);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

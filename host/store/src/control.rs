@@ -112,6 +112,7 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Publisher => "publisher",
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
+        ControlKind::Instance => "instance",
     }
 }
 

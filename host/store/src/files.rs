@@ -1,6 +1,8 @@
 //! The host's files beside its databases: a locked data directory, its folders opened once as capabilities, and files
 //! that are replaced whole or not at all.
 
+mod sandboxes;
+
 use crate::database::unusable;
 use crate::lock::Lock;
 use attiva_core::ports::store::{Result, StoreError};

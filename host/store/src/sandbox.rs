@@ -1,6 +1,7 @@
 //! A sandbox's store: one file per part of the port, each a set of functions over a connection. Writes run in the
 //! writer's transaction, reads in a snapshot.
 
+mod consents;
 mod counter;
 mod deliveries;
 mod difference;
@@ -44,6 +45,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-1.sql"),
         include_str!("schema/sandbox-2.sql"),
         include_str!("schema/sandbox-3.sql"),
+        include_str!("schema/sandbox-4.sql"),
         include_str!("schema/sandbox-5.sql"),
         include_str!("schema/sandbox-6.sql"),
         include_str!("schema/sandbox-7.sql"),
@@ -344,6 +346,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::NeverLink => "never-link",
         Kind::CustomModel => "custom-model",
         Kind::Mapping => "mapping",
+        Kind::Guardrails => "guardrails",
+        Kind::ExchangeRates => "exchange-rates",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
     }
@@ -368,6 +372,8 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::NeverLink
         | Kind::CustomModel
         | Kind::Mapping
+        | Kind::Guardrails
+        | Kind::ExchangeRates
         | Kind::Cancellation
         | Kind::Approval => Ok(()),
     }

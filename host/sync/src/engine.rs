@@ -1,7 +1,7 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::explain::{self, Explanation};
-use crate::place::{Place, in_progress, lane};
+use crate::place::{Active, lane};
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::what_if::{self, WhatIf};
@@ -18,8 +18,7 @@ use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -79,15 +78,7 @@ pub(crate) struct Inner {
     pub(crate) released: Notify,
     /// Something that was going is over, and its place is free.
     pub(crate) place_free: Notify,
-    active: Mutex<Active>,
-}
-
-/// What is going on, and how to cancel it.
-#[derive(Default)]
-pub(crate) struct Active {
-    pub(crate) runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
-    /// By target: two deliveries to one would undo each other.
-    pub(crate) deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
+    pub(crate) active: Mutex<Active>,
 }
 
 impl Engine {
@@ -162,37 +153,6 @@ impl Engine {
         place.keep();
         self.drive_run(run.clone());
         Ok(run)
-    }
-
-    async fn place_of_run(&self, connection: &ConnectionId, id: &RunId) -> Result<Place<'_>, Fault> {
-        let ended = |run: Run| run.status.has_ended();
-        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
-    }
-
-    async fn place_of_delivery(&self, target: &str, id: &DeliveryId) -> Result<Place<'_>, Fault> {
-        let ended = |delivery: Delivery| delivery.status.has_ended();
-        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, target, id), ended).await
-    }
-
-    /// What has ended gives its place back a moment after that was told: it is waited for.
-    async fn place<'a, T: DeserializeOwned>(
-        &'a self,
-        what: &str,
-        kind: Kind,
-        take: impl Fn() -> Result<Place<'a>, String>,
-        has_ended: impl Fn(T) -> bool,
-    ) -> Result<Place<'a>, Fault> {
-        loop {
-            let free = self.inner.place_free.notified();
-            let going = match take() {
-                Ok(place) => return Ok(place),
-                Err(going) => going,
-            };
-            if !self.inner.find(kind, &going)?.is_some_and(&has_ended) {
-                return Err(in_progress(what, &going));
-            }
-            free.await;
-        }
     }
 
     /// An id for a run or delivery that no request asked for.
@@ -361,11 +321,6 @@ impl Engine {
 }
 
 impl Inner {
-    pub(crate) fn active(&self) -> std::sync::MutexGuard<'_, Active> {
-        // The map is whole after every statement, so a panic elsewhere has left nothing half done.
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
         Ok(self.store.document(Kind::Cancellation, id)?.is_some())
     }
@@ -387,23 +342,13 @@ impl Inner {
         }
     }
 
-    pub(crate) fn run_is_over(&self, run: &Run) {
-        self.active().runs.retain(|_, (id, _)| *id != run.id);
-        self.place_free.notify_waiters();
-    }
-
-    pub(crate) fn delivery_is_over(&self, delivery: &Delivery) {
-        self.active().deliveries.retain(|_, (id, _)| *id != delivery.id);
-        self.place_free.notify_waiters();
-    }
-
     pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<T, Fault> {
         self.find(kind, id)?.ok_or_else(|| {
             Fault::new(FaultKind::Config, "not-found", format!("there is no {id}")).action("Check the id.")
         })
     }
 
-    fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
+    pub(crate) fn find<T: DeserializeOwned>(&self, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
         self.store.document(kind, id)?.map(|document| read(document.body)).transpose()
     }
 

@@ -1,9 +1,10 @@
 //! A page's rows as changes of records.
 
+use attiva_core::guardrail::{Guardrails, Verdict};
 use attiva_core::key::{Instance, SourceKey};
-use attiva_core::page::{Page, RowKind};
+use attiva_core::page::{Page, Reject, RowKind};
 use attiva_core::record::{Fields, RecordChange};
-use attiva_core::{Fault, FaultKind, Millis};
+use attiva_core::{Fault, FaultKind, Millis, Value};
 use std::sync::Arc;
 
 /// Turns each row into a change of its record, in the page's order. `now` stands for times the vendor did not give.
@@ -46,12 +47,51 @@ fn fields(page: &Page, names: &[Arc<str>], row: usize, kind: RowKind) -> Fields 
     said.filter(|(_, value)| kind == RowKind::Patch || !value.is_null()).collect()
 }
 
+/// Takes out what is over the limit of a record's size: a reject with the reason, and a sample that has room for none of
+/// it.
+pub(crate) fn within(changes: Vec<RecordChange>, limits: &Guardrails) -> (Vec<RecordChange>, Vec<Reject>) {
+    let mut rejects = Vec::new();
+    let mut kept = changes;
+    kept.retain(|change| match limits.check("record.bytes", bytes(&change.fields)) {
+        Verdict::Within | Verdict::Warn(_) => true,
+        Verdict::Over(_, message) => {
+            let key = Some(change.source_key.clone());
+            let largest = change.fields.iter().max_by_key(|(_, value)| size(value)).map(|(name, _)| name.to_string());
+            rejects.push(Reject {
+                key,
+                code: "record.too-large".into(),
+                field: largest,
+                message,
+                sample: String::new(),
+            });
+            false
+        }
+    });
+    (kept, rejects)
+}
+
+/// Bytes of names and values.
+fn bytes(fields: &Fields) -> u64 {
+    fields.iter().map(|(name, value)| (name.len() + size(value)) as u64).sum()
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Boolean(_) => 1,
+        Value::Date(_) => 4,
+        Value::Integer(_) | Value::Float(_) | Value::Timestamp(_) => 8,
+        Value::Decimal(text) | Value::Text(text) | Value::Json(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::TextList(list) => list.iter().map(String::len).sum(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow_array::StringArray;
+    use attiva_core::DataType;
     use attiva_core::page::{Cursor, Rows, column};
-    use attiva_core::{DataType, Value};
 
     #[test]
     fn rows_become_changes_with_whole_keys_and_times() {
@@ -80,5 +120,28 @@ mod tests {
         assert!(changes[2].fields.is_empty());
         let short = Page { kinds: vec![RowKind::Full], ..page };
         assert_eq!(super::changes(&short, &instance, 99).unwrap_err().code, "page.length");
+    }
+
+    #[test]
+    fn a_record_over_the_limit_is_a_reject_with_the_reason() {
+        let change = |key: &str, text: &str| RecordChange {
+            source_key: key.into(),
+            kind: RowKind::Full,
+            at: 1,
+            fields: [(Arc::from("short"), Value::Integer(1)), (Arc::from("long"), Value::Text(text.into()))]
+                .into_iter()
+                .collect(),
+            merged_into: None,
+        };
+        // Names are nine bytes, the number eight.
+        let limits: Guardrails =
+            Guardrails::new(&serde_json::from_str(r#"{"record.bytes": {"max": 20}}"#).unwrap()).unwrap();
+        let (kept, rejects) = within(vec![change("1@i.S", "abc"), change("2@i.S", "abcd")], &limits);
+        assert_eq!(kept.iter().map(|c| c.source_key.as_str()).collect::<Vec<_>>(), ["1@i.S"]);
+        let [reject] = &rejects[..] else { panic!("{rejects:?}") };
+        assert_eq!((reject.code.as_str(), reject.field.as_deref()), ("record.too-large", Some("long")));
+        assert_eq!(reject.key.as_deref(), Some("2@i.S"));
+        assert!(reject.message.contains("21, at most 20 (record.bytes)"), "{}", reject.message);
+        assert_eq!(within(vec![change("1@i.S", "abcd")], &Guardrails::default()).1, []);
     }
 }

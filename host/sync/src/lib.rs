@@ -31,6 +31,7 @@ pub use what_if::WhatIf;
 use async_trait::async_trait;
 use attiva_core::Fault;
 use attiva_core::config::{ActivationField, Connection};
+use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
@@ -55,11 +56,15 @@ pub trait Connectors: Send + Sync + 'static {
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
 
-    /// The default mappings a plugin version ships, or the version that a connection's range comes to.
+    /// What the sandbox takes of the disk. Unless somebody measures it, nothing is held for want of room.
+    fn disk(&self) -> Result<DiskUse, Fault> {
+        Ok(DiskUse { used_bytes: 0, free_bytes: None, free_bytes_min: 0 })
+    }
+
     /// How a plugin version takes its rows.
     fn delivery(&self, plugin: &str) -> Result<DeliverySpec, Fault>;
 
-    /// The default mappings a plugin version ships.
+    /// The default mappings a plugin version ships, or the version that a connection's range comes to.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
 
     /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:

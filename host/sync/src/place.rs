@@ -1,13 +1,29 @@
-//! Who has a connection or a target to themselves: two runs or two deliveries of one would undo each other.
+//! Who may start: one run of a connection and one delivery to a target at a time, and nothing in a sandbox that is
+//! being removed.
 
-use crate::engine::Inner;
+use crate::engine::{Engine, Inner};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, DeliveryId, RunId};
+use attiva_core::ports::store::Kind;
+use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
 
-/// The right to start a run or a delivery: nobody else starts one of the same connection or activation meanwhile. It
+/// What is going on, and how to cancel it.
+#[derive(Default)]
+pub(crate) struct Active {
+    pub(crate) runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
+    /// By target: two deliveries to one would undo each other.
+    pub(crate) deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
+    /// Nothing is started any more.
+    retired: bool,
+}
+
+/// The right to start a run or a delivery: nobody else starts one of the same connection or target meanwhile. It
 /// is given back when dropped, unless the work was begun.
 pub(crate) struct Place<'a> {
     inner: &'a Inner,
@@ -15,18 +31,20 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Or which run has it.
-    pub(crate) fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, String> {
-        match inner.active().runs.entry(connection.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
+    /// Or why it cannot be had.
+    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, Refused> {
+        let mut active = inner.active_for_more()?;
+        match active.runs.entry(connection.clone()) {
+            Entry::Occupied(going) => return Err(Refused::Going(going.get().0.to_string())),
             Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
         };
         Ok(Self { inner, id: id.to_string() })
     }
 
-    pub(crate) fn of_delivery(inner: &'a Inner, target: &str, id: &DeliveryId) -> Result<Self, String> {
-        match inner.active().deliveries.entry(target.to_owned()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
+    fn of_delivery(inner: &'a Inner, target: &str, id: &DeliveryId) -> Result<Self, Refused> {
+        let mut active = inner.active_for_more()?;
+        match active.deliveries.entry(target.to_owned()) {
+            Entry::Occupied(going) => return Err(Refused::Going(going.get().0.to_string())),
             Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
         };
         Ok(Self { inner, id: id.to_string() })
@@ -53,7 +71,123 @@ pub(crate) fn lane(delivery: &Delivery) -> String {
     if delivery.dry_run { delivery.id.to_string() } else { delivery.target.clone() }
 }
 
-pub(crate) fn in_progress(what: &str, id: &str) -> Fault {
+/// Why a place cannot be had.
+enum Refused {
+    /// This has it.
+    Going(String),
+    Retired,
+}
+
+fn retired() -> Fault {
+    Fault::new(FaultKind::Config, "sandbox.removing", "the sandbox is being removed").action("Use another sandbox.")
+}
+
+fn in_progress(what: &str, id: &str) -> Fault {
     Fault::new(FaultKind::Config, format!("{what}.in-progress"), format!("{id} is still going"))
         .action("Follow or cancel it, or wait until it has ended.")
+}
+
+impl Engine {
+    pub(crate) async fn place_of_run(&self, connection: &ConnectionId, id: &RunId) -> Result<Place<'_>, Fault> {
+        let ended = |run: Run| run.status.has_ended();
+        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
+    }
+
+    pub(crate) async fn place_of_delivery(&self, target: &str, id: &DeliveryId) -> Result<Place<'_>, Fault> {
+        let ended = |delivery: Delivery| delivery.status.has_ended();
+        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, target, id), ended).await
+    }
+
+    /// What has ended gives its place back a moment after that was told: it is waited for.
+    async fn place<'a, T: DeserializeOwned>(
+        &'a self,
+        what: &str,
+        kind: Kind,
+        take: impl Fn() -> Result<Place<'a>, Refused>,
+        has_ended: impl Fn(T) -> bool,
+    ) -> Result<Place<'a>, Fault> {
+        loop {
+            let free = self.inner.place_free.notified();
+            let going = match take() {
+                Ok(place) => return Ok(place),
+                Err(Refused::Retired) => return Err(retired()),
+                Err(Refused::Going(going)) => going,
+            };
+            if !self.inner.find(kind, &going)?.is_some_and(&has_ended) {
+                return Err(in_progress(what, &going));
+            }
+            free.await;
+        }
+    }
+
+    /// From now on nothing is started. Answers with what is going on instead, and changes nothing, while something is.
+    pub async fn retire(&self) -> Result<Vec<String>, Fault> {
+        loop {
+            let free = self.inner.place_free.notified();
+            {
+                let mut active = self.inner.active();
+                active.retired = active.runs.is_empty() && active.deliveries.is_empty();
+                if active.retired {
+                    return Ok(Vec::new());
+                }
+            }
+            let going = self.going()?;
+            if !going.is_empty() {
+                return Ok(going);
+            }
+            // What has ended gives its place back in a moment.
+            free.await;
+        }
+    }
+
+    /// The runs and deliveries that have not ended.
+    pub fn going(&self) -> Result<Vec<String>, Fault> {
+        let (runs, deliveries): (Vec<RunId>, Vec<DeliveryId>) = {
+            let active = self.inner.active();
+            let runs = active.runs.values().map(|(id, _)| id.clone()).collect();
+            (runs, active.deliveries.values().map(|(id, _)| id.clone()).collect())
+        };
+        let mut going = Vec::new();
+        for id in runs {
+            let run: Option<Run> = self.inner.find(Kind::Run, id.as_str())?;
+            going.extend((!run.is_some_and(|run| run.status.has_ended())).then(|| id.to_string()));
+        }
+        for id in deliveries {
+            let delivery: Option<Delivery> = self.inner.find(Kind::Delivery, id.as_str())?;
+            going.extend((!delivery.is_some_and(|delivery| delivery.status.has_ended())).then(|| id.to_string()));
+        }
+        Ok(going)
+    }
+
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.inner.active().retired
+    }
+
+    /// Takes [`retire`](Self::retire) back.
+    pub fn reinstate(&self) {
+        self.inner.active().retired = false;
+    }
+}
+
+impl Inner {
+    pub(crate) fn active(&self) -> std::sync::MutexGuard<'_, Active> {
+        // The map is whole after every statement, so a panic elsewhere has left nothing half done.
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn active_for_more(&self) -> Result<std::sync::MutexGuard<'_, Active>, Refused> {
+        let active = self.active();
+        if active.retired { Err(Refused::Retired) } else { Ok(active) }
+    }
+
+    pub(crate) fn run_is_over(&self, run: &Run) {
+        self.active().runs.retain(|_, (id, _)| *id != run.id);
+        self.place_free.notify_waiters();
+    }
+
+    pub(crate) fn delivery_is_over(&self, delivery: &Delivery) {
+        self.active().deliveries.retain(|_, (id, _)| *id != delivery.id);
+        self.place_free.notify_waiters();
+    }
 }

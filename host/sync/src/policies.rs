@@ -2,6 +2,7 @@
 //! and which value survives. Loaded when first needed, and again after each change.
 
 use crate::engine::{Inner, read};
+use attiva_core::guardrail::{Guardrails, Overrides};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
 use attiva_core::model::custom::Custom;
@@ -31,6 +32,7 @@ impl Policies {
 
     /// The same, under other rules.
     pub(crate) fn with_rules(inner: &Inner, entity: &EntityName, rules: Rules) -> Result<Self, Fault> {
+        let rules = within_limits(inner.store.as_ref(), entity, rules)?;
         let layout = layout(inner.store.as_ref(), entity)?;
         let links: Vec<NeverLink> = inner.all(Kind::NeverLink)?;
         let policy = merge_policy(inner.store.as_ref(), entity)?;
@@ -44,9 +46,31 @@ impl Policies {
     }
 }
 
-/// Published, or those that hold until some are.
+/// Published, or those that hold until some are; within the sandbox's limits.
 pub fn rules(store: &dyn SandboxStore, entity: &EntityName) -> Result<Rules, Fault> {
-    Ok(published(store, Kind::IdentityRules, entity.as_str())?.unwrap_or_else(|| Rules::usual(entity)))
+    match published(store, Kind::IdentityRules, entity.as_str())? {
+        Some(rules) => within_limits(store, entity, rules),
+        None if *entity == EntityName::PERSON => Ok(guardrails(store)?.person_rules()),
+        None => Ok(Rules::usual(entity)),
+    }
+}
+
+/// Limits of identity are those of persons.
+fn within_limits(store: &dyn SandboxStore, entity: &EntityName, rules: Rules) -> Result<Rules, Fault> {
+    if *entity == EntityName::PERSON { Ok(guardrails(store)?.bound(rules)) } else { Ok(rules) }
+}
+
+/// The id of the document of what an operator made of the limits.
+pub const GUARDRAILS: &str = "sandbox";
+
+/// The limits of a sandbox.
+pub fn guardrails(store: &dyn SandboxStore) -> Result<Guardrails, Fault> {
+    let Some(document) = store.document(Kind::Guardrails, GUARDRAILS)? else { return Ok(Guardrails::default()) };
+    // What was published was checked; this host does not know it any more.
+    Guardrails::new(&read::<Overrides>(document.body)?).map_err(|problem| {
+        let action = "Put the sandbox's guardrails anew.";
+        Fault::new(FaultKind::Config, "guardrails.unusable", problem.to_string()).action(action)
+    })
 }
 
 /// Published, or the one that holds until one is.

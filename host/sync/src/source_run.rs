@@ -2,8 +2,9 @@
 
 use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
-use crate::{crash, intake, stream_start};
+use crate::{crash, intake, policies, stream_start};
 use attiva_core::config::Connection;
+use attiva_core::disk;
 use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
 use attiva_core::ports::connector::{PageLimits, Stream};
@@ -100,8 +101,20 @@ fn failed(inner: &Inner, run: &Run, fault: Fault) -> Event {
     Event::Failed { fault, jitter: inner.jitter() }
 }
 
+/// How long a run that is held rests before it looks for room again.
+const HELD_MS: u64 = 2000;
+
+/// Whether there is room for another page.
+fn room(inner: &Inner) -> Result<Result<(), Fault>, Fault> {
+    Ok(disk::may_read(&inner.connectors.disk()?, &policies::guardrails(inner.store.as_ref())?))
+}
+
 /// Reads and commits one page; `None` if it was cut off before anything was read.
 async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToken) -> Result<Option<Event>, Fault> {
+    if let Err(fault) = room(inner)? {
+        tracing::warn!(run = %run.id, %fault, "held");
+        return Ok(Some(Event::Held { fault, wait_ms: HELD_MS }));
+    }
     let name = &run.streams[stream].stream;
     let connection: Connection = inner.get(Kind::Connection, run.connection.as_str())?;
     let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
@@ -156,6 +169,7 @@ async fn commit(
         true => None,
         false => Some(inner.projecting.lock().await),
     };
+    let (records, too_large) = intake::within(records, &policies::guardrails(inner.store.as_ref())?);
     let (before, told) = (run.clone(), Told::of(page));
     let document = PageDocument(Arc::new(move |committed| {
         let mut after = before.clone();
@@ -168,7 +182,7 @@ async fn commit(
         entity,
         run: run.id.clone(),
         records,
-        rejects: page.rejects.iter().map(cut).collect(),
+        rejects: page.rejects.iter().map(cut).chain(too_large).collect(),
         state: StreamState { cursor: page.next.clone(), more: page.more },
         document,
         now,

@@ -1,7 +1,7 @@
 //! The specification: what the host and an operator know of this connector before it runs.
 
 use crate::mapping;
-use attiva_connector::spec::{CredentialMethod, Origin, ParametersIn, Rate, Spec};
+use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Rate, Spec};
 use serde_json::{Value, json};
 
 /// The origin all requests go to.
@@ -31,7 +31,9 @@ pub(crate) fn spec() -> Spec {
         // Half of what Marketo allows an instance, as it advises for one integration.
         .rate(Rate::Window { calls: 50, seconds: 20 })
         .rate(Rate::Concurrent { calls: 5 })
-        .instance("Marketo", "{munchkin_id}");
+        .instance("Marketo", "{munchkin_id}")
+        // One instance feeds one organisation, in as many sandboxes as it likes; audiences may come back from any.
+        .cardinality(Cardinality { source_organisations_per_instance: Some(1), ..Cardinality::default() });
     mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
 }
 

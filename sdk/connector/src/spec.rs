@@ -33,6 +33,9 @@ pub struct Spec {
     pub rates: Vec<Rate>,
     /// Which vendor instance a connection is.
     pub instance: Instance,
+    /// How many organisations may share one instance.
+    #[serde(skip_serializing_if = "Cardinality::is_unbounded")]
+    pub cardinality: Cardinality,
     /// For destinations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivering>,
@@ -60,6 +63,7 @@ impl Spec {
                 id: String::new(),
                 learnt: None,
             },
+            cardinality: Cardinality::default(),
             delivery: None,
             mappings: Vec::new(),
         }
@@ -124,6 +128,13 @@ impl Spec {
     #[must_use]
     pub fn learnt_instance(mut self, system: &str, learnt: Learnt) -> Self {
         self.instance = Instance { system: system.into(), id: String::new(), learnt: Some(learnt) };
+        self
+    }
+
+    /// How many organisations may share one instance; unless said, any number.
+    #[must_use]
+    pub fn cardinality(mut self, cardinality: Cardinality) -> Self {
+        self.cardinality = cardinality;
         self
     }
 
@@ -289,6 +300,23 @@ pub enum Rate {
     },
 }
 
+/// How many organisations of one host may share an instance of the vendor's system; `None`: any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Cardinality {
+    /// Organisations that may read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_organisations_per_instance: Option<u32>,
+    /// Organisations that may write to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_organisations_per_instance: Option<u32>,
+}
+
+impl Cardinality {
+    fn is_unbounded(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Which vendor instance a connection is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instance {
@@ -434,6 +462,10 @@ mod tests {
             .rate(Rate::Window { calls: 100, seconds: 20 })
             .rate(Rate::Concurrent { calls: 10 })
             .instance("X", "{id}")
+            .cardinality(Cardinality {
+                source_organisations_per_instance: Some(1),
+                destination_organisations_per_instance: Some(5),
+            })
             .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 1000, request_timeout_ms: 30_000 })
             .mode(Mode::Snapshot)
             .fields_max(50)

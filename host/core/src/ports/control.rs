@@ -1,4 +1,4 @@
-//! What spans sandboxes: organisations, keys, plugins, secrets, grants, the audit log and kept requests.
+//! What spans sandboxes: organisations, keys, plugins, secrets, grants, vendors' instances, the audit log and kept requests.
 
 use super::store::{Document, Expect, Result};
 use crate::Millis;
@@ -23,6 +23,8 @@ pub enum ControlKind {
     Secret,
     /// What an operator allowed a connection beyond its plugin's own origins.
     Grant,
+    /// Which connections use an instance of a vendor's system, in one role.
+    Instance,
 }
 
 /// Something an operator or the host did that must be told later.

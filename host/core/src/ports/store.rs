@@ -50,6 +50,10 @@ pub enum Kind {
     CustomModel,
     /// A mapping in the place of the one that the connector ships; the id is `<connection>:<stream>`.
     Mapping,
+    /// What an operator made of the limits; one for the sandbox.
+    Guardrails,
+    /// Rates of exchange; the id is their base.
+    ExchangeRates,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.

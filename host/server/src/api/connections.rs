@@ -79,6 +79,9 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
     created_at: Instant,
+    /// Limits that it exceeds: it is made nevertheless.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl View {
@@ -92,6 +95,7 @@ impl View {
             streams: connection.streams,
             schedule: connection.schedule,
             created_at: Instant(connection.created_at),
+            warnings: Vec::new(),
         }
     }
 }
@@ -112,7 +116,9 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     };
     let made = scope.sandbox.create_connection(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("connections/{}", made.value.id));
-    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(made.value)));
+    let warnings = scope.sandbox.connection_warnings(&made.value)?;
+    let view = View { warnings, ..View::of(made.value) };
+    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
     Ok(with_version(answer.into_response(), made.version))
 }
 

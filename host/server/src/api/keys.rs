@@ -4,7 +4,7 @@ use super::State;
 use super::body::Body;
 use super::listing::{Everything, Listing};
 use super::time::Instant;
-use crate::app::keys::{ApiKey, Caller};
+use crate::app::keys::{ApiKey, Caller, NewKey, NewKeyOf};
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use axum::extract::{self, Path};
@@ -22,13 +22,17 @@ pub(super) fn routes() -> Router<State> {
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
+    /// Whether it may do what is for operators of the host: only an operator's key makes such a key.
+    #[serde(default)]
+    operator: bool,
 }
 
 #[derive(Serialize)]
-struct View {
+pub(super) struct View {
     id: String,
     name: String,
     organisation: String,
+    operator: bool,
     created_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Instant>,
@@ -38,11 +42,17 @@ struct View {
 }
 
 impl View {
+    /// The one time that a key is shown.
+    pub(super) fn shown(new: NewKey) -> Self {
+        Self { key: Some(new.text), ..Self::of(new.key) }
+    }
+
     fn of(key: ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
             name: key.name,
             organisation: key.organisation.to_string(),
+            operator: key.operator,
             created_at: Instant(key.created_at),
             revoked_at: key.revoked_at.map(Instant),
             key: None,
@@ -57,10 +67,13 @@ async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Eve
 
 async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
     let name = crate::app::name::checked("/name", &body.0.name)?;
-    let new = state.app.keys().create(&caller.organisation, name, caller.key.as_str(), stamp).await?;
+    if body.0.operator {
+        caller.must_operate()?;
+    }
+    let new = NewKeyOf { organisation: &caller.organisation, name, operator: body.0.operator };
+    let new = state.app.keys().create(new, caller.key.as_str(), stamp).await?;
     let place = format!("/v1/keys/{}", new.key.id);
-    let view = View { key: Some(new.text), ..View::of(new.key) };
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::shown(new))).into_response())
 }
 
 async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<StatusCode> {

@@ -67,12 +67,19 @@ fn status(kind: FaultKind, code: &str) -> StatusCode {
 fn status_of_code(code: &str) -> Option<StatusCode> {
     Some(match code {
         "key.missing" | "key.refused" => StatusCode::UNAUTHORIZED,
+        "key.scope" => StatusCode::FORBIDDEN,
         "store.version-mismatch" => StatusCode::PRECONDITION_FAILED,
         "store.exists"
         | "run.in-progress"
         | "delivery.in-progress"
         | "idempotency.in-progress"
         | "connection.in-use"
+        | "organisation.in-use"
+        | "organisation.own"
+        | "organisation.removing"
+        | "sandbox.in-use"
+        | "sandbox.removing"
+        | "connection.instance-taken"
         | "plugin.in-use"
         | "plugin.stage"
         | "plugin.upgrade"

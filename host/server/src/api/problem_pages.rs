@@ -21,11 +21,48 @@ const fn entry(code: &'static str, kind: FaultKind, meaning: &'static str, actio
     Entry { code, kind, meaning, action }
 }
 
-use FaultKind::{Auth, Config, Internal, Transient};
+use FaultKind::{Auth, Config, Internal, Scope, Transient};
 
 const ENTRIES: &[Entry] = &[
     entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
     entry("key.refused", Auth, "The API key is unknown, wrong or revoked.", "Make a new key with `attiva key create`."),
+    entry(
+        "key.scope",
+        Scope,
+        "Only an operator of the host may do this, and the key is one of an organisation.",
+        "Use an operator's key: the first one is, and `attiva key create --operator` makes more.",
+    ),
+    entry(
+        "connection.instance-taken",
+        Config,
+        "The vendor's instance is used by as many organisations of this host as its connector allows. For a source that is often one: what is read from it belongs to that organisation.",
+        "Connect another instance, or work in the organisation that has this one: it may use it in any number of sandboxes. The instance is free once its last connection there is removed.",
+    ),
+    entry(
+        "sandbox.in-use",
+        Config,
+        "Something is going on in the sandbox that is to be removed.",
+        "`errors` names it: cancel it or wait for its end, then repeat.",
+    ),
+    entry(
+        "sandbox.removing",
+        Config,
+        "The sandbox is being removed. A kill does not stop that.",
+        "Wait until it is gone.",
+    ),
+    entry(
+        "organisation.in-use",
+        Config,
+        "Something is going on in a sandbox of the organisation that is to be removed.",
+        "`errors` names it: cancel it or wait for its end, then repeat.",
+    ),
+    entry(
+        "organisation.own",
+        Config,
+        "A key cannot remove the organisation it is bound to.",
+        "Use an operator's key of another organisation.",
+    ),
+    entry("organisation.removing", Config, "The organisation is being removed.", "Wait until it is gone."),
     entry(
         "request.invalid",
         Config,

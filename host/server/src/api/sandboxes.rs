@@ -1,16 +1,18 @@
 //! `/v1/sandboxes`: the organisation's sandboxes, and how far their projectors are.
 
 use super::State;
-use super::body::Body;
+use super::body::{Body, query};
 use super::listing::{Everything, Listing};
 use super::scope::Scope;
 use super::time::Instant;
+use crate::app::disk::Room;
 use crate::app::keys::Caller;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use crate::app::tenancy::SandboxEntry;
-use axum::extract;
-use axum::http::{StatusCode, header};
+use attiva_core::id::OrganisationId;
+use axum::extract::{self, Path};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -19,8 +21,9 @@ use serde::{Deserialize, Serialize};
 pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/sandboxes", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}", get(show))
+        .route("/v1/sandboxes/{sandbox}", get(show).delete(remove))
         .route("/v1/sandboxes/{sandbox}/projection", get(projection))
+        .route("/v1/sandboxes/{sandbox}/disk", get(disk))
 }
 
 #[derive(Deserialize)]
@@ -29,19 +32,31 @@ struct Create {
     name: String,
 }
 
+/// How a removal is asked for.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removal {
+    /// Only tell what would go.
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
 #[derive(Serialize)]
-struct View {
+pub(super) struct View {
     name: String,
     organisation: String,
     created_at: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removing_since: Option<Instant>,
 }
 
 impl View {
-    fn of(entry: &SandboxEntry) -> Self {
+    pub(super) fn of(entry: &SandboxEntry) -> Self {
         Self {
             name: entry.name.clone(),
             organisation: entry.organisation.to_string(),
             created_at: Instant(entry.created_at),
+            removing_since: entry.removing_since.map(Instant),
         }
     }
 }
@@ -52,7 +67,7 @@ async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Eve
 }
 
 async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
-    let entry = state.app.create_sandbox(&caller, stamp, &body.0.name).await?;
+    let entry = state.app.create_sandbox(&caller, &caller.organisation, stamp, &body.0.name).await?;
     let place = format!("/v1/sandboxes/{}", entry.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(&entry))).into_response())
 }
@@ -63,4 +78,31 @@ async fn show(scope: Scope) -> Json<View> {
 
 async fn projection(scope: Scope) -> Result<Response> {
     Ok(Json(scope.sandbox.engine().projection()?).into_response())
+}
+
+async fn disk(scope: Scope) -> Result<Json<Room>> {
+    Ok(Json(scope.sandbox.disk()?))
+}
+
+async fn remove(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(sandbox): Path<String>,
+    uri: Uri,
+) -> Result<Response> {
+    removed(&state, &caller, &caller.organisation, &sandbox, &uri).await
+}
+
+pub(super) async fn removed(
+    state: &State,
+    caller: &Caller,
+    organisation: &OrganisationId,
+    sandbox: &str,
+    uri: &Uri,
+) -> Result<Response> {
+    if query::<Removal>(uri)?.dry_run {
+        return Ok(Json(state.app.sandbox_contents(organisation, sandbox)?).into_response());
+    }
+    state.app.remove_sandbox(caller, organisation, sandbox).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -23,8 +23,13 @@ impl FromRequestParts<State> for Scope {
         let caller = Caller::from_request_parts(parts, state).await?;
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| malformed())?;
         let params: Vec<(String, String)> = params.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        let name = params.iter().find(|(n, _)| n == "sandbox").map_or("", |(_, v)| v.as_str());
-        let sandbox = state.app.sandbox(&caller, name)?;
+        let param = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let name = param("sandbox").unwrap_or_default();
+        let sandbox = match param("organisation") {
+            // For operators.
+            Some(organisation) => state.app.sandbox_of(&caller, organisation, name)?,
+            None => state.app.sandbox(&caller, name)?,
+        };
         Ok(Self { caller, sandbox, params })
     }
 }

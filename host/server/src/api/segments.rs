@@ -56,6 +56,9 @@ struct View {
     /// Members now.
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<u64>,
+    /// Limits that it exceeds: it is made nevertheless.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl View {
@@ -67,6 +70,7 @@ impl View {
             evaluated: segment.evaluated,
             created_at: Instant(segment.created_at),
             members: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -91,7 +95,8 @@ async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
 async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
     let made = scope.sandbox.create_segment(&scope.caller, stamp, &body.name, &body.expression).await?;
     let place = scope.url(&format!("segments/{}", made.value.id));
-    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(made.value)));
+    let view = View { warnings: scope.sandbox.segment_warnings()?, ..View::of(made.value) };
+    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
     Ok(with_version(answer.into_response(), made.version))
 }
 

@@ -67,7 +67,8 @@ impl Sandbox {
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
-        let warnings = self.check_target(&connection, &new.target, &new.mapping).await?;
+        let mut warnings = self.check_activation(&connection.id, new.mapping.len())?;
+        warnings.extend(self.check_target(&connection, &new.target, &new.mapping).await?);
         // The connection may have been removed while its destination was asked.
         let _alone = self.connections_change.lock().await;
         let connection = self.connection(connection.id.as_str())?.value;

@@ -5,19 +5,21 @@ use super::documents::STRIDE;
 use super::keys::Caller;
 use super::refusal::Result;
 use attiva_core::Millis;
+use attiva_core::id::OrganisationId;
 use attiva_core::ports::store::{AuditEvent, ControlStore};
 use serde_json::{Value, json};
 
-/// An event of a caller's organisation. `sandbox` where it happened in one.
+/// An event of an organisation, by a caller. `sandbox` where it happened in one.
 pub(super) fn event(
     at: Millis,
     caller: &Caller,
+    organisation: &OrganisationId,
     action: &str,
     subject: &str,
     sandbox: Option<&str>,
     detail: Value,
 ) -> AuditEvent {
-    let mut told = json!({ "organisation": caller.organisation });
+    let mut told = json!({ "organisation": organisation });
     if let (Some(told), Some(sandbox)) = (told.as_object_mut(), sandbox) {
         told.insert("sandbox".into(), sandbox.into());
     }
@@ -33,7 +35,7 @@ pub(super) fn event(
     }
 }
 
-/// Events that a caller may see, oldest first, after `after`; each with the number to go on after.
+/// Events that a caller may see (an operator: all), oldest first, after `after`; each with the number to go on after.
 pub fn list(
     control: &dyn ControlStore,
     caller: &Caller,
@@ -42,7 +44,7 @@ pub fn list(
 ) -> Result<Vec<(u64, AuditEvent)>> {
     let visible = |event: &AuditEvent| {
         let of = event.detail.get("organisation").and_then(Value::as_str);
-        of.is_none_or(|organisation| organisation == caller.organisation.as_str())
+        caller.operator || of.is_none_or(|organisation| organisation == caller.organisation.as_str())
     };
     let mut kept = Vec::new();
     loop {

@@ -1,7 +1,7 @@
 //! Connections: a plugin, its configuration, and what it is at the vendor.
 //!
-//! A connection's document is in the sandbox's store, its secrets and grants are in the control store. What is secret
-//! is written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
+//! A connection's document is in the sandbox's store; its use of an instance, its secrets and grants are in the control
+//! store. These are written first and removed last; what a kill leaves over in between belongs to no connection and is removed at
 //! the next start.
 
 use super::keys::Caller;
@@ -66,7 +66,8 @@ impl Sandbox {
     /// [`Sandbox::check_connection`] tests it.
     ///
     /// # Errors
-    /// `connection.configuration` with each field at fault; `plugin.missing`; what the identity service answers.
+    /// `connection.configuration` with each field at fault; `connection.instance-taken`; `plugin.missing`; what the
+    /// identity service answers.
     pub async fn create_connection(
         &self,
         caller: &Caller,
@@ -110,12 +111,22 @@ impl Sandbox {
         if prepared.is_ok() {
             prepared = self.learn_instance(&mut connection).await;
         }
-        if let Err(refusal) = prepared {
-            self.connectors.forget(id.as_str()).await?;
-            return Err(refusal);
+        if prepared.is_ok() {
+            prepared =
+                self.connectors.instances.join(&self.entry, id.as_str(), &connection.instance, &ready.plugin).await;
         }
-        let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
-        Ok(Versioned { value: connection, version })
+        let kept = match prepared {
+            Ok(()) => self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await,
+            Err(refusal) => Err(refusal),
+        };
+        match kept {
+            Ok(version) => Ok(Versioned { value: connection, version }),
+            Err(refusal) => {
+                // Else nobody else could use the instance until the next start.
+                self.connectors.forget(id.as_str()).await?;
+                Err(refusal)
+            }
+        }
     }
 
     pub fn connection(&self, id: &str) -> Result<Versioned<Connection>> {
@@ -130,7 +141,8 @@ impl Sandbox {
     /// Changes a connection. Which vendor instance it is cannot change: everything read from it is named after that.
     ///
     /// # Errors
-    /// `connection.configuration`, `connection.instance`, `connection.plugin`, `store.version-mismatch`.
+    /// `connection.configuration`, `connection.instance`, `connection.instance-taken`, `connection.plugin`,
+    /// `store.version-mismatch`.
     pub async fn patch_connection(
         &self,
         caller: &Caller,
@@ -176,7 +188,10 @@ impl Sandbox {
                 changed.push("configuration");
             }
             let (public, secrets, instance) = configure(&ready.plugin.spec, whole)?;
-            same_instance(&connection.instance, &learning::kept(instance, &connection.instance))?;
+            let instance = learning::kept(instance, &connection.instance);
+            same_instance(&connection.instance, &instance)?;
+            // Another version may declare another bound.
+            self.connectors.instances.join(&self.entry, id, &instance, &ready.plugin).await?;
             connection.configuration = public;
             self.vault.keep(&control_id, &secrets).await?;
         }

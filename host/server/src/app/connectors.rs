@@ -2,8 +2,10 @@
 //! spools. What the engine of a sandbox calls.
 
 use super::connections::Discovered;
+use super::disk::Disk;
 use super::files::Spools;
 use super::grants;
+use super::instances::Instances;
 use super::oversight::Oversight;
 use super::plugins::{Plugins, Ready};
 use super::refusal::Result;
@@ -11,6 +13,7 @@ use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use async_trait::async_trait;
 use attiva_core::config::Connection;
+use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::connector::{
@@ -35,7 +38,9 @@ pub struct SandboxConnectors {
     pub(super) plugins: Arc<Plugins>,
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) vault: Vault,
+    pub(super) instances: Instances,
     pub(super) spools: Spools,
+    pub(super) disk: Disk,
     pub(super) shared: Shared,
     pub(super) oversight: Arc<Oversight>,
 }
@@ -54,7 +59,7 @@ impl SandboxConnectors {
         format!("{}/{connection}", self.entry.id())
     }
 
-    /// Removes a connection's grants and secrets; there may be none.
+    /// Removes a connection's grants and secrets, and its use of an instance; there may be none.
     pub(super) async fn forget(&self, connection: &str) -> Result<()> {
         let id = self.control_id(connection);
         match self.control.delete_document(ControlKind::Grant, &id, Expect::Anything, None).await {
@@ -62,7 +67,8 @@ impl SandboxConnectors {
             Err(error) => return Err(error.into()),
         }
         self.oversight.forget(&id).await?;
-        self.vault.forget(&id).await
+        self.vault.forget(&id).await?;
+        self.instances.leave(&self.entry, |each| each == connection).await
     }
 
     /// The connector of a connection, in a plugin version, with a spool.
@@ -158,6 +164,10 @@ impl attiva_sync::Connectors for SandboxConnectors {
         let connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
         let spec = self.delivery(plugin)?;
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
+    }
+
+    fn disk(&self) -> std::result::Result<DiskUse, Fault> {
+        Ok(self.disk.measure()?)
     }
 
     fn delivery(&self, plugin: &str) -> std::result::Result<DeliverySpec, Fault> {

@@ -2,7 +2,6 @@
 //! given, and only the addresses seen and approved then are ever dialled; so a name that later points somewhere else
 //! leads nowhere.
 
-use super::audit;
 use super::documents;
 use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
@@ -132,7 +131,7 @@ impl Sandbox {
         if !change(&mut grants) {
             return Err(Refusal::missing("grant", connection));
         }
-        let told = audit::event(self.now(), caller, action, connection, Some(&self.entry.name), detail);
+        let told = self.event(caller, action, connection, detail);
         let body = documents::write(&grants)?;
         self.control.put_document(ControlKind::Grant, &id, body, expect, Some(told)).await?;
         Ok(())

@@ -1,4 +1,5 @@
-//! API keys. A key is shown once and kept as a hash; it is bound to an organisation and sees nothing of another.
+//! API keys. A key is shown once and kept as a hash; it is bound to an organisation and sees nothing of another. Save for
+//! an operator's: that may also make and remove organisations, and change what limits them.
 //!
 //! `atv_<id>_<secret>`: the id finds the key's document, the secret is 256 random bits in hex. A single SHA-256 is
 //! enough for a secret that nobody can guess; slow hashes are for passwords.
@@ -8,7 +9,7 @@ use super::refusal::{Refusal, Result};
 use super::stamp::Stamp;
 use attiva_core::id::{KeyId, OrganisationId};
 use attiva_core::ports::clock::Clock;
-use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
+use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,6 +21,22 @@ use subtle::ConstantTimeEq;
 pub struct Caller {
     pub key: KeyId,
     pub organisation: OrganisationId,
+    /// Whether it is a key of who operates the host.
+    pub operator: bool,
+}
+
+impl Caller {
+    /// # Errors
+    /// `key.scope`: the key is none of an operator.
+    pub fn must_operate(&self) -> Result<()> {
+        if self.operator {
+            return Ok(());
+        }
+        let message = "this is for operators of the host, and the key is one of an organisation";
+        let action =
+            "Use an operator's key; `attiva key create --operator` makes one, with an operator's key or --data-dir.";
+        Err(Fault::new(FaultKind::Scope, "key.scope", message).action(action).into())
+    }
 }
 
 /// A key as it is kept and listed: never its secret.
@@ -27,6 +44,8 @@ pub struct Caller {
 pub struct ApiKey {
     pub id: KeyId,
     pub organisation: OrganisationId,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub operator: bool,
     /// For people: whose it is, what for.
     pub name: String,
     /// SHA-256 of the secret, in hex.
@@ -34,6 +53,14 @@ pub struct ApiKey {
     pub created_at: Millis,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Millis>,
+}
+
+/// What a key is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKeyOf<'a> {
+    pub organisation: &'a OrganisationId,
+    pub name: &'a str,
+    pub operator: bool,
 }
 
 /// A key that was just made, with the only copy of its text.
@@ -59,7 +86,8 @@ impl Keys {
 
     /// Makes a key. `actor` is who asked for it: a key's id, or `host`. The same request again gives the same key another
     /// secret: it was not answered before, so nobody has the first one.
-    pub async fn create(&self, organisation: &OrganisationId, name: &str, actor: &str, stamp: Stamp) -> Result<NewKey> {
+    pub async fn create(&self, new: NewKeyOf<'_>, actor: &str, stamp: Stamp) -> Result<NewKey> {
+        let NewKeyOf { organisation, name, operator } = new;
         let mut secret = [0u8; 32];
         getrandom::fill(&mut secret).map_err(|e| Refusal::internal(format!("no random numbers: {e}")))?;
         let secret = hex::encode(secret);
@@ -73,6 +101,7 @@ impl Keys {
             None => ApiKey {
                 id: id.clone(),
                 organisation: organisation.clone(),
+                operator,
                 name: name.to_owned(),
                 hash: hash(&secret),
                 created_at: now,
@@ -84,7 +113,7 @@ impl Keys {
             actor: actor.to_owned(),
             action: "key.created".into(),
             subject: id.to_string(),
-            detail: serde_json::json!({ "organisation": organisation, "name": name }),
+            detail: serde_json::json!({ "organisation": organisation, "name": name, "operator": operator }),
         };
         let body = documents::write(&key)?;
         let told = is_new.then_some(told);
@@ -102,7 +131,7 @@ impl Keys {
         if !same || key.revoked_at.is_some() {
             return Err(refused());
         }
-        Ok(Caller { key: key.id, organisation: key.organisation })
+        Ok(Caller { key: key.id, organisation: key.organisation, operator: key.operator })
     }
 
     /// The organisation's keys, oldest first, after `after`.
@@ -114,6 +143,17 @@ impl Keys {
     /// Whether there is any key at all, of any organisation.
     pub fn any(&self) -> Result<bool> {
         Ok(!self.control.documents(ControlKind::ApiKey, None, 1)?.is_empty())
+    }
+
+    /// Forgets all keys of an organisation that is being removed; there may be none.
+    pub(super) async fn forget_all(&self, organisation: &OrganisationId) -> Result<()> {
+        for key in self.list(organisation, None, usize::MAX)? {
+            match self.control.delete_document(ControlKind::ApiKey, key.id.as_str(), Expect::Anything, None).await {
+                Ok(()) | Err(StoreError::Missing) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Makes a key useless, at once and for good.

@@ -1,10 +1,12 @@
 //! What a kill has left over, removed when a sandbox is opened, before anything is at work in it: secrets and grants of
-//! no connection, spools that nobody will read again.
+//! no connection, uses of instances by no connection, spools that nobody will read again. And what a connection from
+//! before there was a registry of instances lacks.
 
 use super::connectors::SandboxConnectors;
 use super::documents;
 use super::files::Spools;
 use super::refusal::Result;
+use attiva_core::config::Connection;
 use attiva_core::delivery::Delivery;
 use attiva_core::ports::store::{ControlKind, Document, Kind, SandboxStore};
 use attiva_core::run::Run;
@@ -14,6 +16,7 @@ use std::collections::HashMap;
 /// Removes it. Later would be too late: a connection that is being made has its secrets before it has its document.
 pub(super) async fn reconcile(store: &dyn SandboxStore, connectors: &SandboxConnectors) -> Result<()> {
     connections(store, connectors).await?;
+    instances(store, connectors).await?;
     spools(store, &connectors.spools)
 }
 
@@ -29,6 +32,19 @@ async fn connections(store: &dyn SandboxStore, connectors: &SandboxConnectors) -
             tracing::info!(connection, "removing what belongs to no connection");
             connectors.forget(connection).await?;
         }
+    }
+    Ok(())
+}
+
+/// A connection joins its instance before its document is written, and leaves after that is removed.
+async fn instances(store: &dyn SandboxStore, connectors: &SandboxConnectors) -> Result<()> {
+    let connections = all::<Connection>(store, Kind::Connection)?;
+    let is_there = |id: &str| connections.iter().any(|connection| connection.id.as_str() == id);
+    connectors.instances.leave(&connectors.entry, |id| !is_there(id)).await?;
+    for Connection { id, plugin, instance, .. } in &connections {
+        // What a plugin that is not ready would declare is not known; it was, when the connection was made.
+        let Some(ready) = connectors.plugins.get(plugin) else { continue };
+        connectors.instances.note(&connectors.entry, id.as_str(), instance, &ready.plugin).await?;
     }
     Ok(())
 }
@@ -71,7 +87,6 @@ fn all<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attiva_core::config::Connection;
     use attiva_core::delivery::DeliveryStatus;
     use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId, SegmentId};
     use attiva_core::key::Instance;

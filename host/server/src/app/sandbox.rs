@@ -11,7 +11,8 @@ use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use attiva_core::Millis;
 use attiva_core::ports::clock::Clock;
-use attiva_core::ports::store::{ControlStore, Document, DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_core::ports::consent::ConsentStore;
+use attiva_core::ports::store::{AuditEvent, ControlStore, Document, DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_sync::Engine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub struct Sandbox {
     pub(super) entry: SandboxEntry,
     pub(super) store: Arc<dyn SandboxStore>,
+    pub(super) consents: Arc<dyn ConsentStore>,
     pub(super) engine: Engine,
     pub(super) connectors: Arc<SandboxConnectors>,
     pub(super) plugins: Arc<Plugins>,
@@ -91,7 +93,7 @@ impl Sandbox {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<()> {
-        let event = audit::event(self.now(), caller, action, subject, Some(&self.entry.name), detail);
+        let event = self.event(caller, action, subject, detail);
         Ok(self.control.audit(event).await?)
     }
 
@@ -103,7 +105,13 @@ impl Sandbox {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<()> {
-        let event = audit::event(self.now(), caller, action, subject, Some(&self.entry.name), detail);
+        let event = self.event(caller, action, subject, detail);
         Ok(self.control.audit_once(event).await?)
+    }
+
+    /// An operator may be of another organisation than the sandbox: the event is the sandbox's.
+    pub(super) fn event(&self, caller: &Caller, action: &str, subject: &str, detail: serde_json::Value) -> AuditEvent {
+        let SandboxEntry { organisation, name, .. } = &self.entry;
+        audit::event(self.now(), caller, organisation, action, subject, Some(name), detail)
     }
 }

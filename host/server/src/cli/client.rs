@@ -26,6 +26,8 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// The version of what was answered, where it has one.
+    pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -80,12 +82,37 @@ impl Client {
         self.send(method, path, Some(("application/json", body.to_string().into_bytes())))
     }
 
+    /// A document with its version.
+    pub(crate) fn get_versioned(&self, path: &str) -> Result<(Value, Option<String>), Failure> {
+        let answer = self.send(Method::GET, path, None)?;
+        Ok((answer.json()?, answer.etag))
+    }
+
+    /// Puts a document in the place of one version of it.
+    pub(crate) fn put_versioned(&self, path: &str, body: &Value, version: Option<&str>) -> Result<Value, Failure> {
+        let body = ("application/json", body.to_string().into_bytes());
+        self.send_if(Method::PUT, path, Some(body), version)?.json()
+    }
+
     /// Sends a request; a refusal is a failure.
     pub(crate) fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Answer, Failure> {
+        self.send_if(method, path, body, None)
+    }
+
+    fn send_if(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+        version: Option<&str>,
+    ) -> Result<Answer, Failure> {
         let is_post = method == Method::POST;
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(version) = version {
+            request = request.header("if-match", version);
         }
         if is_post {
             request = request.header("idempotency-key", unique()?);
@@ -97,10 +124,11 @@ impl Client {
         let status = response.status();
         let media_type = response.headers().get("content-type").and_then(|h| h.to_str().ok());
         let media_type = media_type.unwrap_or_default().to_owned();
+        let etag = response.headers().get("etag").and_then(|h| h.to_str().ok()).map(str::to_owned);
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
-            return Ok(Answer { status, body });
+            return Ok(Answer { status, etag, body });
         }
         Err(self.refused(status, &media_type, &body))
     }

@@ -69,7 +69,21 @@ fn examine(client: &Client, looks: &mut Vec<Look>) {
     let sandbox = projection.is_ok();
     looks.push(("sandbox".into(), projection));
     if sandbox {
+        looks.push(("disk".into(), examine_disk(client)));
         examine_connections(client, looks);
+    }
+}
+
+fn examine_disk(client: &Client) -> Result<String, String> {
+    let disk = client.get(&client.scoped("disk")).map_err(|f| format!("{f}. {}", f.action()))?;
+    let text = |pointer: &str| disk.pointer(pointer).and_then(Value::as_str);
+    let mib = |name: &str| disk.get(name).and_then(Value::as_u64).unwrap_or_default() >> 20;
+    match text("/fault/message") {
+        Some(message) => Err(format!("{message}. {}", text("/fault/action").unwrap_or_default())),
+        None => {
+            let warning = text("/warning").map(|warning| format!("; {warning}")).unwrap_or_default();
+            Ok(format!("the sandbox takes {} MiB, {} MiB are free{warning}", mib("used_bytes"), mib("free_bytes")))
+        }
     }
 }
 

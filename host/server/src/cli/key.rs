@@ -1,5 +1,6 @@
 //! `attiva key`.
 
+use super::client::encoded;
 use super::input::PageArgs;
 use super::output::Output;
 use super::{Client, Failure, Global};
@@ -16,7 +17,13 @@ pub(crate) enum Key {
         /// Whose it is, or what for.
         #[arg(long, default_value = "from the command line")]
         name: String,
-        /// Make it in a data directory that no host has open, for whoever has lost every key.
+        /// A key that may do what is for operators of the host. Only an operator's key makes one.
+        #[arg(long, conflicts_with_all = ["organisation", "data_dir"])]
+        operator: bool,
+        /// For another organisation; for operators.
+        #[arg(long, value_name = "ID", conflicts_with = "data_dir")]
+        organisation: Option<String>,
+        /// Make an operator's key in a data directory that no host has open, for whoever has lost every key.
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
@@ -28,13 +35,23 @@ pub(crate) enum Key {
 
 pub(crate) fn run(command: Key, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
-        Key::Create { name, data_dir: Some(data_dir) } => show(&create_offline(&data_dir, &name)?, *output),
-        Key::Create { name, data_dir: None } => {
-            show(&Client::new(global)?.post("/v1/keys", &json!({ "name": name }))?, *output);
+        Key::Create { name, data_dir: Some(data_dir), .. } => show(&create_offline(&data_dir, &name)?, *output),
+        Key::Create { name, organisation: Some(organisation), .. } => {
+            let path = format!("/v1/organisations/{}/keys", encoded(&organisation));
+            show(&Client::new(global)?.post(&path, &json!({ "name": name }))?, *output);
+        }
+        Key::Create { name, operator, .. } => {
+            show(&Client::new(global)?.post("/v1/keys", &json!({ "name": name, "operator": operator }))?, *output);
         }
         Key::List(page) => {
             let keys = Client::new(global)?.get(&page.path("/v1/keys", &[]))?;
-            let columns = [("id", "/id"), ("name", "/name"), ("created", "/created_at"), ("revoked", "/revoked_at")];
+            let columns = [
+                ("id", "/id"),
+                ("name", "/name"),
+                ("operator", "/operator"),
+                ("created", "/created_at"),
+                ("revoked", "/revoked_at"),
+            ];
             output.list(&keys, &columns);
         }
         Key::Revoke { key } => {

@@ -33,6 +33,11 @@ pub const KEYS: &[Key] = &[
     key("limits.request_seconds", true, "longest time for a request (default: 60)"),
     key("limits.requests_at_once", true, "requests worked on at the same time (default: 256)"),
     key("limits.drain_seconds", true, "longest time to reach a page boundary when stopping (default: 20)"),
+    key(
+        "limits.disk_free_bytes",
+        true,
+        "bytes left on the disk, under which nothing more is read; 0: none (default: 512 MiB)",
+    ),
     key("pages.size_default", true, "items of a page where the client does not say (default: 50)"),
     key("pages.size_max", true, "items of a page at most (default: 500)"),
 ];
@@ -118,6 +123,7 @@ struct LimitsLayer {
     request_seconds: Option<u64>,
     requests_at_once: Option<u32>,
     drain_seconds: Option<u64>,
+    disk_free_bytes: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -204,6 +210,7 @@ impl Layer {
                 request_seconds: self.limits.request_seconds.or(other.limits.request_seconds),
                 requests_at_once: self.limits.requests_at_once.or(other.limits.requests_at_once),
                 drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
+                disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
             },
             pages: PagesLayer {
                 size_default: self.pages.size_default.or(other.pages.size_default),
@@ -232,6 +239,7 @@ impl Layer {
                 request: Duration::from_secs(request),
                 requests_at_once: small("limits.requests_at_once", limits.requests_at_once.unwrap_or(256))?,
                 drain: Duration::from_secs(limits.drain_seconds.unwrap_or(20)),
+                disk_free_bytes: limits.disk_free_bytes.unwrap_or(512 << 20),
             },
             pages: Pages {
                 size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,

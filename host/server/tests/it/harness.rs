@@ -1,5 +1,6 @@
 //! A host in this process, on a free port, with a fresh data directory.
 
+use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
 use attiva_server::host::Host;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ pub(crate) struct Harness {
     pub(crate) host: Host,
     pub(crate) key: String,
     directory: TempDir,
+    set: Vec<String>,
 }
 
 /// An answer, whatever it says.
@@ -57,16 +59,21 @@ impl Harness {
         // As the program does it: in a process of its own.
         attiva_server::compiler::use_program(env!("CARGO_BIN_EXE_attiva").into());
         let directory = tempfile::tempdir().unwrap();
-        let flags = Flags {
-            data_dir: Some(directory.path().join("data")),
-            listen: Some("127.0.0.1:0".into()),
-            set: set.iter().map(|s| (*s).to_owned()).collect(),
-            ..Flags::default()
-        };
-        let config = Config::resolve(&flags, [], None).unwrap();
-        let runtime = Runtime::new().unwrap();
-        let (host, first_key) = runtime.block_on(Host::start(&config)).unwrap();
-        Self { runtime, host, key: first_key.unwrap().text, directory }
+        let set = set.iter().map(|s| (*s).to_owned()).collect();
+        let (runtime, host, first_key) = started(&directory, &set);
+        Self { runtime, host, key: first_key.unwrap().text, directory, set }
+    }
+
+    /// Stops the host, does something while it is down, and starts another one on the same data.
+    pub(crate) fn restarted(self, meanwhile: impl FnOnce()) -> Self {
+        let Self { runtime, host, key, directory, set } = self;
+        runtime.block_on(host.stop());
+        // With it goes whatever still held the data.
+        drop(runtime);
+        meanwhile();
+        let (runtime, host, first_key) = started(&directory, &set);
+        assert!(first_key.is_none());
+        Self { runtime, host, key, directory, set }
     }
 
     /// The host that tests share. It ends with the process.
@@ -97,11 +104,25 @@ impl Harness {
     pub(crate) fn stranger(&self) -> Api {
         let app = self.host.app();
         let key = self.runtime.block_on(async {
-            let organisation = app.tenancy().create_organisation("other", "test").await.unwrap();
-            app.keys().create(&organisation.id, "other", "test", app.fresh_stamp()).await.unwrap()
+            let organisation = app.tenancy().create_organisation("other", "test", app.fresh_stamp()).await.unwrap();
+            let new = NewKeyOf { organisation: &organisation.id, name: "other", operator: false };
+            app.keys().create(new, "test", app.fresh_stamp()).await.unwrap()
         });
         Api { url: self.host.url(), key: key.text, sandbox: "default".into() }
     }
+}
+
+fn started(directory: &TempDir, set: &Vec<String>) -> (Runtime, Host, Option<NewKey>) {
+    let flags = Flags {
+        data_dir: Some(directory.path().join("data")),
+        listen: Some("127.0.0.1:0".into()),
+        set: set.clone(),
+        ..Flags::default()
+    };
+    let config = Config::resolve(&flags, [], None).unwrap();
+    let runtime = Runtime::new().unwrap();
+    let (host, first_key) = runtime.block_on(Host::start(&config)).unwrap();
+    (runtime, host, first_key)
 }
 
 /// A client with a key, and a sandbox in its paths.

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: done once, answered alike.
 
 use crate::harness::{Answer, Api, Harness};
-use attiva_server::app::keys::Caller;
+use attiva_server::app::keys::{Caller, NewKeyOf};
 use attiva_server::app::plugins::Upload;
 use attiva_server::app::refusal::Refusal;
 use serde_json::{Value, json};
@@ -98,12 +98,13 @@ fn the_same_request_again_finds_what_it_made() {
     harness.runtime.block_on(async {
         let caller: Caller = app.keys().authenticate(&harness.key).unwrap();
         let (stamp, other) = (app.fresh_stamp(), app.fresh_stamp());
-        let made = app.create_sandbox(&caller, stamp, "mine").await.unwrap();
-        assert_eq!(app.create_sandbox(&caller, stamp, "mine").await.unwrap(), made);
-        let refused: Refusal = app.create_sandbox(&caller, other, "mine").await.unwrap_err();
+        let made = app.create_sandbox(&caller, &caller.organisation, stamp, "mine").await.unwrap();
+        assert_eq!(app.create_sandbox(&caller, &caller.organisation, stamp, "mine").await.unwrap(), made);
+        let refused: Refusal = app.create_sandbox(&caller, &caller.organisation, other, "mine").await.unwrap_err();
         assert_eq!(refused.fault.code, "store.exists");
 
-        let make = || app.keys().create(&caller.organisation, "k", "test", stamp);
+        let of = NewKeyOf { organisation: &caller.organisation, name: "k", operator: false };
+        let make = || app.keys().create(of, "test", stamp);
         let (lost, told) = (make().await.unwrap(), make().await.unwrap());
         assert_eq!(lost.key.id, told.key.id);
         assert_eq!(app.keys().authenticate(&lost.text).unwrap_err().fault.code, "key.refused");

@@ -14,6 +14,21 @@ pub(crate) struct Vendors {
     _root: tempfile::TempDir,
 }
 
+impl Vendors {
+    pub(crate) fn config(&self) -> &MarketoConfig {
+        self.marketo.config()
+    }
+
+    pub(crate) fn secret(&self) -> String {
+        self.config().client_secret.clone()
+    }
+
+    /// Where the Marketo answers.
+    pub(crate) fn url(&self) -> String {
+        self.marketo.base_url()
+    }
+}
+
 fn vendors(leads: u64) -> Vendors {
     vendors_of(MarketoConfig { leads, missing_email_every: 7, ..MarketoConfig::default() })
 }

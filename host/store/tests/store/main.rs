@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests spoil files, and tell their child processes where to write")]
 
 mod concurrency;
+mod consents;
 mod control;
 mod deliveries;
 mod documents;

@@ -251,6 +251,7 @@ fn placeholder() -> Spec {
         origins: Vec::new(),
         rates: Vec::new(),
         instance: InstanceSpec { system: String::new(), id: String::new(), learnt: None },
+        cardinality: attiva_core::cardinality::Cardinality::default(),
         delivery: None,
         mappings: Vec::new(),
     }
