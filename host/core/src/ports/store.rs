@@ -3,12 +3,12 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
+use crate::Millis;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
 use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
-use crate::{Millis, Value};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 

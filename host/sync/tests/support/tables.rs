@@ -164,6 +164,10 @@ impl Connectors for Wiring {
         panic!("nothing is delivered here")
     }
 
+    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
+        panic!("nothing is delivered here")
+    }
+
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault> {
         Ok(self.of(plugin).mappings.clone())
     }

@@ -32,7 +32,7 @@ struct World {
 
 impl World {
     async fn open(place: &Path, clock: Arc<Hands>, key: Option<String>) -> (Self, String) {
-        let Opened { app, first_key } = App::open_at(place, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+        let Opened { app, first_key } = App::open_at(place, 0, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let key = key.unwrap_or_else(|| first_key.unwrap().text);
         let caller = app.keys().authenticate(&key).unwrap();
         let sandbox = app.sandbox(&caller, "default").unwrap();
