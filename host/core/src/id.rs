@@ -1,5 +1,6 @@
 //! One id type per kind of thing, so that two kinds cannot be mixed up. All are text with a prefix that names the kind.
 
+use crate::model::{EntityKind, EntityName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -24,8 +25,7 @@ macro_rules! ids {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let rest = text.strip_prefix($prefix)?;
-                let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-                (!rest.is_empty() && rest.len() <= 64 && plain).then(|| Self(text.to_owned()))
+                is_plain(rest).then(|| Self(text.to_owned()))
             }
 
             #[must_use]
@@ -57,14 +57,6 @@ ids! {
     DeliveryId = "del_";
     /// Long work that a client follows.
     OperationId = "op_";
-    /// A person, unified.
-    ProfileId = "prf_";
-    /// An account, unified.
-    AccountId = "acc_";
-    /// An opportunity, unified.
-    OpportunityId = "opp_";
-    /// Anything else that is made of records: a campaign, a list, a custom entity.
-    EntityId = "ent_";
     /// Two records that are never one.
     NeverLinkId = "nev_";
     /// An API key's public half.
@@ -72,35 +64,79 @@ ids! {
 }
 
 /// Ids of things that are made of records.
-pub trait Founded: Clone + Ord + std::hash::Hash {
-    /// The id of the thing that a record founds: a function of the record's key, so that the same records in the same
-    /// order give the same ids after any restart.
+pub trait ThingId: Clone + Ord + std::hash::Hash {}
+
+impl<I: Clone + Ord + std::hash::Hash> ThingId for I {}
+
+/// A profile: a person, an account, an opportunity, or anything else that is made of records. The prefix says which.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProfileId(String);
+
+impl ProfileId {
+    const PERSON: &'static str = "prf_";
+    const ACCOUNT: &'static str = "acc_";
+    const OPPORTUNITY: &'static str = "opp_";
+    /// A campaign, a list, a custom entity.
+    const OTHER: &'static str = "ent_";
+
+    /// The id of the person that a record founds.
     #[must_use]
-    fn founded_by(source_key: &str) -> Self;
+    pub fn founded_by(source_key: &str) -> Self {
+        Self::founded(&EntityName::PERSON, source_key)
+    }
+
+    /// The id of the profile that a record founds: a function of the entity and the record's key, so that the same
+    /// records in the same order give the same ids after any restart, and equal keys of two entities two ids.
+    #[must_use]
+    pub fn founded(entity: &EntityName, source_key: &str) -> Self {
+        let (prefix, of) = match entity {
+            EntityName::Model(EntityKind::Person) => (Self::PERSON, digest(source_key)),
+            EntityName::Model(EntityKind::Account) => (Self::ACCOUNT, digest(source_key)),
+            EntityName::Model(EntityKind::Opportunity) => (Self::OPPORTUNITY, digest(source_key)),
+            // No name and no key holds a NUL.
+            other => (Self::OTHER, digest(&format!("{other}\0{source_key}"))),
+        };
+        Self(format!("{prefix}{of}"))
+    }
+
+    /// Takes text from outside: it must carry one of the prefixes and be short and plain.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let prefixes = [Self::PERSON, Self::ACCOUNT, Self::OPPORTUNITY, Self::OTHER];
+        let rest = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix))?;
+        is_plain(rest).then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-macro_rules! founded {
-    ($($name:ident)*) => {$(
-        impl Founded for $name {
-            fn founded_by(source_key: &str) -> Self {
-                use sha2::Digest;
-                let digest = sha2::Sha256::digest(source_key.as_bytes());
-                let short: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
-                Self(format!("{}{short}", Self::PREFIX))
-            }
-        }
-
-        impl $name {
-            /// See [`Founded::founded_by`].
-            #[must_use]
-            pub fn founded_by(source_key: &str) -> Self {
-                Founded::founded_by(source_key)
-            }
-        }
-    )*};
+impl fmt::Display for ProfileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-founded! { ProfileId AccountId OpportunityId EntityId NeverLinkId }
+impl NeverLinkId {
+    /// The same for the same founder, always.
+    #[must_use]
+    pub fn founded_by(text: &str) -> Self {
+        Self(format!("{}{}", Self::PREFIX, digest(text)))
+    }
+}
+
+fn digest(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text.as_bytes()).iter().take(12).map(|b| format!("{b:02x}")).collect()
+}
+
+fn is_plain(rest: &str) -> bool {
+    let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    !rest.is_empty() && rest.len() <= 64 && plain
+}
 
 #[cfg(test)]
 mod tests {
@@ -123,5 +159,17 @@ mod tests {
         assert_eq!(a, ProfileId::founded_by("1@123-ABC-456.Marketo"));
         assert_ne!(a, ProfileId::founded_by("2@123-ABC-456.Marketo"));
         assert!(ProfileId::parse(a.as_str()).is_some());
+    }
+
+    #[test]
+    fn equal_keys_of_two_entities_found_two_profiles() {
+        let kinds = EntityKind::ALL.into_iter().map(EntityName::from);
+        let names: Vec<EntityName> = kinds.chain(EntityName::parse("subscription")).collect();
+        let ids: std::collections::BTreeSet<ProfileId> =
+            names.iter().map(|name| ProfileId::founded(name, "1001@m.Marketo")).collect();
+        assert_eq!(ids.len(), names.len());
+        assert!(ids.iter().all(|id| ProfileId::parse(id.as_str()).as_ref() == Some(id)));
+        assert_eq!(ProfileId::founded(&EntityName::PERSON, "1@x.M"), ProfileId::founded_by("1@x.M"));
+        assert_eq!(ProfileId::parse("con_1"), None);
     }
 }

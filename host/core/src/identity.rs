@@ -26,7 +26,7 @@ pub use reach::{Ask, Changed, Graph, reach};
 pub use rules::{NamespaceRules, Rules, RulesProblem, Standing};
 
 use crate::Millis;
-use crate::id::Founded;
+use crate::id::ThingId;
 use connect::Disjoint;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -205,19 +205,22 @@ pub struct Resolution<I> {
 
 /// Divides a neighbourhood into profiles and names each.
 ///
+/// `founded`: the id that a source key gives to a profile it founds.
+///
 /// `taken`: whether a profile outside of the neighbourhood has this id. It is asked for new names only: a record that
 /// left a profile named after it must not found a second one of the same name.
 ///
 /// # Errors
 /// Those of `taken`.
-pub fn resolve<I: Founded, E>(
+pub fn resolve<I: ThingId, E>(
     neighbourhood: &Neighbourhood<I>,
     rules: &Rules,
     never: &NeverLinks,
+    founded: impl Fn(&str) -> I,
     taken: impl FnMut(&I) -> Result<bool, E>,
 ) -> Result<Resolution<I>, E> {
     let groups = divide::divide(neighbourhood, rules, never);
-    let profiles = name::name(&neighbourhood.nodes, &groups, taken)?;
+    let profiles = name::name(&neighbourhood.nodes, &groups, founded, taken)?;
     let retired = name::retired(neighbourhood, &groups, &profiles);
     let components = groups.into_iter().zip(profiles).map(|(group, profile)| Component {
         profile,

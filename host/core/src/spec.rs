@@ -166,9 +166,10 @@ impl DeliverySpec {
 #[serde(deny_unknown_fields)]
 pub struct MappingSpec {
     pub stream: String,
-    /// `person`.
+    /// `person`, `account`: an entity of the model that is not derived, or a custom one.
     pub entity: String,
-    /// Target field of the model <- CEL over the native `record`.
+    /// Target field of the entity, a custom attribute among them <- CEL over the native `record`, `instance` (`id`,
+    /// `system`) and `config`.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -252,6 +253,21 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// The names of the configuration's properties that are neither secret nor lists or objects: mappings may name them.
+    #[must_use]
+    pub fn public_scalars(&self) -> Vec<String> {
+        let Some(properties) = self.configuration.get("properties").and_then(|p| p.as_object()) else {
+            return Vec::new();
+        };
+        let secrets = self.secrets();
+        let single =
+            |p: &serde_json::Value| !matches!(p.get("type").and_then(|t| t.as_str()), Some("object" | "array"));
+        let public = properties.iter().filter(|(name, p)| single(p) && !secrets.contains(&name.as_str()));
+        public.map(|(name, _)| name.clone()).collect()
+    }
+}
+
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 fn invalid<T>(path: &str, problem: &str) -> Result<T, SpecError> {
@@ -303,7 +319,7 @@ mod tests {
     fn minimal() -> serde_json::Value {
         json!({
             "name": "source-x", "version": "0.1.0", "publisher": "attiva", "title": "X", "state_version": 1,
-            "configuration": {"type": "object", "properties": {"id": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}}},
+            "configuration": {"type": "object", "properties": {"id": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}, "list": {"type": "array"}}},
             "credentials": [{"name": "x", "method": "oauth2-client-credentials", "origin": "api", "path": "/token",
                              "client_id": "{id}", "client_secret": "{secret}", "parameters_in": "query"}],
             "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
@@ -317,6 +333,7 @@ mod tests {
     fn a_specification_is_read_and_its_secrets_known() {
         let spec = Spec::parse(&minimal().to_string()).unwrap();
         assert_eq!(spec.secrets(), ["secret"]);
+        assert_eq!(spec.public_scalars(), ["id"]);
         assert_eq!(Spec::parse(&serde_json::to_string(&spec).unwrap()).unwrap(), spec);
     }
 

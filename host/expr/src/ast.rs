@@ -247,6 +247,8 @@ pub enum Function {
     AddMonths,
     /// Date, from, until: whether the day and month come up between the two instants, whatever the year.
     AnniversaryIn,
+    /// Id (text or a whole number), instance's id, system: `<id>@<instance>.<system>`. Null where that names no record.
+    SourceKey,
 }
 
 /// A value's type inside an expression: the ten of the data model, and two that are only met on the way.

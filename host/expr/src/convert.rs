@@ -6,8 +6,9 @@ use crate::decimal::{self, Number};
 use crate::operate::{checked, decimal_fault, mismatch, overflow, quoted};
 use crate::problem::Position;
 use crate::program::EvalFault;
-use attiva_core::Value;
+use attiva_core::key::Instance;
 use attiva_core::time::{self, Millis};
+use attiva_core::{SourceKey, Value};
 
 const SECOND_MS: i64 = 1_000;
 pub(crate) use crate::calendar::DAY_MS;
@@ -44,12 +45,24 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
         (Function::AnniversaryIn, [Value::Date(day), Value::Timestamp(from), Value::Timestamp(until)]) => {
             Ok(Value::Boolean(calendar::anniversary_in(i64::from(*day), *from, *until)))
         }
+        (Function::SourceKey, [Value::Integer(id), Value::Text(instance), Value::Text(system)]) => {
+            Ok(source_key(&id.to_string(), instance, system))
+        }
+        (Function::SourceKey, [Value::Text(id), Value::Text(instance), Value::Text(system)]) => {
+            Ok(source_key(id, instance, system))
+        }
         _ => Err(mismatch(args, at)),
     }
 }
 
 fn start_of(ms: Millis, unit: Unit, at: Position) -> Result<Value, EvalFault> {
     checked(calendar::start_of(ms, unit), at).map(Value::Timestamp)
+}
+
+/// A record that is not named, or by what stands for none, is no fault: many refer to nothing.
+fn source_key(id: &str, instance: &str, system: &str) -> Value {
+    let instance = Instance { system: system.to_owned(), id: instance.to_owned() };
+    SourceKey::new(id, &instance).map_or(Value::Null, |key| Value::Text(key.to_string()))
 }
 
 fn size(value: &Value, at: Position) -> Result<Value, EvalFault> {

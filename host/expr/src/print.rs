@@ -255,6 +255,7 @@ fn call(function: Function, args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result
         Function::StartOfYear => ("startOfYear", false),
         Function::AddMonths => return moved_by_months(args, f),
         Function::AnniversaryIn => ("anniversaryBetween", false),
+        Function::SourceKey => ("source_key", false),
     };
     match args.split_first() {
         Some((target, rest)) if method => {

@@ -10,6 +10,7 @@
 
 use attiva_core::id::{ConnectionId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity, Level};
+use attiva_core::model::EntityName;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
     Feed, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit, ProfileWrite,
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+const PERSON: EntityName = EntityName::PERSON;
 const PAGE: usize = 1_000;
 const COLUMNS: usize = 40;
 /// Attributes of a profile: half the columns have a place in the model.
@@ -175,6 +177,8 @@ fn link(record: &StoredRecord) -> RecordLink {
 fn profile(record: &StoredRecord) -> ProfileWrite {
     let attributes = record.body.fields.iter().filter(|(_, value)| !value.is_null()).take(ATTRIBUTES);
     ProfileWrite {
+        entity: PERSON,
+        references: Vec::new(),
         id: ProfileId::founded_by(&record.source_key),
         attributes: attributes.map(|(name, value)| (name.to_string(), value.clone())).collect(),
         records: 1,
@@ -207,6 +211,7 @@ fn page(first: usize, at: Millis, changed: &dyn Fn(usize) -> bool) -> PageCommit
     PageCommit {
         connection: ConnectionId::new(1, [1; 6]),
         stream: "leads".into(),
+        entity: Some(PERSON),
         run: RunId::new(1, [1; 6]),
         records: (first..first + PAGE).map(|n| record(n, at, changed(n), &names)).collect(),
         rejects: Vec::new(),
@@ -258,19 +263,19 @@ fn look_up(store: &Sandbox, records: usize) {
         let [p50, p99, max] = percentiles(&mut times).map(|time| time.as_secs_f64() * 1e6);
         println!("{name:<28} {p50:>9.1} {p99:>9.1} {max:>9.1}");
     };
-    measure("  record by source key", &|n| drop(store.record(&source_key(n)).expect("read").expect("there")));
+    measure("  record by source key", &|n| drop(store.record(&PERSON, &source_key(n)).expect("read").expect("there")));
     measure("  profile by id", &|n| {
         drop(store.profile(&ProfileId::founded_by(&source_key(n))).expect("read").expect("there"));
     });
     measure("  profile by e-mail", &|n| {
         let identity = Identity::email(&email(n)).expect("an address");
-        drop(store.profile_by_identity(&identity).expect("read").expect("there"));
+        drop(store.profile_by_identity(&PERSON, &identity).expect("read").expect("there"));
     });
     measure("  memberships", &|n| drop(store.memberships(&[n as i64 + 1]).expect("read")));
     measure("  records with an e-mail", &|n| {
         let identity = Identity::email(&email(n)).expect("an address");
         let ask = Ask { identity, records_max: 11 };
-        assert_eq!(store.records_with(&[ask]).expect("read")[0].len(), 1);
+        assert_eq!(store.records_with(&PERSON, &[ask]).expect("read")[0].len(), 1);
     });
 }
 
@@ -296,7 +301,7 @@ fn kill_and_reopen(directory: &Path, from: usize) {
     let began = Instant::now();
     let store = Sandbox::open(directory, &Options::default()).expect("the store opens");
     if let Some(last) = last {
-        assert!(store.record(&source_key(last)).expect("read").is_some(), "an acknowledged record is missing");
+        assert!(store.record(&PERSON, &source_key(last)).expect("read").is_some(), "an acknowledged record is missing");
     }
     println!("reopened after kill -9, first look-up: {:.1} ms", ms(began.elapsed()));
 }

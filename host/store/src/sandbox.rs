@@ -3,12 +3,15 @@
 
 mod counter;
 mod deliveries;
+mod entities;
 mod json;
 mod links;
 mod memberships;
 mod profiles;
 mod projection;
 mod records;
+mod references;
+mod spaces;
 
 use crate::database::{Database, Options};
 use crate::documents;
@@ -17,11 +20,12 @@ use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
+use attiva_core::model::EntityName;
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
     Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Result,
-    SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
+    Relation, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -30,7 +34,11 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
-    steps: &[include_str!("schema/sandbox-1.sql"), include_str!("schema/sandbox-2.sql")],
+    steps: &[
+        include_str!("schema/sandbox-1.sql"),
+        include_str!("schema/sandbox-2.sql"),
+        include_str!("schema/sandbox-3.sql"),
+    ],
 };
 
 /// A sandbox's store in SQLite.
@@ -76,13 +84,17 @@ impl SandboxStore for Sandbox {
         self.database.read(|sqlite| records::stream_states(sqlite, connection))
     }
 
+    fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool> {
+        self.database.read(|sqlite| entities::stream_is_of(sqlite, connection, stream, entity))
+    }
+
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted> {
         let page = records::prepare(page).map_err(StoreError::from)?;
         self.database.write(move |connection| records::commit(connection, page)).await
     }
 
-    fn record(&self, source_key: &str) -> Result<Option<StoredRecord>> {
-        self.database.read(|connection| records::by_source_key(connection, source_key))
+    fn record(&self, entity: &EntityName, source_key: &str) -> Result<Option<StoredRecord>> {
+        self.database.read(|connection| records::by_source_key(connection, entity, source_key))
     }
 
     fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>> {
@@ -105,8 +117,8 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| projection::newest(connection, feed))
     }
 
-    fn records_with(&self, asks: &[Ask]) -> Result<Vec<Vec<i64>>> {
-        self.database.read(|connection| links::records_with(connection, asks))
+    fn records_with(&self, entity: &EntityName, asks: &[Ask]) -> Result<Vec<Vec<i64>>> {
+        self.database.read(|connection| links::records_with(connection, entity, asks))
     }
 
     fn identities_of(&self, records: &[i64]) -> Result<Vec<Vec<Identity>>> {
@@ -140,8 +152,8 @@ impl SandboxStore for Sandbox {
         self.database.write(work).await
     }
 
-    fn record_numbers(&self, after: i64, limit: usize) -> Result<Vec<i64>> {
-        self.database.read(|connection| records::numbers(connection, after, limit))
+    fn record_numbers(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<i64>> {
+        self.database.read(|connection| records::numbers(connection, entity, after, limit))
     }
 
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>> {
@@ -152,28 +164,36 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| profiles::exist(connection, ids))
     }
 
-    fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>> {
-        self.database.read(|connection| profiles::by_identity(connection, identity))
+    fn profile_by_identity(&self, entity: &EntityName, identity: &Identity) -> Result<Option<Profile>> {
+        self.database.read(|connection| profiles::by_identity(connection, entity, identity))
     }
 
     fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>> {
         self.database.read(|connection| profiles::by_number(connection, numbers))
     }
 
-    fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
-        self.database.read(|connection| profiles::list(connection, after, limit))
+    fn profiles(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<Profile>> {
+        self.database.read(|connection| profiles::list(connection, entity, after, limit))
     }
 
-    fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
-        self.database.read(|connection| profiles::list_degraded(connection, after, limit))
+    fn degraded_profiles(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<Profile>> {
+        self.database.read(|connection| profiles::list_degraded(connection, entity, after, limit))
     }
 
-    fn count_profiles(&self) -> Result<u64> {
-        self.database.read(counter::profiles)
+    fn count_profiles(&self, entity: &EntityName) -> Result<u64> {
+        self.database.read(|connection| entities::profiles(connection, entity))
     }
 
-    fn presence(&self, source_key: &str) -> Result<Option<Presence>> {
-        self.database.read(|connection| records::presence(connection, source_key))
+    fn presence(&self, entity: &EntityName, source_key: &str) -> Result<Option<Presence>> {
+        self.database.read(|connection| records::presence(connection, entity, source_key))
+    }
+
+    fn references(&self, profiles: &[i64]) -> Result<Vec<Vec<Referred>>> {
+        self.database.read(|connection| references::of_profiles(connection, profiles))
+    }
+
+    fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>> {
+        self.database.read(|connection| references::referrers(connection, profile, relation, after, limit))
     }
 
     fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>> {
@@ -267,6 +287,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
         Kind::NeverLink => "never-link",
+        Kind::CustomModel => "custom-model",
+        Kind::Mapping => "mapping",
         Kind::Cancellation => "cancellation",
     }
 }
@@ -288,6 +310,8 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::NeverLink
+        | Kind::CustomModel
+        | Kind::Mapping
         | Kind::Cancellation => Ok(()),
     }
 }

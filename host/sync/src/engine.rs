@@ -9,6 +9,7 @@ use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
 use attiva_core::identity::Rules;
+use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
@@ -260,6 +261,7 @@ impl Engine {
         let step = self.inner.projecting.lock().await;
         self.inner.store.reconsider(writes, deletes, what).await?;
         self.inner.policies.forget();
+        self.inner.catalogs.forget_all();
         drop(step);
         self.inner.records_changed.notify_one();
         Ok(())
@@ -271,10 +273,10 @@ impl Engine {
         projector::blocking(move || explain::explain(&inner, &profile)).await
     }
 
-    /// What other rules would make of the first `records_max` records.
-    pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
-        let inner = Arc::clone(&self.inner);
-        projector::blocking(move || what_if::what_if(&inner, rules, records_max)).await
+    /// What other rules would make of the first `records_max` records of an entity.
+    pub async fn what_if(&self, entity: &EntityName, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+        let (inner, entity) = (Arc::clone(&self.inner), entity.clone());
+        projector::blocking(move || what_if::what_if(&inner, &entity, rules, records_max)).await
     }
 
     pub fn projection(&self) -> Result<Projection, Fault> {

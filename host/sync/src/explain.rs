@@ -7,13 +7,13 @@ use crate::profiles::resolve;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{Component, Held, Level, Link};
 use attiva_core::merge::{Chosen, MappedRecord, Why, merge};
-use attiva_core::model::PERSON;
+use attiva_core::model::Layout;
 use attiva_core::{Fault, Millis, Value};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldOrigin {
-    pub field: &'static str,
+    pub field: String,
     pub value: Value,
     pub why: Why,
     /// `None`: somebody set it.
@@ -47,18 +47,19 @@ pub struct Explanation {
 }
 
 pub(crate) fn explain(inner: &Inner, profile: &ProfileId) -> Result<Option<Explanation>, Fault> {
-    let numbers = inner.store.records_of(profile)?;
-    let policies = inner.policies.get(inner)?;
+    let stored = inner.store.records_by_number(&inner.store.records_of(profile)?)?;
+    let Some(entity) = stored.first().and_then(|record| record.entity.clone()) else { return Ok(None) };
+    let policies = inner.policies.get(inner, &entity)?;
     let find = |connection: &_, stream: &str| inner.catalogs.mapping(inner, connection, stream);
     let mut records = Records::new(inner.store.as_ref(), &find, &policies, inner.clock.now());
-    let (neighbourhood, resolution) = resolve(inner.store.as_ref(), &mut records, &numbers, &policies)?;
+    let (neighbourhood, resolution) = resolve(inner.store.as_ref(), &mut records, stored, &policies)?;
     let Some(component) = resolution.components.into_iter().find(|c| c.profile == *profile) else { return Ok(None) };
     let node = |n: &usize| neighbourhood.nodes.get(*n).and_then(|node| records.by_key(&node.source_key));
     let members: Vec<&Entry> = component.nodes.iter().filter_map(node).collect();
     let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
     let mut fields = Vec::new();
     for (slot, chosen) in merge(&mapped, &policies.survivorship, &[]).into_iter().enumerate() {
-        fields.extend(origin(&records, &members, slot, chosen)?);
+        fields.extend(origin(&policies.layout, &records, &members, slot, chosen)?);
     }
     let degraded = component.is_degraded();
     let Component { profile, level, links, held, .. } = component;
@@ -66,12 +67,13 @@ pub(crate) fn explain(inner: &Inner, profile: &ProfileId) -> Result<Option<Expla
 }
 
 fn origin(
+    layout: &Layout,
     records: &Records<'_>,
     members: &[&Entry],
     slot: usize,
     chosen: Chosen,
 ) -> Result<Option<FieldOrigin>, Fault> {
-    let Some(field) = PERSON.get(slot).filter(|_| !chosen.value.is_null()) else { return Ok(None) };
+    let Some(field) = layout.fields().get(slot).filter(|_| !chosen.value.is_null()) else { return Ok(None) };
     let from = match chosen.from.and_then(|i| members.get(i)) {
         None => None,
         Some(Entry { stored, mapped, .. }) => {
@@ -86,5 +88,5 @@ fn origin(
             })
         }
     };
-    Ok(Some(FieldOrigin { field: field.name, value: chosen.value, why: chosen.why, from }))
+    Ok(Some(FieldOrigin { field: field.name.to_string(), value: chosen.value, why: chosen.why, from }))
 }

@@ -46,6 +46,10 @@ pub trait Connectors: Send + Sync + 'static {
 
     /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;
+
+    /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:
+    /// mappings may name them.
+    fn configuration_keys(&self, plugin: &str) -> Result<Vec<String>, Fault>;
 }
 
 /// Checks a segment's expression: what is wrong with it, with positions.

@@ -6,7 +6,7 @@ use crate::profiles::Mappings;
 use attiva_core::id::ProfileId;
 use attiva_core::identity::{Ask, Changed, Claim, ClaimReader, Graph, Node};
 use attiva_core::merge::MappedRecord;
-use attiva_core::model;
+use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
 use attiva_core::{Fault, Millis, Value};
@@ -24,10 +24,10 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// `None`: the record is gone.
-    fn node(&self) -> Option<Node<ProfileId>> {
+    fn node(&self, layout: &Layout) -> Option<Node<ProfileId>> {
         (!self.claims.is_empty()).then(|| Node {
             source_key: self.stored.source_key.clone(),
-            at: created(&self.mapped),
+            at: created(layout, &self.mapped),
             claims: self.claims.clone(),
             profile: self.stored.profile.clone(),
             level: self.stored.level,
@@ -36,15 +36,16 @@ impl Entry {
 }
 
 /// When the record came into being at its source, as far as that is known.
-fn created(mapped: &MappedRecord) -> Millis {
-    match model::person_slot("created_date").and_then(|slot| mapped.row.get(slot)) {
+fn created(layout: &Layout, mapped: &MappedRecord) -> Millis {
+    match layout.slot("created_date").and_then(|slot| mapped.row.get(slot)) {
         Some(Value::Timestamp(at)) => *at,
         _ => 0,
     }
 }
 
-/// The records of one step.
+/// The records of one entity in one step.
 pub(crate) struct Records<'a> {
+    layout: &'a Layout,
     store: &'a dyn SandboxStore,
     mappings: Mappings<'a>,
     reader: &'a ClaimReader,
@@ -62,6 +63,7 @@ impl<'a> Records<'a> {
         now: Millis,
     ) -> Self {
         Self {
+            layout: &policies.layout,
             store,
             mappings,
             reader: &policies.reader,
@@ -74,10 +76,8 @@ impl<'a> Records<'a> {
 
     /// The records that changed, each once, and those that share a profile with one: by other rules than before they may
     /// not share anything else, and a profile is decided about as a whole. To be asked first.
-    pub(crate) fn changed(&mut self, numbers: &[i64]) -> Result<Vec<Changed<ProfileId>>, Fault> {
-        let mut seen = HashSet::new();
-        let numbers: Vec<i64> = numbers.iter().copied().filter(|n| seen.insert(*n)).collect();
-        self.load(&numbers, true)?;
+    pub(crate) fn changed(&mut self, stored: Vec<StoredRecord>) -> Result<Vec<Changed<ProfileId>>, Fault> {
+        self.take(stored, true)?;
         self.load_profiles()?;
         let linked: Vec<usize> =
             (0..self.entries.len()).filter(|i| self.entries[*i].stored.profile.is_some()).collect();
@@ -87,7 +87,7 @@ impl<'a> Records<'a> {
             source_key: entry.stored.source_key.clone(),
             before: before.remove(&i).unwrap_or_default(),
             profile: entry.stored.profile.clone(),
-            now: entry.node(),
+            now: entry.node(self.layout),
         });
         Ok(changed.collect())
     }
@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
             others.extend(self.store.records_of(&profile)?);
         }
         others.retain(|number| !self.by_number.contains_key(number));
-        self.load(&others, false)
+        self.load(&others)
     }
 
     pub(crate) fn by_key(&self, source_key: &str) -> Option<&Entry> {
@@ -117,8 +117,17 @@ impl<'a> Records<'a> {
         self.entries.iter().filter(|entry| entry.changed)
     }
 
-    fn load(&mut self, numbers: &[i64], changed: bool) -> Result<(), Fault> {
-        for stored in self.store.records_by_number(numbers)? {
+    /// What records of the entity are of.
+    pub(crate) fn entity(&self) -> &EntityName {
+        self.layout.entity()
+    }
+
+    fn load(&mut self, numbers: &[i64]) -> Result<(), Fault> {
+        self.take(self.store.records_by_number(numbers)?, false)
+    }
+
+    fn take(&mut self, stored: Vec<StoredRecord>, changed: bool) -> Result<(), Fault> {
+        for stored in stored {
             let entry = self.entry(stored, changed)?;
             let i = self.entries.len();
             self.by_number.insert(entry.stored.number, i);
@@ -130,10 +139,12 @@ impl<'a> Records<'a> {
 
     /// `None`: the record is gone, or makes no profile.
     pub(crate) fn mapping(&self, stored: &StoredRecord) -> Result<Option<Arc<StreamMapping>>, Fault> {
-        match stored.body.presence {
-            Presence::Live => (self.mappings)(&stored.connection, &stored.stream),
-            Presence::Deleted | Presence::MergedInto(_) => Ok(None),
-        }
+        let mapping = match stored.body.presence {
+            Presence::Live => (self.mappings)(&stored.connection, &stored.stream)?,
+            Presence::Deleted | Presence::MergedInto(_) => None,
+        };
+        // A stream that is mapped to another entity by now: its records become that one's with its next page.
+        Ok(mapping.filter(|mapping| mapping.entity() == self.entity()))
     }
 
     fn entry(&self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
@@ -142,7 +153,7 @@ impl<'a> Records<'a> {
             return Ok(Entry { stored, mapped, claims: Vec::new(), changed });
         };
         let (mapped, failed) = mapping.map(&stored, self.now);
-        let (claims, problems) = self.reader.read(&stored.source_key, &mapped.row, &[]);
+        let (claims, problems) = self.reader.read(&stored.source_key, &mapped.row);
         if changed && !failed.is_empty() {
             tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
         }
@@ -157,12 +168,13 @@ impl Graph<ProfileId> for Records<'_> {
     type Error = Fault;
 
     fn carriers(&mut self, asks: &[Ask]) -> Result<Vec<Vec<Node<ProfileId>>>, Fault> {
-        let found = self.store.records_with(asks)?;
+        let found = self.store.records_with(self.entity(), asks)?;
         let mut seen = HashSet::new();
         let is_new = |n: &i64| !self.by_number.contains_key(n) && seen.insert(*n);
         let new: Vec<i64> = found.iter().flatten().copied().filter(is_new).collect();
-        self.load(&new, false)?;
-        let node = |number: &i64| self.by_number.get(number).and_then(|i| self.entries.get(*i)).and_then(Entry::node);
+        self.load(&new)?;
+        let entry = |number: &i64| self.by_number.get(number).and_then(|i| self.entries.get(*i));
+        let node = |number: &i64| entry(number).and_then(|entry| entry.node(self.layout));
         Ok(found.iter().map(|numbers| numbers.iter().filter_map(node).collect()).collect())
     }
 }

@@ -4,18 +4,20 @@
 use crate::engine::{Inner, read};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
-use attiva_core::model::EntityKind;
 use attiva_core::model::custom::Custom;
+use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Kind, SandboxStore};
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The entity that rules and policies are for; their documents' id.
-pub const PERSON: &str = "person";
+/// The document of the custom model.
+pub const MODEL: &str = "model";
 
-/// All of it, ready for use.
+/// All of it for one entity, ready for use.
 pub(crate) struct Policies {
+    pub(crate) layout: Arc<Layout>,
     pub(crate) rules: Rules,
     pub(crate) reader: ClaimReader,
     pub(crate) never: NeverLinks,
@@ -23,40 +25,54 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    pub(crate) fn load(inner: &Inner) -> Result<Self, Fault> {
-        let rules = rules(inner.store.as_ref())?;
-        let links: Vec<NeverLink> = inner.all(Kind::NeverLink)?;
-        let policy = merge_policy(inner.store.as_ref())?;
-        Ok(Self {
-            reader: reader(&rules)?,
-            never: links.iter().collect(),
-            survivorship: Survivorship::new(EntityKind::Person, &policy).map_err(|problems| unusable(&problems))?,
-            rules,
-        })
+    pub(crate) fn load(inner: &Inner, entity: &EntityName) -> Result<Self, Fault> {
+        Self::with_rules(inner, entity, rules(inner.store.as_ref(), entity)?)
     }
 
     /// The same, under other rules.
-    pub(crate) fn with_rules(inner: &Inner, rules: Rules) -> Result<Self, Fault> {
-        Ok(Self { reader: reader(&rules)?, rules, ..Self::load(inner)? })
+    pub(crate) fn with_rules(inner: &Inner, entity: &EntityName, rules: Rules) -> Result<Self, Fault> {
+        let layout = layout(inner.store.as_ref(), entity)?;
+        let links: Vec<NeverLink> = inner.all(Kind::NeverLink)?;
+        let policy = merge_policy(inner.store.as_ref(), entity)?;
+        Ok(Self {
+            reader: ClaimReader::new(&layout, &rules).map_err(|problems| unusable(&problems))?,
+            never: links.iter().filter(|link| link.entity == *entity).collect(),
+            survivorship: Survivorship::new(&layout, &policy).map_err(|problems| unusable(&problems))?,
+            layout,
+            rules,
+        })
     }
 }
 
 /// Published, or those that hold until some are.
-pub fn rules(store: &dyn SandboxStore) -> Result<Rules, Fault> {
-    Ok(published(store, Kind::IdentityRules)?.unwrap_or_else(Rules::person))
+pub fn rules(store: &dyn SandboxStore, entity: &EntityName) -> Result<Rules, Fault> {
+    Ok(published(store, Kind::IdentityRules, entity.as_str())?.unwrap_or_else(|| Rules::usual(entity)))
 }
 
 /// Published, or the one that holds until one is.
-pub fn merge_policy(store: &dyn SandboxStore) -> Result<MergePolicy, Fault> {
-    Ok(published(store, Kind::MergePolicy)?.unwrap_or_else(|| MergePolicy { version: 1, ..MergePolicy::default() }))
+pub fn merge_policy(store: &dyn SandboxStore, entity: &EntityName) -> Result<MergePolicy, Fault> {
+    let usual = || MergePolicy { version: 1, ..MergePolicy::default() };
+    Ok(published(store, Kind::MergePolicy, entity.as_str())?.unwrap_or_else(usual))
 }
 
-fn published<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind) -> Result<Option<T>, Fault> {
-    store.document(kind, PERSON)?.map(|document| read(document.body)).transpose()
+/// What the operator added to the model; nothing, until something was published.
+pub fn custom(store: &dyn SandboxStore) -> Result<Custom, Fault> {
+    Ok(published(store, Kind::CustomModel, MODEL)?.unwrap_or_default())
 }
 
-fn reader(rules: &Rules) -> Result<ClaimReader, Fault> {
-    ClaimReader::new(EntityKind::Person, rules, &Custom::default()).map_err(|problems| unusable(&problems))
+/// An entity's rows, as they are now.
+///
+/// # Errors
+/// `model.no-entity` for an entity that there is not.
+pub fn layout(store: &dyn SandboxStore, entity: &EntityName) -> Result<Arc<Layout>, Fault> {
+    Layout::new(entity, &custom(store)?).ok_or_else(|| {
+        Fault::new(FaultKind::Config, "model.no-entity", format!("there is no entity `{entity}`"))
+            .action("Use an entity that the model lists, or publish one of your own.")
+    })
+}
+
+fn published<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind, id: &str) -> Result<Option<T>, Fault> {
+    store.document(kind, id)?.map(|document| read(document.body)).transpose()
 }
 
 /// What was published was checked; this host does not know it any more.
@@ -68,21 +84,21 @@ fn unusable<P: ToString>(problems: &[P]) -> Fault {
 /// Kept until the next change.
 #[derive(Default)]
 pub(crate) struct PoliciesCache {
-    loaded: Mutex<Option<Arc<Policies>>>,
+    loaded: Mutex<HashMap<EntityName, Arc<Policies>>>,
 }
 
 impl PoliciesCache {
-    pub(crate) fn get(&self, inner: &Inner) -> Result<Arc<Policies>, Fault> {
+    pub(crate) fn get(&self, inner: &Inner, entity: &EntityName) -> Result<Arc<Policies>, Fault> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(policies) = &*loaded {
+        if let Some(policies) = loaded.get(entity) {
             return Ok(Arc::clone(policies));
         }
-        let policies = Arc::new(Policies::load(inner)?);
-        *loaded = Some(Arc::clone(&policies));
+        let policies = Arc::new(Policies::load(inner, entity)?);
+        loaded.insert(entity.clone(), Arc::clone(&policies));
         Ok(policies)
     }
 
     pub(crate) fn forget(&self) {
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

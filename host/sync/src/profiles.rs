@@ -5,12 +5,14 @@ use crate::neighbours::{Entry, Records};
 use crate::policies::Policies;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{self, Component, Level, Neighbourhood, Node, Resolution};
-use attiva_core::merge::{MappedRecord, Survivorship, merge};
-use attiva_core::model::PERSON;
-use attiva_core::ports::store::{Change, ProfileCommit, ProfileWrite, RecordLink, SandboxStore};
+use attiva_core::merge::{Chosen, MappedRecord, merge};
+use attiva_core::model::{EntityName, Layout};
+use attiva_core::ports::store::{
+    Change, ProfileCommit, ProfileWrite, RecordLink, Reference, SandboxStore, StoredRecord,
+};
 use attiva_core::record::Presence;
 use attiva_core::{Fault, Millis, Value};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -19,52 +21,70 @@ type Result<T> = std::result::Result<T, Fault>;
 /// the projection: records without their mapping would look as if they were gone.
 pub(crate) type Mappings<'a> = &'a dyn Fn(&ConnectionId, &str) -> Result<Option<Arc<StreamMapping>>>;
 
-/// Decides what the records that changed do to profiles.
+/// Decides what the records that changed do to profiles. Records of each entity are divided among themselves.
 pub(crate) fn project(
     store: &dyn SandboxStore,
     changes: &[Change],
     mappings: Mappings<'_>,
-    policies: &Policies,
+    policies: &dyn Fn(&EntityName) -> Result<Arc<Policies>>,
     now: Millis,
 ) -> Result<ProfileCommit> {
-    let mut records = Records::new(store, mappings, policies, now);
-    let numbers: Vec<i64> = changes.iter().map(|c| c.subject).collect();
-    let (neighbourhood, resolution) = resolve(store, &mut records, &numbers, policies)?;
-    let mut decision = Decision {
-        commit: ProfileCommit { upto: changes.last().map_or(0, |c| c.seq), now, ..ProfileCommit::default() },
-        records: &records,
-        survivorship: &policies.survivorship,
-        home: HashMap::new(),
-    };
-    for component in &resolution.components {
-        let node = |n: &usize| neighbourhood.nodes.get(*n).and_then(|node| records.by_key(&node.source_key));
-        decision.write(component, &component.nodes.iter().filter_map(node).collect::<Vec<_>>());
+    let mut commit = ProfileCommit { upto: changes.last().map_or(0, |c| c.seq), now, ..ProfileCommit::default() };
+    for (entity, stored) in by_entity(store, changes)? {
+        let policies = policies(&entity)?;
+        let mut records = Records::new(store, mappings, &policies, now);
+        let (neighbourhood, resolution) = resolve(store, &mut records, stored, &policies)?;
+        let mut decision = Decision { commit, records: &records, policies: &policies, home: HashMap::new() };
+        for component in &resolution.components {
+            let node = |n: &usize| neighbourhood.nodes.get(*n).and_then(|node| records.by_key(&node.source_key));
+            decision.write(component, &component.nodes.iter().filter_map(node).collect::<Vec<_>>());
+        }
+        commit = decision.finish(store)?;
     }
-    decision.finish(store)
+    Ok(commit)
 }
 
-/// Divides records, and all that they hang together with, into profiles.
+/// The records that changed, each once. A stream without a mapping makes no profiles, and has none.
+fn by_entity(store: &dyn SandboxStore, changes: &[Change]) -> Result<BTreeMap<EntityName, Vec<StoredRecord>>> {
+    let mut seen = HashSet::new();
+    let numbers: Vec<i64> = changes.iter().map(|c| c.subject).filter(|n| seen.insert(*n)).collect();
+    let mut of: BTreeMap<EntityName, Vec<StoredRecord>> = BTreeMap::new();
+    for stored in store.records_by_number(&numbers)? {
+        if let Some(entity) = &stored.entity {
+            of.entry(entity.clone()).or_default().push(stored);
+        }
+    }
+    Ok(of)
+}
+
+/// Divides records of an entity, and all that they hang together with, into profiles.
 pub(crate) fn resolve(
     store: &dyn SandboxStore,
     records: &mut Records<'_>,
-    numbers: &[i64],
+    stored: Vec<StoredRecord>,
     policies: &Policies,
 ) -> Result<(Neighbourhood<ProfileId>, Resolution<ProfileId>)> {
-    let changed = records.changed(numbers)?;
+    let entity = policies.layout.entity();
+    let changed = records.changed(stored)?;
     let neighbourhood = identity::reach(records, changed, &policies.rules)?;
-    let known = first_choices(store, &neighbourhood.nodes)?;
+    let known = first_choices(store, entity, &neighbourhood.nodes)?;
     let taken = |id: &ProfileId| match known.get(id) {
         Some(taken) => Ok(*taken),
         None => Ok::<_, Fault>(store.profiles_exist(std::slice::from_ref(id))?.contains(&true)),
     };
-    let resolution = identity::resolve(&neighbourhood, &policies.rules, &policies.never, taken)?;
+    let founded = |source_key: &str| ProfileId::founded(entity, source_key);
+    let resolution = identity::resolve(&neighbourhood, &policies.rules, &policies.never, founded, taken)?;
     Ok((neighbourhood, resolution))
 }
 
 /// The ids that new profiles will mostly get, and which of them are taken: asked for at once.
-fn first_choices(store: &dyn SandboxStore, nodes: &[Node<ProfileId>]) -> Result<HashMap<ProfileId, bool>> {
+fn first_choices(
+    store: &dyn SandboxStore,
+    entity: &EntityName,
+    nodes: &[Node<ProfileId>],
+) -> Result<HashMap<ProfileId, bool>> {
     let new = nodes.iter().filter(|node| node.profile.is_none());
-    let choices: Vec<ProfileId> = new.map(|node| ProfileId::founded_by(&node.source_key)).collect();
+    let choices: Vec<ProfileId> = new.map(|node| ProfileId::founded(entity, &node.source_key)).collect();
     let taken = store.profiles_exist(&choices)?;
     Ok(choices.into_iter().zip(taken).collect())
 }
@@ -73,7 +93,7 @@ fn first_choices(store: &dyn SandboxStore, nodes: &[Node<ProfileId>]) -> Result<
 struct Decision<'a> {
     commit: ProfileCommit,
     records: &'a Records<'a>,
-    survivorship: &'a Survivorship,
+    policies: &'a Policies,
     /// The profile of each record that was decided about, by its source key.
     home: HashMap<&'a str, ProfileId>,
 }
@@ -94,11 +114,16 @@ impl<'a> Decision<'a> {
             }
         }
         let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
-        let named = PERSON.iter().zip(merge(&mapped, self.survivorship, &[])).filter(|(_, c)| !c.value.is_null());
-        let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_owned(), c.value)).collect();
+        let layout = &self.policies.layout;
+        let chosen = merge(&mapped, &self.policies.survivorship, &[]);
+        let references = references(layout, &mapped, &chosen);
+        let named = layout.fields().iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
+        let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_string(), c.value)).collect();
         self.commit.profiles.push(ProfileWrite {
+            entity: layout.entity().clone(),
             id: profile.clone(),
             attributes,
+            references,
             records: u32::try_from(mapped.len()).unwrap_or(u32::MAX),
             changed_at: mapped.iter().map(|r| r.at).max().unwrap_or(0),
             degraded: component.is_degraded(),
@@ -142,7 +167,23 @@ impl<'a> Decision<'a> {
         match self.home.get(key) {
             Some(profile) => Ok(Some(profile.clone())),
             None if self.records.by_key(key).is_some_and(|entry| entry.claims.is_empty()) => Ok(None),
-            None => Ok(store.record(key)?.and_then(|record| record.profile)),
+            None => Ok(store.record(self.records.entity(), key)?.and_then(|record| record.profile)),
         }
     }
+}
+
+/// What a profile refers to: what survived of each field that refers, and every account that a person's records name,
+/// since a person may belong to several.
+fn references(layout: &Layout, records: &[&MappedRecord], chosen: &[Chosen]) -> Vec<Reference> {
+    let mut found = BTreeSet::new();
+    let is_person = *layout.entity() == EntityName::PERSON;
+    for (slot, field, to) in layout.references() {
+        let survived = chosen.get(slot).map(|chosen| &chosen.value).into_iter();
+        let of_records = records.iter().filter(|_| is_person && field.name == "account_key");
+        let values = survived.chain(of_records.filter_map(|record| record.row.get(slot)));
+        for key in values.filter_map(Value::as_text) {
+            found.insert(Reference { field: field.name.to_string(), to: to.clone(), key: key.to_owned() });
+        }
+    }
+    found.into_iter().collect()
 }

@@ -6,6 +6,7 @@ use crate::engine::{Inner, write};
 use crate::membership::{self, Audience};
 use crate::profiles;
 use attiva_core::config::Segment;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Feed, Kind, MembershipCommit};
 use attiva_core::{Fault, FaultKind};
 use std::collections::BTreeSet;
@@ -71,7 +72,7 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
         if changes.is_empty() {
             return Ok(None);
         }
-        let policies = worker.policies.get(&worker)?;
+        let policies = |entity: &EntityName| worker.policies.get(&worker, entity);
         let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
         Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now())?))
     })
@@ -120,7 +121,8 @@ fn changed_profiles(inner: &Inner, audiences: &[Audience]) -> Result<Option<Memb
     let changes = inner.store.changes(Feed::Profiles, after, inner.options.projection_rows)?;
     let Some(last) = changes.last() else { return Ok(None) };
     let numbers: BTreeSet<i64> = changes.iter().map(|c| c.subject).collect();
-    let profiles = inner.store.profiles_by_number(&numbers.into_iter().collect::<Vec<_>>())?;
+    let mut profiles = inner.store.profiles_by_number(&numbers.into_iter().collect::<Vec<_>>())?;
+    profiles.retain(|profile| profile.entity == EntityName::PERSON);
     let all: Vec<&Audience> = audiences.iter().collect();
     let now = inner.clock.now();
     let changes = membership::evaluate(inner.store.as_ref(), &all, &profiles, now)?;
@@ -140,7 +142,8 @@ fn first_evaluation(inner: &Inner, audiences: &[Audience]) -> Result<Option<Memb
     let id = &audience.segment.id;
     let projector = format!("segment:{id}");
     let after = inner.store.projector_cursor(&projector)?;
-    let profiles = inner.store.profiles(i64::try_from(after).unwrap_or(i64::MAX), inner.options.projection_rows)?;
+    let after_number = i64::try_from(after).unwrap_or(i64::MAX);
+    let profiles = inner.store.profiles(&EntityName::PERSON, after_number, inner.options.projection_rows)?;
     let now = inner.clock.now();
     let changes = membership::evaluate(inner.store.as_ref(), &[audience], &profiles, now)?;
     let upto = profiles.last().map_or(after, |p| u64::try_from(p.number).unwrap_or(after));

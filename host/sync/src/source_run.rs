@@ -126,6 +126,13 @@ async fn commit(
 ) -> Result<PageCommitted, Fault> {
     let now = inner.clock.now();
     let records = intake::changes(page, &connection.instance, now)?;
+    let mapping = inner.catalogs.mapping(inner, &connection.id, stream)?;
+    let entity = mapping.map(|mapping| mapping.entity().clone());
+    // Records that change what they are of are not looked at meanwhile.
+    let _step = match inner.store.stream_is_of(&connection.id, stream, entity.as_ref())? {
+        true => None,
+        false => Some(inner.projecting.lock().await),
+    };
     let (before, told) = (run.clone(), Told::of(page));
     let document = PageDocument(Arc::new(move |committed| {
         let mut after = before.clone();
@@ -135,6 +142,7 @@ async fn commit(
     let page = PageCommit {
         connection: connection.id.clone(),
         stream: stream.to_owned(),
+        entity,
         run: run.id.clone(),
         records,
         rejects: page.rejects.iter().map(cut).collect(),

@@ -6,7 +6,7 @@ use crate::policies::Policies;
 use crate::profiles::resolve;
 use attiva_core::identity::Rules;
 use attiva_core::identity::report::{Collapse, Difference};
-use attiva_core::model::person_slot;
+use attiva_core::model::{EntityName, Layout};
 use attiva_core::{Fault, FaultKind, Value};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -26,39 +26,40 @@ pub struct WhatIf {
     pub collapse: Collapse,
 }
 
-pub(crate) fn what_if(inner: &Inner, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
-    same_fields(&inner.policies.get(inner)?.rules, &rules)?;
-    let policies = Policies::with_rules(inner, rules)?;
+pub(crate) fn what_if(inner: &Inner, entity: &EntityName, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+    same_fields(&inner.policies.get(inner, entity)?.rules, &rules)?;
+    let policies = Policies::with_rules(inner, entity, rules)?;
     let find = |connection: &_, stream: &str| inner.catalogs.mapping(inner, connection, stream);
     let (mut difference, mut collapse) = (Difference::default(), Collapse::default());
     let (mut after, mut looked_at) = (0, 0);
     loop {
-        let numbers = inner.store.record_numbers(after, STRIDE.min(records_max - looked_at))?;
+        let numbers = inner.store.record_numbers(entity, after, STRIDE.min(records_max - looked_at))?;
         let Some(last) = numbers.last() else { break };
         (after, looked_at) = (*last, looked_at + numbers.len());
         let mut records = Records::new(inner.store.as_ref(), &find, &policies, inner.clock.now());
-        let (neighbourhood, resolution) = resolve(inner.store.as_ref(), &mut records, &numbers, &policies)?;
+        let stored = inner.store.records_by_number(&numbers)?;
+        let (neighbourhood, resolution) = resolve(inner.store.as_ref(), &mut records, stored, &policies)?;
         // A profile whose records are in two strides is met twice, and counted where its first record is.
         let here: HashSet<&str> = records.asked_for().map(|entry| entry.stored.source_key.as_str()).collect();
         let counted = |first: &str| here.contains(first);
         let describe = |i: usize| {
             let node = neighbourhood.nodes.get(i).and_then(|node| records.by_key(&node.source_key));
-            node.map(|entry| described(&entry.mapped.row)).unwrap_or_default()
+            node.map(|entry| described(&policies.layout, &entry.mapped.row)).unwrap_or_default()
         };
         difference.note(&neighbourhood, &resolution, counted);
         collapse.note(&neighbourhood, &resolution, describe, counted);
     }
-    let whole = inner.store.record_numbers(after, 1)?.is_empty();
+    let whole = inner.store.record_numbers(entity, after, 1)?.is_empty();
     Ok(WhatIf { records: looked_at as u64, whole, difference, collapse: collapse.finish() })
 }
 
-/// What people mostly have one of.
-fn described(row: &[Value]) -> Vec<(&'static str, String)> {
+/// What people, and companies, mostly have one of.
+fn described(layout: &Layout, row: &[Value]) -> Vec<(&'static str, String)> {
     let value = |field: &'static str| {
-        let value = person_slot(field).and_then(|slot| row.get(slot)).and_then(Value::as_text)?;
+        let value = layout.slot(field).and_then(|slot| row.get(slot)).and_then(Value::as_text)?;
         Some((field, value.to_owned()))
     };
-    ["last_name", "country", "company_name"].into_iter().filter_map(value).collect()
+    ["name", "last_name", "country", "company_name"].into_iter().filter_map(value).collect()
 }
 
 /// The stored graph holds what today's rules read from records. Fields that they do not read are not in it.

@@ -1,6 +1,8 @@
 //! The engine against the real store, with connectors made of plain data.
 #![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
 
+#[path = "engine/entities.rs"]
+mod entities;
 #[path = "engine/identity.rs"]
 mod identity;
 mod support;
@@ -102,14 +104,14 @@ async fn one_address_is_one_person_until_it_is_not() {
     world.run().await;
     world.settled().await;
     assert_eq!(world.emails(), ["A@x.com "], "the newer record's spelling");
-    let person = world.store.profile_by_identity(&Identity::email("a@x.com").unwrap()).unwrap().unwrap();
+    let person = world.store.profile_by_identity(&PERSON, &Identity::email("a@x.com").unwrap()).unwrap().unwrap();
     assert_eq!((person.records, attribute(&person.attributes, "job_title").as_deref()), (2, Some("CTO")));
 
     vendor.pages.lock().unwrap().push(vec![lead("2", 30, "b@x.com", "CTO")]);
     world.run().await;
     world.settled().await;
     assert_eq!(world.emails(), ["a@x.com", "b@x.com"]);
-    let kept = world.store.profile_by_identity(&Identity::email("a@x.com").unwrap()).unwrap().unwrap();
+    let kept = world.store.profile_by_identity(&PERSON, &Identity::email("a@x.com").unwrap()).unwrap().unwrap();
     assert_eq!(attribute(&kept.attributes, "job_title").as_deref(), Some("CEO"));
 }
 
@@ -122,14 +124,14 @@ async fn the_deleted_leave_their_audience_and_the_merged_redirect() {
     world.run().await;
     world.settled().await;
     assert_eq!(world.store.count_members(&segment).unwrap(), 3);
-    let merged = world.store.profile_by_identity(&Identity::source_key("3@i.Fake")).unwrap().unwrap().id;
+    let merged = world.store.profile_by_identity(&PERSON, &Identity::source_key("3@i.Fake")).unwrap().unwrap().id;
     let gone = |id, kind, into| Lead { id, kind, at: 20, email: None, title: None, into };
     let page = vec![gone("1", RowKind::Tombstone, None), gone("3", RowKind::Merge, Some("4"))];
     vendor.pages.lock().unwrap().push(page);
     world.run().await;
     world.settled().await;
     assert_eq!(world.store.count_members(&segment).unwrap(), 1);
-    assert_eq!(world.store.count_profiles().unwrap(), 3);
+    assert_eq!(world.store.count_profiles(&PERSON).unwrap(), 3);
     let heir = world.store.profile(&merged).unwrap().unwrap();
     assert_eq!(attribute(&heir.attributes, "email").as_deref(), Some("dan@x.com"));
 }

@@ -3,10 +3,10 @@
 
 use super::{Identity, Rules, RulesProblem};
 use crate::key::SourceKey;
-use crate::model::custom::Custom;
-use crate::model::{EntityKind, Role, slot};
+use crate::model::{Layout, Role};
 use crate::value::{DataType, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// An identity, and the field of the record that says it: half of a link's evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub const CLAIMS_MAX: usize = 20;
 /// Reads the identities of an entity's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimReader {
-    kind: EntityKind,
+    layout: Arc<Layout>,
     /// What the rules name beside the model.
     named: Vec<Named>,
 }
@@ -38,75 +38,59 @@ pub struct ClaimReader {
 struct Named {
     namespace: String,
     field: String,
-    /// In the row; `None`: a custom attribute.
-    slot: Option<usize>,
+    slot: usize,
 }
 
 impl ClaimReader {
-    /// By the model alone.
+    /// By the layout alone.
     #[must_use]
-    pub fn of_model(kind: EntityKind) -> Self {
-        Self { kind, named: Vec::new() }
+    pub fn of_model(layout: &Arc<Layout>) -> Self {
+        Self { layout: Arc::clone(layout), named: Vec::new() }
     }
 
-    /// By the model and by the fields that the rules name.
+    /// By the layout and by the fields that the rules name.
     ///
     /// # Errors
-    /// Fields that neither the entity nor its custom attributes have, or that hold what names nobody.
-    pub fn new(kind: EntityKind, rules: &Rules, custom: &Custom) -> Result<Self, Vec<RulesProblem>> {
-        let (mut reader, mut problems) = (Self::of_model(kind), Vec::new());
+    /// Fields that the entity does not have, or that hold what names nobody.
+    pub fn new(layout: &Arc<Layout>, rules: &Rules) -> Result<Self, Vec<RulesProblem>> {
+        let (mut reader, mut problems) = (Self::of_model(layout), Vec::new());
         for (namespace, field) in
             rules.namespaces.iter().flat_map(|(name, rules)| rules.fields.iter().map(move |field| (name, field)))
         {
-            let slot = slot(kind, field);
-            let declared = || custom.attributes.iter().find(|a| a.entity == kind && a.field.name == *field);
-            let data_type = match slot.and_then(|slot| kind.entity().fields.get(slot)) {
-                Some(field) => Some(field.data_type),
-                None => declared().map(|attribute| attribute.field.data_type),
+            let problem = match layout.find(field) {
+                Some((slot, known)) => match known.data_type {
+                    DataType::Text | DataType::Integer | DataType::TextList => {
+                        reader.named.push(Named { namespace: namespace.clone(), field: field.clone(), slot });
+                        continue;
+                    }
+                    other => format!("`{field}` is {other:?}: only text and whole numbers name somebody"),
+                },
+                None => format!("{} has no field `{field}`", layout.entity()),
             };
-            let problem = match data_type {
-                Some(DataType::Text | DataType::Integer | DataType::TextList) => None,
-                Some(other) => Some(format!("`{field}` is {other:?}: only text and whole numbers name somebody")),
-                None => Some(format!("{} has no field `{field}`", kind.name())),
-            };
-            match problem {
-                Some(problem) => {
-                    problems.push(RulesProblem { path: format!("namespaces.{namespace}.fields"), problem })
-                }
-                None => reader.named.push(Named { namespace: namespace.clone(), field: field.clone(), slot }),
-            }
+            problems.push(RulesProblem { path: format!("namespaces.{namespace}.fields"), problem });
         }
         if problems.is_empty() { Ok(reader) } else { Err(problems) }
     }
 
     /// The identities of a record, its own key first, each once. A value that is none is reported and left out: a wrong
-    /// address is no reason to lose a record. `attributes`: the record's custom attributes.
+    /// address is no reason to lose a record.
     #[must_use]
-    pub fn read(
-        &self,
-        source_key: &str,
-        row: &[Value],
-        attributes: &[(String, Value)],
-    ) -> (Vec<Claim>, Vec<ClaimProblem>) {
+    pub fn read(&self, source_key: &str, row: &[Value]) -> (Vec<Claim>, Vec<ClaimProblem>) {
         let own = Claim { identity: Identity::source_key(source_key), field: Identity::SOURCE_KEY.into() };
         let mut said = Said { claims: vec![own], problems: Vec::new() };
         // Before the model's own, of which there may be too many.
         for Named { namespace, field, slot } in &self.named {
-            let value = match slot {
-                Some(slot) => row.get(*slot),
-                None => attributes.iter().find(|(name, _)| name == field).map(|(_, value)| value),
-            };
-            let texts = value.into_iter().flat_map(texts);
+            let texts = row.get(*slot).into_iter().flat_map(texts);
             texts.for_each(|text| said.note(field.clone().into(), &text, Identity::read(namespace, &text)));
         }
-        for (field, value) in self.kind.entity().fields.iter().zip(row) {
+        for (field, value) in self.layout.fields().iter().zip(row) {
             let namespace = match field.role {
                 Role::Plain | Role::Reference => continue,
                 Role::Email => Identity::EMAIL,
                 Role::Ecid => Identity::ECID,
                 Role::SameAs => Identity::SOURCE_KEY,
             };
-            texts(value).for_each(|text| said.note(field.name.into(), &text, Identity::read(namespace, &text)));
+            texts(value).for_each(|text| said.note(field.name.clone(), &text, Identity::read(namespace, &text)));
         }
         (said.claims, said.problems)
     }
@@ -166,8 +150,8 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::custom::{CustomAttribute, CustomField};
-    use crate::model::{PERSON, person_slot};
+    use crate::model::custom::{Custom, CustomAttribute, CustomField};
+    use crate::model::{EntityKind, EntityName, PERSON, person_slot};
 
     fn row(values: &[(&str, Value)]) -> Vec<Value> {
         let mut row = vec![Value::Null; PERSON.len()];
@@ -178,7 +162,7 @@ mod tests {
     }
 
     fn claims(source_key: &str, row: &[Value]) -> (Vec<Claim>, Vec<ClaimProblem>) {
-        ClaimReader::of_model(EntityKind::Person).read(source_key, row, &[])
+        ClaimReader::of_model(&Layout::of(EntityKind::Person)).read(source_key, row)
     }
 
     fn text(text: &str) -> Value {
@@ -244,11 +228,11 @@ mod tests {
         let mut custom = Custom::default();
         custom.attributes.push(custom_field("customer_number", DataType::Integer));
         custom.attributes.push(custom_field("second_email", DataType::Text));
-        let reader = ClaimReader::new(EntityKind::Person, &rules, &custom).unwrap();
-        let attributes =
-            [("customer_number".to_owned(), Value::Integer(42)), ("second_email".to_owned(), text("B@x.com"))];
-        let (claims, problems) =
-            reader.read("7@1.M", &row(&[("last_name", text(" Lee")), ("email", text("b@x.com"))]), &attributes);
+        let layout = |custom: &Custom| Layout::new(&EntityName::PERSON, custom).unwrap();
+        let reader = ClaimReader::new(&layout(&custom), &rules).unwrap();
+        let mut row = row(&[("last_name", text(" Lee")), ("email", text("b@x.com"))]);
+        row.extend([Value::Integer(42), text("B@x.com")]);
+        let (claims, problems) = reader.read("7@1.M", &row);
         let said: Vec<(&str, &str, &str)> =
             claims.iter().map(|c| (c.identity.namespace.as_str(), c.identity.value.as_str(), &*c.field)).collect();
         assert_eq!(
@@ -264,7 +248,7 @@ mod tests {
 
         custom.attributes[0].field.data_type = DataType::Boolean;
         rules.namespaces.get_mut("name").unwrap().fields = vec!["shoe".into()];
-        let problems = ClaimReader::new(EntityKind::Person, &rules, &custom).unwrap_err();
+        let problems = ClaimReader::new(&layout(&custom), &rules).unwrap_err();
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             said,

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::id::ProfileId;
+use crate::model::EntityName;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +112,7 @@ impl Graph<ProfileId> for Stored {
 
 impl Stored {
     fn never(&self) -> Vec<NeverLink> {
-        self.never.iter().filter_map(|(a, b)| NeverLink::new(a, b, "", "", 0)).collect()
+        self.never.iter().filter_map(|(a, b)| NeverLink::new(&EntityName::PERSON, a, b, "", "", 0)).collect()
     }
 
     /// One step of a projector: the page's records, what they hang together with, the new profiles.
@@ -151,8 +152,9 @@ impl Stored {
         let outside = outside.filter(|n| !gone.contains(&n.source_key)).filter_map(|n| n.profile.as_ref());
         let taken: BTreeSet<&ProfileId> = outside.collect();
         let never = self.never();
-        let Ok(resolution) =
-            resolve(&found, rules, &never.iter().collect(), |id| Ok::<_, Infallible>(taken.contains(id)));
+        let Ok(resolution) = resolve(&found, rules, &never.iter().collect(), ProfileId::founded_by, |id| {
+            Ok::<_, Infallible>(taken.contains(id))
+        });
         for key in gone {
             self.nodes.remove(&key);
         }
@@ -369,7 +371,7 @@ proptest! {
         }
         prop_assert_eq!(at_once.profiles(), in_pieces.profiles());
         let whole = Neighbourhood::whole(at_once.nodes.values().cloned().collect(), &rules);
-        let Ok(resolution) = resolve(&whole, &rules, &NeverLinks::default(), |_| Ok::<_, Infallible>(false));
+        let Ok(resolution) = resolve(&whole, &rules, &NeverLinks::default(), ProfileId::founded_by, |_| Ok::<_, Infallible>(false));
         let sets: BTreeSet<BTreeSet<&str>> = resolution.components.iter()
             .map(|c| c.nodes.iter().map(|i| whole.nodes[*i].source_key.as_str()).collect()).collect();
         let stored = at_once.profiles();
@@ -387,7 +389,7 @@ proptest! {
         let Some(large) = before.iter().max_by_key(|p| p.len()) else { return Ok(()) };
         let keys: Vec<String> = large.iter().map(|(key, _)| key.clone()).collect();
         let group: Vec<String> = keys.iter().zip(&side).filter(|(_, s)| **s).map(|(k, _)| k.clone()).collect();
-        let Ok(never) = unmerge(&keys, std::slice::from_ref(&group), "", "", 0) else { return Ok(()) };
+        let Ok(never) = unmerge(&EntityName::PERSON, &keys, std::slice::from_ref(&group), "", "", 0) else { return Ok(()) };
         let number = |key: &str| key[..2].parse::<u8>().unwrap();
         let steps = |make: fn(u8, u8) -> Step| -> Vec<Step> {
             never.iter().map(|l| make(number(&l.a), number(&l.b))).collect()

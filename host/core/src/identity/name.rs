@@ -2,7 +2,7 @@
 
 use super::divide::Group;
 use super::{Neighbourhood, Node};
-use crate::id::Founded;
+use crate::id::ThingId;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A profile id that is no more.
@@ -16,14 +16,15 @@ pub struct Retired<I> {
 /// A group keeps the profile id that most of its records had; of equals, the smallest. An id that two groups claim
 /// stays with the one that holds more of its records, then with the first in canonical order; the other is named
 /// after its first record.
-pub(super) fn name<I: Founded, E>(
+pub(super) fn name<I: ThingId, E>(
     nodes: &[Node<I>],
     groups: &[Group],
+    founded: impl Fn(&str) -> I,
     mut taken: impl FnMut(&I) -> Result<bool, E>,
 ) -> Result<Vec<I>, E> {
     let (mut names, mut given) = kept(nodes, groups);
     for (group, name) in groups.iter().zip(&mut names).filter(|(_, name)| name.is_none()) {
-        for candidate in candidates(nodes, group) {
+        for candidate in candidates(nodes, group, &founded) {
             if !given.contains(&candidate) && !taken(&candidate)? {
                 given.insert(candidate.clone());
                 *name = Some(candidate);
@@ -36,7 +37,7 @@ pub(super) fn name<I: Founded, E>(
 
 /// The groups' names, as far as they keep one; and all ids that records of the neighbourhood have or had: a name that
 /// is given up redirects and founds nothing else.
-fn kept<I: Founded>(nodes: &[Node<I>], groups: &[Group]) -> (Vec<Option<I>>, HashSet<I>) {
+fn kept<I: ThingId>(nodes: &[Node<I>], groups: &[Group]) -> (Vec<Option<I>>, HashSet<I>) {
     let mut claims: Vec<(usize, usize, &I)> = Vec::new();
     for (g, group) in groups.iter().enumerate() {
         let mut votes: BTreeMap<&I, usize> = BTreeMap::new();
@@ -60,14 +61,18 @@ fn kept<I: Founded>(nodes: &[Node<I>], groups: &[Group]) -> (Vec<Option<I>>, Has
 
 /// New names, without end: after each of the records, then after the first record again and again. No source key holds
 /// a NUL, so these are nobody's first choice.
-fn candidates<'a, I: Founded>(nodes: &'a [Node<I>], group: &'a Group) -> impl Iterator<Item = I> + 'a {
+fn candidates<'a, I: ThingId>(
+    nodes: &'a [Node<I>],
+    group: &'a Group,
+    founded: &'a impl Fn(&str) -> I,
+) -> impl Iterator<Item = I> + 'a {
     let keys = group.nodes.iter().map(|i| nodes[*i].source_key.as_str());
     let first = keys.clone().next().unwrap_or_default();
-    keys.map(I::founded_by).chain((1u64..).map(move |n| I::founded_by(&format!("{first}\0{n}"))))
+    keys.map(founded).chain((1u64..).map(move |n| founded(&format!("{first}\0{n}"))))
 }
 
 /// In the order of ids.
-pub(super) fn retired<I: Founded>(
+pub(super) fn retired<I: ThingId>(
     neighbourhood: &Neighbourhood<I>,
     groups: &[Group],
     profiles: &[I],

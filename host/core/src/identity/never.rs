@@ -2,6 +2,7 @@
 
 use crate::Millis;
 use crate::id::NeverLinkId;
+use crate::model::EntityName;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -9,6 +10,9 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeverLink {
+    /// Of which entity the records are.
+    #[serde(default = "person", skip_serializing_if = "is_person")]
+    pub entity: EntityName,
     /// Source keys; `a` comes before `b`.
     pub a: String,
     pub b: String,
@@ -18,19 +22,29 @@ pub struct NeverLink {
     pub at: Millis,
 }
 
+fn person() -> EntityName {
+    EntityName::PERSON
+}
+
+fn is_person(entity: &EntityName) -> bool {
+    *entity == EntityName::PERSON
+}
+
 impl NeverLink {
     /// `None` for a record and itself.
     #[must_use]
-    pub fn new(a: &str, b: &str, reason: &str, by: &str, at: Millis) -> Option<Self> {
+    pub fn new(entity: &EntityName, a: &str, b: &str, reason: &str, by: &str, at: Millis) -> Option<Self> {
         let (a, b) = if a < b { (a, b) } else { (b, a) };
-        (a != b).then(|| Self { a: a.into(), b: b.into(), reason: reason.into(), by: by.into(), at })
+        let entity = entity.clone();
+        (a != b).then(|| Self { entity, a: a.into(), b: b.into(), reason: reason.into(), by: by.into(), at })
     }
 
     /// One for each pair: whoever says it again says the same.
     #[must_use]
     pub fn id(&self) -> NeverLinkId {
-        // No source key holds a NUL.
-        NeverLinkId::founded_by(&format!("{}\0{}", self.a, self.b))
+        // No source key and no entity's name holds a NUL.
+        let pair = format!("{}\0{}", self.a, self.b);
+        NeverLinkId::founded_by(&if is_person(&self.entity) { pair } else { format!("{}\0{pair}", self.entity) })
     }
 }
 
@@ -50,6 +64,7 @@ pub enum UnmergeProblem {
 /// Every pair across groups is named, so that nothing that joins later can bring two of them together. Within a group
 /// nothing is promised: what only hung together through another group falls apart.
 pub fn unmerge(
+    entity: &EntityName,
     records: &[String],
     groups: &[Vec<String>],
     reason: &str,
@@ -71,7 +86,7 @@ pub fn unmerge(
     let mut links = Vec::new();
     for (i, a) in records.iter().enumerate() {
         let others = records.iter().skip(i + 1).filter(|b| group(a) != group(b));
-        links.extend(others.filter_map(|b| NeverLink::new(a, b, reason, by, at)));
+        links.extend(others.filter_map(|b| NeverLink::new(entity, a, b, reason, by, at)));
     }
     if links.is_empty() { Err(UnmergeProblem::Nothing) } else { Ok(links) }
 }
@@ -109,7 +124,8 @@ mod tests {
 
     #[test]
     fn every_pair_across_groups_is_kept_apart() {
-        let links = unmerge(&keys("a b c d"), &[keys("a"), keys("c")], "two people", "ann", 5).unwrap();
+        let links =
+            unmerge(&EntityName::PERSON, &keys("a b c d"), &[keys("a"), keys("c")], "two people", "ann", 5).unwrap();
         let pairs: Vec<(&str, &str)> = links.iter().map(|l| (l.a.as_str(), l.b.as_str())).collect();
         assert_eq!(pairs, [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("c", "d")]);
         assert_eq!((links[0].reason.as_str(), links[0].by.as_str(), links[0].at), ("two people", "ann", 5));
@@ -117,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_divides_nothing_is_refused() {
-        let divide = |groups: &[Vec<String>]| unmerge(&keys("a b"), groups, "", "", 0).unwrap_err();
+        let divide =
+            |groups: &[Vec<String>]| unmerge(&EntityName::PERSON, &keys("a b"), groups, "", "", 0).unwrap_err();
         assert_eq!(divide(&[keys("x")]), UnmergeProblem::NotOfIt("x".into()));
         assert_eq!(divide(&[keys("a"), keys("a")]), UnmergeProblem::Twice("a".into()));
         assert_eq!(divide(&[keys("a b")]), UnmergeProblem::Nothing);

@@ -4,7 +4,7 @@
 //! Reports are fed one neighbourhood at a time and keep counts and the worst examples, so their size has a bound.
 
 use super::{Component, Held, Identity, Neighbourhood, Resolution, Rules};
-use crate::id::Founded;
+use crate::id::ThingId;
 use crate::key::SourceKey;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ impl Collapse {
     /// Counts a neighbourhood. `describe`: of a record, by position, what to compare (last name, country, company), as
     /// field and value; values that differ in case only are the same. `counted`: whether a profile, by the source key of
     /// its first record, is to be counted here: a neighbourhood that is met twice is counted once.
-    pub fn note<I: Founded + std::fmt::Display>(
+    pub fn note<I: ThingId + std::fmt::Display>(
         &mut self,
         neighbourhood: &Neighbourhood<I>,
         resolution: &Resolution<I>,
@@ -112,7 +112,7 @@ impl Collapse {
         }
     }
 
-    fn note_profile<I: Founded + std::fmt::Display>(
+    fn note_profile<I: ThingId + std::fmt::Display>(
         &mut self,
         neighbourhood: &Neighbourhood<I>,
         component: &Component<I>,
@@ -248,7 +248,7 @@ pub struct Regrouped {
 impl Difference {
     /// Compares what the nodes belong to now (`Node::profile`) with what the resolution, by other rules, makes of them.
     /// `counted`: as for [`Collapse::note`]; a profile of today counts by its first record.
-    pub fn note<I: Founded + std::fmt::Display>(
+    pub fn note<I: ThingId + std::fmt::Display>(
         &mut self,
         neighbourhood: &Neighbourhood<I>,
         resolution: &Resolution<I>,

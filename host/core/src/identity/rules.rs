@@ -1,6 +1,7 @@
 //! The rules of identity, as data: which namespaces join records, how strongly, and what stops them.
 
 use super::Identity;
+use crate::model::EntityName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -66,6 +67,12 @@ pub struct RulesProblem {
 }
 
 impl Rules {
+    /// Those that hold for an entity until others are published.
+    #[must_use]
+    pub fn usual(entity: &EntityName) -> Self {
+        if *entity == EntityName::PERSON { Self::person() } else { Self::keyed() }
+    }
+
     /// For persons: keys before devices before addresses. An address that more than ten records carry is a shared one.
     #[must_use]
     pub fn person() -> Self {

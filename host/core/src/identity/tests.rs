@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::ProfileId;
+use crate::model::EntityName;
 use std::convert::Infallible;
 
 fn node(key: &str, emails: &[&str], profile: Option<&ProfileId>) -> Node<ProfileId> {
@@ -25,7 +26,9 @@ fn keyed(key: &str, same_as: &[&str]) -> Node<ProfileId> {
 
 fn resolved(nodes: Vec<Node<ProfileId>>, rules: &Rules, never: &[NeverLink]) -> Resolution<ProfileId> {
     let never: NeverLinks = never.iter().collect();
-    let Ok(resolution) = resolve(&Neighbourhood::whole(nodes, rules), rules, &never, |_| Ok::<_, Infallible>(false));
+    let Ok(resolution) = resolve(&Neighbourhood::whole(nodes, rules), rules, &never, ProfileId::founded_by, |_| {
+        Ok::<_, Infallible>(false)
+    });
     resolution
 }
 
@@ -87,8 +90,9 @@ fn the_id_of_a_record_that_left_its_profile_is_not_given_twice() {
     let founder = ProfileId::founded_by("1@x.M");
     let alone = Neighbourhood::whole(vec![node("1@x.M", &["new@x.com"], None)], &rules);
     let name = |taken: &[ProfileId]| {
-        let Ok(resolution) =
-            resolve(&alone, &rules, &NeverLinks::default(), |id| Ok::<_, Infallible>(taken.contains(id)));
+        let Ok(resolution) = resolve(&alone, &rules, &NeverLinks::default(), ProfileId::founded_by, |id| {
+            Ok::<_, Infallible>(taken.contains(id))
+        });
         resolution.components[0].profile.clone()
     };
     assert_eq!(name(&[]), founder);
@@ -197,7 +201,7 @@ fn never_links_hold_against_every_way_round() {
     ];
     let rules = Rules::person();
     assert_eq!(sets(nodes.clone(), &rules, &[]).len(), 1);
-    let never = NeverLink::new("3@x.M", "1@x.M", "two people", "ann", 0).unwrap();
+    let never = NeverLink::new(&EntityName::PERSON, "3@x.M", "1@x.M", "two people", "ann", 0).unwrap();
     let resolution = resolved(nodes.clone(), &rules, std::slice::from_ref(&never));
     let apart = sets(nodes, &rules, &[never]);
     assert_eq!(apart, [vec!["1@x.M", "2@x.M"], vec!["3@x.M"]]);

@@ -1,9 +1,10 @@
 //! The policy of merging, as data, and its form for use.
 
 use super::is_of;
-use crate::model::{EntityKind, slot};
+use crate::model::Layout;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Which value survives. Published as a whole: a change is a new version, and profiles are merged anew from their
 /// records.
@@ -41,7 +42,7 @@ pub struct PolicyProblem {
 /// A policy laid out over the fields of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivorship {
-    kind: EntityKind,
+    layout: Arc<Layout>,
     /// By slot; empty: the newest.
     precedence: Vec<Vec<String>>,
 }
@@ -49,22 +50,24 @@ pub struct Survivorship {
 impl Survivorship {
     /// The newest for every field.
     #[must_use]
-    pub fn newest(kind: EntityKind) -> Self {
-        Self { kind, precedence: vec![Vec::new(); kind.entity().fields.len()] }
+    pub fn newest(layout: &Arc<Layout>) -> Self {
+        Self { layout: Arc::clone(layout), precedence: vec![Vec::new(); layout.len()] }
     }
 
     /// # Errors
     /// Everything that is wrong with the policy.
-    pub fn new(kind: EntityKind, policy: &MergePolicy) -> Result<Self, Vec<PolicyProblem>> {
+    pub fn new(layout: &Arc<Layout>, policy: &MergePolicy) -> Result<Self, Vec<PolicyProblem>> {
         let mut problems = Vec::new();
         let usual = sources("default", &policy.default, &mut problems);
-        let mut survivorship = Self { kind, precedence: vec![usual; kind.entity().fields.len()] };
+        let mut survivorship = Self { layout: Arc::clone(layout), precedence: vec![usual; layout.len()] };
         for (name, rule) in &policy.fields {
             let path = format!("fields.{name}");
             let sources = sources(&path, rule, &mut problems);
-            match slot(kind, name).and_then(|slot| survivorship.precedence.get_mut(slot)) {
+            match layout.slot(name).and_then(|slot| survivorship.precedence.get_mut(slot)) {
                 Some(place) => *place = sources,
-                None => problems.push(PolicyProblem { path, problem: format!("{} has no such field", kind.name()) }),
+                None => {
+                    problems.push(PolicyProblem { path, problem: format!("{} has no such field", layout.entity()) })
+                }
             }
         }
         if problems.is_empty() { Ok(survivorship) } else { Err(problems) }
@@ -76,7 +79,7 @@ impl Survivorship {
     }
 
     pub(super) fn slot(&self, field: &str) -> Option<usize> {
-        slot(self.kind, field)
+        self.layout.slot(field)
     }
 
     /// How far down the list the record's source is. Smaller is stronger.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{EntityKind, PERSON, person_slot};
+use crate::model::{EntityKind, Layout, PERSON, person_slot};
 use proptest::prelude::*;
 
 fn record(key: &str, at: Millis, values: &[(&str, &str)]) -> MappedRecord {
@@ -11,7 +11,7 @@ fn record(key: &str, at: Millis, values: &[(&str, &str)]) -> MappedRecord {
 }
 
 fn policy(json: &str) -> Survivorship {
-    Survivorship::new(EntityKind::Person, &serde_json::from_str(json).unwrap()).unwrap()
+    Survivorship::new(&Layout::of(EntityKind::Person), &serde_json::from_str(json).unwrap()).unwrap()
 }
 
 /// Value, record and reason of a field.
@@ -23,7 +23,7 @@ fn of<'a>(merged: &'a [Chosen], field: &str) -> (Option<&'a str>, Option<usize>,
 #[test]
 fn newest_wins_field_by_field_and_null_never_does() {
     let records = [record("b", 10, &[("city", "b"), ("state", "b")]), record("a", 20, &[("city", "a")])];
-    let merged = merge(&records, &Survivorship::newest(EntityKind::Person), &[]);
+    let merged = merge(&records, &Survivorship::newest(&Layout::of(EntityKind::Person)), &[]);
     assert_eq!(of(&merged, "city"), (Some("a"), Some(1), Why::Newest));
     assert_eq!(of(&merged, "state"), (Some("b"), Some(0), Why::Only));
     assert_eq!(of(&merged, "country"), (None, None, Why::Nothing));
@@ -33,7 +33,7 @@ fn newest_wins_field_by_field_and_null_never_does() {
 fn of_equals_the_first_key_wins_in_any_order() {
     let (a, b) = (record("a", 10, &[("city", "a")]), record("b", 10, &[("city", "b")]));
     for records in [[&a, &b], [&b, &a]] {
-        let merged = merge(&records, &Survivorship::newest(EntityKind::Person), &[]);
+        let merged = merge(&records, &Survivorship::newest(&Layout::of(EntityKind::Person)), &[]);
         let (value, _, why) = of(&merged, "city");
         assert_eq!((value, why), (Some("a"), Why::FirstKey));
     }
@@ -63,7 +63,7 @@ fn sources_have_precedence_by_kind_and_by_instance() {
 #[test]
 fn a_pin_goes_where_its_record_goes() {
     let pin = |key: &str, at, value| Pin { source_key: key.into(), field: "city".into(), value, by: "ann".into(), at };
-    let newest = Survivorship::newest(EntityKind::Person);
+    let newest = Survivorship::newest(&Layout::of(EntityKind::Person));
     let records = [record("a", 10, &[("city", "old")]), record("b", 20, &[("city", "new")])];
     let city = |pins: &[Pin]| of(&merge(&records, &newest, pins), "city").0.map(str::to_owned);
     assert_eq!(city(&[pin("a", 1, None)]).as_deref(), Some("old"));
@@ -86,7 +86,7 @@ fn a_pin_goes_where_its_record_goes() {
 fn a_policy_that_cannot_be_is_refused() {
     let check = |json: &str, expected: &str| {
         let policy: MergePolicy = serde_json::from_str(json).unwrap();
-        let problems = Survivorship::new(EntityKind::Person, &policy).unwrap_err();
+        let problems = Survivorship::new(&Layout::of(EntityKind::Person), &policy).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].to_string().contains(expected), "{problems:?}");
     };

@@ -12,7 +12,7 @@ pub enum FieldProblem {
     #[error("is {given:?}, and the field is {wanted:?}")]
     Type { wanted: DataType, given: DataType },
     #[error("is none of {}", .0.join(", "))]
-    NotAllowed(&'static [&'static str]),
+    NotAllowed(Vec<String>),
     #[error(transparent)]
     Key(#[from] KeyProblem),
     #[error("is no e-mail address")]
@@ -43,7 +43,7 @@ impl Field {
 
     fn accepts_text(&self, text: &str) -> Result<(), FieldProblem> {
         if !self.values.is_empty() && !self.values.contains(&text) {
-            return Err(FieldProblem::NotAllowed(self.values));
+            return Err(FieldProblem::NotAllowed(self.values.iter().map(|v| (*v).to_owned()).collect()));
         }
         let currency = self.path.ends_with("currencyCode");
         match self.role {
@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(person("person_score", text("7")), Err(number));
         assert_eq!(person("person_score", Value::Null), Ok(()));
         assert_eq!(person("person_type", text("Lead")), Ok(()));
-        assert_eq!(person("person_type", text("lead")), Err(FieldProblem::NotAllowed(&["Lead", "Contact"])));
+        assert_eq!(
+            person("person_type", text("lead")),
+            Err(FieldProblem::NotAllowed(vec!["Lead".into(), "Contact".into()]))
+        );
         assert_eq!(person("external_key", text("003@00D.Salesforce")), Ok(()));
         assert_eq!(person("external_key", text("003")), Err(FieldProblem::Key(KeyProblem::Shape)));
         assert_eq!(

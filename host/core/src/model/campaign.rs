@@ -87,6 +87,12 @@ pub(super) const MEMBER_ENTITY: Entity = Entity {
     relations: &[
         Relation { field: "campaign_key", to: EntityKind::Campaign, name: "campaign", name_there: "members" },
         Relation { field: "person_key", to: EntityKind::Person, name: "person", name_there: "campaign_memberships" },
+        Relation {
+            field: "acquired_by_campaign_key",
+            to: EntityKind::Campaign,
+            name: "acquired_by_campaign",
+            name_there: "acquired_members",
+        },
     ],
     resolution: Resolution::Graph,
 };

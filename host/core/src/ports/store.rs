@@ -5,6 +5,7 @@
 
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
+use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
 use crate::{DataType, Millis, Value};
@@ -12,9 +13,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 mod error;
+mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
 pub use error::{Result, StoreError};
+pub use profile::{Profile, ProfileWrite, Reference, Referred, Relation};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;
@@ -38,6 +41,10 @@ pub enum Kind {
     MergePolicy,
     /// Two records that are never one.
     NeverLink,
+    /// What the operator added to the model; the id is `model`.
+    CustomModel,
+    /// A mapping in the place of the one that the connector ships; the id is `<connection>:<stream>`.
+    Mapping,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
 }
@@ -81,6 +88,8 @@ pub struct StreamState {
 pub struct PageCommit {
     pub connection: ConnectionId,
     pub stream: String,
+    /// What the stream's records are of, by its mapping; `None`: it has none, and they are apart from all others.
+    pub entity: Option<EntityName>,
     pub run: RunId,
     pub records: Vec<RecordChange>,
     pub rejects: Vec<Reject>,
@@ -115,6 +124,8 @@ pub struct PageCommitted {
 pub struct StoredRecord {
     /// The store's own number of the record.
     pub number: i64,
+    /// What it is a record of; `None`: its stream has no mapping. The key names one record of each entity.
+    pub entity: Option<EntityName>,
     pub source_key: String,
     pub connection: ConnectionId,
     pub stream: String,
@@ -155,19 +166,6 @@ pub struct RecordLink {
     pub level: Level,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProfileWrite {
-    pub id: ProfileId,
-    /// Non-null attributes of the model.
-    pub attributes: Vec<(String, Value)>,
-    /// Records that make it up.
-    pub records: u32,
-    /// The newest change of any of them.
-    pub changed_at: Millis,
-    /// A limit keeps records out of it.
-    pub degraded: bool,
-}
-
 /// One step of the profile projector. A profile whose attributes are what they were is not a change.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileCommit {
@@ -184,19 +182,8 @@ pub struct ProfileCommit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconsider {
     All,
-    /// By source key; those that are not there are passed over.
-    Records(Vec<String>),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
-    pub number: i64,
-    pub id: ProfileId,
-    pub attributes: Vec<(String, Value)>,
-    pub records: u32,
-    pub changed_at: Millis,
-    /// A limit keeps records out of it.
-    pub degraded: bool,
+    /// Of an entity, by source key; those that are not there are passed over.
+    Records(EntityName, Vec<String>),
 }
 
 // Membership.
@@ -365,8 +352,12 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
     /// All streams a connection has read, by name.
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>>;
+    /// Whether a stream's records are of this entity, or there are none yet.
+    fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool>;
+    /// Where the stream's records were of another entity until now, they become this one's: then no step of the profile
+    /// projector may be under way.
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted>;
-    fn record(&self, source_key: &str) -> Result<Option<StoredRecord>>;
+    fn record(&self, entity: &EntityName, source_key: &str) -> Result<Option<StoredRecord>>;
     fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>>;
     /// A run's rejects in the order they came; `after` is the number returned with the last one.
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>>;
@@ -377,8 +368,9 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn projector_cursor(&self, projector: &str) -> Result<u64>;
     /// The newest sequence number of a feed.
     fn newest(&self, feed: Feed) -> Result<Seq>;
-    /// Numbers of the records that carry each identity, in the order asked for; of more than the most, any of them.
-    fn records_with(&self, asks: &[Ask]) -> Result<Vec<Vec<i64>>>;
+    /// Numbers of the entity's records that carry each identity, in the order asked for; of more than the most, any of
+    /// them.
+    fn records_with(&self, entity: &EntityName, asks: &[Ask]) -> Result<Vec<Vec<i64>>>;
     /// The identities stored for each of these records, in the order asked for.
     fn identities_of(&self, records: &[i64]) -> Result<Vec<Vec<Identity>>>;
     /// Numbers of the records that make up a profile.
@@ -393,21 +385,26 @@ pub trait SandboxStore: Send + Sync + 'static {
         deletes: Vec<(Kind, String)>,
         what: Reconsider,
     ) -> Result<()>;
-    /// Numbers of records, in rising order, after `after`.
-    fn record_numbers(&self, after: i64, limit: usize) -> Result<Vec<i64>>;
+    /// Numbers of an entity's records, in rising order, after `after`.
+    fn record_numbers(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<i64>>;
 
     // Profiles. An id that was merged away answers with the profile that took its place.
     fn profile(&self, id: &ProfileId) -> Result<Option<Profile>>;
     /// Whether each is the id of a profile there is, in the order asked for. One that redirects or is gone is not.
     fn profiles_exist(&self, ids: &[ProfileId]) -> Result<Vec<bool>>;
-    fn profile_by_identity(&self, identity: &Identity) -> Result<Option<Profile>>;
+    fn profile_by_identity(&self, entity: &EntityName, identity: &Identity) -> Result<Option<Profile>>;
     fn profiles_by_number(&self, numbers: &[i64]) -> Result<Vec<Profile>>;
-    /// In the order of numbers, after `after`.
-    fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>>;
+    /// Of an entity, in the order of numbers, after `after`.
+    fn profiles(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<Profile>>;
     /// Those that a limit keeps records out of, in the order of numbers, after `after`.
-    fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>>;
-    fn count_profiles(&self) -> Result<u64>;
-    fn presence(&self, source_key: &str) -> Result<Option<Presence>>;
+    fn degraded_profiles(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<Profile>>;
+    fn count_profiles(&self, entity: &EntityName) -> Result<u64>;
+    fn presence(&self, entity: &EntityName, source_key: &str) -> Result<Option<Presence>>;
+    /// What each of these profiles refers to, in the order asked for; of each, with the profile that each key names now.
+    fn references(&self, profiles: &[i64]) -> Result<Vec<Vec<Referred>>>;
+    /// Numbers of the profiles that refer to this one by a relation, in rising order, after `after`. Both ways agree:
+    /// whoever is answered here refers to it there.
+    fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>>;
 
     // Membership.
     /// Segments that each of these profiles is a member of now, in the order asked for.

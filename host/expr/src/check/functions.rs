@@ -22,7 +22,7 @@ const METHODS: [&str; 12] = [
     "anniversaryWithin",
 ];
 
-const FUNCTIONS: [&str; 27] = [
+const FUNCTIONS: [&str; 28] = [
     "has",
     "size",
     "coalesce",
@@ -50,6 +50,7 @@ const FUNCTIONS: [&str; 27] = [
     "startOfQuarter",
     "startOfYear",
     "anniversaryBetween",
+    "source_key",
 ];
 
 /// What CEL has elsewhere, and why it is not here.
@@ -208,6 +209,7 @@ impl Checker<'_> {
             "startOfQuarter" => (Function::StartOfQuarter, &[&[Timestamp]], Timestamp),
             "startOfYear" => (Function::StartOfYear, &[&[Timestamp]], Timestamp),
             "anniversaryBetween" => (Function::AnniversaryIn, &[&[Date], &[Timestamp], &[Timestamp]], Boolean),
+            "source_key" => (Function::SourceKey, &[&[Text, Integer], &[Text], &[Text]], Text),
             // `has` of a field never comes here.
             _ => return self.fail(Problem::SYNTAX, at, HAS),
         };

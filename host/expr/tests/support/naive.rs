@@ -374,6 +374,17 @@ fn call(function: Function, args: &[Value]) -> Answer {
             };
             Ok(Value::Timestamp(instant(first.to_datetime(jiff::civil::Time::midnight()))))
         }
+        (Function::SourceKey, [id, Value::Text(instance), Value::Text(system)]) => {
+            let id = match id {
+                Value::Integer(n) => n.to_string(),
+                Value::Text(t) => t.clone(),
+                _ => return Ok(Value::Null),
+            };
+            let written = format!("{id}@{instance}.{system}");
+            let read = attiva_core::SourceKey::parse(&written);
+            let same = read.filter(|k| k.id == id && k.instance.id == *instance && k.instance.system == *system);
+            Ok(same.map_or(Value::Null, |_| Value::Text(written)))
+        }
         other => panic!("the checker let this through: {other:?}"),
     }
 }

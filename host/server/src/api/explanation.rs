@@ -30,7 +30,7 @@ struct View {
 
 #[derive(Serialize)]
 struct FieldView {
-    field: &'static str,
+    field: String,
     value: Value,
     why: Why,
     #[serde(skip_serializing_if = "Option::is_none")]

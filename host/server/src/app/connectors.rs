@@ -156,6 +156,11 @@ impl attiva_sync::Connectors for SandboxConnectors {
         let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
         Ok(ready.plugin.spec.mappings.clone())
     }
+
+    fn configuration_keys(&self, plugin: &str) -> std::result::Result<Vec<String>, Fault> {
+        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        Ok(ready.plugin.spec.public_scalars())
+    }
 }
 
 /// A source connection, as the engine drives it.

@@ -10,23 +10,28 @@ use attiva_core::id::{NeverLinkId, ProfileId};
 use attiva_core::identity::{ClaimReader, NeverLink, Rules, UnmergeProblem, unmerge};
 use attiva_core::key::SourceKey;
 use attiva_core::merge::{MergePolicy, Survivorship};
-use attiva_core::model::EntityKind;
-use attiva_core::model::custom::Custom;
+use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, Reconsider};
 use attiva_core::{Fault, FaultKind};
-use attiva_sync::policies::{self, PERSON};
+use attiva_sync::policies;
 use attiva_sync::{Explanation, WhatIf};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Most pairs that one division of a profile may keep apart.
 const UNMERGE_PAIRS_MAX: usize = 1000;
 /// Longest reason that is kept, in characters.
 const REASON_CHARACTERS_MAX: usize = 500;
+/// Whose rules and policy these are.
+const PERSON: EntityName = EntityName::PERSON;
 
 impl Sandbox {
     /// The rules of identity that hold; version 0 of the document: nobody has published any.
     pub fn identity_rules(&self) -> Result<Versioned<Rules>> {
-        Ok(Versioned { value: policies::rules(self.store.as_ref())?, version: self.version(Kind::IdentityRules)? })
+        Ok(Versioned {
+            value: policies::rules(self.store.as_ref(), &PERSON)?,
+            version: self.version(Kind::IdentityRules)?,
+        })
     }
 
     /// Publishes rules: every record is looked at again. `rules.version` is that of the rules they were made of; they
@@ -40,24 +45,27 @@ impl Sandbox {
         mut rules: Rules,
         expect: Expect,
     ) -> Result<Versioned<Rules>> {
-        check_rules("", &rules)?;
+        self.check_rules("", &rules)?;
         let now = self.identity_rules()?;
         rules.version = next_version("rules", rules.version, now.value.version)?;
         self.publish(Kind::IdentityRules, &rules, expect, now.version).await?;
         let detail = serde_json::json!({ "version": rules.version });
-        self.tell(caller, "identity.rules-published", PERSON, detail).await?;
+        self.tell(caller, "identity.rules-published", PERSON.as_str(), detail).await?;
         self.identity_rules()
     }
 
     /// What rules would make of the stored records; nothing is changed.
     pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf> {
-        check_rules("/rules", &rules)?;
-        Ok(self.engine.what_if(rules, records_max).await?)
+        self.check_rules("/rules", &rules)?;
+        Ok(self.engine.what_if(&PERSON, rules, records_max).await?)
     }
 
     /// The merge policy that holds.
     pub fn merge_policy(&self) -> Result<Versioned<MergePolicy>> {
-        Ok(Versioned { value: policies::merge_policy(self.store.as_ref())?, version: self.version(Kind::MergePolicy)? })
+        Ok(Versioned {
+            value: policies::merge_policy(self.store.as_ref(), &PERSON)?,
+            version: self.version(Kind::MergePolicy)?,
+        })
     }
 
     /// As [`publish_identity_rules`](Self::publish_identity_rules).
@@ -70,7 +78,7 @@ impl Sandbox {
         mut policy: MergePolicy,
         expect: Expect,
     ) -> Result<Versioned<MergePolicy>> {
-        if let Err(problems) = Survivorship::new(EntityKind::Person, &policy) {
+        if let Err(problems) = Survivorship::new(&self.layout()?, &policy) {
             let fields = problems.into_iter().map(|p| FieldProblem::new(pointer("", &p.path), p.problem));
             return Err(Refusal::invalid("identity.merge-policy", "the policy cannot be used", fields.collect()));
         }
@@ -78,14 +86,14 @@ impl Sandbox {
         policy.version = next_version("policy", policy.version, now.value.version)?;
         self.publish(Kind::MergePolicy, &policy, expect, now.version).await?;
         let detail = serde_json::json!({ "version": policy.version });
-        self.tell(caller, "identity.merge-policy-published", PERSON, detail).await?;
+        self.tell(caller, "identity.merge-policy-published", PERSON.as_str(), detail).await?;
         self.merge_policy()
     }
 
     /// Says that two records are never one. Said again, it is what it was.
     pub async fn never_link(&self, caller: &Caller, a: &str, b: &str, reason: &str) -> Result<NeverLink> {
         let (a, b) = (self.known_key("/a", a)?, self.known_key("/b", b)?);
-        let link = NeverLink::new(&a, &b, checked_reason(reason)?, caller.key.as_str(), self.now());
+        let link = NeverLink::new(&PERSON, &a, &b, checked_reason(reason)?, caller.key.as_str(), self.now());
         let link = link.ok_or_else(|| invalid("/b", "is the same record"))?;
         self.keep_apart(caller, vec![link.clone()]).await?;
         Ok(link)
@@ -96,7 +104,7 @@ impl Sandbox {
         let missing = || Refusal::missing("never-link", id);
         let id = NeverLinkId::parse(id).ok_or_else(missing)?;
         let link: NeverLink = self.find(Kind::NeverLink, id.as_str())?.ok_or_else(missing)?.value;
-        let records = Reconsider::Records(vec![link.a.clone(), link.b.clone()]);
+        let records = Reconsider::Records(PERSON, vec![link.a.clone(), link.b.clone()]);
         self.engine.reconsider(Vec::new(), vec![(Kind::NeverLink, id.to_string())], records).await?;
         let detail = serde_json::json!({ "a": link.a, "b": link.b });
         self.tell(caller, "identity.never-link-removed", id.as_str(), detail).await
@@ -117,7 +125,7 @@ impl Sandbox {
         reason: &str,
     ) -> Result<Vec<NeverLink>> {
         let records: Vec<String> = self.profile(profile)?.records.into_iter().map(|r| r.source_key).collect();
-        let links = unmerge(&records, groups, checked_reason(reason)?, caller.key.as_str(), self.now());
+        let links = unmerge(&PERSON, &records, groups, checked_reason(reason)?, caller.key.as_str(), self.now());
         let links = links.map_err(|problem: UnmergeProblem| invalid("/groups", &problem.to_string()))?;
         if links.len() > UNMERGE_PAIRS_MAX {
             let most = format!(
@@ -152,21 +160,33 @@ impl Sandbox {
                 DocumentWrite { kind: Kind::NeverLink, id: link.id().to_string(), body: documents::write(&link)? };
             writes.push((write, Expect::Anything));
         }
-        self.engine.reconsider(writes, Vec::new(), Reconsider::Records(records)).await?;
+        self.engine.reconsider(writes, Vec::new(), Reconsider::Records(PERSON, records)).await?;
         self.tell(caller, "identity.never-linked", &subject, detail).await
     }
 
     /// A source key as it is kept, of a record there is.
     fn known_key(&self, field: &str, text: &str) -> Result<String> {
         let key = SourceKey::read(text).map_err(|problem| invalid(field, &problem.to_string()))?.to_string();
-        if self.store.presence(&key)?.is_none() {
+        if self.store.presence(&PERSON, &key)?.is_none() {
             return Err(invalid(field, "is the key of no record here"));
         }
         Ok(key)
     }
 
+    fn layout(&self) -> Result<Arc<Layout>> {
+        Ok(policies::layout(self.store.as_ref(), &PERSON)?)
+    }
+
+    fn check_rules(&self, place: &str, rules: &Rules) -> Result<()> {
+        let layout = self.layout()?;
+        rules.check().and_then(|()| ClaimReader::new(&layout, rules).map(|_| ())).map_err(|problems| {
+            let fields = problems.into_iter().map(|p| FieldProblem::new(pointer(place, &p.path), p.problem));
+            Refusal::invalid("identity.rules", "the rules cannot be used", fields.collect())
+        })
+    }
+
     fn version(&self, kind: Kind) -> Result<u64> {
-        Ok(self.store.document(kind, PERSON)?.map_or(0, |document| document.version))
+        Ok(self.store.document(kind, PERSON.as_str())?.map_or(0, |document| document.version))
     }
 
     /// `now`: the version that was read, so that of two who publish at once one is told.
@@ -175,18 +195,9 @@ impl Sandbox {
             same_version(seen, now)?;
         }
         let expect = if now == 0 { Expect::Absent } else { Expect::Version(now) };
-        let write = DocumentWrite { kind, id: PERSON.to_owned(), body: documents::write(value)? };
+        let write = DocumentWrite { kind, id: PERSON.to_string(), body: documents::write(value)? };
         Ok(self.engine.reconsider(vec![(write, expect)], Vec::new(), Reconsider::All).await?)
     }
-}
-
-fn check_rules(place: &str, rules: &Rules) -> Result<()> {
-    let checked =
-        rules.check().and_then(|()| ClaimReader::new(EntityKind::Person, rules, &Custom::default()).map(|_| ()));
-    checked.map_err(|problems| {
-        let fields = problems.into_iter().map(|p| FieldProblem::new(pointer(place, &p.path), p.problem));
-        Refusal::invalid("identity.rules", "the rules cannot be used", fields.collect())
-    })
 }
 
 /// `namespaces.email.fields` as a JSON pointer.

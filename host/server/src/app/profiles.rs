@@ -4,6 +4,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::id::{ProfileId, SegmentId};
 use attiva_core::identity::Identity;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Profile, StoredRecord};
 
 /// A profile with what it is made of and where it belongs.
@@ -18,7 +19,8 @@ impl Sandbox {
     /// A profile by its id. An id that was merged away answers with the profile that took its place.
     pub fn profile(&self, id: &str) -> Result<ProfileDetail> {
         let known = ProfileId::parse(id).ok_or_else(|| Refusal::missing("profile", id))?;
-        let profile = self.store.profile(&known)?.ok_or_else(|| Refusal::missing("profile", id))?;
+        let person = self.store.profile(&known)?.filter(|profile| profile.entity == EntityName::PERSON);
+        let profile = person.ok_or_else(|| Refusal::missing("profile", id))?;
         let records = self.store.records_by_number(&self.store.records_of(&profile.id)?)?;
         let segments = self.store.memberships(&[profile.number])?.pop().unwrap_or_default();
         Ok(ProfileDetail { profile, records, segments })
@@ -39,22 +41,22 @@ impl Sandbox {
         }
         // Looked up in the form it is kept in; what is no address belongs to nobody.
         match Identity::read(namespace, value) {
-            Ok(identity) => Ok(self.store.profile_by_identity(&identity)?),
+            Ok(identity) => Ok(self.store.profile_by_identity(&EntityName::PERSON, &identity)?),
             Err(_) => Ok(None),
         }
     }
 
     /// In the order of their numbers, after `after`.
     pub fn profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
-        Ok(self.store.profiles(after, limit)?)
+        Ok(self.store.profiles(&EntityName::PERSON, after, limit)?)
     }
 
     /// Those that a limit keeps records out of, in the order of their numbers, after `after`.
     pub fn degraded_profiles(&self, after: i64, limit: usize) -> Result<Vec<Profile>> {
-        Ok(self.store.degraded_profiles(after, limit)?)
+        Ok(self.store.degraded_profiles(&EntityName::PERSON, after, limit)?)
     }
 
     pub fn count_profiles(&self) -> Result<u64> {
-        Ok(self.store.count_profiles()?)
+        Ok(self.store.count_profiles(&EntityName::PERSON)?)
     }
 }

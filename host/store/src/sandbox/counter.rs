@@ -9,22 +9,20 @@ pub(super) struct Counter {
     pub(super) seq: i64,
     pub(super) record: i64,
     pub(super) profile: i64,
-    /// How many profiles there are now.
-    pub(super) profiles: i64,
 }
 
 impl Counter {
     pub(super) fn load(connection: &Connection) -> Outcome<Self> {
-        let mut statement = connection.prepare_cached("SELECT seq, record, profile, profiles FROM counter")?;
-        Ok(statement.query_row([], |row| {
-            Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)?, profiles: row.get(3)? })
-        })?)
+        let mut statement = connection.prepare_cached("SELECT seq, record, profile FROM counter")?;
+        Ok(statement.query_row([], |row| Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)? }))?)
     }
 
     pub(super) fn save(&self, connection: &Connection) -> Outcome<()> {
-        connection
-            .prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3, profiles = ?4")?
-            .execute(params![self.seq, self.record, self.profile, self.profiles])?;
+        connection.prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3")?.execute(params![
+            self.seq,
+            self.record,
+            self.profile
+        ])?;
         Ok(())
     }
 
@@ -42,8 +40,4 @@ impl Counter {
         self.profile += 1;
         self.profile
     }
-}
-
-pub(super) fn profiles(connection: &Connection) -> Outcome<u64> {
-    Ok(Counter::load(connection)?.profiles.cast_unsigned())
 }

@@ -50,9 +50,10 @@ pub(super) fn queued(
     limit: usize,
 ) -> Outcome<Vec<QueuedMember>> {
     let mut statement = connection.prepare_cached(
-        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, a.profile IS NULL,
+        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, a.profile IS NULL,
            t.member_id
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
+           JOIN entity e ON e.number = p.entity
            LEFT JOIN attributes a ON a.profile = p.number
            LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
          WHERE d.id = ?1 AND i.position >= ?2 AND i.status = ?3
@@ -64,12 +65,12 @@ pub(super) fn queued(
     while let Some(row) = rows.next()? {
         let position: i64 = row.get(0)?;
         let id: String = row.get(2)?;
-        let gone: bool = row.get(7)?;
+        let gone: bool = row.get(8)?;
         members.push(QueuedMember {
             position: position.cast_unsigned(),
             profile: if gone { None } else { Some(profiles::read_from(row, 1)?) },
             profile_id: known(ProfileId::parse(&id), "a profile's id")?,
-            member_id: row.get(8)?,
+            member_id: row.get(9)?,
         });
     }
     Ok(members)

@@ -1,8 +1,10 @@
 //! The identity graph: which identities each record carries, and which profile it belongs to.
 
+use super::entities;
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::ProfileId;
 use attiva_core::identity::{Ask, Identity, Level};
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{RecordLink, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeSet, HashMap};
@@ -40,6 +42,7 @@ impl Carried {
 
 /// A record's link as it is so far.
 struct Known {
+    entity: i64,
     source_key: String,
     profile: Option<i64>,
     carried: Carried,
@@ -49,7 +52,8 @@ struct Known {
 /// The statements that set links, prepared once a commit.
 pub(super) struct LinkWriter<'a> {
     connection: &'a Connection,
-    namespaces: HashMap<String, i64>,
+    /// By entity and name.
+    namespaces: HashMap<(i64, String), i64>,
     profile: CachedStatement<'a>,
     find: CachedStatement<'a>,
     set: CachedStatement<'a>,
@@ -65,7 +69,7 @@ impl<'a> LinkWriter<'a> {
             namespaces: HashMap::new(),
             profile: connection.prepare_cached("SELECT number FROM profile WHERE id = ?1")?,
             find: connection.prepare_cached(
-                "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities, coalesce(l.level, 0)
+                "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities, coalesce(l.level, 0), r.entity
                  FROM record r LEFT JOIN link l ON l.record = r.number WHERE r.number = ?1",
             )?,
             set: connection.prepare_cached(
@@ -83,7 +87,7 @@ impl<'a> LinkWriter<'a> {
 
     /// The record must exist, and by now the profile must; `written`: numbers of profiles that are known to.
     pub(super) fn set(&mut self, link: &RecordLink, written: &HashMap<&ProfileId, i64>) -> Outcome<()> {
-        let Known { source_key, profile: was_in, carried: had, level: was_level } = self.find(link.record)?;
+        let Known { entity, source_key, profile: was_in, carried: had, level: was_level } = self.find(link.record)?;
         let carried = Carried::new(&source_key, &link.identities);
         let profile = self.profile_number(link.profile.as_ref(), written)?;
         let level = level_number(link.level);
@@ -91,11 +95,11 @@ impl<'a> LinkWriter<'a> {
             return Ok(());
         }
         for (namespace, value) in had.others.difference(&carried.others) {
-            let namespace = self.namespace(namespace)?;
+            let namespace = self.namespace(entity, namespace)?;
             self.drop.execute(params![namespace, value, link.record])?;
         }
         for (namespace, value) in carried.others.difference(&had.others) {
-            let namespace = self.namespace(namespace)?;
+            let namespace = self.namespace(entity, namespace)?;
             self.add.execute(params![namespace, value, link.record])?;
         }
         if profile.is_none() && carried == Carried::default() {
@@ -110,7 +114,7 @@ impl<'a> LinkWriter<'a> {
         let mut rows = self.find.query([record])?;
         let row = rows.next()?.ok_or(StoreError::Missing)?;
         let carried = Carried::read(row, 2, 3)?;
-        Ok(Known { source_key: row.get(0)?, profile: row.get(1)?, carried, level: row.get(4)? })
+        Ok(Known { entity: row.get(5)?, source_key: row.get(0)?, profile: row.get(1)?, carried, level: row.get(4)? })
     }
 
     fn profile_number(&mut self, id: Option<&ProfileId>, written: &HashMap<&ProfileId, i64>) -> Outcome<Option<i64>> {
@@ -122,41 +126,82 @@ impl<'a> LinkWriter<'a> {
         Ok(Some(number.ok_or(StoreError::Missing)?))
     }
 
-    fn namespace(&mut self, name: &str) -> Outcome<i64> {
-        if let Some(number) = self.namespaces.get(name) {
+    fn namespace(&mut self, entity: i64, name: &str) -> Outcome<i64> {
+        let key = (entity, name.to_owned());
+        if let Some(number) = self.namespaces.get(&key) {
             return Ok(*number);
         }
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO namespace (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING number",
+            "INSERT INTO namespace (entity, name) VALUES (?1, ?2)
+             ON CONFLICT (entity, name) DO UPDATE SET name = name RETURNING number",
         )?;
-        let number: i64 = statement.query_row([name], |row| row.get(0))?;
-        self.namespaces.insert(name.to_owned(), number);
+        let number: i64 = statement.query_row(params![entity, name], |row| row.get(0))?;
+        self.namespaces.insert(key, number);
         Ok(number)
     }
 }
 
+/// The record names nothing and belongs to no profile any more. Returns the profile it belonged to.
+pub(super) fn forget(connection: &Connection, record: i64) -> Outcome<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT profile, own_key, identities FROM link WHERE record = ?1")?;
+    let mut rows = find.query([record])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (profile, carried) = (row.get(0)?, Carried::read(row, 1, 2)?);
+    let mut drop = connection.prepare_cached(
+        "DELETE FROM identity WHERE value = ?3 AND record = ?4 AND namespace =
+           (SELECT number FROM namespace WHERE name = ?2 AND entity = (SELECT entity FROM record WHERE number = ?1))",
+    )?;
+    for (namespace, value) in &carried.others {
+        drop.execute(params![record, namespace, value, record])?;
+    }
+    connection.prepare_cached("DELETE FROM link WHERE record = ?1")?.execute([record])?;
+    Ok(profile)
+}
+
 /// By identity as asked for: the record whose key it is first.
-pub(super) fn records_with(connection: &Connection, asks: &[Ask]) -> Outcome<Vec<Vec<i64>>> {
-    let mut own = connection.prepare_cached(
-        "SELECT r.number FROM record r JOIN link l ON l.record = r.number WHERE r.source_key = ?1 AND l.own_key",
-    )?;
-    let mut others = connection.prepare_cached(
-        "SELECT record FROM identity
-         WHERE namespace = (SELECT number FROM namespace WHERE name = ?1) AND value = ?2 LIMIT ?3",
-    )?;
-    let mut carriers = |Ask { identity, records_max }: &Ask| {
+pub(super) fn records_with(connection: &Connection, entity: &EntityName, asks: &[Ask]) -> Outcome<Vec<Vec<i64>>> {
+    let Some(entity) = entities::find(connection, entity)? else { return Ok(vec![Vec::new(); asks.len()]) };
+    let mut carriers = Carriers::new(connection, entity)?;
+    asks.iter()
+        .map(|Ask { identity, records_max }| carriers.of(&identity.namespace, &identity.value, *records_max))
+        .collect()
+}
+
+/// The statements that find records by what they carry.
+struct Carriers<'a> {
+    entity: i64,
+    own: CachedStatement<'a>,
+    others: CachedStatement<'a>,
+}
+
+impl<'a> Carriers<'a> {
+    fn new(connection: &'a Connection, entity: i64) -> Outcome<Self> {
+        Ok(Self {
+            entity,
+            own: connection.prepare_cached(
+                "SELECT r.number FROM record r JOIN link l ON l.record = r.number
+                 WHERE r.entity = ?1 AND r.source_key = ?2 AND l.own_key",
+            )?,
+            others: connection.prepare_cached(
+                "SELECT record FROM identity
+                 WHERE namespace = (SELECT number FROM namespace WHERE entity = ?1 AND name = ?2) AND value = ?3
+                 LIMIT ?4",
+            )?,
+        })
+    }
+
+    fn of(&mut self, namespace: &str, value: &str, most: usize) -> Outcome<Vec<i64>> {
         let mut found: Vec<i64> = Vec::new();
-        if identity.namespace == Identity::SOURCE_KEY {
-            found.extend(own.query_row([&identity.value], |row| row.get::<_, i64>(0)).optional()?);
+        if namespace == Identity::SOURCE_KEY {
+            let own = self.own.query_row(params![self.entity, value], |row| row.get::<_, i64>(0)).optional()?;
+            found.extend(own);
         }
-        let rest = limited(records_max.saturating_sub(found.len()));
-        let rows = others.query_map(params![identity.namespace, identity.value, rest], |row| row.get(0))?;
-        for number in rows {
+        let rest = limited(most.saturating_sub(found.len()));
+        for number in self.others.query_map(params![self.entity, namespace, value, rest], |row| row.get(0))? {
             found.push(number?);
         }
         Ok(found)
-    };
-    asks.iter().map(&mut carriers).collect()
+    }
 }
 
 /// By record as asked for; of each, its own key first, then by namespace and value.
@@ -190,17 +235,53 @@ pub(super) fn records_of(connection: &Connection, profile: &ProfileId) -> Outcom
 const CARRIERS_LOOKED_AT: usize = 16;
 
 /// The profile of the first record that carries the identity and belongs to one.
-pub(super) fn profile_with(connection: &Connection, identity: &Identity) -> Outcome<Option<ProfileId>> {
-    let mut statement = connection
-        .prepare_cached("SELECT p.id FROM link l JOIN profile p ON p.number = l.profile WHERE l.record = ?1")?;
-    let ask = Ask { identity: identity.clone(), records_max: CARRIERS_LOOKED_AT };
-    for record in records_with(connection, &[ask])?.into_iter().flatten() {
-        let id: Option<String> = statement.query_row([record], |row| row.get(0)).optional()?;
-        if let Some(id) = id {
-            return known(ProfileId::parse(&id), "a profile's id").map(Some);
+pub(super) fn profile_with(connection: &Connection, entity: &EntityName, identity: &Identity) -> Outcome<Option<i64>> {
+    match entities::find(connection, entity)? {
+        Some(entity) => profile_carrying(connection, entity, &identity.namespace, &identity.value),
+        None => Ok(None),
+    }
+}
+
+/// The profile that a source key names now.
+pub(super) fn profile_of_key(connection: &Connection, entity: i64, key: &str) -> Outcome<Option<i64>> {
+    profile_carrying(connection, entity, Identity::SOURCE_KEY, key)
+}
+
+fn profile_carrying(connection: &Connection, entity: i64, namespace: &str, value: &str) -> Outcome<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1")?;
+    for record in Carriers::new(connection, entity)?.of(namespace, value, CARRIERS_LOOKED_AT)? {
+        let profile: Option<Option<i64>> = statement.query_row([record], |row| row.get(0)).optional()?;
+        if let Some(profile) = profile.flatten() {
+            return Ok(Some(profile));
         }
     }
     Ok(None)
+}
+
+/// The source keys that name a profile, in their order: of its records, and what those say they are elsewhere. A key
+/// that names another profile first is not among them, so that both ways of a reference agree.
+pub(super) fn keys_of(connection: &Connection, entity: i64, profile: i64) -> Outcome<BTreeSet<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.source_key, l.own_key, l.identities FROM link l JOIN record r ON r.number = l.record
+         WHERE l.profile = ?1",
+    )?;
+    let mut keys = BTreeSet::new();
+    let mut rows = statement.query([profile])?;
+    while let Some(row) = rows.next()? {
+        let carried = Carried::read(row, 1, 2)?;
+        if carried.own_key {
+            keys.insert(row.get(0)?);
+        }
+        let others = carried.others.into_iter().filter(|(namespace, _)| namespace == Identity::SOURCE_KEY);
+        keys.extend(others.map(|(_, value)| value));
+    }
+    let mut named = BTreeSet::new();
+    for key in keys {
+        if profile_of_key(connection, entity, &key)? == Some(profile) {
+            named.insert(key);
+        }
+    }
+    Ok(named)
 }
 
 /// A level as it is kept.

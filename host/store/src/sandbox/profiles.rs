@@ -1,14 +1,16 @@
 //! Profiles: one row each that stays, attributes that come and go, and redirects from ids that were merged away.
 
 use super::counter::Counter;
-use super::{json, links, memberships};
+use super::references::ReferenceWriter;
+use super::{entities, json, links, memberships, references};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::ProfileId;
 use attiva_core::identity::Identity;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Profile, ProfileWrite};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The statements that write profiles, prepared once a commit.
 pub(super) struct ProfileWriter<'a> {
@@ -21,6 +23,10 @@ pub(super) struct ProfileWriter<'a> {
     tell: CachedStatement<'a>,
     redirect: CachedStatement<'a>,
     unredirect: CachedStatement<'a>,
+    references: ReferenceWriter<'a>,
+    /// By name: number, and how many more profiles there are.
+    entities: HashMap<EntityName, i64>,
+    more: HashMap<i64, i64>,
     /// Whether any id is redirected: mostly none is, and then no profile need be taken out.
     redirects: bool,
 }
@@ -28,6 +34,7 @@ pub(super) struct ProfileWriter<'a> {
 /// What is stored of a profile, but for its attributes.
 struct Known {
     number: i64,
+    entity: i64,
     records: u32,
     changed_at: Millis,
     degraded: bool,
@@ -38,10 +45,12 @@ impl<'a> ProfileWriter<'a> {
     pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
         Ok(Self {
             connection,
-            find: connection
-                .prepare_cached("SELECT number, records, changed_at, degraded, gone FROM profile WHERE id = ?1")?,
+            find: connection.prepare_cached(
+                "SELECT number, records, changed_at, degraded, gone, entity FROM profile WHERE id = ?1",
+            )?,
             insert: connection.prepare_cached(
-                "INSERT INTO profile (number, id, records, changed_at, degraded, gone) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+                "INSERT INTO profile (number, id, records, changed_at, degraded, gone, entity)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
             )?,
             update: connection.prepare_cached(
                 "UPDATE profile SET records = ?2, changed_at = ?3, degraded = ?4, gone = ?5 WHERE number = ?1",
@@ -57,6 +66,9 @@ impl<'a> ProfileWriter<'a> {
                  ON CONFLICT (id) DO UPDATE SET target = excluded.target",
             )?,
             unredirect: connection.prepare_cached("DELETE FROM redirect WHERE id = ?1")?,
+            references: ReferenceWriter::new(connection)?,
+            entities: HashMap::new(),
+            more: HashMap::new(),
             redirects: connection
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM redirect)")?
                 .query_row([], |row| row.get(0))?,
@@ -65,12 +77,14 @@ impl<'a> ProfileWriter<'a> {
 
     /// Returns the profile's number. `attributes`: their text.
     pub(super) fn put(&mut self, counter: &mut Counter, profile: &ProfileWrite, attributes: &str) -> Outcome<i64> {
+        let entity = self.entity(&profile.entity)?;
         let number = match self.find(&profile.id)? {
             None => {
                 let number = counter.next_profile();
                 let ProfileWrite { id, records, changed_at, degraded, .. } = profile;
-                self.insert.execute(params![number, id.as_str(), records, changed_at, degraded])?;
-                self.appear(counter, &profile.id)?;
+                self.insert.execute(params![number, id.as_str(), records, changed_at, degraded, entity])?;
+                self.references.set(number, entity, &profile.references, true)?;
+                self.appear(entity, &profile.id)?;
                 number
             }
             Some(known) => {
@@ -79,9 +93,13 @@ impl<'a> ProfileWriter<'a> {
                 if was != (records, changed_at, degraded, false) {
                     self.update.execute(params![known.number, records, changed_at, degraded, false])?;
                 }
+                let refers_anew = self.references.set(known.number, entity, &profile.references, known.gone)?;
                 if known.gone {
-                    self.appear(counter, &profile.id)?;
+                    self.appear(entity, &profile.id)?;
                 } else if self.has(known.number, attributes)? {
+                    if refers_anew {
+                        self.tell.execute(params![counter.next_seq(), known.number])?;
+                    }
                     return Ok(known.number);
                 }
                 known.number
@@ -92,13 +110,27 @@ impl<'a> ProfileWriter<'a> {
         Ok(number)
     }
 
+    fn entity(&mut self, name: &EntityName) -> Outcome<i64> {
+        if let Some(number) = self.entities.get(name) {
+            return Ok(*number);
+        }
+        let number = entities::make(self.connection, name)?;
+        self.entities.insert(name.clone(), number);
+        Ok(number)
+    }
+
     /// One more profile, which answers for itself from now on.
-    fn appear(&mut self, counter: &mut Counter, id: &ProfileId) -> Outcome<()> {
-        counter.profiles += 1;
+    fn appear(&mut self, entity: i64, id: &ProfileId) -> Outcome<()> {
+        *self.more.entry(entity).or_default() += 1;
         if self.redirects {
             self.unredirect.execute([id.as_str()])?;
         }
         Ok(())
+    }
+
+    /// To be called at the end.
+    pub(super) fn finish(self) -> Outcome<()> {
+        self.more.iter().try_for_each(|(entity, more)| entities::count_more(self.connection, *entity, *more))
     }
 
     /// A profile that is gone already is only redirected.
@@ -117,7 +149,8 @@ impl<'a> ProfileWriter<'a> {
         self.update.execute(params![known.number, 0, now, false, true])?;
         self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
         memberships::exit_all(self.connection, known.number, now)?;
-        counter.profiles -= 1;
+        references::forget(self.connection, known.number)?;
+        *self.more.entry(known.entity).or_default() -= 1;
         self.tell.execute(params![counter.next_seq(), known.number])?;
         Ok(())
     }
@@ -130,6 +163,7 @@ impl<'a> ProfileWriter<'a> {
                 changed_at: row.get(2)?,
                 degraded: row.get(3)?,
                 gone: row.get(4)?,
+                entity: row.get(5)?,
             })
         });
         Ok(found.optional()?)
@@ -145,8 +179,8 @@ impl<'a> ProfileWriter<'a> {
 macro_rules! select_profiles {
     ($rest:literal) => {
         concat!(
-            "SELECT p.number, p.id, p.records, p.changed_at, a.body, p.degraded FROM profile p
-             JOIN attributes a ON a.profile = p.number ",
+            "SELECT p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name FROM profile p
+             JOIN attributes a ON a.profile = p.number JOIN entity e ON e.number = p.entity ",
             $rest
         )
     };
@@ -178,11 +212,21 @@ pub(super) fn exist(connection: &Connection, ids: &[ProfileId]) -> Outcome<Vec<b
     Ok(exists.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn by_identity(connection: &Connection, identity: &Identity) -> Outcome<Option<Profile>> {
-    match links::profile_with(connection, identity)? {
-        Some(id) => by_id(connection, &id),
+pub(super) fn by_identity(
+    connection: &Connection,
+    entity: &EntityName,
+    identity: &Identity,
+) -> Outcome<Option<Profile>> {
+    match links::profile_with(connection, entity, identity)? {
+        Some(number) => Ok(by_number(connection, &[number])?.pop()),
         None => Ok(None),
     }
+}
+
+/// `None`: there is no such profile, and never was.
+pub(super) fn entity_of(connection: &Connection, profile: i64) -> Outcome<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT entity FROM profile WHERE number = ?1")?;
+    Ok(statement.query_row([profile], |row| row.get(0)).optional()?)
 }
 
 /// In the order asked for; who is gone is left out.
@@ -197,18 +241,26 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
     Ok(found)
 }
 
-pub(super) fn list(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
-    page(connection, select_profiles!("WHERE p.number > ?1 ORDER BY p.number LIMIT ?2"), after, limit)
+pub(super) fn list(connection: &Connection, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+    let sql = select_profiles!("WHERE p.entity = ?1 AND p.number > ?2 ORDER BY p.number LIMIT ?3");
+    page(connection, sql, entity, after, limit)
 }
 
-pub(super) fn list_degraded(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
-    let sql = select_profiles!("WHERE p.degraded AND p.number > ?1 ORDER BY p.number LIMIT ?2");
-    page(connection, sql, after, limit)
+pub(super) fn list_degraded(
+    connection: &Connection,
+    entity: &EntityName,
+    after: i64,
+    limit: usize,
+) -> Outcome<Vec<Profile>> {
+    // By the index of those that are degraded, which are few.
+    let sql = select_profiles!("WHERE p.degraded AND +p.entity = ?1 AND p.number > ?2 ORDER BY p.number LIMIT ?3");
+    page(connection, sql, entity, after, limit)
 }
 
-fn page(connection: &Connection, sql: &str, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+fn page(connection: &Connection, sql: &str, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<Profile>> {
+    let Some(entity) = entities::find(connection, entity)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![after, limited(limit)])?;
+    let mut rows = statement.query(params![entity, after, limited(limit)])?;
     let mut profiles = Vec::new();
     while let Some(row) = rows.next()? {
         profiles.push(read(row)?);
@@ -221,12 +273,14 @@ fn read(row: &Row<'_>) -> Outcome<Profile> {
     read_from(row, 0)
 }
 
-/// Reads number, id, records, time, attributes and whether it is degraded from `first` on.
+/// Reads number, id, records, time, attributes, whether it is degraded, and the entity from `first` on.
 pub(super) fn read_from(row: &Row<'_>, first: usize) -> Outcome<Profile> {
     let id = row.get_ref(first + 1)?.as_str().map_err(rusqlite::Error::from)?;
     let attributes = row.get_ref(first + 4)?.as_str().map_err(rusqlite::Error::from)?;
+    let entity = row.get_ref(first + 6)?.as_str().map_err(rusqlite::Error::from)?;
     Ok(Profile {
         number: row.get(first)?,
+        entity: known(EntityName::parse(entity), "an entity's name")?,
         id: known(ProfileId::parse(id), "a profile's id")?,
         attributes: json::attributes(attributes)?,
         records: row.get(first + 2)?,

@@ -1,9 +1,9 @@
 //! The feeds of changes, the projectors' cursors, and the commit of the profile projector.
 
 use super::counter::Counter;
-use super::json;
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
+use super::{entities, json};
 use crate::failure::{Outcome, limited};
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -41,6 +41,7 @@ pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Ou
     for link in &commit.links {
         links.set(link, &written)?;
     }
+    profiles.finish()?;
     move_cursor(connection, PROFILES, commit.upto)?;
     counter.save(connection)
 }
@@ -85,15 +86,15 @@ pub(super) fn move_cursor(connection: &Connection, projector: &str, upto: u64) -
 
 /// Puts records before the profile projector again: all by setting it back, some by telling them as if they had changed.
 pub(super) fn reconsider(connection: &Connection, what: &Reconsider) -> Outcome<()> {
-    let source_keys = match what {
+    let (entity, source_keys) = match what {
         Reconsider::All => return move_cursor(connection, PROFILES, 0),
-        Reconsider::Records(source_keys) => source_keys,
+        Reconsider::Records(entity, source_keys) => (entities::make(connection, entity)?, source_keys),
     };
     let mut counter = Counter::load(connection)?;
-    let mut find = connection.prepare_cached("SELECT number FROM record WHERE source_key = ?1")?;
+    let mut find = connection.prepare_cached("SELECT number FROM record WHERE entity = ?1 AND source_key = ?2")?;
     let mut tell = connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?;
     for source_key in source_keys {
-        let number: Option<i64> = find.query_row([source_key], |row| row.get(0)).optional()?;
+        let number: Option<i64> = find.query_row(params![entity, source_key], |row| row.get(0)).optional()?;
         if let Some(number) = number {
             tell.execute(params![counter.next_seq(), number])?;
         }

@@ -2,9 +2,10 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::links;
+use super::{entities, links, spaces};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
+use attiva_core::model::EntityName;
 use attiva_core::page::{Cursor, Reject, RowKind};
 use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
 use attiva_core::record::{Applied, Presence, RecordChange, apply};
@@ -29,9 +30,10 @@ pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
 pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome<PageCommitted> {
     let PreparedPage { page, texts } = prepared;
     let mut counter = Counter::load(connection)?;
-    let stream = move_stream(connection, &page.connection, &page.stream, &page.state)?;
+    let entity = entities::of_stream(connection, page.entity.as_ref(), &page.connection, &page.stream)?;
+    let stream = move_stream(connection, &mut counter, entity, &page)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
-    let mut writer = RecordWriter::new(connection, stream)?;
+    let mut writer = RecordWriter::new(connection, entity, stream)?;
     for (change, text) in page.records.into_iter().zip(texts) {
         match writer.apply(&mut counter, change, text)? {
             Effect::Changed => done.changed += 1,
@@ -56,6 +58,7 @@ enum Effect {
 
 /// The statements of a page, prepared once.
 struct RecordWriter<'a> {
+    entity: i64,
     stream: i64,
     find: CachedStatement<'a>,
     insert: CachedStatement<'a>,
@@ -65,12 +68,15 @@ struct RecordWriter<'a> {
 }
 
 impl<'a> RecordWriter<'a> {
-    fn new(connection: &'a Connection, stream: i64) -> Outcome<Self> {
+    fn new(connection: &'a Connection, entity: i64, stream: i64) -> Outcome<Self> {
         Ok(Self {
+            entity,
             stream,
-            find: connection.prepare_cached("SELECT number, stream, body FROM record WHERE source_key = ?1")?,
-            insert: connection
-                .prepare_cached("INSERT INTO record (number, source_key, stream, body) VALUES (?1, ?2, ?3, ?4)")?,
+            find: connection
+                .prepare_cached("SELECT number, stream, body FROM record WHERE entity = ?1 AND source_key = ?2")?,
+            insert: connection.prepare_cached(
+                "INSERT INTO record (number, entity, source_key, stream, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
             update: connection.prepare_cached("UPDATE record SET stream = ?2, body = ?3 WHERE number = ?1")?,
             tell: connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?,
             bodies: BodyReader::default(),
@@ -80,7 +86,7 @@ impl<'a> RecordWriter<'a> {
     /// `full`: the text of a full row.
     fn apply(&mut self, counter: &mut Counter, change: RecordChange, full: Option<String>) -> Outcome<Effect> {
         let key = change.source_key.clone();
-        let mut rows = self.find.query([&key])?;
+        let mut rows = self.find.query(params![self.entity, key])?;
         let found = match rows.next()? {
             None => None,
             Some(row) => {
@@ -106,7 +112,7 @@ impl<'a> RecordWriter<'a> {
         let number = match found {
             None => {
                 let number = counter.next_record();
-                self.insert.execute(params![number, key, self.stream, body])?;
+                self.insert.execute(params![number, self.entity, key, self.stream, body])?;
                 number
             }
             Some((number, stream, _)) => {
@@ -121,17 +127,27 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
-/// Returns the stream's number.
-fn move_stream(connection: &Connection, of: &ConnectionId, name: &str, state: &StreamState) -> Outcome<i64> {
+/// Returns the stream's number. Where its records were of another entity until now, they are of this one from now on.
+fn move_stream(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
+    let mut find =
+        connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
+    let known: Option<(i64, i64)> =
+        find.query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if let Some((number, was)) = known
+        && was != entity
+    {
+        spaces::move_records(connection, counter, number, entity, page.now)?;
+    }
     let mut statement = connection.prepare_cached(
-        "INSERT INTO stream (connection, name, state_version, cursor, more) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO stream (connection, name, state_version, cursor, more, entity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (connection, name) DO UPDATE SET
-           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more
+           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more,
+           entity = excluded.entity
          RETURNING number",
     )?;
-    let cursor = &state.cursor;
-    Ok(statement
-        .query_row(params![of.as_str(), name, cursor.state_version, cursor.bytes, state.more], |row| row.get(0))?)
+    let (cursor, more) = (&page.state.cursor, page.state.more);
+    let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
+    Ok(statement.query_row(values, |row| row.get(0))?)
 }
 
 pub(super) fn stream_state(connection: &Connection, of: &ConnectionId, name: &str) -> Outcome<Option<StreamState>> {
@@ -155,8 +171,10 @@ fn state_from(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<StreamS
 macro_rules! select_records {
     ($condition:literal) => {
         concat!(
-            "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id, coalesce(p.records, 0), l.level FROM record r
+            "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id, coalesce(p.records, 0), l.level,
+               e.name FROM record r
              JOIN stream s ON s.number = r.stream
+             JOIN entity e ON e.number = r.entity
              LEFT JOIN link l ON l.record = r.number
              LEFT JOIN profile p ON p.number = l.profile
              WHERE ",
@@ -165,9 +183,13 @@ macro_rules! select_records {
     };
 }
 
-pub(super) fn by_source_key(connection: &Connection, source_key: &str) -> Outcome<Option<StoredRecord>> {
-    let mut statement = connection.prepare_cached(select_records!("r.source_key = ?1"))?;
-    let mut rows = statement.query([source_key])?;
+pub(super) fn by_source_key(
+    connection: &Connection,
+    entity: &EntityName,
+    source_key: &str,
+) -> Outcome<Option<StoredRecord>> {
+    let mut statement = connection.prepare_cached(select_records!("e.name = ?1 AND r.source_key = ?2"))?;
+    let mut rows = statement.query([entity.as_str(), source_key])?;
     rows.next()?.map(|row| stored(row, &mut BodyReader::default())).transpose()
 }
 
@@ -185,18 +207,23 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
     Ok(found)
 }
 
-pub(super) fn numbers(connection: &Connection, after: i64, limit: usize) -> Outcome<Vec<i64>> {
-    let mut statement =
-        connection.prepare_cached("SELECT number FROM record WHERE number > ?1 ORDER BY number LIMIT ?2")?;
-    let rows = statement.query_map(params![after, limited(limit)], |row| row.get(0))?;
+pub(super) fn numbers(connection: &Connection, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<i64>> {
+    let Some(entity) = entities::find(connection, entity)? else { return Ok(Vec::new()) };
+    // In the order of the table, not of the index by key.
+    let mut statement = connection
+        .prepare_cached("SELECT number FROM record WHERE +entity = ?1 AND number > ?2 ORDER BY number LIMIT ?3")?;
+    let rows = statement.query_map(params![entity, after, limited(limit)], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     let connection: String = row.get(2)?;
     let profile: Option<String> = row.get(5)?;
+    let entity: String = row.get(8)?;
     Ok(StoredRecord {
         number: row.get(0)?,
+        // The name of a stream's own space is no entity's.
+        entity: EntityName::parse(&entity),
         source_key: row.get(1)?,
         connection: known(ConnectionId::parse(&connection), "a connection's id")?,
         stream: row.get(3)?,
@@ -207,9 +234,10 @@ fn stored(row: &Row<'_>, bodies: &mut BodyReader) -> Outcome<StoredRecord> {
     })
 }
 
-pub(super) fn presence(connection: &Connection, source_key: &str) -> Outcome<Option<Presence>> {
-    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE source_key = ?1")?;
-    let mut rows = statement.query([source_key])?;
+pub(super) fn presence(connection: &Connection, entity: &EntityName, source_key: &str) -> Outcome<Option<Presence>> {
+    let Some(entity) = entities::find(connection, entity)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE entity = ?1 AND source_key = ?2")?;
+    let mut rows = statement.query(params![entity, source_key])?;
     rows.next()?.map(|row| Ok(BodyReader::default().read(text(row, 0)?)?.presence)).transpose()
 }
 

@@ -144,7 +144,7 @@ fn commit_page(store: &Sandbox, n: u64) {
 
 /// The profile of page n: one that always is, and one that takes the place of that of the page before.
 fn commit_profiles(store: &Sandbox, n: u64) {
-    let record = store.record(&shared(0)).unwrap().unwrap().number;
+    let record = store.record(&PERSON, &shared(0)).unwrap().unwrap().number;
     let always = write("always", &[("n", number_of(n))]);
     let of_page = write(&format!("page-{n}"), &[("n", number_of(n))]);
     let mut commit = profiles(n, vec![always, of_page], vec![link(record, Some("always"), &[email(n)])]);
@@ -191,7 +191,7 @@ fn check(directory: &Path, acknowledged: Acknowledged) {
 
 fn check_records(store: &Sandbox, n: u64) {
     let has = |key: &str, expected: u64| {
-        let record = store.record(key).unwrap().unwrap_or_else(|| panic!("{key} is missing"));
+        let record = store.record(&PERSON, key).unwrap().unwrap_or_else(|| panic!("{key} is missing"));
         assert_eq!(record.body.fields.get("n"), Some(&number_of(expected)), "{key}");
     };
     for of in 1..=n {
@@ -200,7 +200,7 @@ fn check_records(store: &Sandbox, n: u64) {
     if n > 0 {
         (0..SHARED).for_each(|i| has(&shared(i), n));
     }
-    assert_eq!(store.record(&own(n + 1, 0)).unwrap(), None, "half of page {}", n + 1);
+    assert_eq!(store.record(&PERSON, &own(n + 1, 0)).unwrap(), None, "half of page {}", n + 1);
     let changes = store.changes(Feed::Records, 0, usize::MAX).unwrap();
     assert_eq!(changes.len() as u64, n * CHANGES);
 }
@@ -209,13 +209,13 @@ fn check_profiles(store: &Sandbox, projected: u64, evaluated: u64) {
     let always = store.profile(&profile_id("always")).unwrap().unwrap();
     assert_eq!(always.attributes, [("n".to_owned(), number_of(projected))]);
     // The link of this commit, and none of an earlier one.
-    let record = store.record(&shared(0)).unwrap().unwrap();
+    let record = store.record(&PERSON, &shared(0)).unwrap().unwrap();
     assert_eq!(record.profile, Some(profile_id("always")));
     assert_eq!(store.identities_of(&[record.number]).unwrap(), [[email(projected)]]);
     assert_eq!(carriers(store, &[email(projected)]), [record.number]);
     assert!(carriers(store, &[email(projected - 1)]).is_empty());
     // Of the pages' profiles only the newest is there, and the first leads to it.
-    assert_eq!(store.count_profiles().unwrap(), 2);
+    assert_eq!(store.count_profiles(&PERSON).unwrap(), 2);
     let newest = profile_id(&format!("page-{projected}"));
     assert_eq!(store.profile(&profile_id("page-1")).unwrap().unwrap().id, newest);
 

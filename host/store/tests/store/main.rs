@@ -5,6 +5,7 @@ mod concurrency;
 mod control;
 mod deliveries;
 mod documents;
+mod entities;
 mod kill;
 mod memberships;
 mod opening;

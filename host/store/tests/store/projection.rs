@@ -6,7 +6,6 @@ use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::ports::store::{
     DocumentWrite, Expect, Feed, Kind, MembershipStatus, ProfileWrite, Reconsider, RecordLink, SandboxStore, StoreError,
 };
-use attiva_store::{Options, Sandbox};
 
 fn email(address: &str) -> Identity {
     Identity::email(address).unwrap()
@@ -41,10 +40,10 @@ fn records_are_found_by_what_names_them() {
     assert_eq!(carriers(&f.store, &[own(99)]), [3]);
     assert_eq!(f.store.identities_of(&[9, 2]).unwrap(), [vec![], vec![own(2), email("ann@x.com"), email("ann@y.com")]]);
     assert_eq!(f.store.records_of(&profile_id("a")).unwrap(), [1, 2]);
-    assert_eq!(f.store.record(&key(3)).unwrap().unwrap().profile, Some(profile_id("b")));
-    let found = f.store.profile_by_identity(&email("ann@y.com")).unwrap().unwrap();
+    assert_eq!(f.store.record(&PERSON, &key(3)).unwrap().unwrap().profile, Some(profile_id("b")));
+    let found = f.store.profile_by_identity(&PERSON, &email("ann@y.com")).unwrap().unwrap();
     assert_eq!((found.id, found.attributes), (profile_id("a"), vec![("name".to_owned(), text("Ann"))]));
-    assert_eq!(f.store.profile_by_identity(&email("nobody@x.com")).unwrap(), None);
+    assert_eq!(f.store.profile_by_identity(&PERSON, &email("nobody@x.com")).unwrap(), None);
 }
 
 #[test]
@@ -59,7 +58,7 @@ fn of_a_value_that_many_carry_no_more_than_asked_for_are_told() {
     wait(f.store.commit_profiles(profiles(5, vec![write("a", &[])], links.collect()))).unwrap();
     let ask = |identity: &Identity, records_max| Ask { identity: identity.clone(), records_max };
     let asks = [ask(&email("all@x.com"), 3), ask(&own, 1), ask(&email("nobody@x.com"), 9), ask(&own, 9)];
-    let found = f.store.records_with(&asks).unwrap();
+    let found = f.store.records_with(&PERSON, &asks).unwrap();
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 0, 5]);
     assert_eq!((found[1][0], found[3][0]), (1, 1), "the record whose key it is comes first");
 }
@@ -71,14 +70,15 @@ fn levels_and_degraded_profiles_are_kept() {
         let write = ProfileWrite { degraded, ..write("a", &[]) };
         let link = RecordLink { level, ..link(1, Some("a"), &[email("a@x.com")]) };
         wait(f.store.commit_profiles(profiles(2, vec![write, self::write("b", &[])], vec![link]))).unwrap();
-        let listed: Vec<ProfileId> = f.store.degraded_profiles(0, 9).unwrap().into_iter().map(|p| p.id).collect();
+        let listed: Vec<ProfileId> =
+            f.store.degraded_profiles(&PERSON, 0, 9).unwrap().into_iter().map(|p| p.id).collect();
         let shown = f.store.profile(&profile_id("a")).unwrap().unwrap().degraded;
-        (listed, shown, f.store.record(&key(1)).unwrap().unwrap().level)
+        (listed, shown, f.store.record(&PERSON, &key(1)).unwrap().unwrap().level)
     };
     assert_eq!(commit(true, Level::Firm), (vec![profile_id("a")], true, Level::Firm));
     assert_eq!(commit(true, Level::Alone), (vec![profile_id("a")], true, Level::Alone));
     assert_eq!(commit(false, Level::Full), (vec![], false, Level::Full));
-    assert_eq!(f.store.record(&key(2)).unwrap().unwrap().level, Level::Full);
+    assert_eq!(f.store.record(&PERSON, &key(2)).unwrap().unwrap().level, Level::Full);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_link_to_what_is_not_there_undoes_the_whole_commit() {
         let result = wait(f.store.commit_profiles(profiles(1, vec![write("a", &[("x", text("1"))])], vec![bad])));
         assert_eq!(result, Err(StoreError::Missing));
     }
-    assert_eq!((f.store.count_profiles().unwrap(), f.store.projector_cursor("profiles").unwrap()), (0, 0));
+    assert_eq!((f.store.count_profiles(&PERSON).unwrap(), f.store.projector_cursor("profiles").unwrap()), (0, 0));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_profile_with_the_same_attributes_is_not_a_change() {
     assert_eq!((seq, profile.records, profile.changed_at), (1, 2, 6));
     assert_eq!(commit(&[("x", text("2")), ("y", text("1"))], 2, 6).0, 2);
     assert_eq!(f.store.changes(Feed::Profiles, 1, 10).unwrap()[0].subject, 1);
-    assert_eq!(f.store.count_profiles().unwrap(), 1);
+    assert_eq!(f.store.count_profiles(&PERSON).unwrap(), 1);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn profiles_are_listed_and_found_by_number() {
     let f = sandbox();
     let numbers = with_profiles(&f.store, &["a", "b", "c"]);
     let ids = |found: Vec<attiva_core::ports::store::Profile>| found.into_iter().map(|p| p.id).collect::<Vec<_>>();
-    assert_eq!(ids(f.store.profiles(0, 2).unwrap()), [profile_id("a"), profile_id("b")]);
-    assert_eq!(ids(f.store.profiles(numbers[1], 2).unwrap()), [profile_id("c")]);
+    assert_eq!(ids(f.store.profiles(&PERSON, 0, 2).unwrap()), [profile_id("a"), profile_id("b")]);
+    assert_eq!(ids(f.store.profiles(&PERSON, numbers[1], 2).unwrap()), [profile_id("c")]);
     assert_eq!(
         ids(f.store.profiles_by_number(&[numbers[2], 99, numbers[0]]).unwrap()),
         [profile_id("c"), profile_id("a")]
     );
-    assert_eq!(f.store.count_profiles().unwrap(), 3);
+    assert_eq!(f.store.count_profiles(&PERSON).unwrap(), 3);
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn who_was_merged_away_is_answered_by_who_took_the_place() {
     let ids = ["c", "a", "unknown"].map(profile_id);
     assert_eq!(f.store.profiles_exist(&ids).unwrap(), [true, false, false], "an id that redirects is no profile");
     assert_eq!(f.store.profiles_by_number(&numbers).unwrap().len(), 1);
-    assert_eq!(f.store.profiles(0, 10).unwrap().len(), 1);
-    assert_eq!(f.store.count_profiles().unwrap(), 1);
+    assert_eq!(f.store.profiles(&PERSON, 0, 10).unwrap().len(), 1);
+    assert_eq!(f.store.count_profiles(&PERSON).unwrap(), 1);
     // Three that appeared, two that went.
     let subjects: Vec<i64> = f.store.changes(Feed::Profiles, 0, 10).unwrap().iter().map(|c| c.subject).collect();
     assert_eq!(subjects, [1, 2, 3, numbers[0], numbers[1]]);
@@ -182,7 +182,7 @@ fn a_profile_that_comes_back_is_itself_again() {
     wait(f.store.commit_profiles(profiles(3, vec![write("a", &[("name", text("a"))])], Vec::new()))).unwrap();
     let back = f.store.profile(&profile_id("a")).unwrap().unwrap();
     assert_eq!((back.id, back.number), (profile_id("a"), numbers[0]));
-    assert_eq!(f.store.count_profiles().unwrap(), 2);
+    assert_eq!(f.store.count_profiles(&PERSON).unwrap(), 2);
     assert_eq!(f.store.changes(Feed::Profiles, 0, 10).unwrap().last().unwrap().subject, numbers[0]);
 }
 
@@ -222,7 +222,7 @@ fn records_are_looked_at_again_with_what_they_hang_on() {
     assert_eq!(wait(refused), Err(StoreError::Missing));
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 3);
 
-    let some = Reconsider::Records(vec![key(2), key(99)]);
+    let some = Reconsider::Records(PERSON, vec![key(2), key(99)]);
     let new = vec![(rules(0).remove(0).0, Expect::Absent)];
     wait(f.store.reconsider(new, Vec::new(), some)).unwrap();
     let told: Vec<i64> = f.store.changes(Feed::Records, 3, 9).unwrap().iter().map(|c| c.subject).collect();
@@ -233,27 +233,8 @@ fn records_are_looked_at_again_with_what_they_hang_on() {
     let f = f.reopened();
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 0);
     assert_eq!(f.store.document(Kind::IdentityRules, "person").unwrap(), None);
-    assert_eq!((f.store.record_numbers(0, 2).unwrap(), f.store.record_numbers(2, 9).unwrap()), (vec![1, 2], vec![3]));
-}
-
-#[test]
-fn a_sandbox_of_the_version_before_is_brought_up_to_date() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = rusqlite::Connection::open(directory.path().join("store.db")).unwrap();
-    file.execute_batch(include_str!("../../src/schema/sandbox-1.sql")).unwrap();
-    file.pragma_update(None, "application_id", 0x4174_0001).unwrap();
-    file.pragma_update(None, "user_version", 1).unwrap();
-    file.execute_batch(
-        "INSERT INTO stream VALUES (1, 'con_1', 's', 1, x'', 0);
-         INSERT INTO record VALUES (1, '1@m.Marketo', 1, '{\"at\":1}');
-         INSERT INTO profile VALUES (1, 'prf_1', 1, 5, 0);
-         INSERT INTO attributes VALUES (1, '{}');
-         INSERT INTO link VALUES (1, 1, 1, NULL);",
-    )
-    .unwrap();
-    drop(file);
-    let store = Sandbox::open(directory.path(), &Options::default()).unwrap();
-    let profile = store.profile(&ProfileId::parse("prf_1").unwrap()).unwrap().unwrap();
-    assert_eq!((profile.number, profile.degraded), (1, false));
-    assert_eq!(store.degraded_profiles(0, 9).unwrap(), []);
+    assert_eq!(
+        (f.store.record_numbers(&PERSON, 0, 2).unwrap(), f.store.record_numbers(&PERSON, 2, 9).unwrap()),
+        (vec![1, 2], vec![3])
+    );
 }

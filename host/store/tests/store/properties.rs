@@ -27,7 +27,10 @@ fn any_change() -> impl Strategy<Value = RecordChange> {
 }
 
 fn stored(store: &Sandbox) -> BTreeMap<String, Body> {
-    (0..4).filter_map(|n| store.record(&key(n)).unwrap()).map(|record| (record.source_key, record.body)).collect()
+    (0..4)
+        .filter_map(|n| store.record(&PERSON, &key(n)).unwrap())
+        .map(|record| (record.source_key, record.body))
+        .collect()
 }
 
 /// Commits the rows in pages of these lengths, over and over; returns how many were changes.

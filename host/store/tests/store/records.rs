@@ -23,7 +23,7 @@ fn a_page_is_stored_with_its_cursor_and_told_in_the_feed() {
 
     let f = f.reopened();
     assert_eq!(f.store.stream_state(&connection(), "leads").unwrap(), Some(commit.state));
-    let record = f.store.record(&key(1)).unwrap().unwrap();
+    let record = f.store.record(&PERSON, &key(1)).unwrap().unwrap();
     assert_eq!((record.source_key.as_str(), record.stream.as_str()), (key(1).as_str(), "leads"));
     assert_eq!((record.connection, record.profile), (connection(), None));
     assert_eq!((record.body.at, record.body.fields), (10, commit.records[0].fields.clone()));
@@ -57,13 +57,13 @@ fn several_rows_of_one_record_follow_each_other() {
     let rows = vec![full(&key(1), 10, &[("name", text("Ann")), ("age", Value::Integer(9))]), patch, merge];
     let done = wait(f.store.commit_page(page("leads", "a", rows))).unwrap();
     assert_eq!((done.changed, done.seq), (3, 3));
-    let body = f.store.record(&key(1)).unwrap().unwrap().body;
+    let body = f.store.record(&PERSON, &key(1)).unwrap().unwrap().body;
     assert_eq!(body.fields.get("name"), Some(&text("Anna")));
     assert_eq!(body.fields.get("age"), Some(&Value::Integer(9)));
     assert_eq!(body.patched, [(Arc::from("name"), 20)]);
-    assert_eq!(f.store.presence(&key(1)).unwrap(), Some(Presence::Live));
-    assert_eq!(f.store.presence(&key(2)).unwrap(), Some(Presence::MergedInto(key(1))));
-    assert_eq!(f.store.presence(&key(3)).unwrap(), None);
+    assert_eq!(f.store.presence(&PERSON, &key(1)).unwrap(), Some(Presence::Live));
+    assert_eq!(f.store.presence(&PERSON, &key(2)).unwrap(), Some(Presence::MergedInto(key(1))));
+    assert_eq!(f.store.presence(&PERSON, &key(3)).unwrap(), None);
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn a_record_belongs_to_the_stream_that_last_told_all_of_it() {
     let mut patch = full(&key(1), 20, &[("name", text("Anna"))]);
     patch.kind = RowKind::Patch;
     wait(f.store.commit_page(page("activities", "a", vec![patch]))).unwrap();
-    assert_eq!(f.store.record(&key(1)).unwrap().unwrap().stream, "leads");
+    assert_eq!(f.store.record(&PERSON, &key(1)).unwrap().unwrap().stream, "leads");
     wait(f.store.commit_page(page("persons", "a", vec![full(&key(1), 30, &[("name", text("An"))])]))).unwrap();
-    assert_eq!(f.store.record(&key(1)).unwrap().unwrap().stream, "persons");
+    assert_eq!(f.store.record(&PERSON, &key(1)).unwrap().unwrap().stream, "persons");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity, Level};
+use attiva_core::model::EntityName;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
     DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
@@ -14,6 +15,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use tempfile::TempDir;
+
+pub(crate) const PERSON: EntityName = EntityName::PERSON;
 
 /// A sandbox and the directory that goes with it.
 pub(crate) struct Fixture {
@@ -88,6 +91,7 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
     PageCommit {
         connection: connection(),
         stream: stream.into(),
+        entity: Some(PERSON),
         run: run(),
         records,
         rejects: Vec::new(),
@@ -104,8 +108,10 @@ pub(crate) fn always(write: DocumentWrite) -> PageDocument {
 
 pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
     ProfileWrite {
+        entity: PERSON,
         id: profile_id(id),
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        references: Vec::new(),
         records: 1,
         changed_at: 5,
         degraded: false,
@@ -120,7 +126,7 @@ pub(crate) fn link(record: i64, profile: Option<&str>, identities: &[Identity]) 
 pub(crate) fn carriers(store: &Sandbox, identities: &[Identity]) -> Vec<i64> {
     let ask = |identity: &Identity| Ask { identity: identity.clone(), records_max: 100 };
     let asks: Vec<Ask> = identities.iter().map(ask).collect();
-    let found: BTreeSet<i64> = store.records_with(&asks).unwrap().into_iter().flatten().collect();
+    let found: BTreeSet<i64> = store.records_with(&PERSON, &asks).unwrap().into_iter().flatten().collect();
     found.into_iter().collect()
 }
 

@@ -5,17 +5,11 @@ use attiva_core::id::ConnectionId;
 use attiva_core::identity::{Held, Identity, NeverLink, Rules, Why as Refused};
 use attiva_core::merge::{FieldRule, MergePolicy, Why};
 use attiva_core::page::RowKind;
-use attiva_core::ports::store::{DocumentWrite, Expect, Kind, Profile, Reconsider};
+use attiva_core::ports::store::{Expect, Kind, Profile, Reconsider};
 use attiva_core::run::Run;
-use attiva_sync::policies::PERSON;
 use std::sync::Arc;
 
 const IDS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
-
-fn document<T: serde::Serialize>(kind: Kind, id: &str, value: &T) -> Vec<(DocumentWrite, Expect)> {
-    let body = serde_json::to_value(value).unwrap();
-    vec![(DocumentWrite { kind, id: id.into(), body }, Expect::Anything)]
-}
 
 impl World {
     async fn synced(&self) {
@@ -24,13 +18,13 @@ impl World {
     }
 
     async fn publish(&self, rules: &Rules) {
-        let write = document(Kind::IdentityRules, PERSON, rules);
+        let write = document(Kind::IdentityRules, PERSON.as_str(), rules);
         self.engine.reconsider(write, vec![], Reconsider::All).await.unwrap();
         self.settled().await;
     }
 
     fn people(&self) -> Vec<Profile> {
-        self.store.profiles(0, 100).unwrap()
+        self.store.profiles(&PERSON, 0, 100).unwrap()
     }
 }
 
@@ -52,7 +46,7 @@ async fn an_address_that_too_many_share_joins_nobody_and_that_is_shown() {
     let world = World::start_by_ones(dir.path(), Arc::clone(&vendor)).await;
     world.synced().await;
     assert_eq!(world.people().len(), 12);
-    assert_eq!(world.store.degraded_profiles(0, 100).unwrap().len(), 12);
+    assert_eq!(world.store.degraded_profiles(&PERSON, 0, 100).unwrap().len(), 12);
     let told = world.engine.explain(&world.people()[0].id).await.unwrap().unwrap();
     assert_eq!((told.degraded, told.held), (true, vec![Held::Shared(Identity::email("info@x.com").unwrap())]));
 
@@ -62,11 +56,11 @@ async fn an_address_that_too_many_share_joins_nobody_and_that_is_shown() {
     world.synced().await;
     let people = world.people();
     assert_eq!((people.len(), people[0].records, people[0].degraded), (1, 10, false));
-    assert!(world.store.degraded_profiles(0, 100).unwrap().is_empty());
+    assert!(world.store.degraded_profiles(&PERSON, 0, 100).unwrap().is_empty());
     // And an eleventh divides them again.
     vendor.pages.lock().unwrap().push(vec![lead("12", 30, "info@x.com", "CEO")]);
     world.synced().await;
-    assert_eq!((world.people().len(), world.store.degraded_profiles(0, 100).unwrap().len()), (11, 11));
+    assert_eq!((world.people().len(), world.store.degraded_profiles(&PERSON, 0, 100).unwrap().len()), (11, 11));
 }
 
 #[tokio::test]
@@ -82,11 +76,11 @@ async fn rules_are_tried_published_and_hold_after_a_restart() {
     assert_eq!((before.len(), world.store.count_members(&segment).unwrap()), (2, 0));
 
     let apart = joins_by_address(false);
-    let tried = world.engine.what_if(apart.clone(), 100).await.unwrap();
+    let tried = world.engine.what_if(&PERSON, apart.clone(), 100).await.unwrap();
     let counts = (tried.records, tried.whole, tried.difference.profiles_before, tried.difference.profiles_after);
     assert_eq!(counts, (3, true, 2, 3));
     assert_eq!((tried.difference.merges, tried.difference.splits), (0, 1));
-    let part = world.engine.what_if(apart.clone(), 1).await.unwrap();
+    let part = world.engine.what_if(&PERSON, apart.clone(), 1).await.unwrap();
     assert_eq!((part.records, part.whole), (1, false));
     assert_eq!(world.people(), before, "trying changes nothing");
 
@@ -113,7 +107,7 @@ async fn fields_that_nothing_is_stored_of_cannot_be_tried() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::start_by_ones(dir.path(), crate::vendor(vec![vec![lead("1", 10, "a@x.com", "CEO")]])).await;
     let other = rules(|rules| rules.namespaces.get_mut("email").unwrap().fields = vec!["job_title".into()]);
-    let fault = world.engine.what_if(other, 100).await.unwrap_err();
+    let fault = world.engine.what_if(&PERSON, other, 100).await.unwrap_err();
     assert_eq!(fault.code, "identity.what-if-fields");
 }
 
@@ -124,8 +118,8 @@ async fn who_is_never_one_stays_apart_until_it_is_taken_back() {
     let world = World::start_by_ones(dir.path(), Arc::clone(&vendor)).await;
     world.synced().await;
     let one = world.people()[0].clone();
-    let never = NeverLink::new("2@i.Fake", "1@i.Fake", "two people", "ann", 5).unwrap();
-    let (id, both) = (never.id(), Reconsider::Records(vec![never.a.clone(), never.b.clone()]));
+    let never = NeverLink::new(&PERSON, "2@i.Fake", "1@i.Fake", "two people", "ann", 5).unwrap();
+    let (id, both) = (never.id(), Reconsider::Records(PERSON, vec![never.a.clone(), never.b.clone()]));
     let write = document(Kind::NeverLink, id.as_str(), &never);
     world.engine.reconsider(write, vec![], both.clone()).await.unwrap();
     world.settled().await;
@@ -175,7 +169,7 @@ async fn a_value_comes_from_the_newest_record_or_the_source_that_is_preferred() 
     let precedence = FieldRule::Precedence { sources: vec!["j.Fake".into()] };
     let policy =
         MergePolicy { version: 2, fields: [("job_title".to_owned(), precedence)].into(), ..MergePolicy::default() };
-    let write = document(Kind::MergePolicy, PERSON, &policy);
+    let write = document(Kind::MergePolicy, PERSON.as_str(), &policy);
     world.engine.reconsider(write, vec![], Reconsider::All).await.unwrap();
     world.settled().await;
     assert_eq!(title().await, (1, 2, "CEO".into(), Why::Precedence, "1@j.Fake".into()));

@@ -1,11 +1,14 @@
 //! A sandbox with the real store and connectors made of plain data.
 
+pub mod tables;
+
 use arrow_array::StringArray;
 use async_trait::async_trait;
 use attiva_core::config::{Activation, ActivationField, Connection, Segment, TargetSettings};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId, SegmentId};
 use attiva_core::key::Instance;
+use attiva_core::model::EntityName;
 use attiva_core::page::*;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::connector::*;
@@ -19,6 +22,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+pub const PERSON: EntityName = EntityName::PERSON;
 
 /// One lead as the fake vendor tells it.
 #[derive(Clone)]
@@ -241,6 +246,10 @@ impl Connectors for Wiring {
         let fields = fields.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         Ok(vec![MappingSpec { stream: "persons".into(), entity: "person".into(), fields }])
     }
+
+    fn configuration_keys(&self, _: &str) -> Result<Vec<String>, Fault> {
+        Ok(vec![])
+    }
 }
 
 struct Wall;
@@ -415,7 +424,7 @@ impl World {
     pub fn emails(&self) -> Vec<String> {
         let mut emails: Vec<String> = self
             .store
-            .profiles(0, 1000)
+            .profiles(&PERSON, 0, 1000)
             .unwrap()
             .iter()
             .map(|p| attribute(&p.attributes, "email").unwrap_or_else(|| "-".into()))
@@ -447,4 +456,9 @@ pub fn fault(kind: FaultKind, code: &str) -> Fault {
 async fn put<T: serde::Serialize>(store: &Arc<dyn SandboxStore>, kind: Kind, id: &str, value: &T) {
     let body = serde_json::to_value(value).unwrap();
     store.put_document(DocumentWrite { kind, id: id.into(), body }, Expect::Anything).await.unwrap();
+}
+
+pub fn document<T: serde::Serialize>(kind: Kind, id: &str, value: &T) -> Vec<(DocumentWrite, Expect)> {
+    let body = serde_json::to_value(value).unwrap();
+    vec![(DocumentWrite { kind, id: id.into(), body }, Expect::Anything)]
 }

@@ -11,7 +11,8 @@ fn node(key: &str, email: &str, profile: Option<&ProfileId>) -> Node<ProfileId> 
 
 fn divided(nodes: Vec<Node<ProfileId>>, rules: &Rules) -> (Neighbourhood<ProfileId>, Resolution<ProfileId>) {
     let whole = Neighbourhood::whole(nodes, rules);
-    let Ok(resolution) = resolve(&whole, rules, &NeverLinks::default(), |_| Ok::<_, Infallible>(false));
+    let Ok(resolution) =
+        resolve(&whole, rules, &NeverLinks::default(), ProfileId::founded_by, |_| Ok::<_, Infallible>(false));
     (whole, resolution)
 }
 
