@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use support::generate::{Writer, world};
+use support::generate::Writer;
 use support::scalar::check_cases_of;
 use support::scalar::generate::NOW;
 use support::world::{World, entity, model};
+use support::worlds::world;
 use support::{naive, planned};
 
 /// A random segment; none where the checker rightly refuses what the dice wrote.

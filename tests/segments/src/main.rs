@@ -6,8 +6,8 @@
 use attiva_core::model::EntityKind;
 use attiva_segments_judge::statement::{members, segment, statement};
 use attiva_segments_judge::support::checked;
-use attiva_segments_judge::support::generate::world;
 use attiva_segments_judge::support::world::World;
+use attiva_segments_judge::support::worlds::world;
 use attiva_segments_judge::support::{bodea, cases};
 use attiva_segments_judge::tables::{Cell, open_tables};
 use proptest::prelude::*;

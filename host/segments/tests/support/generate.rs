@@ -1,7 +1,6 @@
 //! Random segments over random worlds, made from bytes, so that what fails shrinks with them.
 
 use super::scalar::generate::Dice;
-pub use super::worlds::world;
 use super::worlds::{AMOUNTS, CURRENCIES, TEXTS, TYPES};
 
 /// What can be said of an entity: fields by what they are compared with, links to one, links to many.
