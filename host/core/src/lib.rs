@@ -5,6 +5,7 @@
 pub mod account;
 pub mod config;
 pub mod delivery;
+pub mod event;
 pub mod fault;
 pub mod guardrail;
 pub mod id;

@@ -4,6 +4,7 @@
 mod counter;
 mod deliveries;
 mod entities;
+mod events;
 mod json;
 mod links;
 mod memberships;
@@ -12,6 +13,7 @@ mod projection;
 mod records;
 mod references;
 mod spaces;
+mod timeline;
 
 use crate::database::{Database, Options};
 use crate::documents;
@@ -23,9 +25,9 @@ use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
-    Books, Change, Document, DocumentWrite, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
-    Relation, Result, SandboxStore, Seq, StoreError, StoredRecord, StreamState,
+    Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
+    MembershipCommit, OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
+    Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
 use rusqlite::Connection;
@@ -38,6 +40,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-1.sql"),
         include_str!("schema/sandbox-2.sql"),
         include_str!("schema/sandbox-3.sql"),
+        include_str!("schema/sandbox-8.sql"),
     ],
 };
 
@@ -194,6 +197,24 @@ impl SandboxStore for Sandbox {
 
     fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>> {
         self.database.read(|connection| references::referrers(connection, profile, relation, after, limit))
+    }
+
+    fn events_of(
+        &self,
+        profile: i64,
+        after: Option<EventPlace>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        self.database.read(|connection| timeline::of_profile(connection, profile, after, order, limit))
+    }
+
+    fn count_events(&self, profile: i64) -> Result<u64> {
+        self.database.read(|connection| timeline::count(connection, profile))
+    }
+
+    fn events_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredEvent>> {
+        self.database.read(|connection| timeline::by_number(connection, numbers))
     }
 
     fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>> {

@@ -1,7 +1,10 @@
-//! A page's rows as changes of records.
+//! A page's rows as changes of records, or as events.
 
+use crate::mapping::StreamMapping;
+use attiva_core::event::{EventChange, EventReader};
+use attiva_core::guardrail::Guardrails;
 use attiva_core::key::{Instance, SourceKey};
-use attiva_core::page::{Page, RowKind};
+use attiva_core::page::{Page, Reject, RowKind};
 use attiva_core::record::{Fields, RecordChange};
 use attiva_core::{Fault, FaultKind, Millis};
 use std::sync::Arc;
@@ -10,6 +13,26 @@ use std::sync::Arc;
 pub(crate) fn changes(page: &Page, instance: &Instance, now: Millis) -> Result<Vec<RecordChange>, Fault> {
     let names: Vec<Arc<str>> = page.rows.columns.iter().map(|c| Arc::from(c.name.as_str())).collect();
     (0..page.rows.len).map(|row| change(page, &names, row, instance, now)).collect()
+}
+
+/// Makes events of rows that their mapping says are; what cannot be taken goes to the rejects.
+pub(crate) fn events(
+    changes: Vec<RecordChange>,
+    mapping: &StreamMapping,
+    stream: &str,
+    mut rejects: Vec<Reject>,
+    now: Millis,
+) -> (Vec<EventChange>, Vec<Reject>) {
+    let reader = EventReader::new(mapping.layout(), Guardrails::default(), stream);
+    let mut events = Vec::with_capacity(changes.len());
+    for change in changes {
+        let row = mapping.row(&change.fields, now).row;
+        match reader.read(change, &row) {
+            Ok(event) => events.push(event),
+            Err(reject) => rejects.push(reject),
+        }
+    }
+    (events, rejects)
 }
 
 fn change(

@@ -91,6 +91,10 @@ impl StreamMapping {
         mapping
     }
 
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
     /// What its records are of.
     pub(crate) fn entity(&self) -> &EntityName {
         self.layout.entity()

@@ -3,6 +3,7 @@
 use crate::engine::{Inner, write};
 use crate::{crash, intake};
 use attiva_core::config::Connection;
+use attiva_core::event::EventReader;
 use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
 use attiva_core::ports::connector::{PageLimits, Stream};
@@ -125,9 +126,14 @@ async fn commit(
     page: &Page,
 ) -> Result<PageCommitted, Fault> {
     let now = inner.clock.now();
-    let records = intake::changes(page, &connection.instance, now)?;
+    let mut records = intake::changes(page, &connection.instance, now)?;
     let mapping = inner.catalogs.mapping(inner, &connection.id, stream)?;
-    let entity = mapping.map(|mapping| mapping.entity().clone());
+    let entity = mapping.as_ref().map(|mapping| mapping.entity().clone());
+    let mut rejects: Vec<Reject> = page.rejects.clone();
+    let mut events = Vec::new();
+    if let Some(mapping) = mapping.filter(|mapping| EventReader::reads(mapping.entity())) {
+        (events, rejects) = intake::events(std::mem::take(&mut records), &mapping, stream, rejects, now);
+    }
     // Records that change what they are of are not looked at meanwhile.
     let _step = match inner.store.stream_is_of(&connection.id, stream, entity.as_ref())? {
         true => None,
@@ -145,7 +151,8 @@ async fn commit(
         entity,
         run: run.id.clone(),
         records,
-        rejects: page.rejects.iter().map(cut).collect(),
+        events,
+        rejects: rejects.iter().map(cut).collect(),
         state: StreamState { cursor: page.next.clone(), more: page.more },
         document,
         now,

@@ -3,6 +3,8 @@
 
 #[path = "engine/entities.rs"]
 mod entities;
+#[path = "engine/events.rs"]
+mod events;
 #[path = "engine/identity.rs"]
 mod identity;
 mod support;

@@ -3,6 +3,7 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
+use crate::event::EventChange;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
 use crate::model::EntityName;
@@ -13,10 +14,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 mod error;
+mod event;
 mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
 pub use error::{Result, StoreError};
+pub use event::{EventPlace, Order, StoredEvent};
 pub use profile::{Profile, ProfileWrite, Reference, Referred, Relation};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
@@ -92,6 +95,8 @@ pub struct PageCommit {
     pub entity: Option<EntityName>,
     pub run: RunId,
     pub records: Vec<RecordChange>,
+    /// Of a stream of events, which has no records.
+    pub events: Vec<EventChange>,
     pub rejects: Vec<Reject>,
     pub state: StreamState,
     /// The run's document, as it is after this page.
@@ -147,6 +152,8 @@ pub enum Feed {
     Records,
     /// A profile was added, changed, removed; `subject` is its number.
     Profiles,
+    /// An event was added, changed, taken back; `subject` is its number.
+    Events,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -405,6 +412,15 @@ pub trait SandboxStore: Send + Sync + 'static {
     /// Numbers of the profiles that refer to this one by a relation, in rising order, after `after`. Both ways agree:
     /// whoever is answered here refers to it there.
     fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>>;
+
+    // Events. Whose an event is is looked up when it is asked: a merge or a split of persons rewrites none.
+    /// A person's events by time, after `after`; each once, by whichever of the person's records it is found.
+    fn events_of(&self, profile: i64, after: Option<EventPlace>, order: Order, limit: usize)
+    -> Result<Vec<StoredEvent>>;
+    /// How many events a person has.
+    fn count_events(&self, profile: i64) -> Result<u64>;
+    /// In the order asked for; events that were taken back are left out.
+    fn events_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredEvent>>;
 
     // Membership.
     /// Segments that each of these profiles is a member of now, in the order asked for.

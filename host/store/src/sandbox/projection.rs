@@ -50,6 +50,7 @@ pub(super) fn changes(connection: &Connection, feed: Feed, after: Seq, limit: us
     let mut statement = connection.prepare_cached(match feed {
         Feed::Records => "SELECT seq, subject FROM record_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         Feed::Profiles => "SELECT seq, subject FROM profile_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        Feed::Events => "SELECT seq, subject FROM event_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     })?;
     let rows = statement.query_map(params![after.cast_signed(), limited(limit)], |row| {
         let seq: i64 = row.get(0)?;
@@ -62,6 +63,7 @@ pub(super) fn newest(connection: &Connection, feed: Feed) -> Outcome<Seq> {
     let mut statement = connection.prepare_cached(match feed {
         Feed::Records => "SELECT coalesce(max(seq), 0) FROM record_change",
         Feed::Profiles => "SELECT coalesce(max(seq), 0) FROM profile_change",
+        Feed::Events => "SELECT coalesce(max(seq), 0) FROM event_change",
     })?;
     let seq: i64 = statement.query_row([], |row| row.get(0))?;
     Ok(seq.cast_unsigned())

@@ -94,6 +94,7 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         entity: Some(PERSON),
         run: run(),
         records,
+        events: Vec::new(),
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
         document: PageDocument(Arc::new(|_| None)),
