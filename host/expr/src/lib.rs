@@ -27,7 +27,7 @@ mod program;
 mod scope;
 
 pub use ast::{ArithmeticOp, Case, CompareOp, Expr, Field, Function, Kind, TextMatch, Type};
-pub use check::{Checked, check, check_as};
+pub use check::{Checked, check, check_as, closest};
 pub use limits::{BYTES_MAX, DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, TOKENS_MAX};
 pub use problem::{Position, Problem};
 pub use program::{EvalFault, Program};

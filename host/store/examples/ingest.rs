@@ -215,6 +215,8 @@ fn page(first: usize, at: Millis, changed: &dyn Fn(usize) -> bool) -> PageCommit
         run: RunId::new(1, [1; 6]),
         records: (first..first + PAGE).map(|n| record(n, at, changed(n), &names)).collect(),
         events: Vec::new(),
+        stages: Vec::new(),
+        errors: Vec::new(),
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: vec![0; 100] }, more: true },
         document: PageDocument(Arc::new(|_| None)),

@@ -5,6 +5,7 @@ mod counter;
 mod deliveries;
 mod entities;
 mod events;
+mod field_errors;
 mod json;
 mod links;
 mod memberships;
@@ -13,6 +14,7 @@ mod projection;
 mod records;
 mod references;
 mod spaces;
+mod stages;
 mod timeline;
 
 use crate::database::{Database, Options};
@@ -20,16 +22,18 @@ use crate::documents;
 use crate::failure::Outcome;
 use crate::migration::Schema;
 use async_trait::async_trait;
+use attiva_core::Millis;
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::Reject;
 use attiva_core::ports::store::{
-    Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, Item, ItemOutcome, ItemStatus, Kind, Member,
-    MembershipCommit, OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reconsider, Referred,
-    Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState,
+    Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Item, ItemOutcome, ItemStatus, Kind,
+    Member, MembershipCommit, OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember,
+    Reconsider, Referred, Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState,
 };
 use attiva_core::record::Presence;
+use attiva_core::stages::StageHistory;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +108,24 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| records::by_number(connection, numbers))
     }
 
+    fn records_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>> {
+        self.database.read(|sqlite| records::of_stream(sqlite, connection, stream, after, limit))
+    }
+
+    fn mapping_errors(&self, connection: &ConnectionId) -> Result<Vec<FieldError>> {
+        self.database.read(|sqlite| field_errors::list(sqlite, connection))
+    }
+
+    fn stage_history(&self, profile: i64) -> Result<StageHistory> {
+        self.database.read(|connection| stages::of_profile(connection, profile))
+    }
+
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
         self.database.read(|connection| records::rejects(connection, run, after, limit))
     }
@@ -142,6 +164,7 @@ impl SandboxStore for Sandbox {
         writes: Vec<(DocumentWrite, Expect)>,
         deletes: Vec<(Kind, String)>,
         what: Reconsider,
+        now: Millis,
     ) -> Result<()> {
         let work = move |connection: &Connection| {
             for (write, expect) in &writes {
@@ -150,7 +173,7 @@ impl SandboxStore for Sandbox {
             for (kind, id) in &deletes {
                 delete(connection, *kind, id, Expect::Anything)?;
             }
-            projection::reconsider(connection, &what)
+            projection::reconsider(connection, &what, now)
         };
         self.database.write(work).await
     }

@@ -1,10 +1,14 @@
 //! A page's rows as changes of records, or as events.
 
-use crate::mapping::StreamMapping;
+use crate::field_errors::{FieldErrors, VALUE};
+use crate::mapping::{Mapped, StreamMapping};
 use attiva_core::event::{EventChange, EventReader};
 use attiva_core::guardrail::Guardrails;
+use attiva_core::id::ConnectionId;
 use attiva_core::key::{Instance, SourceKey};
+use attiva_core::model::EntityName;
 use attiva_core::page::{Page, Reject, RowKind};
+use attiva_core::ports::store::{FieldError, Sighting};
 use attiva_core::record::{Fields, RecordChange};
 use attiva_core::{Fault, FaultKind, Millis};
 use std::sync::Arc;
@@ -15,24 +19,52 @@ pub(crate) fn changes(page: &Page, instance: &Instance, now: Millis) -> Result<V
     (0..page.rows.len).map(|row| change(page, &names, row, instance, now)).collect()
 }
 
-/// Makes events of rows that their mapping says are; what cannot be taken goes to the rejects.
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) connection: &'a ConnectionId,
+    pub(crate) stream: &'a str,
+}
+
+/// Makes events of rows that their mapping says are; what cannot be taken goes to the rejects, what cannot be mapped to
+/// the errors.
 pub(crate) fn events(
     changes: Vec<RecordChange>,
     mapping: &StreamMapping,
-    stream: &str,
+    from: Origin<'_>,
     mut rejects: Vec<Reject>,
     now: Millis,
-) -> (Vec<EventChange>, Vec<Reject>) {
-    let reader = EventReader::new(mapping.layout(), Guardrails::default(), stream);
+) -> (Vec<EventChange>, Vec<Reject>, Vec<FieldError>) {
+    let reader = EventReader::new(mapping.layout(), Guardrails::default(), from.stream);
     let mut events = Vec::with_capacity(changes.len());
+    let mut errors = FieldErrors::default();
     for change in changes {
-        let row = mapping.row(&change.fields, now).row;
+        let Mapped { row, failed } = mapping.row(&change.fields, now);
+        if change.kind == RowKind::Full {
+            for field in failed {
+                errors.note(from.connection, from.stream, &field, VALUE, &change.source_key);
+            }
+        }
         match reader.read(change, &row) {
             Ok(event) => events.push(event),
             Err(reject) => rejects.push(reject),
         }
     }
-    (events, rejects)
+    (events, rejects, errors.finish(now))
+}
+
+/// The stages that rows of opportunities say, late ones among them: what the record says by now is only the newest.
+pub(crate) fn stages(changes: &[RecordChange], mapping: &StreamMapping, now: Millis) -> Vec<Sighting> {
+    if *mapping.entity() != EntityName::OPPORTUNITY {
+        return Vec::new();
+    }
+    let Some(slot) = mapping.layout().slot("stage") else { return Vec::new() };
+    let sighting = |change: &RecordChange| {
+        let row = mapping.row(&change.fields, now).row;
+        let stage = row.get(slot)?.as_text()?.to_owned();
+        Some(Sighting { source_key: change.source_key.clone(), stage, at: change.at })
+    };
+    changes.iter().filter_map(sighting).collect()
 }
 
 fn change(

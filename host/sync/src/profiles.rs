@@ -41,6 +41,7 @@ pub(crate) fn project(
             decision.write(component, &component.nodes.iter().filter_map(node).collect::<Vec<_>>());
         }
         commit = decision.finish(store)?;
+        commit.errors.extend(records.take_errors());
     }
     Ok(commit)
 }

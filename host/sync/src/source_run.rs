@@ -127,12 +127,18 @@ async fn commit(
 ) -> Result<PageCommitted, Fault> {
     let now = inner.clock.now();
     let mut records = intake::changes(page, &connection.instance, now)?;
+    let _mappings = inner.publishing.read().await;
     let mapping = inner.catalogs.mapping(inner, &connection.id, stream)?;
     let entity = mapping.as_ref().map(|mapping| mapping.entity().clone());
     let mut rejects: Vec<Reject> = page.rejects.clone();
-    let mut events = Vec::new();
-    if let Some(mapping) = mapping.filter(|mapping| EventReader::reads(mapping.entity())) {
-        (events, rejects) = intake::events(std::mem::take(&mut records), &mapping, stream, rejects, now);
+    let (mut events, mut stages, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(mapping) = &mapping {
+        if EventReader::reads(mapping.entity()) {
+            let from = intake::Origin { connection: &connection.id, stream };
+            (events, rejects, errors) = intake::events(std::mem::take(&mut records), mapping, from, rejects, now);
+        } else {
+            stages = intake::stages(&records, mapping, now);
+        }
     }
     // Records that change what they are of are not looked at meanwhile.
     let _step = match inner.store.stream_is_of(&connection.id, stream, entity.as_ref())? {
@@ -152,6 +158,8 @@ async fn commit(
         run: run.id.clone(),
         records,
         events,
+        stages,
+        errors,
         rejects: rejects.iter().map(cut).collect(),
         state: StreamState { cursor: page.next.clone(), more: page.more },
         document,

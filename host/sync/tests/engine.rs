@@ -7,6 +7,8 @@ mod entities;
 mod events;
 #[path = "engine/identity.rs"]
 mod identity;
+#[path = "engine/mappings.rs"]
+mod mappings;
 mod support;
 
 use attiva_core::delivery::DeliveryStatus;
@@ -268,7 +270,7 @@ async fn a_full_disk_holds_a_run_up_until_there_is_space() {
     let stored: attiva_core::run::Run = world.get(Kind::Run, run.id.as_str());
     assert_eq!((stored.status, stored.attempts), (RunStatus::Running, 0));
     for id in filled {
-        world.store.delete_document(Kind::Catalog, &id, Expect::Anything).await.unwrap();
+        world.store.delete_document(Kind::Mapping, &id, Expect::Anything).await.unwrap();
     }
     let run = world.ended_run(&run.id).await;
     assert_eq!((run.status, run.streams[0].changed), (RunStatus::Succeeded, 5));

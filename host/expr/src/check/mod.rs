@@ -10,6 +10,8 @@ mod operators;
 mod syntax;
 mod unify;
 
+pub use names::closest;
+
 use crate::ast::Expr;
 use crate::limits;
 use crate::problem::{Position, Problem};

@@ -106,9 +106,8 @@ impl<'a> EventWriter<'a> {
             stream,
             types: HashMap::new(),
             subjects: HashMap::new(),
-            find: connection.prepare_cached(
-                "SELECT number, at, time, subjects, body FROM event_payload WHERE source_key = ?1",
-            )?,
+            find: connection
+                .prepare_cached("SELECT number, at, time, subjects, body FROM event_payload WHERE source_key = ?1")?,
             insert: connection.prepare_cached(
                 "INSERT INTO event_payload (number, stream, at, time, type, subjects, body, source_key)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -155,9 +154,7 @@ impl<'a> EventWriter<'a> {
         let number = known.as_ref().map_or_else(|| counter.next_event(), |known| known.number);
         let (time, kind, subjects) = match &change.event {
             None => (0, 0, Vec::new()),
-            Some(event) => {
-                (event.time, self.event_type(&event.event_type)?, self.subject_numbers(&event.subjects)?)
-            }
+            Some(event) => (event.time, self.event_type(&event.event_type)?, self.subject_numbers(&event.subjects)?),
         };
         for (rank, subject) in (0_i64..).zip(&subjects) {
             self.add.execute([*subject, time, number, kind, rank])?;

@@ -321,8 +321,7 @@ pub(super) fn names_of(connection: &Connection, profile: i64) -> Outcome<BTreeSe
         "SELECT r.source_key, l.own_key, l.identities, r.entity FROM link l JOIN record r ON r.number = l.record
          WHERE l.profile = ?1",
     )?;
-    let mut namespace =
-        connection.prepare_cached("SELECT number FROM namespace WHERE entity = ?1 AND name = ?2")?;
+    let mut namespace = connection.prepare_cached("SELECT number FROM namespace WHERE entity = ?1 AND name = ?2")?;
     let mut gone = connection.prepare_cached(
         "SELECT r.source_key FROM merged m JOIN record r ON r.number = m.record
          WHERE m.into_key = ?1 AND r.entity = ?2 LIMIT ?3",

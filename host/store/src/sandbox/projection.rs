@@ -3,8 +3,9 @@
 use super::counter::Counter;
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
-use super::{entities, json};
+use super::{entities, field_errors, json, spaces};
 use crate::failure::{Outcome, limited};
+use attiva_core::Millis;
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -42,6 +43,7 @@ pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Ou
         links.set(link, &written)?;
     }
     profiles.finish()?;
+    field_errors::note(connection, &commit.errors)?;
     move_cursor(connection, PROFILES, commit.upto)?;
     counter.save(connection)
 }
@@ -87,10 +89,15 @@ pub(super) fn move_cursor(connection: &Connection, projector: &str, upto: u64) -
 }
 
 /// Puts records before the profile projector again: all by setting it back, some by telling them as if they had changed.
-pub(super) fn reconsider(connection: &Connection, what: &Reconsider) -> Outcome<()> {
+/// `now`: when profiles that lose all their records are gone.
+pub(super) fn reconsider(connection: &Connection, what: &Reconsider, now: Millis) -> Outcome<()> {
     let (entity, source_keys) = match what {
-        Reconsider::All => return move_cursor(connection, PROFILES, 0),
+        Reconsider::All => {
+            field_errors::forget_all(connection)?;
+            return move_cursor(connection, PROFILES, 0);
+        }
         Reconsider::Records(entity, source_keys) => (entities::make(connection, entity)?, source_keys),
+        Reconsider::Streams(streams) => return streams.iter().try_for_each(|it| spaces::set(connection, it, now)),
     };
     let mut counter = Counter::load(connection)?;
     let mut find = connection.prepare_cached("SELECT number FROM record WHERE entity = ?1 AND source_key = ?2")?;

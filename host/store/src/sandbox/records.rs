@@ -2,7 +2,7 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::{entities, events, links, spaces};
+use super::{entities, events, field_errors, links, spaces, stages};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::model::EntityName;
@@ -43,6 +43,8 @@ pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome
             Effect::Stale => done.stale += 1,
         }
     }
+    stages::note(connection, entity, &page.stages)?;
+    field_errors::note(connection, &page.errors)?;
     let events = page.events.into_iter().zip(event_texts).collect();
     events::commit(connection, &mut counter, stream, events, &mut done)?;
     keep_rejects(connection, &page.run, &page.rejects)?;
@@ -224,6 +226,27 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
         if let Some(row) = rows.next()? {
             found.push(stored(row, &mut bodies)?);
         }
+    }
+    Ok(found)
+}
+
+/// In the order of numbers.
+pub(super) fn of_stream(
+    connection: &Connection,
+    of: &ConnectionId,
+    stream: &str,
+    after: i64,
+    limit: usize,
+) -> Outcome<Vec<StoredRecord>> {
+    let mut statement = connection.prepare_cached(select_records!(
+        "r.stream = (SELECT number FROM stream WHERE connection = ?1 AND name = ?2) AND r.number > ?3
+         ORDER BY r.number LIMIT ?4"
+    ))?;
+    let mut rows = statement.query(params![of.as_str(), stream, after, limited(limit)])?;
+    let mut bodies = BodyReader::default();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(stored(row, &mut bodies)?);
     }
     Ok(found)
 }

@@ -152,8 +152,7 @@ fn read(connection: &Connection, people: &mut People<'_>, numbers: &[i64]) -> Ou
         let Some(row) = rows.next()? else { continue };
         let of: String = row.get(1)?;
         let subjects: String = row.get(5)?;
-        let body: EventBody =
-            serde_json::from_str(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let body: EventBody = serde_json::from_str(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?;
         let attributes: Vec<(String, Value)> =
             body.attributes.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         events.push(StoredEvent {

@@ -43,3 +43,17 @@ CREATE TABLE merged (record INTEGER PRIMARY KEY, into_key TEXT NOT NULL);
 CREATE INDEX merged_into ON merged (into_key);
 INSERT INTO merged SELECT number, json_extract(body, '$.presence."merged-into"') FROM record
 WHERE json_extract(body, '$.presence."merged-into"') IS NOT NULL;
+
+-- Fields that a stream's mapping left empty, counted.
+CREATE TABLE mapping_error (
+  stream INTEGER NOT NULL,
+  field  TEXT NOT NULL,
+  code   TEXT NOT NULL,
+  count  INTEGER NOT NULL,
+  sample TEXT NOT NULL,
+  at     INTEGER NOT NULL,
+  PRIMARY KEY (stream, field, code)
+) WITHOUT ROWID;
+
+-- Stages that an opportunity's record was seen in, by time: with the record, so that a merge or a split moves none.
+CREATE TABLE stage_history (record INTEGER PRIMARY KEY, body TEXT NOT NULL);

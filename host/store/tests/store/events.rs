@@ -73,7 +73,8 @@ fn joined(store: &Sandbox, founder: &str, records: &[(&str, &[Identity])]) -> i6
 }
 
 fn remove(store: &Sandbox, key: &str) {
-    wait(store.commit_profiles(ProfileCommit { removed: vec![(profile_id(key), None)], ..removal(9, key, None) })).unwrap();
+    wait(store.commit_profiles(ProfileCommit { removed: vec![(profile_id(key), None)], ..removal(9, key, None) }))
+        .unwrap();
 }
 
 fn timeline(store: &Sandbox, profile: i64) -> Vec<String> {
@@ -103,7 +104,10 @@ fn an_event_is_there_once_as_it_was_told_last() {
     assert_eq!(tell(&f.store, vec![event("5@m.M", 11, 40, &by)]), (1, 0, 0));
     assert_eq!(timeline(&f.store, lead), ["5", "6"]);
     let all = f.store.events_of(lead, None, Order::OldestFirst, 9).unwrap();
-    assert_eq!((all[0].time, all[0].event_type.as_str(), all[0].stream.as_str()), (40, "web.formFilledOut", "activities"));
+    assert_eq!(
+        (all[0].time, all[0].event_type.as_str(), all[0].stream.as_str()),
+        (40, "web.formFilledOut", "activities")
+    );
     assert_eq!(all[0].attributes, [("page".to_owned(), text("/a"))]);
     assert_eq!(all[0].native.get("at"), Some(&Value::Timestamp(11)));
     assert_eq!(all[0].connection, connection());
@@ -186,7 +190,10 @@ fn merging_two_persons_unites_their_timelines_and_rewrites_no_row() {
     assert_eq!((timeline(&f.store, a), timeline(&f.store, b)), (all, vec![]));
     // And apart again.
     let b = person(&f.store, &key(2), &[]);
-    assert_eq!((timeline(&f.store, a), timeline(&f.store, b).len()), (["0", "2", "4", "6", "8"].map(str::to_owned).to_vec(), 5));
+    assert_eq!(
+        (timeline(&f.store, a), timeline(&f.store, b).len()),
+        (["0", "2", "4", "6", "8"].map(str::to_owned).to_vec(), 5)
+    );
     assert_eq!((rows(&f), f.store.newest(Feed::Events).unwrap()), (before, newest));
 }
 

@@ -12,9 +12,8 @@ const PERSON: EntityName = EntityName::PERSON;
 const ECID: &str = "12345678901234567890123456789012345678";
 
 fn vendors() -> Vendors {
-    let tables = Tables::default()
-        .table("leads", "person", &[("email", "record.mail"), ("ecids", "record.device")])
-        .table(
+    let tables =
+        Tables::default().table("leads", "person", &[("email", "record.mail"), ("ecids", "record.device")]).table(
             "activities",
             "activity",
             &[
