@@ -12,7 +12,8 @@ use std::{env, fs};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// Crates in `plugins/`; a component is named as its crate is.
-const PLUGINS: [&str; 2] = ["source-marketo", "destination-s3"];
+const PLUGINS: [&str; 5] =
+    ["source-marketo", "source-salesforce", "destination-linkedin", "destination-marketo", "destination-s3"];
 const TARGET: &str = "wasm32-unknown-unknown";
 const PREBUILT: &str = "ATTIVA_PLUGINS_DIR";
 

@@ -4,6 +4,7 @@ use crate::Millis;
 use crate::id::{ActivationId, ConnectionId, SegmentId};
 use crate::key::Instance;
 use crate::ports::connector::Target;
+use crate::ports::store::TargetKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,6 +57,15 @@ pub struct Activation {
     pub mapping: Vec<ActivationField>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// It starts no delivery, and a delivery of it holds at its next batch.
+    #[serde(default)]
+    pub paused: bool,
+    /// It wants nobody any more: what it alone wanted is removed by its next delivery.
+    #[serde(default)]
+    pub retired: bool,
+    /// Share of the target's members, in percent, that one delivery may remove; more waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removals_max_percent: Option<u8>,
     pub created_at: Millis,
 }
 
@@ -65,6 +75,17 @@ impl Activation {
     pub fn target(&self) -> Target {
         let TargetSettings { object, name, options } = self.target.clone();
         Target { id: self.id.as_str().to_owned(), object, name, options }
+    }
+
+    /// Which target it is, for one that keeps its members: activations that name the same one share it.
+    #[must_use]
+    pub fn target_key(&self, instance: &Instance) -> TargetKey {
+        TargetKey {
+            system: instance.system.clone(),
+            instance: instance.id.clone(),
+            object: self.target.object.clone(),
+            name: self.target.name.clone(),
+        }
     }
 }
 

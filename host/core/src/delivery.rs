@@ -1,25 +1,35 @@
 //! One execution of an activation. Decides; never waits, never reads a clock.
 //!
 //! ```text
-//! Queued ─► Prepare ─► Take a batch ─► Deliver ─► Close ─┬─► Take … (members left)
-//!                          ▲ (kill: the open batch again)└─► Finish ─┬─► End
-//!                                                            Poll ◄──┘ (still pending)
+//! Plan ─► Hold? ─► Prepare ─► Take a batch ─► Deliver ─► Close ─┬─► Take … (members left)
+//!                                 ▲ (kill: the open batch again)└─► Finish ─┬─► End
+//!                                                                   Poll ◄──┘ (still pending)
+//! nothing to send: the vendor is not called at all
+//! a batch is refused as a whole: a smaller one, down to the row that is to blame
 //! any call fails: Wait and repeat, or Abort ─► End
 //! ```
 
 use crate::id::{ActivationId, DeliveryId, SegmentId};
+use crate::ledger;
 use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
+use crate::spec::DeliveryMode;
 use crate::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
+
+mod plan;
+
+pub use plan::{Hold, Plan, Sample};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryStatus {
     Running,
     Waiting,
+    /// Until somebody lets it go on: [`Delivery::hold`] says who.
+    Held,
     Succeeded,
     Failed,
     Cancelled,
@@ -28,7 +38,7 @@ pub enum DeliveryStatus {
 impl DeliveryStatus {
     #[must_use]
     pub fn has_ended(self) -> bool {
-        !matches!(self, Self::Running | Self::Waiting)
+        !matches!(self, Self::Running | Self::Waiting | Self::Held)
     }
 }
 
@@ -36,6 +46,8 @@ impl DeliveryStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
+    /// Until it is known who is wanted, and what that changes.
+    Planning,
     Preparing,
     Delivering,
     Finishing,
@@ -51,6 +63,12 @@ pub struct Delivery {
     pub activation: ActivationId,
     pub segment: SegmentId,
     pub plugin: String,
+    /// The target as the destination knows it. One target has one delivery at a time.
+    pub target: String,
+    pub mode: DeliveryMode,
+    /// It plans, and sends nothing.
+    #[serde(default)]
+    pub dry_run: bool,
     pub status: DeliveryStatus,
     pub phase: Phase,
     pub started_at: Millis,
@@ -65,9 +83,27 @@ pub struct Delivery {
     pub fault: Option<Fault>,
     #[serde(default)]
     pub attempts: u32,
-    /// Members queued at the start.
+    /// Members it is about: those that are wanted, and those that are not any more.
     #[serde(default)]
     pub received: u64,
+    /// Of them, those that are looked at: of the others is known that nothing has to be done.
+    #[serde(default)]
+    pub queued: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// There is nothing to send: the vendor is not called.
+    #[serde(default)]
+    pub quiet: bool,
+    #[serde(default)]
+    pub paused: bool,
+    /// Why somebody has to let it go on.
+    #[serde(default)]
+    pub needs_approval: bool,
+    #[serde(default)]
+    pub approved: bool,
+    /// Rows of a batch at most, while the one that is refused is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_rows_max: Option<u64>,
     /// The next batch's number, and the position of its first member.
     #[serde(default)]
     pub batch: u32,
@@ -104,6 +140,23 @@ pub enum Event {
         batch_open: bool,
         unsure_ms: u64,
     },
+    /// What is to be sent is counted. `removals_percent`: share of the members held that may go.
+    Planned {
+        received: u64,
+        queued: u64,
+        plan: Plan,
+        removals_percent: u8,
+    },
+    /// There is something to send after all.
+    Needed,
+    /// The activation is paused, or is no more.
+    Paused(bool),
+    /// Somebody allows the removals.
+    Approved,
+    /// The batch was refused as a whole, which was this large: nothing of it was applied.
+    Refused {
+        rows: u64,
+    },
     Prepared {
         state: Vec<u8>,
         notes: Vec<String>,
@@ -137,6 +190,9 @@ pub enum Event {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    Plan,
+    /// Until the pause is over, or somebody approves.
+    Hold(Hold),
     Prepare,
     /// Take the open batch if there is one, or else the next members, and deliver it.
     Deliver,
@@ -158,11 +214,14 @@ impl Delivery {
     pub fn new(id: DeliveryId, activation: ActivationId, segment: SegmentId, plugin: String, now: Millis) -> Self {
         Self {
             id,
+            target: activation.as_str().to_owned(),
             activation,
             segment,
             plugin,
+            mode: DeliveryMode::Snapshot,
+            dry_run: false,
             status: DeliveryStatus::Running,
-            phase: Phase::Preparing,
+            phase: Phase::Planning,
             started_at: now,
             ended_at: None,
             waiting_until: None,
@@ -170,6 +229,13 @@ impl Delivery {
             fault: None,
             attempts: 0,
             received: 0,
+            queued: 0,
+            plan: None,
+            quiet: false,
+            paused: false,
+            needs_approval: false,
+            approved: false,
+            batch_rows_max: None,
             batch: 0,
             position: 0,
             state: Vec::new(),
@@ -190,8 +256,22 @@ impl Delivery {
         match event {
             Event::Resumed => {}
             Event::Restarted { batch_open, unsure_ms } => self.restart(batch_open, unsure_ms, now),
-            Event::Prepared { state, notes, wait_ms } => {
+            Event::Planned { received, queued, plan, removals_percent } => {
+                (self.received, self.queued) = (received, queued);
+                self.planned(plan, removals_percent);
+            }
+            Event::Needed => (self.quiet, self.phase) = (false, Phase::Preparing),
+            Event::Paused(paused) => self.paused = paused,
+            Event::Approved => self.approved = true,
+            Event::Refused { rows } => {
+                let state = std::mem::take(&mut self.state);
                 self.succeeded(state, Phase::Delivering);
+                self.batch += 1;
+                self.batch_rows_max = Some((rows / 2).max(1));
+            }
+            Event::Prepared { state, notes, wait_ms } => {
+                let next = if self.dry_run { Phase::Done } else { Phase::Delivering };
+                self.succeeded(state, next);
                 self.notes = notes;
                 self.waiting_until = wait_ms.map(|ms| later(now, ms.min(WAIT_MS_MAX)));
             }
@@ -199,8 +279,10 @@ impl Delivery {
                 self.succeeded(state, Phase::Delivering);
                 self.batch += 1;
                 self.position += rows;
+                // Whoever is to blame is behind: back to the full size, step by step.
+                self.batch_rows_max = self.batch_rows_max.and_then(|max| max.checked_mul(2));
             }
-            Event::Exhausted => self.phase = Phase::Finishing,
+            Event::Exhausted => self.phase = if self.quiet { Phase::Done } else { Phase::Finishing },
             Event::Finished { state, pending_become, artifacts, wait_ms } => {
                 let still_pending = pending_become == OutcomeStatus::Pending;
                 self.succeeded(state, if still_pending { Phase::Polling } else { Phase::Done });
@@ -224,6 +306,32 @@ impl Delivery {
             self.ended_at = None;
         }
         self
+    }
+
+    fn planned(&mut self, plan: Plan, removals_percent: u8) {
+        self.fault = None;
+        self.attempts = 0;
+        // A whole is made of nobody as well: an empty file says that there is nobody.
+        self.quiet = plan.sends() == 0 && self.mode == DeliveryMode::Records;
+        self.needs_approval = ledger::needs_approval(plan.removals, plan.held, removals_percent);
+        self.phase = match (self.quiet, self.dry_run) {
+            (true, true) => Phase::Done,
+            (true, false) => Phase::Delivering,
+            (false, _) => Phase::Preparing,
+        };
+        self.plan = Some(plan);
+    }
+
+    /// What keeps it from going on, if anything does.
+    #[must_use]
+    pub fn hold(&self) -> Option<Hold> {
+        if self.dry_run || self.cancel_requested || !matches!(self.phase, Phase::Preparing | Phase::Delivering) {
+            return None;
+        }
+        if self.needs_approval && !self.approved {
+            return Some(Hold::Removals);
+        }
+        self.paused.then_some(Hold::Paused)
     }
 
     /// A request of before the stop may still reach the vendor, whenever it was sent: it is waited out from now on.
@@ -289,13 +397,14 @@ impl Delivery {
     fn abort(&mut self) {
         self.attempts = 0;
         self.waiting_until = self.sure_at;
-        self.phase = Phase::Aborting;
+        let untouched = self.phase == Phase::Planning || self.quiet || self.dry_run;
+        self.phase = if untouched { Phase::Done } else { Phase::Aborting };
         self.taken_back = true;
     }
 
     fn next(&mut self, now: Millis) -> Action {
         // Once `finish` was called the target may be visible: it is too late to take anything back.
-        if self.cancel_requested && matches!(self.phase, Phase::Preparing | Phase::Delivering) {
+        if self.cancel_requested && matches!(self.phase, Phase::Planning | Phase::Preparing | Phase::Delivering) {
             // What it was waiting for would have passed: it is not why the delivery ends.
             self.fault = None;
             self.abort();
@@ -305,8 +414,13 @@ impl Delivery {
             return Action::WaitUntil(until);
         }
         self.waiting_until = None;
+        if let Some(hold) = self.hold() {
+            self.status = DeliveryStatus::Held;
+            return Action::Hold(hold);
+        }
         self.status = DeliveryStatus::Running;
         match self.phase {
+            Phase::Planning => Action::Plan,
             Phase::Preparing => Action::Prepare,
             Phase::Delivering => Action::Deliver,
             Phase::Finishing => Action::Finish,

@@ -63,6 +63,22 @@ ids! {
     KeyId = "key_";
 }
 
+impl ConnectionId {
+    /// What stands in a connection's place where records are sent to the host, not read by a connector.
+    #[must_use]
+    pub fn of_ingestion() -> Self {
+        Self("con_ingestion".to_owned())
+    }
+}
+
+impl RunId {
+    /// What stands in a run's place where records are sent to the host.
+    #[must_use]
+    pub fn of_ingestion() -> Self {
+        Self("run_ingestion".to_owned())
+    }
+}
+
 /// Ids of things that are made of records.
 pub trait ThingId: Clone + Ord + std::hash::Hash {}
 

@@ -15,6 +15,7 @@ mod name;
 mod opportunity;
 mod person;
 mod schema;
+pub mod search;
 
 pub use accept::FieldProblem;
 pub use account::{ACCOUNT, ACCOUNT_PERSON};
@@ -25,7 +26,7 @@ pub use layout::{Layout, LayoutField};
 pub use name::EntityName;
 pub use opportunity::{OPPORTUNITY, OPPORTUNITY_PERSON};
 pub use person::{PERSON, PERSON_COMPONENT};
-pub use schema::{Schema, SchemaEntity, SchemaField};
+pub use schema::{Direction, Schema, SchemaEntity, SchemaField, Way};
 
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,12 @@ impl EntityKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.entity().name
+    }
+
+    /// Whether its records become profiles: not what is made of others' records, and not what happened.
+    #[must_use]
+    pub fn is_profile(self) -> bool {
+        self != Self::Activity && self.entity().resolution != Resolution::Derived
     }
 
     /// What the model says of it.

@@ -166,6 +166,16 @@ impl RateTable {
         Ok(Self { base: rates.base.to_uppercase(), of })
     }
 
+    /// The base and every currency that has a rate, each once.
+    #[must_use]
+    pub fn currencies(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.of.keys().map(|(currency, _)| currency.clone()).collect();
+        all.push(self.base.clone());
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// An amount in the base, by the rate that held on a day. Exact: nothing is rounded.
     pub fn in_base(&self, amount: Exact, currency: Option<&str>, day: i32) -> Result<Exact, RateProblem> {
         let currency = currency.filter(|c| !c.trim().is_empty()).ok_or(RateProblem::NoCurrency)?;

@@ -1,7 +1,10 @@
 //! A connector's specification: the JSON document its `spec()` answers. The format is described for partners in
 //! `docs/specification.md`; this is its type. Unknown keys are refused.
 
-use crate::key::Instance;
+mod learnt;
+
+pub use learnt::{InstanceSpec, Learnt};
+
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,8 +30,8 @@ pub struct Spec {
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub rates: Vec<Rate>,
-    /// Which vendor instance a connection is, as templates over the configuration.
-    pub instance: Instance,
+    /// Which vendor instance a connection is.
+    pub instance: InstanceSpec,
     /// For destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySpec>,
@@ -41,6 +44,13 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialSpec {
     pub name: String,
+    /// Several credentials may have one name: the first whose keys all have these values is used. A key that is left out
+    /// of the configuration has its schema's default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, String>,
+    /// How long a token lives whose reply does not say, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_seconds: Option<u32>,
     #[serde(flatten)]
     pub method: CredentialMethod,
 }
@@ -59,6 +69,31 @@ pub enum CredentialMethod {
         #[serde(default)]
         parameters_in: ParametersIn,
     },
+    /// RFC 7523 2.1 with RS256: the host signs an assertion, and gets a bearer token for it.
+    #[serde(rename = "oauth2-jwt-bearer")]
+    OAuth2JwtBearer {
+        /// The origin and path of the token endpoint, reachable by the host alone.
+        origin: String,
+        path: String,
+        /// The claims `iss`, `sub` and `aud`.
+        issuer: String,
+        subject: String,
+        audience: String,
+        /// PEM, PKCS#8 or PKCS#1.
+        private_key: String,
+    },
+    /// RFC 6749 6: a person consented, and the host holds the refresh token. What takes its place is kept before the
+    /// access token beside it is used.
+    #[serde(rename = "oauth2-refresh-token")]
+    OAuth2RefreshToken {
+        /// The origin and path of the token endpoint, reachable by the host alone.
+        origin: String,
+        path: String,
+        client_id: String,
+        client_secret: String,
+        /// `{key}` of a secret, and nothing else: it is replaced there.
+        refresh_token: String,
+    },
     /// AWS Signature Version 4, signed by the host.
     AwsSigv4 {
         service: String,
@@ -69,6 +104,19 @@ pub enum CredentialMethod {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session_token: Option<String>,
     },
+}
+
+impl CredentialMethod {
+    /// The origin and path of the token endpoint, where there is one.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::OAuth2ClientCredentials { origin, path, .. }
+            | Self::OAuth2JwtBearer { origin, path, .. }
+            | Self::OAuth2RefreshToken { origin, path, .. } => Some((origin, path)),
+            Self::AwsSigv4 { .. } => None,
+        }
+    }
 }
 
 /// Where a token request carries its parameters.
@@ -88,8 +136,15 @@ pub enum ParametersIn {
 pub struct Origin {
     pub name: String,
     /// `https://{munchkin_id}.mktorest.com`: scheme, host and port only. What is put into a placeholder must be one
-    /// DNS label.
+    /// DNS label. Empty where it is learnt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// The URL comes with the token: scheme, host and port of it count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+    /// Placeholders of `url` whose values may be several DNS labels: `acme--uat.sandbox`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub several_labels: Vec<String>,
     /// The publisher's domains: the host of `url` must be one of them or end in one.
     pub domains: Vec<String>,
     pub rules: Vec<EgressRule>,
@@ -136,11 +191,31 @@ pub enum DeliveryClass {
     EffectivelyOnce,
 }
 
+/// How a target takes the state that is wanted of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryMode {
+    /// It keeps its members: every delivery is the difference to what it last acknowledged.
+    #[default]
+    Records,
+    /// Each delivery makes one whole of its own (a file): every member is sent every time.
+    Snapshot,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverySpec {
     pub class: DeliveryClass,
+    /// How its targets take state.
+    #[serde(default)]
+    pub mode: DeliveryMode,
     pub batch_rows: u32,
+    /// Most fields that an activation may map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_max: Option<u32>,
+    /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transient_codes: Vec<String>,
     /// Longest time a request of ours may still be on its way after a kill.
     #[serde(default = "DeliverySpec::default_request_timeout_ms")]
     pub request_timeout_ms: u64,
@@ -152,11 +227,13 @@ impl DeliverySpec {
     }
 
     /// How long a batch that was not answered has to rest before it is sent again: 0 where a late repeat cannot harm.
+    /// A target that keeps its members is harmed by every late request: an addition may come after the removal that
+    /// follows it.
     #[must_use]
     pub fn unsure_ms(&self) -> u64 {
-        match self.class {
-            DeliveryClass::AtLeastOnce => self.request_timeout_ms,
-            DeliveryClass::EffectivelyOnce => 0,
+        match (self.class, self.mode) {
+            (DeliveryClass::EffectivelyOnce, DeliveryMode::Snapshot) => 0,
+            (DeliveryClass::AtLeastOnce, _) | (_, DeliveryMode::Records) => self.request_timeout_ms,
         }
     }
 }
@@ -201,6 +278,18 @@ impl Spec {
         named("publisher", &self.publisher)?;
         for (i, credential) in self.credentials.iter().enumerate() {
             named(&format!("credentials[{i}].name"), &credential.name)?;
+            let asked = credential.method.endpoint().map(|(origin, _)| origin).unwrap_or_default();
+            if self.origins.iter().any(|origin| origin.name == asked && origin.learnt.is_some()) {
+                return invalid(
+                    &format!("credentials[{i}].origin"),
+                    "is learnt from a token, so no token can be had there",
+                );
+            }
+            if let CredentialMethod::OAuth2RefreshToken { refresh_token, .. } = &credential.method
+                && !self.secrets().iter().any(|secret| *refresh_token == format!("{{{secret}}}"))
+            {
+                return invalid(&format!("credentials[{i}].refresh_token"), "must be one secret of the configuration");
+            }
         }
         for (i, origin) in self.origins.iter().enumerate() {
             self.validate_origin(i, origin)?;
@@ -210,6 +299,7 @@ impl Spec {
         {
             return invalid("delivery.batch_rows", "must be at least 1");
         }
+        self.instance.validate(self)?;
         for (i, rate) in self.rates.iter().enumerate() {
             let (Rate::Window { calls, .. } | Rate::Concurrent { calls }) = rate;
             let endless = matches!(rate, Rate::Window { seconds: 0, .. });
@@ -224,6 +314,14 @@ impl Spec {
         named(&format!("origins[{i}].name"), &origin.name)?;
         if origin.domains.is_empty() || origin.domains.iter().any(|d| d.is_empty() || d.contains('{')) {
             return invalid(&format!("origins[{i}].domains"), "name at least one domain, without placeholders");
+        }
+        match &origin.learnt {
+            Some(_) if !origin.url.is_empty() => {
+                return invalid(&format!("origins[{i}].url"), "is either written or learnt, not both");
+            }
+            Some(learnt) => learnt.validate(&format!("origins[{i}].learnt"), self)?,
+            None if origin.url.is_empty() => return invalid(&format!("origins[{i}].url"), "is missing"),
+            None => {}
         }
         for (j, rule) in origin.rules.iter().enumerate() {
             let path = format!("origins[{i}].rules[{j}]");
@@ -240,6 +338,22 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    /// The value of a key of the configuration; where it is left out, its schema's default.
+    #[must_use]
+    pub fn configured<'v>(&'v self, configuration: &'v serde_json::Value, key: &str) -> Option<&'v serde_json::Value> {
+        let default = || self.configuration.get("properties")?.get(key)?.get("default");
+        configuration.get(key).or_else(default)
+    }
+
+    /// The credential of a name that a configuration chooses.
+    #[must_use]
+    pub fn credential(&self, name: &str, configuration: &serde_json::Value) -> Option<&CredentialSpec> {
+        let has = |(key, value): (&String, &String)| {
+            self.configured(configuration, key).and_then(serde_json::Value::as_str) == Some(value)
+        };
+        self.credentials.iter().find(|credential| credential.name == name && credential.when.iter().all(has))
     }
 
     /// The names of the configuration's secrets.
@@ -346,6 +460,11 @@ mod tests {
                 "/credentials/0",
                 json!({"name": "x", "method": "aws-sigv4", "service": "s3", "region": "r", "access_key_id": "a", "secret_access_key": "b", "extra": 1}),
                 "extra",
+            ),
+            (
+                "/credentials/0",
+                json!({"name": "x", "method": "oauth2-refresh-token", "origin": "api", "path": "/t", "client_id": "c", "client_secret": "s", "refresh_token": "{id}"}),
+                "credentials[0].refresh_token",
             ),
             ("/origins/0/rules/0/credential", json!("y"), "origins[0].rules[0].credential"),
             ("/origins/0/rules/0/path", json!("x"), "origins[0].rules[0].path"),

@@ -1,6 +1,7 @@
 //! The checked expression: small, typed, and of bounded depth, so that whoever walks it may recurse.
 
 use crate::problem::Position;
+use crate::relational::{Aggregated, Hop, Membership, Quantified, Sequence};
 use attiva_core::{DataType, Value};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,18 @@ pub enum Kind {
         function: Function,
         args: Vec<Expr>,
     },
+    /// How many elements of a set meet a condition.
+    Quantified(Box<Quantified>),
+    /// A value of a set.
+    Aggregated(Box<Aggregated>),
+    /// Events in an order.
+    Sequence(Box<Sequence>),
+    InAudience(Box<Membership>),
+    /// An amount in the currency that amounts are compared in. No currency is that one; no rate is a fault.
+    InBase {
+        amount: Box<Expr>,
+        currency: Box<Expr>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,13 +90,40 @@ pub struct Case {
     pub then: Expr,
 }
 
-/// A field of a root, and its place in the row.
+/// A field, and its place in the row: in that of the roots, or in that of the record which the hops lead to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
+    /// The root or variable, as it is called.
     pub root: String,
     pub name: String,
     pub slot: usize,
+    /// The level of the variable: 0 for a root.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub var: usize,
+    /// Each to one record at most: without it, the field is null.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Hop>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+impl Field {
+    /// Of a root itself, so that its slot is one of the roots' row.
+    #[must_use]
+    pub fn is_of_root(&self) -> bool {
+        self.var == 0 && self.hops.is_empty()
+    }
+
+    /// As it is written: `person.account.name`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let hops = self.hops.iter().map(|hop| hop.name.as_str());
+        std::iter::once(self.root.as_str()).chain(hops).chain([self.name.as_str()]).collect::<Vec<_>>().join(".")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -198,6 +238,17 @@ pub enum Function {
     Seconds,
     /// Id (text or a whole number), instance's id, system: `<id>@<instance>.<system>`. Null where that names no record.
     SourceKey,
+    Milliseconds,
+    /// The first instant of an instant's day, week (from Monday), month, quarter, year, in UTC.
+    StartOfDay,
+    StartOfWeek,
+    StartOfMonth,
+    StartOfQuarter,
+    StartOfYear,
+    /// An instant, moved by whole months; a day that the month does not have becomes its last.
+    AddMonths,
+    /// Date, from, until: whether the day and month come up between the two instants, whatever the year.
+    AnniversaryIn,
 }
 
 /// A value's type inside an expression: the ten of the data model, and two that are only met on the way.
@@ -215,6 +266,8 @@ pub enum Type {
     TextList,
     Json,
     Duration,
+    /// A number of calendar months, of which not all are equally long.
+    Months,
     /// Of the literal `null` before it has met anything typed.
     Null,
 }
@@ -234,12 +287,12 @@ impl Type {
             Self::Timestamp => DataType::Timestamp,
             Self::TextList => DataType::TextList,
             Self::Json => DataType::Json,
-            Self::Duration | Self::Null => return None,
+            Self::Duration | Self::Months | Self::Null => return None,
         })
     }
 
     pub(crate) fn is_comparable(self) -> bool {
-        !matches!(self, Self::TextList | Self::Json)
+        !matches!(self, Self::TextList | Self::Json | Self::Months)
     }
 
     pub(crate) fn noun(self) -> &'static str {
@@ -255,6 +308,7 @@ impl Type {
             Self::TextList => "a list of text",
             Self::Json => "JSON",
             Self::Duration => "a duration",
+            Self::Months => "a number of months",
             Self::Null => "null",
         }
     }
@@ -287,7 +341,11 @@ impl Expr {
     #[must_use]
     pub fn operands(&self) -> Vec<&Expr> {
         match &self.kind {
-            Kind::Literal(_) | Kind::Field(_) | Kind::Now => Vec::new(),
+            Kind::Literal(_) | Kind::Field(_) | Kind::Now | Kind::InAudience(_) => Vec::new(),
+            Kind::Quantified(q) => q.set.filters.iter().chain([&q.condition]).map(|lambda| &lambda.body).collect(),
+            Kind::Aggregated(a) => a.set.filters.iter().chain(&a.value).map(|lambda| &lambda.body).collect(),
+            Kind::Sequence(s) => s.set.filters.iter().chain(s.lambdas()).map(|lambda| &lambda.body).collect(),
+            Kind::InBase { amount, currency } => vec![amount, currency],
             Kind::Not(e) | Kind::IsNull(e) | Kind::Negate(e) => vec![e],
             Kind::And(all) | Kind::Or(all) | Kind::Coalesce(all) | Kind::Concat(all) | Kind::List(all) => {
                 all.iter().collect()
@@ -301,6 +359,36 @@ impl Expr {
             }
             Kind::Call { args, .. } => args.iter().collect(),
         }
+    }
+
+    /// The same expression with other operands. What is inside of sets stays as it is.
+    #[must_use]
+    pub fn map_operands(self, change: &mut impl FnMut(Expr) -> Expr) -> Expr {
+        let Self { kind, ty, at } = self;
+        let mut boxed = |e: Box<Expr>| Box::new(change(*e));
+        let kind = match kind {
+            Kind::Not(e) => Kind::Not(boxed(e)),
+            Kind::IsNull(e) => Kind::IsNull(boxed(e)),
+            Kind::Negate(e) => Kind::Negate(boxed(e)),
+            Kind::And(all) => Kind::And(all.into_iter().map(change).collect()),
+            Kind::Or(all) => Kind::Or(all.into_iter().map(change).collect()),
+            Kind::Coalesce(all) => Kind::Coalesce(all.into_iter().map(change).collect()),
+            Kind::Concat(all) => Kind::Concat(all.into_iter().map(change).collect()),
+            Kind::List(all) => Kind::List(all.into_iter().map(change).collect()),
+            Kind::Compare { op, left, right } => Kind::Compare { op, left: boxed(left), right: boxed(right) },
+            Kind::Arithmetic { op, left, right } => Kind::Arithmetic { op, left: boxed(left), right: boxed(right) },
+            Kind::In { value, list } => Kind::In { value: boxed(value), list: list.into_iter().map(change).collect() },
+            Kind::InList { value, list } => Kind::InList { value: boxed(value), list: boxed(list) },
+            Kind::Match { how, text, pattern } => Kind::Match { how, text: boxed(text), pattern: boxed(pattern) },
+            Kind::Choose { cases, otherwise } => {
+                let cases = cases.into_iter().map(|case| Case { when: change(case.when), then: change(case.then) });
+                Kind::Choose { cases: cases.collect(), otherwise: Box::new(change(*otherwise)) }
+            }
+            Kind::Call { function, args } => Kind::Call { function, args: args.into_iter().map(change).collect() },
+            Kind::InBase { amount, currency } => Kind::InBase { amount: boxed(amount), currency: boxed(currency) },
+            other => other,
+        };
+        Self { kind, ty, at }
     }
 
     /// Calls `visit` on this expression and on all inside it, outside first, in the order they are written.
@@ -333,6 +421,12 @@ impl Expr {
         depends
     }
 
+    /// Whether its value is the same for every record and at any time.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.fields().is_empty() && !self.is_relational() && !self.depends_on_now()
+    }
+
     /// A literal, or one with a sign: it takes the type of what stands beside it.
     pub(crate) fn is_literal(&self) -> bool {
         match &self.kind {
@@ -342,9 +436,29 @@ impl Expr {
         }
     }
 
-    /// Levels of nesting. A choice counts twice: it nests twice in the stored form too.
+    /// Whether its value hangs on more than the row of the roots and the time: on other records, audiences or rates.
+    #[must_use]
+    pub fn is_relational(&self) -> bool {
+        let mut found = false;
+        self.walk(&mut |e| {
+            found |= match &e.kind {
+                Kind::Field(field) => !field.is_of_root(),
+                Kind::Quantified(_) | Kind::Aggregated(_) | Kind::Sequence(_) => true,
+                Kind::InAudience(_) | Kind::InBase { .. } => true,
+                _ => false,
+            };
+        });
+        found
+    }
+
+    /// Levels of nesting. A choice counts twice, it nests twice in the stored form too; what is asked of a set, four
+    /// times.
     pub(crate) fn depth(&self) -> usize {
-        let own = if matches!(self.kind, Kind::Choose { .. }) { 2 } else { 1 };
+        let own = match self.kind {
+            Kind::Choose { .. } => 2,
+            Kind::Quantified(_) | Kind::Aggregated(_) | Kind::Sequence(_) => 4,
+            _ => 1,
+        };
         own + self.operands().into_iter().map(Expr::depth).max().unwrap_or(0)
     }
 }

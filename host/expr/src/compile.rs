@@ -118,6 +118,10 @@ pub(crate) fn value(expr: &Expr, constants: &mut Vec<Value>) -> ValueFn {
         Kind::Concat(all) => concat(values(all, constants), at),
         Kind::List(all) => list(values(all, constants), at),
         Kind::Call { function, args } => call(*function, values(args, constants), at),
+        Kind::Quantified(_) | Kind::Aggregated(_) | Kind::Sequence(_) | Kind::InAudience(_) | Kind::InBase { .. } => {
+            // Whoever has the records puts what these come to into slots first.
+            value_fn(move |_| Err(EvalFault::new(EvalFault::ROW, at, "this needs other records than the row")))
+        }
         _ => {
             let truth = truth(expr, constants);
             value_fn(move |f| truth(f).map(|truth| Cow::Owned(from_truth(truth))))

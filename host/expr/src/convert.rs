@@ -1,6 +1,7 @@
 //! What functions do to their arguments' values. Null in, null out; the compiler sees to that.
 
 use crate::ast::Function;
+use crate::calendar::{self, Unit};
 use crate::decimal::{self, Number};
 use crate::operate::{checked, decimal_fault, mismatch, overflow, quoted};
 use crate::problem::Position;
@@ -10,7 +11,7 @@ use attiva_core::time::{self, Millis};
 use attiva_core::{SourceKey, Value};
 
 const SECOND_MS: i64 = 1_000;
-pub(crate) const DAY_MS: i64 = 86_400_000;
+pub(crate) use crate::calendar::DAY_MS;
 
 /// Calls `function` on arguments of which none is null.
 pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<Value, EvalFault> {
@@ -38,6 +39,18 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
         (Function::SourceKey, [Value::Text(id), Value::Text(instance), Value::Text(system)]) => {
             Ok(source_key(id, instance, system))
         }
+        (Function::Milliseconds, [Value::Integer(n)]) => Ok(Value::Integer(*n)),
+        (Function::StartOfDay, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Day, at),
+        (Function::StartOfWeek, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Week, at),
+        (Function::StartOfMonth, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Month, at),
+        (Function::StartOfQuarter, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Quarter, at),
+        (Function::StartOfYear, [Value::Timestamp(ms)]) => start_of(*ms, Unit::Year, at),
+        (Function::AddMonths, [Value::Timestamp(ms), Value::Integer(months)]) => {
+            checked(calendar::add_months(*ms, *months), at).map(Value::Timestamp)
+        }
+        (Function::AnniversaryIn, [Value::Date(day), Value::Timestamp(from), Value::Timestamp(until)]) => {
+            Ok(Value::Boolean(calendar::anniversary_in(i64::from(*day), *from, *until)))
+        }
         _ => Err(mismatch(args, at)),
     }
 }
@@ -46,6 +59,10 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
 fn source_key(id: &str, instance: &str, system: &str) -> Value {
     let instance = Instance { system: system.to_owned(), id: instance.to_owned() };
     SourceKey::new(id, &instance).map_or(Value::Null, |key| Value::Text(key.to_string()))
+}
+
+fn start_of(ms: Millis, unit: Unit, at: Position) -> Result<Value, EvalFault> {
+    checked(calendar::start_of(ms, unit), at).map(Value::Timestamp)
 }
 
 fn size(value: &Value, at: Position) -> Result<Value, EvalFault> {

@@ -122,6 +122,12 @@ pub(crate) struct Number {
 }
 
 impl Number {
+    pub(crate) const ZERO: Self = Self { mantissa: 0, scale: 0 };
+
+    pub(crate) fn whole(mantissa: i128) -> Self {
+        Self { mantissa, scale: 0 }
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let text = plain(text)?;
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));

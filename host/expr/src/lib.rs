@@ -15,20 +15,30 @@
 //! ```
 
 mod ast;
+mod calendar;
 mod check;
 mod compile;
 mod convert;
 mod decimal;
+mod fold;
 mod limits;
+mod model;
 mod operate;
 mod print;
 mod problem;
 mod program;
+mod relational;
 mod scope;
 
 pub use ast::{ArithmeticOp, Case, CompareOp, Expr, Field, Function, Kind, TextMatch, Type};
+pub use calendar::anniversary_in;
 pub use check::{Checked, check, check_as, closest};
+pub use fold::Fold;
 pub use limits::{BYTES_MAX, DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, TOKENS_MAX};
+pub use model::{Audience, Entity, EntityField, Link, Model, Relation};
 pub use problem::{Position, Problem};
 pub use program::{EvalFault, Program};
+pub use relational::{
+    Aggregate, Aggregated, Hop, Lambda, Membership, Quantified, Quantifier, Sequence, SequenceStep, Set, Step,
+};
 pub use scope::Scope;

@@ -2,8 +2,9 @@
 //!
 //! What is printed reads back as the same expression. It need not be the text the author wrote.
 
-use crate::ast::{ArithmeticOp, Expr, Function, Kind, Type};
+use crate::ast::{ArithmeticOp, Expr, Field, Function, Kind, Type};
 use crate::convert::DAY_MS;
+use crate::relational::{Lambda, Quantifier, Sequence, Set};
 use attiva_core::{Value, time};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -33,6 +34,7 @@ fn binding(expr: &Expr) -> Binding {
         Kind::And(_) => Binding::And,
         Kind::Compare { .. } | Kind::In { .. } | Kind::InList { .. } => Binding::Relation,
         Kind::IsNull(_) => Binding::Relation,
+        Kind::Call { function: Function::AddMonths, .. } => Binding::Sum,
         Kind::Concat(_) | Kind::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => Binding::Sum,
         Kind::Arithmetic { .. } => Binding::Product,
         Kind::Not(inner) => match negated_null_test(inner) {
@@ -66,15 +68,12 @@ fn print(expr: &Expr, least: Binding, beside_decimal: bool, f: &mut Formatter<'_
 fn print_bare(expr: &Expr, beside_decimal: bool, f: &mut Formatter<'_>) -> fmt::Result {
     match &expr.kind {
         Kind::Literal(value) => literal(value, expr.ty, beside_decimal, f),
-        Kind::Field(field) => {
-            write!(f, "{}.", field.root)?;
-            name(&field.name, f)
-        }
+        Kind::Field(field) => path(field, f),
         Kind::Now => f.write_str("now"),
         Kind::Not(inner) => match negated_null_test(inner) {
             Some(Expr { kind: Kind::Field(field), .. }) => {
-                write!(f, "has({}.", field.root)?;
-                name(&field.name, f)?;
+                f.write_str("has(")?;
+                path(field, f)?;
                 f.write_char(')')
             }
             Some(tested) => {
@@ -144,6 +143,47 @@ fn print_bare(expr: &Expr, beside_decimal: bool, f: &mut Formatter<'_>) -> fmt::
             f.write_char(']')
         }
         Kind::Call { function, args } => call(*function, args, f),
+        Kind::Quantified(q) => {
+            set(&q.set, f)?;
+            write!(f, ".{}(", q.how.name())?;
+            match &q.how {
+                Quantifier::AtLeast(n) => write!(f, "{n}, ")?,
+                Quantifier::ShareOf(share) => write!(f, "{share}, ")?,
+                _ => {}
+            }
+            lambda(&q.condition, f)?;
+            f.write_char(')')
+        }
+        Kind::Aggregated(a) => {
+            set(&a.set, f)?;
+            write!(f, ".{}(", a.how.name())?;
+            a.value.iter().try_for_each(|value| lambda(value, f))?;
+            f.write_char(')')
+        }
+        Kind::Sequence(s) => sequence(s, f),
+        Kind::InAudience(m) => {
+            if m.var > 0 || !m.hops.is_empty() {
+                f.write_str(&m.root)?;
+                m.hops.iter().try_for_each(|hop| write!(f, ".{}", hop.name))?;
+                f.write_char('.')?;
+            }
+            f.write_str("inAudience(")?;
+            text(&m.audience, f)?;
+            f.write_char(')')
+        }
+        // Read from the amount, the currency is found again.
+        Kind::InBase { amount, currency } => match (&amount.kind, &currency.kind) {
+            (Kind::Literal(Value::Decimal(amount)), Kind::Literal(Value::Text(currency))) => {
+                if reads_as_number(amount) {
+                    write!(f, "money({amount}, ")?;
+                } else {
+                    write!(f, "money(decimal(\"{amount}\"), ")?;
+                }
+                text(currency, f)?;
+                f.write_char(')')
+            }
+            _ => print(amount, Binding::Primary, false, f),
+        },
     }
 }
 
@@ -208,6 +248,14 @@ fn call(function: Function, args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result
         Function::Minutes => ("minutes", false),
         Function::Seconds => ("seconds", false),
         Function::SourceKey => ("source_key", false),
+        Function::Milliseconds => ("milliseconds", false),
+        Function::StartOfDay => ("startOfDay", false),
+        Function::StartOfWeek => ("startOfWeek", false),
+        Function::StartOfMonth => ("startOfMonth", false),
+        Function::StartOfQuarter => ("startOfQuarter", false),
+        Function::StartOfYear => ("startOfYear", false),
+        Function::AddMonths => return moved_by_months(args, f),
+        Function::AnniversaryIn => ("anniversaryBetween", false),
     };
     match args.split_first() {
         Some((target, rest)) if method => {
@@ -221,6 +269,60 @@ fn call(function: Function, args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result
         }
     }
     f.write_char(')')
+}
+
+fn path(field: &Field, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(&field.root)?;
+    field.hops.iter().try_for_each(|hop| write!(f, ".{}", hop.name))?;
+    f.write_char('.')?;
+    name(&field.name, f)
+}
+
+fn set(set: &Set, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(&set.root)?;
+    set.hops.iter().try_for_each(|hop| write!(f, ".{}", hop.name))?;
+    set.filters.iter().try_for_each(|filter| {
+        f.write_str(".filter(")?;
+        lambda(filter, f)?;
+        f.write_char(')')
+    })
+}
+
+fn lambda(lambda: &Lambda, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(f, "{}, ", lambda.name)?;
+    print(&lambda.body, Binding::Choice, false, f)
+}
+
+fn sequence(sequence: &Sequence, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("sequence(")?;
+    set(&sequence.set, f)?;
+    for step in &sequence.steps {
+        if let Some(ms) = step.within_ms {
+            f.write_str(", within(")?;
+            duration(ms, f)?;
+            f.write_char(')')?;
+        }
+        if let Some(between) = &step.not_between {
+            f.write_str(", notBetween(")?;
+            lambda(between, f)?;
+            f.write_char(')')?;
+        }
+        f.write_str(", step(")?;
+        lambda(&step.condition, f)?;
+        f.write_char(')')?;
+    }
+    f.write_char(')')
+}
+
+/// `now - months(3)`.
+fn moved_by_months(args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
+    let [instant, months] = args else { return Err(fmt::Error) };
+    print(instant, Binding::Sum, false, f)?;
+    match months.kind {
+        Kind::Literal(Value::Integer(n)) if n < 0 && n != i64::MIN => write!(f, " - months({})", -n),
+        Kind::Literal(Value::Integer(n)) => write!(f, " + months({n})"),
+        _ => Err(fmt::Error),
+    }
 }
 
 fn name(name: &str, f: &mut Formatter<'_>) -> fmt::Result {
@@ -276,7 +378,7 @@ fn duration(ms: i64, f: &mut Formatter<'_>) -> fmt::Result {
             return write!(f, "{name}({})", ms / unit);
         }
     }
-    write!(f, "seconds({})", ms / 1_000)
+    if ms % 1_000 == 0 { write!(f, "seconds({})", ms / 1_000) } else { write!(f, "milliseconds({ms})") }
 }
 
 fn text(text: &str, f: &mut Formatter<'_>) -> fmt::Result {

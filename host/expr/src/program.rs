@@ -98,7 +98,10 @@ impl EvalFault {
     /// A value of another type than the scope declared, or a row too short: the host's mistake.
     pub const ROW: &'static str = "expr.row";
 
-    pub(crate) fn new(code: &'static str, at: Position, message: impl Into<String>) -> Self {
+    /// An amount of a currency that has no rate.
+    pub const NO_RATE: &'static str = "expr.no-rate";
+
+    pub fn new(code: &'static str, at: Position, message: impl Into<String>) -> Self {
         Self(Box::new(Detail { code, message: message.into(), at }))
     }
 

@@ -1,6 +1,8 @@
 //! What may stand in an expression: roots, and their fields.
 
+use crate::model::{Audience, Model};
 use attiva_core::DataType;
+use std::sync::Arc;
 
 /// The records an expression may name, each a root with typed fields. A row for the expression is a slice of values,
 /// one for each field, in the order the fields were added: a field's place there is its *slot*.
@@ -8,6 +10,17 @@ use attiva_core::DataType;
 pub struct Scope {
     roots: Vec<Root>,
     slots: usize,
+    reach: Option<Reach>,
+}
+
+/// What can be reached from the one root.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    pub(crate) model: Arc<Model>,
+    /// Of the root.
+    pub(crate) entity: usize,
+    /// None: nobody knows which there are, so that any may be named.
+    pub(crate) audiences: Option<Vec<Audience>>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,6 +44,36 @@ impl Scope {
         self.slots += fields.len();
         self.roots.push(Root { name: name.to_owned(), first_slot, fields });
         self
+    }
+
+    /// One root, a record of an entity of the model, from which others can be reached. Its fields' slots are their
+    /// places in the entity. None if the model has no such entity.
+    #[must_use]
+    pub fn over(model: Arc<Model>, entity: &str) -> Option<Self> {
+        let number = model.entity(entity)?;
+        let fields = model.entities[number].fields.iter().map(|field| (field.name.clone(), field.data_type));
+        let mut scope = Self::new().root(entity, fields);
+        scope.reach = Some(Reach { model, entity: number, audiences: None });
+        Some(scope)
+    }
+
+    /// The audiences that may be named; without this, any may be.
+    #[must_use]
+    pub fn with_audiences(mut self, audiences: Vec<Audience>) -> Self {
+        if let Some(reach) = &mut self.reach {
+            reach.audiences = Some(audiences);
+        }
+        self
+    }
+
+    /// The model that can be reached.
+    #[must_use]
+    pub fn model(&self) -> Option<&Arc<Model>> {
+        self.reach.as_ref().map(|reach| &reach.model)
+    }
+
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
     }
 
     /// Where the value of `root.field` stands in a row.

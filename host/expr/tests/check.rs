@@ -85,7 +85,7 @@ fn a_problem_has_a_code_a_place_and_a_way_out() {
         ("\"é\" == person.nonsense", Problem::UNKNOWN_NAME, 1, 15, "no field `nonsense` on person"),
         ("perosn.email", Problem::UNKNOWN_NAME, 1, 1, "did you mean `person`?"),
         ("account.employees > 5", Problem::UNKNOWN_NAME, 1, 1, "no record is called `account`"),
-        ("has(person.emial)", Problem::UNKNOWN_NAME, 1, 1, "did you mean `email`?"),
+        ("has(person.emial)", Problem::UNKNOWN_NAME, 1, 12, "did you mean `email`?"),
         ("email == \"x\"", Problem::UNKNOWN_NAME, 1, 1, "did you mean `person.email`?"),
         ("person == null", Problem::TYPE, 1, 1, "is a record"),
         ("person.email.domain", Problem::TYPE, 1, 14, "has no fields"),

@@ -1,10 +1,11 @@
 //! *Why in, why not*: the conditions that decided, with the values they saw.
 
-use crate::logic::{Formula, Truth};
-use crate::row::CompiledLeaf;
+use crate::condition::{Ask, Condition, Records};
+use crate::evaluate::Vars;
+use crate::graph::Surroundings;
+use crate::logic::Truth;
 use attiva_core::Value;
-use attiva_core::time::Millis;
-use attiva_expr::{EvalFault, Kind};
+use attiva_expr::{EvalFault, Expr, Kind, Set};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -81,38 +82,75 @@ impl fmt::Display for Leaf {
     }
 }
 
-pub(crate) fn explain(formula: &Formula, leaves: &[CompiledLeaf], row: &[Value], now: Millis) -> Explanation {
+pub(crate) fn explain(condition: &Condition, vars: &Vars, around: &Surroundings) -> Explanation {
     let answers: Vec<Result<Truth, EvalFault>> =
-        leaves.iter().map(|leaf| leaf.program.truth(row, now).map(Truth::from)).collect();
+        condition.leaves.iter().map(|leaf| leaf.ask.answer(vars, around)).collect();
     let given = |leaf: usize| answers[leaf].clone();
-    let mut decided = vec![false; leaves.len()];
-    formula.deciding(&given, &mut |leaf| decided[leaf] = true);
-    let answer = formula.answer(&given);
+    let mut decided = vec![false; answers.len()];
+    condition.formula.deciding(&given, &mut |leaf| decided[leaf] = true);
+    let answer = condition.formula.answer(&given);
     let told = |answer: &Result<Truth, EvalFault>| match answer {
         Ok(truth) => (Some(*truth), None),
         Err(fault) => (None, Some(fault.message().to_owned())),
     };
     let (truth, fault) = told(&answer);
-    let leaves = leaves.iter().zip(&answers).zip(decided).map(|((leaf, answer), decided)| {
+    let leaves = condition.leaves.iter().zip(&answers).zip(decided).map(|((leaf, answer), decided)| {
         let (truth, fault) = told(answer);
-        Leaf { clause: leaf.condition.to_string(), truth, fault, decided, saw: seen(leaf, row, now) }
+        let clause = leaf.condition.to_string();
+        Leaf { clause, truth, fault, decided, saw: seen(&leaf.condition, &leaf.ask, vars, around) }
     });
     Explanation { member: truth == Some(Truth::True), truth, fault, leaves: leaves.collect() }
 }
 
-fn seen(leaf: &CompiledLeaf, row: &[Value], now: Millis) -> Vec<Seen> {
-    let mut saw: Vec<Seen> = Vec::new();
-    leaf.condition.walk(&mut |expr| {
-        let (name, value) = match &expr.kind {
-            Kind::Field(field) => {
-                (format!("{}.{}", field.root, field.name), row.get(field.slot).cloned().unwrap_or(Value::Null))
-            }
-            Kind::Now => ("now".to_owned(), Value::Timestamp(now)),
-            _ => return,
-        };
-        if saw.iter().all(|s| s.name != name) {
-            saw.push(Seen { name, value });
+/// Values by name; of a set, how many there are and how many of them meet the condition.
+fn seen(condition: &Expr, ask: &Ask, vars: &Vars, around: &Surroundings) -> Vec<Seen> {
+    let number = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+    match (&condition.kind, ask) {
+        (Kind::Quantified(quantified), Ask::Quantified { set, condition, .. }) => {
+            let elements = set.elements(vars, around);
+            let met = elements.iter().filter(|id| condition.is_true(&vars.with(**id), around)).count();
+            let name = name_of(&quantified.set);
+            vec![
+                Seen { name: format!("{name}.size()"), value: number(elements.len()) },
+                Seen { name: format!("of which {}", quantified.condition.body), value: number(met) },
+            ]
         }
-    });
-    saw
+        (Kind::Sequence(sequence), Ask::Sequence { set, .. }) => {
+            vec![Seen { name: format!("{}.size()", name_of(&sequence.set)), value: size(set, vars, around) }]
+        }
+        (_, Ask::Scalar(code, _)) => {
+            let mut saw: Vec<Seen> = Vec::new();
+            let mut add = |name: String, value: Value| {
+                if saw.iter().all(|s| s.name != name) {
+                    saw.push(Seen { name, value });
+                }
+            };
+            outermost(condition, &mut |expr| match &expr.kind {
+                Kind::Now => add("now".to_owned(), Value::Timestamp(around.now)),
+                _ => add(expr.to_string(), code.read(expr, vars, around)),
+            });
+            saw
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn name_of(set: &Set) -> String {
+    let hops = set.hops.iter().map(|hop| hop.name.as_str());
+    let filtered = if set.filters.is_empty() { "" } else { " (filtered)" };
+    std::iter::once(set.root.as_str()).chain(hops).collect::<Vec<_>>().join(".") + filtered
+}
+
+fn size(set: &Records, vars: &Vars, around: &Surroundings) -> Value {
+    Value::Integer(i64::try_from(set.elements(vars, around).len()).unwrap_or(i64::MAX))
+}
+
+/// What a leaf reads: fields, values of sets, the time; not what is inside of sets.
+fn outermost(expr: &Expr, visit: &mut impl FnMut(&Expr)) {
+    match &expr.kind {
+        Kind::Field(_) | Kind::Now | Kind::Quantified(_) | Kind::Aggregated(_) => visit(expr),
+        Kind::Sequence(_) | Kind::InAudience(_) => visit(expr),
+        // The amount as it stands is what people know.
+        _ => expr.operands().into_iter().for_each(|operand| outermost(operand, visit)),
+    }
 }

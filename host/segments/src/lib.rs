@@ -6,7 +6,7 @@
 //!
 //! let checked = attiva_expr::check("person.department == \"HR\" && person.person_score >= 50", &person_scope()).unwrap();
 //! let plan = plan(&checked).unwrap();
-//! assert_eq!(classify(&plan), Classification::Streaming);
+//! assert_eq!(classify(&plan, None), Classification::Streaming);
 //!
 //! let mut row = vec![Value::Null; model::PERSON.len()];
 //! row[model::person_slot("department").unwrap()] = Value::Text("Sales".into());
@@ -16,17 +16,25 @@
 //! ```
 
 mod classify;
+pub mod column;
+mod condition;
+mod evaluate;
 mod expiry;
 mod explain;
+mod graph;
 mod logic;
 mod plan;
 mod row;
+mod scalar;
 mod scope;
+mod sql;
 
-pub use classify::{Classification, classify};
+pub use classify::{Classification, Reason, StreamingRefused, classify, require_streaming};
 pub use expiry::NextChange;
 pub use explain::{Explanation, Leaf, Seen};
+pub use graph::{Graph, Id, NoRates, Rates, RatesOn, Surroundings};
 pub use logic::Truth;
 pub use plan::{Node, NodeKind, Plan, plan};
 pub use row::{RowEvaluator, Transition};
-pub use scope::person_scope;
+pub use scope::{person_scope, segment_model, segment_scope};
+pub use sql::{SqlOptions, sql};

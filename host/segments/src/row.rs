@@ -1,26 +1,21 @@
-//! The row evaluator: one person, now. For streaming, and for *why in, why not*.
+//! The row evaluator: one record, now. For streaming, and for *why in, why not*.
 
-use crate::expiry::{Clock, NextChange};
+use crate::condition::{Compiler, Condition};
+use crate::evaluate::Vars;
+use crate::expiry::NextChange;
 use crate::explain::{self, Explanation};
-use crate::logic::{Formula, Truth};
-use crate::plan::{Node, Plan};
+use crate::graph::{Alone, Id, NoRates, Surroundings};
+use crate::logic::Truth;
+use crate::plan::Plan;
 use attiva_core::Value;
 use attiva_core::time::Millis;
-use attiva_expr::{EvalFault, Expr, Program};
+use attiva_expr::EvalFault;
 use serde::{Deserialize, Serialize};
 
-/// A plan compiled for single rows. Made once, shared by threads.
+/// A plan compiled for single records. Made once, shared by threads.
 #[derive(Debug)]
 pub struct RowEvaluator {
-    formula: Formula,
-    leaves: Vec<CompiledLeaf>,
-}
-
-#[derive(Debug)]
-pub(crate) struct CompiledLeaf {
-    pub(crate) condition: Expr,
-    pub(crate) program: Program,
-    clock: Clock,
+    condition: Condition,
 }
 
 /// What an evaluation does to a membership.
@@ -36,60 +31,66 @@ pub enum Transition {
 impl RowEvaluator {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let mut leaves = Vec::new();
-        let formula = compile(plan.root(), &mut leaves);
-        Self { formula, leaves }
+        Self { condition: Compiler::new(plan.entity().unwrap_or_default()).condition(plan.root()) }
     }
 
-    /// Whether the row's person belongs to the segment at `now`: only where this is true. The row has a value for each
-    /// slot of the scope that the plan was checked against, null where there is none. A fault concerns this row only;
-    /// whether its person keeps the membership it had is the caller's to say.
+    /// Whether a record belongs to the segment: only where this is true. A fault concerns this record only; whether it
+    /// keeps the membership it had is the caller's to say.
+    pub fn evaluate_in(&self, id: Id, around: &Surroundings) -> Result<Truth, EvalFault> {
+        self.condition.answer(&Vars::root(id), around)
+    }
+
+    /// As [`Self::evaluate_in`], for a row that stands alone: it has a value for each slot of the scope, null where
+    /// there is none. What a plan asks of other records, it is answered as if there were none.
     pub fn evaluate(&self, row: &[Value], now: Millis) -> Result<Truth, EvalFault> {
-        self.formula.answer(&|leaf| self.leaf(leaf, row, now))
+        alone(row, now, |around| self.evaluate_in(0, around))
     }
 
     /// What `now` makes of a membership that stood at `was_member`.
     pub fn transition(&self, was_member: bool, row: &[Value], now: Millis) -> Result<Transition, EvalFault> {
-        let is_member = self.evaluate(row, now)?.is_true();
-        Ok(match (was_member, is_member) {
-            (false, true) => Transition::Entered,
-            (true, false) => Transition::Exited,
-            (true, true) | (false, false) => Transition::Stayed,
-        })
+        Ok(moved(was_member, self.evaluate(row, now)?))
+    }
+
+    /// As [`Self::transition`], for a record with others around it.
+    pub fn transition_in(&self, was_member: bool, id: Id, around: &Surroundings) -> Result<Transition, EvalFault> {
+        Ok(moved(was_member, self.evaluate_in(id, around)?))
     }
 
     /// Which conditions decided, and what they saw. Every condition is evaluated, so it costs more than the answer.
     #[must_use]
-    pub fn explain(&self, row: &[Value], now: Millis) -> Explanation {
-        explain::explain(&self.formula, &self.leaves, row, now)
+    pub fn explain_in(&self, id: Id, around: &Surroundings) -> Explanation {
+        explain::explain(&self.condition, &Vars::root(id), around)
     }
 
-    /// The next instant after `now` at which the answer for this row can be another without the row changing. It need
-    /// not be another then; before, it is not. Holds for instants in the range of civil dates.
+    /// As [`Self::explain_in`], for a row that stands alone.
+    #[must_use]
+    pub fn explain(&self, row: &[Value], now: Millis) -> Explanation {
+        alone(row, now, |around| self.explain_in(0, around))
+    }
+
+    /// The next instant after now at which the answer can be another without anything changing. It need not be another
+    /// then; before, it is not. Holds for instants in the range of civil dates, and for as long as the audiences asked
+    /// for and the rates of exchange stay.
+    #[must_use]
+    pub fn next_change_in(&self, id: Id, around: &Surroundings) -> NextChange {
+        self.condition.next_change(&Vars::root(id), around)
+    }
+
+    /// As [`Self::next_change_in`], for a row that stands alone.
     #[must_use]
     pub fn next_change(&self, row: &[Value], now: Millis) -> NextChange {
-        self.leaves.iter().map(|leaf| leaf.clock.next(row, now)).fold(NextChange::Never, NextChange::sooner)
-    }
-
-    fn leaf(&self, index: usize, row: &[Value], now: Millis) -> Result<Truth, EvalFault> {
-        self.leaves[index].program.truth(row, now).map(Truth::from)
+        alone(row, now, |around| self.next_change_in(0, around))
     }
 }
 
-fn compile(node: &Node, leaves: &mut Vec<CompiledLeaf>) -> Formula {
-    match node {
-        Node::Const(truth) => Formula::Const(*truth),
-        Node::And(all) => Formula::And(all.iter().map(|one| compile(one, leaves)).collect()),
-        Node::Or(all) => Formula::Or(all.iter().map(|one| compile(one, leaves)).collect()),
-        Node::Not(inner) => Formula::Not(Box::new(compile(inner, leaves))),
-        leaf => match leaf.condition() {
-            Some(condition) => {
-                let (program, clock) = (Program::new(&condition), Clock::of(&condition));
-                leaves.push(CompiledLeaf { condition, program, clock });
-                Formula::Leaf(leaves.len() - 1)
-            }
-            // Every node is one of those above or has a condition.
-            None => Formula::Const(Truth::Unknown),
-        },
+fn alone<T>(row: &[Value], now: Millis, ask: impl FnOnce(&Surroundings) -> T) -> T {
+    ask(&Surroundings { graph: &Alone(row), rates: &NoRates, now })
+}
+
+fn moved(was_member: bool, truth: Truth) -> Transition {
+    match (was_member, truth.is_true()) {
+        (false, true) => Transition::Entered,
+        (true, false) => Transition::Exited,
+        (true, true) | (false, false) => Transition::Stayed,
     }
 }

@@ -3,7 +3,7 @@
 use attiva_core::{DataType, Value, model};
 use attiva_expr::{EvalFault, Problem, Scope, check};
 use attiva_segments::{
-    Classification, NextChange, Plan, RowEvaluator, Transition, Truth, classify, person_scope, plan,
+    Classification, NextChange, Plan, Reason, RowEvaluator, Transition, Truth, classify, person_scope, plan,
 };
 
 /// 2026-11-23T10:00:00Z
@@ -48,12 +48,17 @@ fn only_what_stays_with_the_person_streams() {
     let scope = Scope::new()
         .root("person", [("score".to_owned(), DataType::Integer)])
         .root("account", [("employees".to_owned(), DataType::Integer)]);
-    let class = |text: &str| classify(&plan(&check(text, &scope).unwrap()).unwrap());
+    let class = |text: &str| classify(&plan(&check(text, &scope).unwrap()).unwrap(), None);
     assert_eq!(class("person.score > 1 && now > now"), Classification::Streaming);
     assert_eq!(class("true"), Classification::Streaming);
     assert_eq!(
         class("person.score > 1 && !(person.score + account.employees >= 500)"),
-        Classification::Batch { hop: "account".into(), clause: "person.score + account.employees >= 500".into() }
+        Classification::Batch(Reason {
+            hop: "account".into(),
+            clause: "person.score + account.employees >= 500".into(),
+            line: 1,
+            column: 46,
+        })
     );
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod body;
 mod bounded;
+mod conduct;
 mod connections;
 mod deliveries;
 mod etag;
@@ -14,6 +15,7 @@ mod grants;
 mod health;
 mod idempotency;
 mod identity;
+mod ingestion;
 mod keys;
 mod listing;
 mod operations;
@@ -21,14 +23,18 @@ mod plugins;
 mod problem;
 mod problem_pages;
 mod profiles;
+mod publishers;
 mod request_id;
 mod runs;
 mod sandboxes;
 mod scope;
 mod segments;
 mod stamp;
+mod targets;
 mod time;
+mod upgrades;
 
+pub(crate) use body::PACKAGE;
 pub use listing::Page;
 pub use problem::{MEDIA_TYPE, Problem};
 
@@ -83,15 +89,20 @@ fn v1(state: &State) -> Router<State> {
         .merge(keys::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
+        .merge(upgrades::routes())
+        .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
+        .merge(conduct::routes())
         .merge(grants::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
+        .merge(ingestion::routes())
         .merge(explanation::routes())
         .merge(identity::routes())
         .merge(segments::routes())
         .merge(activations::routes())
+        .merge(targets::routes())
         .merge(deliveries::routes())
         .merge(operations::routes());
     let components = takes(state, plugins::install_routes(), state.limits.plugin_bytes);

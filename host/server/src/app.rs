@@ -5,6 +5,7 @@ pub mod activations;
 pub mod answers;
 mod audit;
 pub mod chance;
+pub mod conduct;
 pub mod connections;
 mod connectors;
 mod deliveries;
@@ -13,20 +14,29 @@ pub mod expressions;
 mod files;
 pub mod grants;
 mod identity;
+pub mod ingestion;
 pub mod keys;
+mod learning;
 pub(crate) mod name;
 pub mod operations;
+pub mod oversight;
 pub mod plugins;
 pub mod profiles;
 mod reconcile;
 pub mod refusal;
+pub mod retirement;
 pub mod runs;
 pub mod sandbox;
 mod secrets;
 mod segments;
 pub mod stamp;
+pub mod targets;
 pub mod tenancy;
+pub mod upgrades;
 
+pub(crate) use files::DEVELOPMENT_KEY;
+
+use crate::compiler;
 use answers::Answers;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{AuditEvent, ControlStore, SandboxStore, StoreError};
@@ -37,7 +47,8 @@ use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
 use files::{PluginFiles, Spools};
 use keys::{Caller, Keys, NewKey};
-use plugins::{Origin, Plugins};
+use oversight::Oversight;
+use plugins::Plugins;
 use refusal::{Refusal, Result};
 use sandbox::Sandbox;
 use secrets::Vault;
@@ -65,6 +76,7 @@ struct Inner {
     plugins: Arc<Plugins>,
     vault: Vault,
     shared: Shared,
+    oversight: Arc<Oversight>,
     /// Open sandboxes, by their id across organisations.
     sandboxes: RwLock<HashMap<String, Arc<Sandbox>>>,
 }
@@ -83,7 +95,12 @@ impl App {
     /// # Errors
     /// `store.in-use`, `store.unusable`, `store.full`, `store.too-new`, `store.corrupt`.
     pub async fn open(data_dir: &Path) -> Result<Opened> {
-        let (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        Self::open_at(data_dir, Arc::new(SystemClock)).await
+    }
+
+    /// As [`open`](Self::open), at the time that a clock tells.
+    async fn open_at(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Opened> {
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let data = DataDir::open(data_dir)?;
         let sealer = Arc::new(Sealer::load(data.keys())?);
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
@@ -94,6 +111,7 @@ impl App {
             tenancy: Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
             vault: Vault::new(Arc::clone(&control), sealer),
             shared: Shared::default(),
+            oversight: Oversight::start(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&plugins)),
             sandboxes: RwLock::default(),
             data,
             clock,
@@ -123,13 +141,14 @@ impl App {
         self.plugins().load().await?;
         for bundled in attiva_plugins::bundled() {
             // The host is of use without one of them, and says what is wrong with it.
-            if let Err(refusal) = self.plugins().install(bundled.component, Origin::Bundled, self.fresh_stamp()).await {
+            if let Err(refusal) = self.plugins().install_bundled(bundled.component, self.fresh_stamp()).await {
                 tracing::error!(plugin = bundled.name, "what came with the host cannot be installed: {refusal}");
             }
         }
         for entry in self.tenancy().all_sandboxes()? {
             self.open_sandbox(entry).await?;
         }
+        self.watch_drains();
         if self.keys().any()? {
             return Ok(None);
         }
@@ -148,6 +167,7 @@ impl App {
             vault: inner.vault.clone(),
             spools: Spools::new(inner.data.spool(), &id)?,
             shared: inner.shared.clone(),
+            oversight: Arc::clone(&inner.oversight),
         });
         reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
@@ -244,6 +264,9 @@ impl App {
             draining.spawn(async move { sandbox.engine.drain(deadline).await });
         }
         draining.join_all().await;
+        if let Err(refusal) = self.inner.oversight.flush().await {
+            tracing::warn!("what plugins used last is not on record: {refusal}");
+        }
     }
 
     fn open_sandboxes(&self) -> Vec<Arc<Sandbox>> {
@@ -254,8 +277,9 @@ impl App {
 fn plugins(data: &DataDir, control: &Arc<dyn ControlStore>, clock: &Arc<dyn Clock>) -> Result<Plugins> {
     let io = |e: std::io::Error| Refusal::from(StoreError::Io(format!("plugins: {e}")));
     let aot = data.aot().try_clone().map_err(io)?;
-    let host = PluginHost::new(HostOptions::new(aot, files::aot_key(data.keys())?))
-        .map_err(|e| Refusal::internal(e.to_string()))?;
-    let files = PluginFiles::new(data.plugins().try_clone().map_err(io)?);
-    Ok(Plugins::new(host, files, Arc::clone(control), Arc::clone(clock)))
+    let options = HostOptions { compiler: compiler::compiler(), ..HostOptions::new(aot, files::aot_key(data.keys())?) };
+    let host = PluginHost::new(options).map_err(|e| Refusal::internal(e.to_string()))?;
+    let plugin_files = PluginFiles::new(data.plugins().try_clone().map_err(io)?);
+    let development = files::development_key(data.keys())?.public();
+    Ok(Plugins::new(host, plugin_files, Arc::clone(control), Arc::clone(clock), development))
 }

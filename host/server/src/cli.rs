@@ -3,6 +3,7 @@
 
 mod activation;
 mod client;
+mod conduct;
 mod connection;
 mod delivery;
 mod demo;
@@ -71,7 +72,7 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(key::Key),
-    /// Plugins: install, list, inspect.
+    /// Plugins: sign, install, approve, inspect, audit.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// Connections to vendors.
@@ -120,7 +121,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Serve(serve) => return serve::run(&serve),
         Command::Demo(demo) => return demo::run(&demo, output),
         Command::Key(key) => key::run(key, global, output)?,
-        Command::Plugin(plugin) => plugin::run(plugin, &Client::new(global)?, output)?,
+        Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,

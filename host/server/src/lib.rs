@@ -4,6 +4,7 @@
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod compiler;
 pub mod config;
 mod demo;
 pub mod exit;

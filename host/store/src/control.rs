@@ -107,6 +107,9 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Sandbox => "sandbox",
         ControlKind::ApiKey => "api-key",
         ControlKind::Plugin => "plugin",
+        ControlKind::Conduct => "conduct",
+        ControlKind::PluginInUse => "plugin-in-use",
+        ControlKind::Publisher => "publisher",
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
     }

@@ -14,6 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -31,8 +32,19 @@ pub struct Options {
     pub mmap_bytes: u64,
     /// Requests that may wait for the writer; further ones wait to be let in.
     pub queue_max: usize,
+    /// What becomes of the file after so many writes, for tests. `None`: nothing.
+    pub death: Option<Death>,
     /// The file never grows beyond this many pages of 4 KiB; then it is as if the disk were full. `None`: no such limit.
     pub pages_max: Option<u32>,
+}
+
+/// As if the process were killed at a write: whoever asked for it is not answered, and nothing comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Death {
+    /// Counted from 1, from the opening on.
+    pub at_write: u64,
+    /// Whether this write is in the file.
+    pub kept: bool,
 }
 
 impl Default for Options {
@@ -43,6 +55,7 @@ impl Default for Options {
             reader_cache_kib: 2 * 1024,
             mmap_bytes: 0,
             queue_max: 256,
+            death: None,
             pages_max: None,
         }
     }
@@ -53,6 +66,8 @@ pub(crate) struct Database {
     requests: Option<mpsc::Sender<Box<dyn Request>>>,
     readers: Option<Readers>,
     threads: Vec<JoinHandle<()>>,
+    death: Option<Death>,
+    writes: AtomicU64,
     /// Last, so that it is let go after all else.
     _lock: Lock,
 }
@@ -65,7 +80,8 @@ impl Database {
         let file = directory.join(format!("{name}.db"));
         let opened = Self::start(&file, schema, options);
         let (requests, readers, threads) = opened.map_err(StoreError::from)?;
-        Ok(Self { requests: Some(requests), readers: Some(readers), threads, _lock: lock })
+        let (death, writes) = (options.death, AtomicU64::new(0));
+        Ok(Self { requests: Some(requests), readers: Some(readers), threads, death, writes, _lock: lock })
     }
 
     fn start(
@@ -93,6 +109,9 @@ impl Database {
 
     /// Runs `read` in one snapshot.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+        if self.death.is_some_and(|death| self.writes.load(Ordering::SeqCst) >= death.at_write) {
+            return Err(StoreError::Closed);
+        }
         self.readers.as_ref().ok_or(StoreError::Closed)?.read(read)
     }
 
@@ -103,10 +122,21 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     {
+        let dies = match self.death {
+            None => false,
+            Some(death) => {
+                let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+                if write > death.at_write || (write == death.at_write && !death.kept) {
+                    return Err(StoreError::Closed);
+                }
+                write == death.at_write
+            }
+        };
         let (request, answer) = Work::new(work);
         let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
         requests.send(request).await.map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        let answer = answer.await.unwrap_or(Err(StoreError::Closed));
+        if dies { Err(StoreError::Closed) } else { answer }
     }
 }
 

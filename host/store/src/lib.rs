@@ -16,7 +16,7 @@ mod seal;
 mod writer;
 
 pub use control::Control;
-pub use database::Options;
+pub use database::{Death, Options};
 pub use files::{DataDir, read, write_atomic};
 pub use sandbox::Sandbox;
 pub use seal::Sealer;

@@ -3,18 +3,22 @@
 
 mod counter;
 mod deliveries;
+mod difference;
 mod entities;
 mod events;
 mod field_errors;
 mod json;
+mod ledger;
 mod links;
 mod memberships;
 mod profiles;
 mod projection;
 mod records;
 mod references;
+mod search;
 mod spaces;
 mod stages;
+mod streams;
 mod timeline;
 
 use crate::database::{Database, Options};
@@ -26,11 +30,12 @@ use attiva_core::Millis;
 use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
-use attiva_core::page::Reject;
+use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Item, ItemOutcome, ItemStatus, Kind,
-    Member, MembershipCommit, OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember,
-    Reconsider, Referred, Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState,
+    Begin, Begun, Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found, FoundPlace,
+    Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, OpenBatch, Order, PageCommit,
+    PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred, RefusalFilter, Refused,
+    Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
 use attiva_core::stages::StageHistory;
@@ -44,6 +49,9 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-1.sql"),
         include_str!("schema/sandbox-2.sql"),
         include_str!("schema/sandbox-3.sql"),
+        include_str!("schema/sandbox-5.sql"),
+        include_str!("schema/sandbox-6.sql"),
+        include_str!("schema/sandbox-7.sql"),
         include_str!("schema/sandbox-8.sql"),
     ],
 };
@@ -84,11 +92,15 @@ impl SandboxStore for Sandbox {
     }
 
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>> {
-        self.database.read(|sqlite| records::stream_state(sqlite, connection, stream))
+        self.database.read(|sqlite| streams::state(sqlite, connection, stream))
     }
 
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>> {
-        self.database.read(|sqlite| records::stream_states(sqlite, connection))
+        self.database.read(|sqlite| streams::states(sqlite, connection))
+    }
+
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>> {
+        self.database.read(|sqlite| streams::states_before(sqlite, connection, stream))
     }
 
     fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool> {
@@ -222,6 +234,27 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| references::referrers(connection, profile, relation, after, limit))
     }
 
+    fn profiles_named(
+        &self,
+        entity: &EntityName,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        self.database.read(|connection| search::by_name(connection, entity, prefix, after, limit))
+    }
+
+    fn profiles_identified(
+        &self,
+        entity: &EntityName,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        self.database.read(|connection| search::by_identity(connection, entity, namespace, prefix, after, limit))
+    }
+
     fn events_of(
         &self,
         profile: i64,
@@ -256,16 +289,29 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| memberships::count(connection, segment))
     }
 
-    async fn begin_delivery(
-        &self,
-        delivery: &DeliveryId,
-        target: &str,
-        segment: &SegmentId,
-        document: DocumentWrite,
-    ) -> Result<u64> {
-        let (delivery, target, segment) = (delivery.clone(), target.to_owned(), segment.clone());
-        let begin = move |sqlite: &_| deliveries::begin(sqlite, &delivery, &target, &segment, &document);
-        self.database.write(begin).await
+    async fn make_target(&self, key: TargetKey, id: String) -> Result<String> {
+        self.database.write(move |connection| ledger::make_target(connection, &key, &id)).await
+    }
+
+    fn target(&self, key: &TargetKey) -> Result<Option<String>> {
+        self.database.read(|connection| ledger::find_target(connection, key))
+    }
+
+    fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>> {
+        self.database.read(|connection| ledger::list(connection, target, after, limit))
+    }
+
+    fn refused(&self, target: &str, filter: &RefusalFilter, after: i64, limit: usize) -> Result<Vec<(i64, Refused)>> {
+        self.database.read(|connection| ledger::refused(connection, target, filter, after, limit))
+    }
+
+    async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64> {
+        let target = target.to_owned();
+        self.database.write(move |connection| ledger::replay(connection, &target, &filter)).await
+    }
+
+    async fn begin_delivery(&self, begin: Begin) -> Result<Begun> {
+        self.database.write(move |sqlite| deliveries::begin(sqlite, &begin)).await
     }
 
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>> {
@@ -286,21 +332,25 @@ impl SandboxStore for Sandbox {
         delivery: &DeliveryId,
         settled: Vec<ItemOutcome>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()> {
         let delivery = delivery.clone();
-        self.database.write(move |connection| deliveries::close_batch(connection, &delivery, &settled, &document)).await
+        let work =
+            move |connection: &Connection| deliveries::close_batch(connection, &delivery, &settled, &document, now);
+        self.database.write(work).await
     }
 
     async fn settle_pending(
         &self,
         delivery: &DeliveryId,
-        become_status: ItemStatus,
+        become_status: OutcomeStatus,
         exceptions: Vec<(ProfileId, ItemOutcome)>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()> {
         let delivery = delivery.clone();
         let work = move |connection: &Connection| {
-            deliveries::settle_pending(connection, &delivery, become_status, &exceptions, &document)
+            deliveries::settle_pending(connection, &delivery, become_status, &exceptions, &document, now)
         };
         self.database.write(work).await
     }
@@ -313,6 +363,10 @@ impl SandboxStore for Sandbox {
 
     fn books(&self, delivery: &DeliveryId) -> Result<Books> {
         self.database.read(|connection| deliveries::books(connection, delivery))
+    }
+
+    fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>> {
+        self.database.read(|connection| deliveries::reasons(connection, delivery))
     }
 
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
@@ -334,6 +388,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::CustomModel => "custom-model",
         Kind::Mapping => "mapping",
         Kind::Cancellation => "cancellation",
+        Kind::Approval => "approval",
     }
 }
 
@@ -348,14 +403,15 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
+        Kind::Activation => difference::release(connection, id),
         Kind::Connection
         | Kind::Catalog
-        | Kind::Activation
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::NeverLink
         | Kind::CustomModel
         | Kind::Mapping
-        | Kind::Cancellation => Ok(()),
+        | Kind::Cancellation
+        | Kind::Approval => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Inner, read};
 use crate::mapping::{Constants, MappingProblem, StreamMapping};
-use crate::policies;
+use crate::{ingest, policies};
 use attiva_core::Fault;
 use attiva_core::config::Connection;
 use attiva_core::id::ConnectionId;
@@ -64,6 +64,14 @@ pub(crate) struct Described {
 impl Described {
     /// `None`: nothing is known yet of the stream.
     pub(crate) fn load(inner: &Inner, connection: &ConnectionId, stream: &str) -> Result<Option<Self>, Fault> {
+        if *connection == ConnectionId::of_ingestion() {
+            return Ok(ingest::described(inner, stream)?.map(|sent| Self {
+                stream: sent.stream,
+                constants: Constants::new(&sent.connection, Vec::new()),
+                shipped: Some(sent.mapping),
+                published: None,
+            }));
+        }
         let connection: Connection = inner.get(Kind::Connection, connection.as_str())?;
         let Some(catalog) = inner.store.document(Kind::Catalog, connection.id.as_str())? else { return Ok(None) };
         let streams: Vec<Stream> = read(catalog.body)?;

@@ -1,25 +1,28 @@
-//! Drives a delivery: queues the audience, delivers it batch by batch, settles every member.
+//! Drives a delivery: plans it, delivers it batch by batch, settles every member.
 
+use crate::batch::{self, Taken};
 use crate::crash;
+use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
-use attiva_core::config::{Activation, Connection, Segment};
+use attiva_core::config::{Activation, Connection};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
-use attiva_core::page::Outcome;
+use attiva_core::page::{Outcome, OutcomeStatus};
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished, Target};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
-use attiva_core::spec::DeliverySpec;
+use attiva_core::spec::{DeliveryMode, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// All that the calls of one delivery need.
-struct Work {
-    target: Target,
-    destination: Arc<dyn Destination>,
-    spec: DeliverySpec,
-    mapping: ExportMapping,
+pub(crate) struct Work {
+    pub(crate) target: Target,
+    pub(crate) destination: Arc<dyn Destination>,
+    pub(crate) spec: DeliverySpec,
+    pub(crate) mapping: ExportMapping,
+    pub(crate) activation: Activation,
 }
 
 impl Work {
@@ -28,14 +31,15 @@ impl Work {
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let mapping = ExportMapping::compile(&activation.mapping)?;
-        Ok(Self { target: activation.target(), destination, spec, mapping })
+        let target = Target { id: delivery.target.clone(), ..activation.target() };
+        Ok(Self { target, destination, spec, mapping, activation })
     }
 
     fn run(&self, delivery: &Delivery) -> DeliveryRun {
         DeliveryRun {
             id: delivery.id.as_str().to_owned(),
             started_at: delivery.started_at,
-            rows_expected: Some(delivery.received),
+            rows_expected: Some(delivery.plan.as_ref().map_or(delivery.received, |plan| plan.sends())),
             columns: self.mapping.columns(),
         }
     }
@@ -51,7 +55,11 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
         if cancel.is_cancelled() && !delivery.cancel_requested {
             event = Event::CancelRequested;
         }
-        let action = delivery.step(event, inner.clock.now());
+        let mut action = delivery.step(event, inner.clock.now());
+        let paused = is_paused(inner, &delivery);
+        if paused != delivery.paused {
+            action = delivery.step(Event::Paused(paused), inner.clock.now());
+        }
         if action == Action::End {
             return end(inner, delivery).await;
         }
@@ -70,9 +78,13 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
                 }
                 Event::Resumed
             }
-            Action::Prepare | Action::Deliver | Action::Finish | Action::Poll | Action::Abort => {
+            Action::Hold(_) => match held(inner, &delivery, &cancel).await {
+                Some(event) => event,
+                None => return,
+            },
+            Action::Plan | Action::Prepare | Action::Deliver | Action::Finish | Action::Poll | Action::Abort => {
                 // A call that sends is not cut off by a cancellation, only the wait for the audience is.
-                let may_cut = delivery.phase == Phase::Preparing && !delivery.cancel_requested;
+                let may_cut = delivery.phase == Phase::Planning && !delivery.cancel_requested;
                 tokio::select! {
                     biased;
                     () = inner.stop.cancelled() => return,
@@ -87,6 +99,30 @@ pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool
     }
 }
 
+/// An activation that is gone is not paused: its delivery fails, and says so.
+fn is_paused(inner: &Inner, delivery: &Delivery) -> bool {
+    let activation: Result<Activation, Fault> = inner.get(Kind::Activation, delivery.activation.as_str());
+    activation.is_ok_and(|activation| activation.paused)
+}
+
+/// Waits until what holds the delivery may be over; `None` if the engine stops.
+async fn held(inner: &Inner, delivery: &Delivery, cancel: &CancellationToken) -> Option<Event> {
+    let released = inner.released.notified();
+    if !delivery.approved && matches!(inner.store.document(Kind::Approval, delivery.id.as_str()), Ok(Some(_))) {
+        return Some(Event::Approved);
+    }
+    if is_paused(inner, delivery) != delivery.paused {
+        return Some(Event::Resumed);
+    }
+    tokio::select! {
+        // What is written just before the wait begins is seen a little later.
+        () = tokio::time::sleep(std::time::Duration::from_secs(1)) => Some(Event::Resumed),
+        () = released => Some(Event::Resumed),
+        () = cancel.cancelled() => Some(Event::CancelRequested),
+        () = inner.stop.cancelled() => None,
+    }
+}
+
 /// The end is told with the books closed. The spools go after it is kept: a delivery that a kill makes end once more may
 /// need them, and no other one has them.
 async fn end(inner: &Inner, delivery: Delivery) {
@@ -97,6 +133,9 @@ async fn end(inner: &Inner, delivery: Delivery) {
     }
     tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
     inner.forget_cancellation(delivery.id.as_str()).await;
+    if delivery.needs_approval {
+        inner.forget_approval(delivery.id.as_str()).await;
+    }
     if let Ok(work) = Work::of(inner, &delivery).await
         && let Err(fault) = work.destination.clear_spool(&work.run(&delivery)).await
     {
@@ -137,70 +176,48 @@ fn unsettled(delivery: &Delivery) -> ItemOutcome {
         Some(fault) => (fault.code.clone(), fault.message.clone()),
         None => ("delivery.cancelled".into(), "the delivery was cancelled before this member's turn".into()),
     };
-    ItemOutcome { position: 0, status: ItemStatus::Failed, code, field: None, message, member_id: None }
+    ItemOutcome::unsent(0, ItemStatus::Failed, code, None, message)
 }
 
 /// The document for a transaction of the store: an end is not told in it.
-fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
+pub(crate) fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
     write(Kind::Delivery, delivery.id.as_str(), &delivery.clone().untold())
 }
 
 async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
-    if action == Action::Prepare {
-        queue_audience(inner, delivery).await?;
-    }
     let work = Work::of(inner, delivery).await?;
     let run = work.run(delivery);
     let target = &work.target;
     match action {
+        Action::Plan => delivery_plan::plan(inner, delivery, &work).await,
         Action::Prepare => {
-            let prepared = work.destination.prepare(target, &run, false).await?;
+            let prepared = work.destination.prepare(target, &run, delivery.dry_run).await?;
             Ok(Event::Prepared { state: prepared.state, notes: prepared.notes, wait_ms: prepared.wait_ms })
         }
         Action::Deliver => deliver(inner, delivery, &work, &run).await,
         Action::Finish => {
             let finished = work.destination.finish(target, &run, &delivery.state).await?;
-            settle(inner, delivery, finished).await
+            settle(inner, delivery, &work.spec, finished).await
         }
         Action::Poll => {
             let finished = work.destination.poll(target, &run, &delivery.state).await?;
-            settle(inner, delivery, finished).await
+            settle(inner, delivery, &work.spec, finished).await
         }
         Action::Abort => {
             work.destination.abort(target, &run, &delivery.state).await?;
             Ok(Event::Aborted)
         }
-        Action::WaitUntil(_) | Action::End => Ok(Event::Resumed),
+        Action::Hold(_) | Action::WaitUntil(_) | Action::End => Ok(Event::Resumed),
     }
-}
-
-/// Waits until what was committed before the delivery began is in the audience, then queues the audience.
-async fn queue_audience(inner: &Inner, delivery: &mut Delivery) -> Result<(), Fault> {
-    loop {
-        let projected = inner.projected.notified();
-        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
-        let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
-        let newest = inner.store.newest(attiva_core::ports::store::Feed::Profiles)?;
-        let records = inner.store.newest(attiva_core::ports::store::Feed::Records)?;
-        let segments = inner.store.projector_cursor(crate::projector::SEGMENTS)?;
-        if segment.evaluated && upto >= records && segments >= newest {
-            break;
-        }
-        // The pause is for the case that the projector went idle between the look and the wait.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
-    }
-    let doc = document(delivery)?;
-    delivery.received =
-        inner.store.begin_delivery(&delivery.id, delivery.activation.as_str(), &delivery.segment, doc).await?;
-    Ok(())
 }
 
 async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &DeliveryRun) -> Result<Event, Fault> {
     let batch = match inner.store.opened_batch(&delivery.id)? {
-        Some(batch) if batch.number == delivery.batch => batch,
-        _ => match take(inner, delivery, work).await? {
-            Some(batch) => batch,
-            None => return Ok(Event::Exhausted),
+        Some(batch) if batch.number == delivery.batch => open_again(inner, delivery, batch).await?,
+        _ => match batch::take(inner, delivery, work).await? {
+            Taken::Batch(batch) => batch,
+            Taken::Nobody => return Ok(Event::Exhausted),
+            Taken::NotPrepared => return Ok(Event::Needed),
         },
     };
     crash::point("batch.opened");
@@ -210,60 +227,78 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         let sent = ExportMapping::batch(&batch);
         match work.destination.deliver(&work.target, run, &delivery.state, &sent).await {
             Ok(delivered) => (delivered.state, delivered.outcomes),
+            Err(fault) if fault.kind == FaultKind::Data && delivery.mode == DeliveryMode::Records => {
+                match batch.rows.len() {
+                    1 => (delivery.state.clone(), vec![refused(fault)]),
+                    rows => return refused_as_a_whole(inner, delivery, rows).await,
+                }
+            }
             Err(fault) => return Ok(failed_unsure(inner, delivery, fault, work.spec.unsure_ms())),
         }
     };
     crash::point("batch.delivered");
-    let settled = settled(&batch, outcomes)?;
+    let settled = settled(&batch, outcomes, &work.spec)?;
     let event = Event::Delivered { state, rows: batch.taken };
     let mut after = delivery.clone();
-    after.step(event.clone(), inner.clock.now());
-    inner.store.close_batch(&delivery.id, settled, document(&after)?).await?;
+    let now = inner.clock.now();
+    after.step(event.clone(), now);
+    inner.store.close_batch(&delivery.id, settled, document(&after)?, now).await?;
     crash::point("batch.closed");
     Ok(event)
 }
 
-/// Takes the next members, and keeps what will be sent of them before it is sent.
-async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Option<OpenBatch>, Fault> {
-    let limit = usize::try_from(work.spec.batch_rows).unwrap_or(usize::MAX);
-    let members = inner.store.queued(&delivery.id, delivery.position, limit)?;
-    let Some(last) = members.last() else { return Ok(None) };
-    let taken = last.position + 1 - delivery.position;
-    let now = inner.clock.now();
-    let (rows, excluded) = work.mapping.map(members, now);
-    let batch = OpenBatch {
-        number: delivery.batch,
-        first: delivery.position,
-        taken,
-        columns: work.mapping.columns(),
-        rows,
-        opened_at: now,
-    };
-    inner.store.open_batch(&delivery.id, batch.clone(), excluded).await?;
-    Ok(Some(batch))
+/// A batch that is found open was on its way before, and is marked so.
+async fn open_again(inner: &Inner, delivery: &Delivery, mut batch: OpenBatch) -> Result<OpenBatch, Fault> {
+    if !batch.resent {
+        batch.resent = true;
+        inner.store.open_batch(&delivery.id, batch.clone(), Vec::new()).await?;
+    }
+    Ok(batch)
 }
 
-fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>) -> Result<Vec<ItemOutcome>, Fault> {
+/// The row that is to blame is looked for in smaller batches. Nothing of a batch that was refused is at the vendor.
+async fn refused_as_a_whole(inner: &Inner, delivery: &Delivery, rows: usize) -> Result<Event, Fault> {
+    let event = Event::Refused { rows: rows as u64 };
+    let mut after = delivery.clone();
+    let now = inner.clock.now();
+    after.step(event.clone(), now);
+    inner.store.close_batch(&delivery.id, Vec::new(), document(&after)?, now).await?;
+    Ok(event)
+}
+
+fn refused(fault: Fault) -> Outcome {
+    let Fault { code, message, field, .. } = fault;
+    Outcome { status: OutcomeStatus::Rejected, code, field, message, member_id: None }
+}
+
+fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>, spec: &DeliverySpec) -> Result<Vec<ItemOutcome>, Fault> {
     if outcomes.len() != batch.rows.len() {
         let said = format!("{} outcomes for {} rows", outcomes.len(), batch.rows.len());
         return Err(Fault::new(FaultKind::Internal, "outcomes.count", said));
     }
     let rows = batch.rows.iter().zip(outcomes);
-    Ok(rows.map(|(row, outcome)| item(row.position, outcome)).collect())
+    let settled = rows.map(|(row, outcome)| ItemOutcome {
+        operation: Some(row.operation),
+        resent: batch.resent,
+        ..item(row.position, outcome, spec)
+    });
+    Ok(settled.collect())
 }
 
-fn item(position: u64, outcome: Outcome) -> ItemOutcome {
+fn item(position: u64, outcome: Outcome, spec: &DeliverySpec) -> ItemOutcome {
     let Outcome { status, code, field, message, member_id } = outcome;
-    ItemOutcome { position, status: status.into(), code, field, message, member_id }
+    let passes = spec.transient_codes.contains(&code);
+    let unsent = ItemOutcome::unsent(position, status.into(), code, field, message);
+    ItemOutcome { answer: Some(status), passes, member_id, ..unsent }
 }
 
-async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Result<Event, Fault> {
+async fn settle(inner: &Inner, delivery: &Delivery, spec: &DeliverySpec, finished: Finished) -> Result<Event, Fault> {
     crash::point("finish.answered");
     let mut exceptions = Vec::with_capacity(finished.exceptions.len());
     for (key, outcome) in finished.exceptions {
         let profile = ProfileId::parse(&key)
             .ok_or_else(|| Fault::new(FaultKind::Internal, "outcomes.key", format!("`{key}` was never sent")))?;
-        exceptions.push((profile, item(0, outcome)));
+        exceptions.push((profile, item(0, outcome, spec)));
     }
     let event = Event::Finished {
         state: finished.state,
@@ -272,10 +307,10 @@ async fn settle(inner: &Inner, delivery: &Delivery, finished: Finished) -> Resul
         wait_ms: finished.wait_ms,
     };
     let mut after = delivery.clone();
-    after.step(event.clone(), inner.clock.now());
-    debug_assert_ne!(after.phase, Phase::Preparing);
-    let become_status = ItemStatus::from(finished.pending_become);
-    inner.store.settle_pending(&delivery.id, become_status, exceptions, document(&after)?).await?;
+    let now = inner.clock.now();
+    after.step(event.clone(), now);
+    let become_status = finished.pending_become;
+    inner.store.settle_pending(&delivery.id, become_status, exceptions, document(&after)?, now).await?;
     crash::point("delivery.finished");
     Ok(event)
 }

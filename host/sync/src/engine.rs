@@ -1,23 +1,24 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::explain::{self, Explanation};
+use crate::place::{Place, in_progress, lane};
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::what_if::{self, WhatIf};
 use crate::{Connectors, catalog::Catalogs, delivery_run, schedule, source_run};
 use attiva_core::config::{Activation, Connection, Segment};
-use attiva_core::delivery::Delivery;
+use attiva_core::delivery::{Delivery, Hold};
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
+use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -76,16 +77,19 @@ pub(crate) struct Inner {
     pub(crate) records_changed: Notify,
     pub(crate) profiles_changed: Notify,
     pub(crate) projected: Notify,
+    /// A pause is over, or somebody approved of something.
+    pub(crate) released: Notify,
     /// Something that was going is over, and its place is free.
-    place_free: Notify,
+    pub(crate) place_free: Notify,
     active: Mutex<Active>,
 }
 
 /// What is going on, and how to cancel it.
 #[derive(Default)]
-struct Active {
-    runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
-    deliveries: HashMap<ActivationId, (DeliveryId, CancellationToken)>,
+pub(crate) struct Active {
+    pub(crate) runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
+    /// By target: two deliveries to one would undo each other.
+    pub(crate) deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
 }
 
 impl Engine {
@@ -113,6 +117,7 @@ impl Engine {
                 records_changed: Notify::new(),
                 profiles_changed: Notify::new(),
                 projected: Notify::new(),
+                released: Notify::new(),
                 place_free: Notify::new(),
                 active: Mutex::default(),
             }),
@@ -153,8 +158,9 @@ impl Engine {
         }
         let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
         let place = self.place_of_run(&connection.id, &id).await?;
-        let streams = source_run::streams(&self.inner, &connection, &id).await?;
-        let run = Run::new(id, connection.id, connection.plugin, &streams, self.inner.clock.now());
+        let plugin = self.inner.connectors.version(&connection)?;
+        let streams = source_run::streams(&self.inner, &connection, &plugin, &id).await?;
+        let run = Run::new(id, connection.id, plugin, &streams, self.inner.clock.now());
         self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
         place.keep();
         self.drive_run(run.clone());
@@ -166,9 +172,9 @@ impl Engine {
         self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
     }
 
-    async fn place_of_delivery(&self, activation: &ActivationId, id: &DeliveryId) -> Result<Place<'_>, Fault> {
+    async fn place_of_delivery(&self, target: &str, id: &DeliveryId) -> Result<Place<'_>, Fault> {
         let ended = |delivery: Delivery| delivery.status.has_ended();
-        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, activation, id), ended).await
+        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, target, id), ended).await
     }
 
     /// What has ended gives its place back a moment after that was told: it is waited for.
@@ -214,22 +220,59 @@ impl Engine {
         }
     }
 
-    /// Starts a delivery of an activation. One activation has one delivery at a time. A delivery with this id, if there
-    /// is one, was started by the same request before, and is answered.
-    pub async fn start_delivery(&self, activation: &ActivationId, id: DeliveryId) -> Result<Delivery, Fault> {
+    /// Starts a delivery of an activation; a dry run plans it and sends nothing. One target has one delivery at a time. A
+    /// delivery with this id, if there is one, was started by the same request before, and is answered.
+    pub async fn start_delivery(
+        &self,
+        activation: &ActivationId,
+        id: DeliveryId,
+        dry_run: bool,
+    ) -> Result<Delivery, Fault> {
         if let Some(started) = self.inner.find(Kind::Delivery, id.as_str())? {
             return Ok(started);
         }
         let activation: Activation = self.inner.get(Kind::Activation, activation.as_str())?;
         let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
         let _: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
-        let place = self.place_of_delivery(&activation.id, &id).await?;
+        if activation.paused && !dry_run {
+            let message = format!("{} is paused", activation.id);
+            return Err(Fault::new(FaultKind::Config, "activation.paused", message)
+                .action("Resume it first; a dry run is possible meanwhile."));
+        }
+        let plugin = self.inner.connectors.version(&connection)?;
+        let mode = self.inner.connectors.delivery(&plugin)?.mode;
+        let target = match mode {
+            DeliveryMode::Snapshot => activation.id.to_string(),
+            DeliveryMode::Records => {
+                let key = activation.target_key(&connection.instance);
+                self.inner.store.make_target(key, activation.id.to_string()).await?
+            }
+        };
         let now = self.inner.clock.now();
-        let delivery = Delivery::new(id, activation.id, activation.segment, connection.plugin, now);
+        let delivery =
+            Delivery { target, mode, dry_run, ..Delivery::new(id, activation.id, activation.segment, plugin, now) };
+        let place = self.place_of_delivery(&lane(&delivery), &delivery.id).await?;
         self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
         place.keep();
         self.drive_delivery(delivery.clone(), false);
         Ok(delivery)
+    }
+
+    /// Lets a delivery remove as many members as it wants to.
+    pub async fn approve_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
+        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
+        if delivery.hold() != Some(Hold::Removals) {
+            let message = format!("{id} does not wait for approval");
+            return Err(Fault::new(FaultKind::Config, "delivery.not-held", message).action("Look at its status."));
+        }
+        self.inner.put(Kind::Approval, id.as_str(), &self.inner.clock.now()).await?;
+        self.inner.released.notify_waiters();
+        Ok(delivery)
+    }
+
+    /// To be called when an activation was paused or resumed.
+    pub fn activations_changed(&self) {
+        self.inner.released.notify_waiters();
     }
 
     /// Ends a delivery at its next batch boundary, also where a kill comes first, and takes back what is not visible yet.
@@ -314,60 +357,14 @@ impl Engine {
 
     fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
         let going = || (delivery.id.clone(), CancellationToken::new());
-        let cancel = self.inner.active().deliveries.entry(delivery.activation.clone()).or_insert_with(going).1.clone();
+        let cancel = self.inner.active().deliveries.entry(lane(&delivery)).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
     }
 }
 
-/// The right to start a run or a delivery: nobody else starts one of the same connection or activation meanwhile. It
-/// is given back when dropped, unless the work was begun.
-struct Place<'a> {
-    inner: &'a Inner,
-    id: String,
-}
-
-impl<'a> Place<'a> {
-    /// Or which run has it.
-    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, String> {
-        match inner.active().runs.entry(connection.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    fn of_delivery(inner: &'a Inner, activation: &ActivationId, id: &DeliveryId) -> Result<Self, String> {
-        match inner.active().deliveries.entry(activation.clone()) {
-            Entry::Occupied(going) => return Err(going.get().0.to_string()),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
-        Ok(Self { inner, id: id.to_string() })
-    }
-
-    /// The work has begun: its end gives the place back.
-    fn keep(mut self) {
-        self.id.clear();
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut active = self.inner.active();
-        active.runs.retain(|_, (id, _)| id.as_str() != self.id);
-        active.deliveries.retain(|_, (id, _)| id.as_str() != self.id);
-        drop(active);
-        self.inner.place_free.notify_waiters();
-    }
-}
-
-fn in_progress(what: &str, id: &str) -> Fault {
-    Fault::new(FaultKind::Config, format!("{what}.in-progress"), format!("{id} is still going"))
-        .action("Follow or cancel it, or wait until it has ended.")
-}
-
 impl Inner {
-    fn active(&self) -> std::sync::MutexGuard<'_, Active> {
+    pub(crate) fn active(&self) -> std::sync::MutexGuard<'_, Active> {
         // The map is whole after every statement, so a panic elsewhere has left nothing half done.
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -378,9 +375,18 @@ impl Inner {
 
     /// To be called when the end is kept. What a kill leaves behind concerns nobody any more.
     pub(crate) async fn forget_cancellation(&self, id: &str) {
-        match self.store.delete_document(Kind::Cancellation, id, Expect::Anything).await {
+        self.forget(Kind::Cancellation, id).await;
+    }
+
+    /// As `forget_cancellation`.
+    pub(crate) async fn forget_approval(&self, id: &str) {
+        self.forget(Kind::Approval, id).await;
+    }
+
+    async fn forget(&self, kind: Kind, id: &str) {
+        match self.store.delete_document(kind, id, Expect::Anything).await {
             Ok(()) | Err(StoreError::Missing) => {}
-            Err(error) => tracing::warn!(id, %error, "a cancellation that was followed is still on record"),
+            Err(error) => tracing::warn!(id, ?kind, %error, "a word that was followed is still on record"),
         }
     }
 
@@ -445,8 +451,14 @@ impl Inner {
     /// Waits; false if the engine stops or the work is cancelled meanwhile.
     pub(crate) async fn wait_until(&self, until: i64, cancel: &CancellationToken) -> bool {
         let wait = u64::try_from(until.saturating_sub(self.clock.now())).unwrap_or(0);
+        let passes = async {
+            match self.clock.pass(wait) {
+                Some(passes) => passes.await,
+                None => tokio::time::sleep(Duration::from_millis(wait)).await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait)) => true,
+            () = passes => true,
             () = self.stop.cancelled() => false,
             () = cancel.cancelled() => true,
         }

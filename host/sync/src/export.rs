@@ -3,8 +3,9 @@
 use crate::mapping::person_row;
 use arrow_array::StringArray;
 use attiva_core::config::ActivationField;
-use attiva_core::page::{Batch, Operation, Rows, column};
-use attiva_core::ports::store::{ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember};
+use attiva_core::ledger::{Row, Why};
+use attiva_core::page::{Batch, Rows, column};
+use attiva_core::ports::store::OpenBatch;
 use attiva_core::{DataType, Fault, FaultKind, Millis, Value};
 use attiva_expr::Program;
 
@@ -17,6 +18,8 @@ struct ExportField {
     name: String,
     data_type: DataType,
     required: bool,
+    expression: String,
+    reads_the_clock: bool,
     program: Program,
 }
 
@@ -36,6 +39,8 @@ impl ExportMapping {
                     name: field.field.clone(),
                     data_type: checked.data_type(),
                     required: field.required,
+                    expression: field.expression.clone(),
+                    reads_the_clock: checked.root().depends_on_now(),
                     program: checked.compile(),
                 }),
                 Err(found) => problems.extend(found.iter().map(|p| format!("{}: {p}", field.field))),
@@ -54,40 +59,35 @@ impl ExportMapping {
         self.fields.iter().map(|f| (f.name.clone(), f.data_type)).collect()
     }
 
-    /// Rows to send, and the outcomes of those who are not sent.
-    pub(crate) fn map(&self, members: Vec<QueuedMember>, now: Millis) -> (Vec<OpenRow>, Vec<ItemOutcome>) {
-        let (mut rows, mut excluded) = (Vec::with_capacity(members.len()), Vec::new());
-        for member in members {
-            let Some(profile) = &member.profile else {
-                excluded.push(exclude(member.position, "profile.gone", None, "the profile is no more"));
-                continue;
-            };
-            match self.row(&person_row(&profile.attributes), now) {
-                Ok(values) => rows.push(OpenRow {
-                    position: member.position,
-                    profile: member.profile_id,
-                    values,
-                    member_id: member.member_id,
-                }),
-                Err((code, field, message)) => excluded.push(exclude(member.position, code, Some(field), &message)),
-            }
-        }
-        (rows, excluded)
+    /// Changes when rows are made in another way.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.fields
+            .iter()
+            .map(|f| format!("{}={}{}\n", f.name, f.expression, if f.required { "!" } else { "" }))
+            .collect()
     }
 
-    fn row(&self, person: &[Value], now: Millis) -> Result<Vec<Value>, (&'static str, &str, String)> {
-        let mut values = Vec::with_capacity(self.fields.len());
+    /// Whether a row may change although no profile does.
+    pub(crate) fn reads_the_clock(&self) -> bool {
+        self.fields.iter().any(|field| field.reads_the_clock)
+    }
+
+    /// A profile's row, or why it has none.
+    pub(crate) fn row(&self, attributes: &[(String, Value)], now: Millis) -> Result<Row, Why> {
+        let person = person_row(attributes);
+        let mut row = Row::new();
         for field in &self.fields {
             let value = field
                 .program
-                .evaluate(person, now)
-                .map_err(|fault| ("mapping.failed", field.name.as_str(), fault.to_string()))?;
-            if field.required && value.is_null() {
-                return Err(("field.missing", &field.name, "a required field has no value".into()));
+                .evaluate(&person, now)
+                .map_err(|fault| Why::excluded("mapping.failed", Some(&field.name), fault.to_string()))?;
+            if !value.is_null() {
+                row.insert(field.name.clone(), value);
+            } else if field.required {
+                return Err(Why::excluded("field.missing", Some(&field.name), "a required field has no value"));
             }
-            values.push(value);
         }
-        Ok(values)
+        Ok(row)
     }
 
     /// A batch as a destination takes it.
@@ -100,20 +100,9 @@ impl ExportMapping {
         Batch {
             number: open.number,
             keys: open.rows.iter().map(|r| Some(r.profile.as_str())).collect::<StringArray>(),
-            operations: vec![Operation::Upsert; open.rows.len()],
+            operations: open.rows.iter().map(|row| row.operation).collect(),
             member_ids: open.rows.iter().map(|row| row.member_id.clone()).collect(),
             rows: Rows { len: open.rows.len(), columns: columns.collect() },
         }
-    }
-}
-
-fn exclude(position: u64, code: &str, field: Option<&str>, message: &str) -> ItemOutcome {
-    ItemOutcome {
-        position,
-        status: ItemStatus::Excluded,
-        code: code.to_owned(),
-        field: field.map(ToOwned::to_owned),
-        message: message.to_owned(),
-        member_id: None,
     }
 }

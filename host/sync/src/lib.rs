@@ -1,24 +1,30 @@
 //! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+mod batch;
 mod catalog;
 pub mod crash;
+mod delivery_plan;
 mod delivery_run;
 mod engine;
 mod explain;
 mod export;
 mod field_errors;
+mod ingest;
 mod intake;
+mod keyed;
 mod mapping;
 mod mappings;
 mod membership;
 mod model;
 mod neighbours;
+mod place;
 pub mod policies;
 mod profiles;
 mod projector;
 mod schedule;
 mod source_run;
+mod stream_start;
 mod what_if;
 
 pub use engine::{Engine, EngineOptions, Projection};
@@ -39,6 +45,11 @@ use std::sync::Arc;
 /// Makes connectors of connections: implemented where plugins, secrets and grants are known.
 #[async_trait]
 pub trait Connectors: Send + Sync + 'static {
+    /// The plugin version that what begins now for a connection begins with, and keeps.
+    fn version(&self, connection: &Connection) -> Result<String, Fault> {
+        Ok(connection.plugin.clone())
+    }
+
     /// The source of a connection, in the plugin version named, for one run.
     async fn source(&self, connection: &Connection, plugin: &str, run: &RunId) -> Result<Arc<dyn Source>, Fault>;
 
@@ -49,6 +60,10 @@ pub trait Connectors: Send + Sync + 'static {
         plugin: &str,
         delivery: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault>;
+
+    /// The default mappings a plugin version ships, or the version that a connection's range comes to.
+    /// How a plugin version takes its rows.
+    fn delivery(&self, plugin: &str) -> Result<DeliverySpec, Fault>;
 
     /// The default mappings a plugin version ships.
     fn mappings(&self, plugin: &str) -> Result<Vec<MappingSpec>, Fault>;

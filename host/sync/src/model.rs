@@ -7,6 +7,7 @@ use crate::policies::{self, MODEL};
 use attiva_core::config::Connection;
 use attiva_core::event::EventReader;
 use attiva_core::guardrail::{Guardrails, Verdict};
+use attiva_core::id::ConnectionId;
 use attiva_core::identity::{ClaimReader, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
 use attiva_core::model::custom::{Custom, ModelProblem};
@@ -14,6 +15,7 @@ use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Expect, Kind, Reconsider, StoreError, StreamMove};
 use attiva_core::{Fault, FaultKind};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why something that was to be published is not.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +120,7 @@ fn check(inner: &Inner, custom: &Custom) -> Result<Vec<ModelProblem>, Fault> {
     Ok(problems)
 }
 
-fn layout(entity: &str, custom: &Custom) -> Option<std::sync::Arc<Layout>> {
+fn layout(entity: &str, custom: &Custom) -> Option<Arc<Layout>> {
     EntityName::parse(entity).and_then(|entity| Layout::new(&entity, custom))
 }
 
@@ -144,17 +146,32 @@ fn over_limits(custom: &Custom) -> Vec<ModelProblem> {
 /// The streams that become something else, or whose entity has other fields. Events stay as they were taken.
 fn touched(inner: &Inner, before: &Custom, after: &Custom) -> Result<Vec<StreamMove>, Fault> {
     let mut touched = Vec::new();
-    for connection in inner.all::<Connection>(Kind::Connection)? {
-        for (stream, _) in inner.store.stream_states(&connection.id)? {
-            let Some(described) = Described::load(inner, &connection.id, &stream)? else { continue };
-            let [was, is] = [before, after].map(|custom| described.layout(custom));
-            let is_same =
-                was == is || [&was, &is].iter().all(|it| it.as_ref().is_some_and(|l| EventReader::reads(l.entity())));
-            if !is_same {
+    let read = inner.all::<Connection>(Kind::Connection)?.into_iter().map(|connection| connection.id);
+    for connection in read.chain([ConnectionId::of_ingestion()]) {
+        for (stream, _) in inner.store.stream_states(&connection)? {
+            let Some([was, is]) = layouts(inner, &connection, &stream, [before, after])? else { continue };
+            let is_of_events = |it: &Option<Arc<Layout>>| it.as_ref().is_some_and(|it| EventReader::reads(it.entity()));
+            if was != is && !(is_of_events(&was) && is_of_events(&is)) {
                 let entity = is.map(|layout| layout.entity().clone());
-                touched.push(StreamMove { connection: connection.id.clone(), stream, entity });
+                touched.push(StreamMove { connection: connection.clone(), stream, entity });
             }
         }
     }
     Ok(touched)
+}
+
+type Layouts = [Option<Arc<Layout>>; 2];
+
+fn layouts(
+    inner: &Inner,
+    connection: &ConnectionId,
+    stream: &str,
+    models: [&Custom; 2],
+) -> Result<Option<Layouts>, Fault> {
+    // What is sent has a stream for each entity, also for one that is no more.
+    if *connection == ConnectionId::of_ingestion() {
+        return Ok(Some(models.map(|custom| layout(stream, custom))));
+    }
+    let described = Described::load(inner, connection, stream)?;
+    Ok(described.map(|described| models.map(|custom| described.layout(custom))))
 }

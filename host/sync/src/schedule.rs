@@ -60,7 +60,7 @@ async fn tick(engine: &Engine, last: &mut HashMap<String, Millis>) -> Result<(),
     for activation in engine.inner.all::<Activation>(Kind::Activation)? {
         if is_due(activation.schedule, last.get(activation.id.as_str()).copied(), now) {
             last.insert(activation.id.as_str().to_owned(), now);
-            if let Err(fault) = engine.start_delivery(&activation.id, engine.fresh(DeliveryId::new)).await {
+            if let Err(fault) = engine.start_delivery(&activation.id, engine.fresh(DeliveryId::new), false).await {
                 tracing::warn!(activation = %activation.id, %fault, "a scheduled delivery did not start");
             }
         }

@@ -1,7 +1,8 @@
 //! Drives a source run: pulls a page, commits it with its cursor and the run's progress, asks the core what is next.
 
 use crate::engine::{Inner, write};
-use crate::{crash, intake};
+use crate::keyed::{self, Position};
+use crate::{crash, intake, stream_start};
 use attiva_core::config::Connection;
 use attiva_core::event::EventReader;
 use attiva_core::id::RunId;
@@ -14,11 +15,19 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them afresh, and
-/// keeps what was discovered.
-pub(crate) async fn streams(inner: &Inner, connection: &Connection, run: &RunId) -> Result<Vec<String>, Fault> {
-    let source = inner.connectors.source(connection, &connection.plugin, run).await?;
+/// keeps what was discovered. Fails, with nothing written, where this plugin version cannot read what a newer one left.
+pub(crate) async fn streams(
+    inner: &Inner,
+    connection: &Connection,
+    plugin: &str,
+    run: &RunId,
+) -> Result<Vec<String>, Fault> {
+    let source = inner.connectors.source(connection, plugin, run).await?;
     let described = source.discover().await?;
     let chosen = choose(connection, &described)?;
+    for stream in &chosen {
+        stream_start::place(inner, &*source, &connection.id, stream)?;
+    }
     inner.put(Kind::Catalog, connection.id.as_str(), &described).await?;
     inner.catalogs.forget(&connection.id);
     Ok(chosen)
@@ -97,15 +106,29 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let name = &run.streams[stream].stream;
     let connection: Connection = inner.get(Kind::Connection, run.connection.as_str())?;
     let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
-    let state = inner.store.stream_state(&connection.id, name)?;
+    let mut place = stream_start::place(inner, &*source, &connection.id, name)?;
     let limits = PageLimits { max_rows: inner.options.page_rows, max_bytes: inner.options.page_bytes };
-    let cursor = state.as_ref().map(|s| &s.cursor);
+    let keyed = match keyed::keyed_by(inner, &connection, name)? {
+        None => None,
+        Some(by) => {
+            let position = Position::of(place.cursor.as_ref())?;
+            let keys = keyed::next(inner, &connection, &by, position.taken, limits.max_rows).await?;
+            // The connector's own part is what it is called with, and what another version of it has to migrate.
+            place.cursor.clone_from(&position.cursor);
+            Some((position, keys))
+        }
+    };
+    let keys = keyed.as_ref().map_or(&[][..], |(_, keys)| &keys.keys[..]);
     // Only the call is cut off by a stop, never the commit.
     let (page, usage) = tokio::select! {
         biased;
         () = inner.stop.cancelled() => return Ok(None),
         () = cancel.cancelled() => return Ok(None),
-        read = source.read(name, &[], cursor, limits) => read?,
+        read = stream_start::read(&*source, name, place, keys, limits) => read?,
+    };
+    let page = match &keyed {
+        None => page,
+        Some((position, keys)) => keys.settle(position, page),
     };
     tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");
     for warning in &page.warnings {

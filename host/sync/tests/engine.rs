@@ -1,15 +1,21 @@
 //! The engine against the real store, with connectors made of plain data.
 #![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
 
+#[path = "engine/activation.rs"]
+mod activation;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]
 mod events;
 #[path = "engine/identity.rs"]
 mod identity;
+#[path = "engine/keyed.rs"]
+mod keyed;
 #[path = "engine/mappings.rs"]
 mod mappings;
 mod support;
+#[path = "engine/versions.rs"]
+mod versions;
 
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;

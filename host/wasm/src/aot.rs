@@ -33,17 +33,22 @@ impl AotCache {
         self.read(engine, &self.name(digest))
     }
 
-    /// Keeps a compiled component. A cache that cannot be written costs time, not the plugin.
-    pub(crate) fn keep(&self, digest: &str, component: &Component) {
+    /// Keeps compiled code. A cache that cannot be written costs time, not the plugin.
+    pub(crate) fn keep(&self, digest: &str, code: &[u8]) {
         let name = self.name(digest);
-        let written = component.serialize().map_err(std::io::Error::other).and_then(|code| {
-            let mut file = Vec::with_capacity(TAG_BYTES + code.len());
-            file.extend_from_slice(self.tag(&name, &code).as_ref());
-            file.extend_from_slice(&code);
-            directory::replace(&self.dir, &name, &file)
-        });
-        if let Err(error) = written {
+        let mut file = Vec::with_capacity(TAG_BYTES + code.len());
+        file.extend_from_slice(self.tag(&name, code).as_ref());
+        file.extend_from_slice(code);
+        if let Err(error) = directory::replace(&self.dir, &name, &file) {
             tracing::warn!(%error, file = name, "a compiled component could not be kept; it will be compiled again");
+        }
+    }
+
+    /// Loads what this host's compiler has just made.
+    pub(crate) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+        #[expect(unsafe_code, reason = "the bytes are what this host's own compiler wrote: see `find` and `compile`")]
+        unsafe {
+            Component::deserialize(engine, code)
         }
     }
 
@@ -74,9 +79,7 @@ impl AotCache {
             tracing::warn!(file = name, "a compiled component is not as this host wrote it; it is compiled again");
             return None;
         }
-        #[expect(unsafe_code, reason = "the bytes are what this host's own compiler wrote: the HMAC above covers them")]
-        let loaded = unsafe { Component::deserialize(engine, code) };
-        loaded
+        Self::load(engine, code)
             .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component does not fit this host"))
             .ok()
     }
@@ -98,21 +101,23 @@ impl AotCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::Form;
     use cap_std::ambient_authority;
 
     const COMPONENT: &str = r#"(component (core module $m (func (export "f"))) (core instance (instantiate $m)))"#;
 
     #[test]
     fn only_what_this_host_wrote_is_loaded() {
-        let engine = crate::engine::start(false, 1 << 20).unwrap();
+        let form = Form { pooling: false, memory_bytes: 1 << 20 };
+        let engine = crate::engine::start(form).unwrap();
         let place = tempfile::tempdir().unwrap();
         let open = || Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
         let bytes = wat::parse_str(COMPONENT).unwrap();
         let cache = AotCache::new(open(), &[1; 32], &engine);
-        let component = Component::new(&engine, &bytes).unwrap();
+        let code = crate::engine::compiling(form).unwrap().precompile_component(&bytes).unwrap();
         let name = cache.name("d");
         assert!(cache.find(&engine, "d").is_none());
-        cache.keep("d", &component);
+        cache.keep("d", &code);
         assert!(cache.find(&engine, "d").is_some(), "kept");
         assert!(AotCache::new(open(), &[2; 32], &engine).find(&engine, "d").is_none(), "another host's key");
 
@@ -130,7 +135,7 @@ mod tests {
         }
         std::fs::write(&path, &good[..10]).unwrap();
         assert!(cache.find(&engine, "d").is_none(), "cut off");
-        cache.keep("d", &component);
+        cache.keep("d", &code);
         assert_eq!(std::fs::read(&path).unwrap(), good, "kept again");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no temporary file is left");
         cache.forget("other").unwrap();

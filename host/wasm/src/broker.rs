@@ -2,8 +2,10 @@
 //! in this process today, in another one when guests are to live apart from secrets and sockets.
 
 use crate::egress::policy::denied;
+use crate::usage::{Denial, HostTraffic};
 use async_trait::async_trait;
 use attiva_core::Fault;
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A request as a guest asks for it.
@@ -52,12 +54,14 @@ pub(crate) enum Fetched {
     Answered(GuestResponse),
 }
 
-/// What has gone over the wire for a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What has gone over the wire for a call, and what has not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) requests: u32,
     pub(crate) bytes_out: u64,
     pub(crate) bytes_in: u64,
+    pub(crate) hosts: BTreeMap<String, HostTraffic>,
+    pub(crate) denials: Vec<Denial>,
 }
 
 /// What a guest may do. The methods are those of `wit/host.wit`.

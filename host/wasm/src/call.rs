@@ -2,7 +2,7 @@
 //! never used twice: after a trap it could not be, and after a good call it would keep what it has learnt.
 
 use crate::bindings::{destination, plugin as wit_plugin, source};
-use crate::broker::Broker;
+use crate::broker::{Broker, Traffic};
 use crate::capability::log::CallLog;
 use crate::limits::{HostMemory, Limits, MemoryLimiter, Tripped};
 use crate::meter::Meter;
@@ -12,7 +12,10 @@ use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::Instance;
-use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
+
+/// Of a function's name, which is the guest's to choose.
+const SYMBOL_CHARS: usize = 300;
 
 /// What a store holds.
 pub(crate) struct CallState {
@@ -97,9 +100,13 @@ impl Call<'_> {
         });
         let outcome = tokio::time::timeout(wall, work).await;
         let state = store.into_data();
+        let mut trace = Vec::new();
         let result = match outcome {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(fault(&error, &limits, &state.log)),
+            Ok(Err(error)) => {
+                trace = symbols(&error);
+                Err(fault(&error, &limits, &state.log))
+            }
             Err(_) => Err(Tripped::Wall(wall).fault()),
         };
         let traffic = state.broker.traffic();
@@ -113,8 +120,10 @@ impl Call<'_> {
             host_calls: state.host_calls,
             log_dropped: state.log.dropped(),
         };
-        let fault = result.as_ref().err().map(|fault| (fault.kind, fault.code.clone()));
-        Called { result, report: CallReport { function, fault, usage, log: state.log.into_lines() } }
+        let fault = result.as_ref().err().cloned();
+        let Traffic { hosts, denials, .. } = traffic;
+        let log = state.log.into_lines();
+        Called { result, report: CallReport { function, fault, usage, rows: 0, hosts, denials, trace, log } }
     }
 }
 
@@ -138,6 +147,16 @@ impl Plugin {
     fn host_memory(&self) -> Arc<HostMemory> {
         self.services.memory.clone()
     }
+}
+
+/// Functions of the guest that were at work when it ended, the innermost first; as far as it has kept their names.
+fn symbols(error: &wasmtime::Error) -> Vec<String> {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    // Wasmtime's own words, which are demangled: `<number>: <offset> - <module>!<function>`.
+    let text = trace.to_string();
+    let frames = text.lines().filter_map(|line| line.split_once(" - ")).map(|(_, frame)| frame);
+    let names = frames.map(|frame| frame.split_once('!').map_or(frame, |(_, name)| name));
+    names.map(|name| name.chars().take(SYMBOL_CHARS).collect()).collect()
 }
 
 /// Why a call ended early, as a fault.
@@ -173,7 +192,8 @@ fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::broker::NoAuthority;
-    use wasmtime::component::{Component, Linker};
+    use crate::compile::Form;
+    use wasmtime::component::Linker;
 
     /// Makes handles of a resource of its own, for ever.
     const HOARDER: &str = r#"(component
@@ -193,8 +213,9 @@ mod tests {
         (func (export "go") (canon lift (core func $i "go"))))"#;
 
     async fn fault_of(text: &str, limits: Limits) -> (Fault, usize) {
-        let engine = crate::engine::start(false, limits.memory_bytes).unwrap();
-        let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let form = Form { pooling: false, memory_bytes: limits.memory_bytes };
+        let engine = crate::engine::start(form).unwrap();
+        let component = crate::engine::compiled(&engine, form, text);
         let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
         let state = CallState {
             memory: MemoryLimiter::new(&limits, Arc::default()),

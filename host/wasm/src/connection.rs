@@ -7,10 +7,11 @@ use crate::egress::policy::is_label;
 use crate::rate::InstanceBudget;
 use crate::usage::CallReport;
 use async_trait::async_trait;
-use attiva_core::Fault;
 use attiva_core::id::ConnectionId;
 use attiva_core::spec::Spec;
+use attiva_core::{Fault, FaultKind};
 use cap_std::fs::Dir;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct ConnectionContext {
     pub connection_id: ConnectionId,
     /// The configuration without its secrets: see [`crate::split_configuration`]. The guest gets this as text.
     pub configuration: Arc<serde_json::Value>,
+    /// The vendor instance's id, pinned where it was learnt from a token: a token of another one is refused.
+    pub instance_id: Option<Arc<str>>,
     /// The secrets, asked for when a credential is first needed.
     pub secrets: Arc<dyn SecretSource>,
     /// Endpoints an operator approved for this connection.
@@ -41,6 +44,17 @@ pub struct ConnectionContext {
 pub trait SecretSource: Send + Sync {
     /// All secrets of the connection.
     async fn secrets(&self) -> Result<Secrets, Fault>;
+
+    /// Keeps what a vendor gave in the place of a secret, durably when it answers. A value that is no longer `before`
+    /// stays: somebody has entered another one since.
+    ///
+    /// # Errors
+    /// `secret.fixed`, kind `internal`, where nothing can be kept.
+    async fn replace(&self, name: &str, before: &SecretString, now: &SecretString) -> Result<(), Fault> {
+        let _ = (before, now);
+        let what = format!("the vendor gave another {name}, and there is no place to keep it");
+        Err(Fault::new(FaultKind::Internal, "secret.fixed", what))
+    }
 }
 
 #[async_trait]

@@ -113,7 +113,7 @@ impl Plugin {
             let outcomes = delivered.outcomes.into_iter().map(convert::outcome).collect::<Result<_, _>>()?;
             Ok(Delivered { state: self.state(delivered.state)?, outcomes })
         };
-        self.call(context, "deliver", Mode::ReadWrite, body, check).await
+        self.call_counting(context, "deliver", Mode::ReadWrite, body, check, |delivered| delivered.outcomes.len()).await
     }
 
     /// Makes what the batches built visible.

@@ -3,6 +3,7 @@
 use crate::aot::AotCache;
 use crate::call::CallState;
 use crate::capability;
+use crate::compile::{CompileLimits, Compiler, Form};
 use crate::egress::transport::Transport;
 use crate::egress::{Resolve, SystemResolver};
 use crate::engine;
@@ -19,6 +20,9 @@ pub struct HostOptions {
     /// Authenticates what is read from there; must stay on this host.
     pub aot_key: [u8; 32],
     pub limits: Limits,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    pub compile_limits: CompileLimits,
     /// Allocates instances from a pool: faster where very many calls run at once, at the price of much address space.
     pub pooling: bool,
     pub resolver: Arc<dyn Resolve>,
@@ -33,6 +37,8 @@ impl HostOptions {
             aot_dir,
             aot_key,
             limits: Limits::default(),
+            compiler: Compiler::default(),
+            compile_limits: CompileLimits::default(),
             pooling: false,
             resolver: Arc::new(SystemResolver),
             tls_roots: Vec::new(),
@@ -55,6 +61,9 @@ pub struct PluginHost {
     pub(crate) engine: Engine,
     pub(crate) linker: Arc<Linker<CallState>>,
     pub(crate) aot: Arc<AotCache>,
+    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) compile_limits: CompileLimits,
+    pub(crate) form: Form,
     pub(crate) services: Services,
 }
 
@@ -71,12 +80,16 @@ impl PluginHost {
     /// [`HostError`]: the engine or the TLS client cannot be made.
     pub fn new(options: HostOptions) -> Result<Self, HostError> {
         let broken = |error: wasmtime::Error| HostError::Engine(format!("{error:#}"));
-        let engine = engine::start(options.pooling, options.limits.memory_bytes).map_err(broken)?;
+        let form = Form { pooling: options.pooling, memory_bytes: options.limits.memory_bytes };
+        let engine = engine::start(form).map_err(broken)?;
         let mut linker = Linker::new(&engine);
         capability::link(&mut linker).map_err(broken)?;
         Ok(Self {
             linker: Arc::new(linker),
             aot: Arc::new(AotCache::new(options.aot_dir, &options.aot_key, &engine)),
+            compiler: Arc::new(options.compiler),
+            compile_limits: options.compile_limits,
+            form,
             services: Services {
                 limits: Arc::new(options.limits),
                 memory: Arc::default(),

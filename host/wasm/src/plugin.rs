@@ -23,6 +23,8 @@ pub struct Plugin {
     pub digest: String,
     pub is_source: bool,
     pub is_destination: bool,
+    /// Interfaces of the contract that it asks for: `http`, `spool`.
+    pub imports: Vec<String>,
     pub(crate) pre: InstancePre<CallState>,
     pub(crate) indices: Indices,
     pub(crate) services: Services,
@@ -79,6 +81,19 @@ impl Plugin {
         body: impl AsyncFnOnce(&mut Store<CallState>, &Exports<'_>) -> wasmtime::Result<T>,
         check: impl FnOnce(T) -> Result<U, Fault>,
     ) -> Result<(U, Usage), Fault> {
+        self.call_counting(context, function, mode, body, check, |_| 0).await
+    }
+
+    /// As [`call`](Self::call), for what has rows that are counted.
+    pub(crate) async fn call_counting<T, U>(
+        &self,
+        context: &ConnectionContext,
+        function: &'static str,
+        mode: Mode,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Exports<'_>) -> wasmtime::Result<T>,
+        check: impl FnOnce(T) -> Result<U, Fault>,
+        rows: fn(&U) -> usize,
+    ) -> Result<(U, Usage), Fault> {
         let mode = if context.dry_run { Mode::ReadOnly } else { mode };
         let limits = (*self.services.limits).clone();
         let broker: Box<dyn Broker> = Box::new(LocalBroker::new(self, context, mode));
@@ -87,7 +102,8 @@ impl Plugin {
         let Called { result, mut report } = call.run(body).await;
         let result = result.and_then(check);
         // The check may have found what the call itself did not.
-        report.fault = result.as_ref().err().map(|fault| (fault.kind, fault.code.clone()));
+        report.fault = result.as_ref().err().cloned();
+        report.rows = result.as_ref().map_or(0, |value| rows(value) as u64);
         context.observer.finished(&report);
         result.map(|value| (value, report.usage))
     }

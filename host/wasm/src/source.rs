@@ -86,7 +86,7 @@ impl Plugin {
             max_bytes: request.max_bytes.min(self.services.limits.page_bytes),
         };
         let cursor = request.cursor.as_ref().map(convert::cursor_to_guest);
-        self.call(
+        self.call_counting(
             context,
             "read",
             Mode::ReadWrite,
@@ -104,6 +104,7 @@ impl Plugin {
                 self.check_cursor(&page)?;
                 Ok(page)
             },
+            |page| page.rows.len,
         )
         .await
     }

@@ -1,7 +1,7 @@
 //! The specification, and the schema of a target's options.
 
 use attiva_connector::Spec;
-use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Origin};
+use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Mode, Origin};
 use serde_json::Value;
 
 /// The one credential.
@@ -27,6 +27,7 @@ pub(crate) fn spec() -> Spec {
         .origin(origin("path", "https://s3.{region}.amazonaws.com"))
         .instance("S3", "{bucket}")
         .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 5000, request_timeout_ms: 60_000 })
+        .mode(Mode::Snapshot)
 }
 
 /// Keys may begin with anything, so the rules cannot say more of a path than that it is one.

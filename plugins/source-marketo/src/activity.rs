@@ -18,23 +18,41 @@ pub(crate) struct Activity {
     #[serde(default)]
     activity_date: Option<String>,
     #[serde(default)]
-    activity_type_id: i64,
+    pub(crate) activity_type_id: i64,
+    #[serde(default, rename = "marketoGUID", deserialize_with = "text")]
+    pub(crate) guid: Option<String>,
+    #[serde(default, deserialize_with = "lead_id")]
+    pub(crate) campaign_id: Option<i64>,
+    /// What the activity is about, a list or a program: its id, and its name.
+    #[serde(default, rename = "primaryAttributeValueId", deserialize_with = "text")]
+    pub(crate) primary_id: Option<String>,
+    #[serde(default, rename = "primaryAttributeValue", deserialize_with = "text")]
+    pub(crate) primary: Option<String>,
     #[serde(default)]
-    attributes: Vec<Attribute>,
+    pub(crate) attributes: Vec<Attribute>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Attribute {
+pub(crate) struct Attribute {
     #[serde(default)]
-    name: String,
+    pub(crate) name: String,
     #[serde(default)]
-    value: Value,
+    pub(crate) value: Value,
 }
 
 impl Activity {
     /// In milliseconds; 0 if Marketo did not say.
     pub(crate) fn time(&self) -> i64 {
-        self.activity_date.as_deref().and_then(instant::parse).unwrap_or(0)
+        self.date().unwrap_or(0)
+    }
+
+    pub(crate) fn date(&self) -> Option<i64> {
+        self.activity_date.as_deref().and_then(instant::parse)
+    }
+
+    /// The id of the list or program it is about.
+    pub(crate) fn asset(&self) -> Option<i64> {
+        self.primary_id.as_deref()?.parse().ok()
     }
 
     /// Ids of the persons that were merged into this one. Marketo documents the attribute's name, but not how several
@@ -78,6 +96,15 @@ fn lead_id<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<i64>, D::Error
     Ok(match Value::deserialize(reader)? {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.parse().ok(),
+        _ => None,
+    })
+}
+
+/// Text, or a number as text.
+fn text<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(reader)? {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text),
         _ => None,
     })
 }

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_refusal_in_a_files_place_is_heard() {
         let fake = FakeHost::new();
-        let file = request::export_file("e");
+        let file = request::export_file(crate::extract::Extract::Leads, "e");
         fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").json(200, &refused("602"));
         fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").body(200, "id\n1\n");
         let api = Api::new(&fake);

@@ -22,6 +22,21 @@ pub struct Config {
     /// The fields to read; empty: all.
     #[serde(default)]
     pub fields: Vec<String>,
+    /// Activity types to read; empty: the published ones.
+    #[serde(default)]
+    pub activity_types: Vec<i64>,
+    /// Names of the lists of named accounts whose accounts are read: named accounts have no list of all.
+    #[serde(default)]
+    pub named_account_lists: Vec<String>,
+    /// The CRM that Marketo syncs, and its organisation: with both, a record says which one of the CRM's it is. Used by
+    /// the mappings alone.
+    #[serde(default)]
+    pub crm_system: Option<String>,
+    #[serde(default)]
+    pub crm_instance_id: Option<String>,
+    /// How often what has no feed of changes is read anew.
+    #[serde(default = "refresh_minutes_default", deserialize_with = "refresh_minutes")]
+    pub refresh_minutes: u32,
     /// Time between two looks at an export's status.
     #[serde(default = "poll_seconds_default", deserialize_with = "poll_seconds")]
     pub poll_seconds: u32,
@@ -33,6 +48,17 @@ fn start_date_default() -> i32 {
 
 fn poll_seconds_default() -> u32 {
     60
+}
+
+fn refresh_minutes_default() -> u32 {
+    60
+}
+
+fn refresh_minutes<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
+    match u32::deserialize(reader)? {
+        minutes @ 1..=10_080 => Ok(minutes),
+        _ => Err(D::Error::custom("enter 1 to 10080 minutes")),
+    }
 }
 
 fn munchkin_id<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {

@@ -112,6 +112,84 @@ pub(crate) struct Work {
     pub(crate) more: bool,
 }
 
+/// Where the activities are: history first, then chain by chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActivitiesState {
+    pub(crate) chains: Vec<TypeChain>,
+    /// The chain to go on with.
+    pub(crate) at: usize,
+    pub(crate) history: Option<History>,
+}
+
+/// A chain of at most ten types.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TypeChain {
+    pub(crate) types: Vec<i64>,
+    pub(crate) chain: Chain,
+}
+
+/// Members of programs: history by extract of ten programs each, then those who changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MembersState {
+    pub(crate) chain: Chain,
+    pub(crate) history: Option<History>,
+    /// To read again: program, person, and when in milliseconds; by program.
+    pub(crate) work: Vec<(i64, i64, i64)>,
+    pub(crate) more: bool,
+}
+
+/// Who is on the static lists: list by list, then who came and went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListMembersState {
+    pub(crate) chain: Chain,
+    /// When reading began, in milliseconds: what was found on a list is of then, so that whatever came later counts.
+    pub(crate) since_ms: i64,
+    pub(crate) walk: Option<ListWalk>,
+}
+
+/// Where the walk through the lists is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListWalk {
+    /// The lists of this page of lists that are still to be read; the first may be half done.
+    pub(crate) lists: Vec<i64>,
+    pub(crate) members_token: Option<String>,
+    /// The next page of lists. Absent at the beginning, and at the end.
+    pub(crate) lists_token: Option<String>,
+    pub(crate) begun: bool,
+}
+
+/// Something that is read anew as a whole, now and then.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefreshState {
+    /// When the last reading began and ended, in seconds.
+    pub(crate) began: Option<i64>,
+    pub(crate) ended: Option<i64>,
+    /// Where the present reading is; absent: none is under way.
+    pub(crate) at: Option<Place>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    pub(crate) token: Option<String>,
+    pub(crate) offset: i64,
+    /// Only what changed after this, in seconds.
+    pub(crate) since: Option<i64>,
+}
+
+/// Opportunities, or their roles: by keys of others, and by activities that name persons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpportunityState {
+    pub(crate) chain: Chain,
+}
+
 impl Work {
     pub(crate) fn is_done(&self) -> bool {
         self.read.is_empty() && self.merged.is_empty()

@@ -3,7 +3,9 @@
 use crate::cell;
 use crate::csv::{Found, LongRecord, Record, Value};
 use crate::export_row::Rows;
+use crate::extract::Extract;
 use crate::fields::Field;
+use crate::instant;
 use crate::response::{self, Answer};
 use attiva_connector::{DataType, Fault, Limits, Reject, Response, Result, SpoolFile};
 
@@ -27,6 +29,7 @@ pub(crate) struct ExportFile<'a> {
 
 /// What the cells of a record are.
 pub(crate) struct Header<'a> {
+    of: Extract,
     names: Vec<String>,
     pub(crate) columns: Vec<Column<'a>>,
 }
@@ -54,7 +57,7 @@ impl<'a> ExportFile<'a> {
     ///
     /// # Errors
     /// `data` `marketo.export-header`; what the host answers.
-    pub(crate) fn open(spool: SpoolFile<'a>, size: u64, fields: &'a [Field]) -> Result<Opened<'a>> {
+    pub(crate) fn open(spool: SpoolFile<'a>, size: u64, of: Extract, fields: &'a [Field]) -> Result<Opened<'a>> {
         let mut record = Record::default();
         let mut length = CHUNK_BYTES / 8;
         loop {
@@ -66,7 +69,9 @@ impl<'a> ExportFile<'a> {
             }
             match record.read(&head, start, last, usize::MAX) {
                 Found::Record { next, .. } => {
-                    let Some(header) = Header::read(&record, &head, fields)? else { return Ok(Opened::OtherFields) };
+                    let Some(header) = Header::read(of, &record, &head, fields)? else {
+                        return Ok(Opened::OtherFields);
+                    };
                     return Ok(Opened::File(Self { spool, size, records_start: next as u64, header }));
                 }
                 Found::Nothing { .. } if last => return Ok(Opened::Empty),
@@ -159,29 +164,31 @@ impl<'a> ExportFile<'a> {
             Some(name) if bytes > cell::BYTES_MAX => cell::too_long(bytes).field(name),
             _ => Reject::new("record-too-long", format!("a record of {length} bytes; at most {RECORD_BYTES_MAX}")),
         };
-        rows.reject(self.header.key(record, chunk), reject, chunk);
+        rows.reject(self.header.key(record, chunk).as_deref(), reject, chunk);
         Ok(length)
     }
 }
 
 impl<'a> Header<'a> {
     /// Reads the header record; nothing if it lacks one of the fields.
-    fn read(record: &Record, head: &[u8], fields: &'a [Field]) -> Result<Option<Self>> {
+    fn read(of: Extract, record: &Record, head: &[u8], fields: &'a [Field]) -> Result<Option<Self>> {
         let name = |i| match record.value(head, i) {
             Value::Bytes(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
             Value::Null => None,
         };
         let names: Option<Vec<String>> = (0..record.len()).map(name).collect();
         let names = names.ok_or_else(|| bad_header("a column has no name"))?;
-        if !names.iter().any(|name| name == crate::fields::ID) {
-            return Err(bad_header("there is no column id"));
+        if let Some(missing) = of.key().iter().find(|key| !names.iter().any(|name| name == *key)) {
+            return Err(bad_header(&format!("there is no column {missing}")));
         }
         let column = |field: &'a Field| {
             let position = names.iter().position(|name| *name == field.name)?;
             Some(Column { field, data_type: field.data_type(), position })
         };
-        let columns: Option<Vec<_>> = fields.iter().map(column).collect();
-        Ok(columns.map(|columns| Self { names, columns }))
+        // What this connector makes of an activity is in no file.
+        let in_file = fields.iter().filter(|field| !field.is_made());
+        let columns: Option<Vec<_>> = in_file.map(column).collect();
+        Ok(columns.map(|columns| Self { of, names, columns }))
     }
 
     /// Cells of a record.
@@ -190,8 +197,24 @@ impl<'a> Header<'a> {
     }
 
     /// The record's key, if it has one.
-    pub(crate) fn key<'r>(&self, record: &'r Record, input: &'r [u8]) -> Option<&'r str> {
-        self.text(record, input, crate::fields::ID).filter(|id| id.parse::<i64>().is_ok())
+    pub(crate) fn key(&self, record: &Record, input: &[u8]) -> Option<String> {
+        let part = |name: &&str| {
+            let column = self.columns.iter().find(|c| c.field.name == **name)?;
+            let text = self.text(record, input, name).filter(|text| !text.is_empty())?;
+            (column.data_type != DataType::Integer || text.parse::<i64>().is_ok()).then_some(text)
+        };
+        let parts: Option<Vec<&str>> = self.of.key().iter().map(part).collect();
+        parts.map(|parts| parts.join("-"))
+    }
+
+    /// The field that is the key, or its first part.
+    pub(crate) fn key_field(&self) -> &'static str {
+        self.of.key().first().copied().unwrap_or_default()
+    }
+
+    /// When the record changed, in milliseconds; 0: not known.
+    pub(crate) fn time(&self, record: &Record, input: &[u8]) -> i64 {
+        self.text(record, input, self.of.time()).and_then(instant::parse).unwrap_or(0)
     }
 
     /// The value of a field by its name, if it is there and text.

@@ -2,10 +2,12 @@
 
 use crate::api::Api;
 use crate::cursor::Job;
+use crate::extract::Extract;
 use crate::reader::Reader;
 use crate::{request, response};
 use attiva_connector::{Fault, FaultKind, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The run's spools: the export's file, and the note of a job that may not be committed yet.
 pub(crate) const FILE: &str = "export";
@@ -16,11 +18,10 @@ const MISSING_MAX: u32 = 10;
 const DAMAGED_MAX: u32 = 3;
 
 /// What is ordered.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) fields: Vec<String>,
+    /// The body of the request.
+    pub(crate) body: Value,
     /// How many times it was ordered before.
     pub(crate) failures: u32,
 }
@@ -64,8 +65,7 @@ pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
     }
     // Whatever is there belongs to another export, also if it is an empty file.
     reader.api.host.spool(FILE).remove()?;
-    let fields: Vec<&str> = order.fields.iter().map(String::as_str).collect();
-    let response = reader.api.send(&request::create_export(&fields, order.start, order.end))?;
+    let response = reader.api.send(&request::create_export(reader.extract, &order.body))?;
     let id = response::read_one::<Created>(&response)?.export_id;
     if let Ok(bytes) = serde_json::to_vec(&Note { order, id: id.clone() }) {
         note.write(0, &bytes)?;
@@ -76,7 +76,7 @@ pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
 /// Starts a created export. A repeat is no failure: what was started before may have gone on or ended meanwhile, so
 /// where the start is refused, the status decides.
 pub(crate) fn enqueue(reader: &Reader, job: &Job) -> Result<Progress> {
-    let refusal = match reader.api.attempt(&request::enqueue_export(&job.id))? {
+    let refusal = match reader.api.attempt(&request::enqueue_export(reader.extract, &job.id))? {
         Ok(_) => return Ok(Progress::Wait),
         Err(refusal) if refusal.is_already_queued() => return Ok(Progress::Wait),
         Err(refusal) => refusal,
@@ -93,8 +93,8 @@ pub(crate) fn enqueue(reader: &Reader, job: &Job) -> Result<Progress> {
 }
 
 /// Ends an export that nobody will fetch. One that has ended, or is gone, is well.
-pub(crate) fn cancel(api: &Api, job: &Job) -> Result<()> {
-    let refusal = match api.attempt(&request::cancel_export(&job.id))? {
+pub(crate) fn cancel(api: &Api, of: Extract, job: &Job) -> Result<()> {
+    let refusal = match api.attempt(&request::cancel_export(of, &job.id))? {
         Ok(_) => return Ok(()),
         Err(refusal) => refusal,
     };
@@ -120,7 +120,7 @@ pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
 
 /// The export's status; nothing if Marketo no longer has it.
 fn status(reader: &Reader, job: &Job) -> Result<Option<Status>> {
-    match reader.api.attempt(&request::export_status(&job.id))? {
+    match reader.api.attempt(&request::export_status(reader.extract, &job.id))? {
         Ok(response) => response::read_one(&response).map(Some),
         Err(refusal) if refusal.is_unknown_resource() => Ok(None),
         Err(refusal) => Err(refusal.fault(reader.api.host.now_ms())),
@@ -148,7 +148,7 @@ impl Status {
 
 fn fetch_file(reader: &Reader, job: &mut Job, checksum: Option<&str>) -> Result<Progress> {
     let sha256 = checksum.and_then(|c| c.strip_prefix("sha256:")).map(str::to_ascii_lowercase);
-    match reader.api.fetch(FILE, &request::export_file(&job.id), sha256.as_deref()) {
+    match reader.api.fetch(FILE, &request::export_file(reader.extract, &job.id), sha256.as_deref()) {
         Ok(Some(file)) if file.complete => Ok(Progress::Fetched),
         Ok(Some(_)) => Ok(Progress::Fetching),
         // Completed, but the file is not yet in its place, or no longer.

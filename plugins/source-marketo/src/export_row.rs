@@ -2,9 +2,9 @@
 
 use crate::cell;
 use crate::csv::{Record, Value};
+use crate::event::{self, Attributes};
 use crate::export_file::{Column, Header};
-use crate::fields::{ID, UPDATED_AT};
-use crate::instant;
+use crate::fields::Field;
 use attiva_connector::{Limits, PageBuilder, Reject, Row};
 use std::ops::Range;
 
@@ -17,15 +17,19 @@ const SAMPLE_BYTES_MAX: usize = 4096;
 pub(crate) struct Rows<'h> {
     header: &'h Header<'h>,
     page: PageBuilder,
+    /// Whether columns are made of an activity's attributes.
+    makes: bool,
     /// Rows and rejects.
     records: u64,
     reject_bytes: u64,
 }
 
 impl<'h> Rows<'h> {
-    pub(crate) fn new(header: &'h Header<'h>) -> Self {
-        let columns: Vec<_> = header.columns.iter().map(|c| c.field.column()).collect();
-        Self { header, page: PageBuilder::new(&columns), records: 0, reject_bytes: 0 }
+    /// `fields` are those of the page: the columns of the file, and behind them what is made of them.
+    pub(crate) fn new(header: &'h Header<'h>, fields: &[Field]) -> Self {
+        let columns: Vec<_> = fields.iter().map(Field::column).collect();
+        let makes = fields.iter().any(Field::is_made);
+        Self { header, page: PageBuilder::new(&columns), makes, records: 0, reject_bytes: 0 }
     }
 
     /// The page, and how many records it took.
@@ -47,11 +51,11 @@ impl<'h> Rows<'h> {
             let message = format!("a record of {} bytes fits no page", whole.len());
             Err(Reject::new("record-too-long", message))
         } else {
-            self.row(key, record, input, whole)
+            self.row(key.as_deref(), record, input, whole)
         };
         match result {
             Ok(()) => self.records += 1,
-            Err(reject) => self.reject(key, reject, whole),
+            Err(reject) => self.reject(key.as_deref(), reject, whole),
         }
     }
 
@@ -73,15 +77,18 @@ impl<'h> Rows<'h> {
             return Err(Reject::new("cell-count", message));
         }
         let Some(key) = key else {
-            return Err(Reject::new("key-missing", "the record has no id").field(ID));
+            let (field, message) = (header.key_field(), format!("the record has no {}", header.key_field()));
+            return Err(Reject::new("key-missing", message).field(field));
         };
-        let source_time = header.text(record, input, UPDATED_AT).and_then(instant::parse).unwrap_or(0);
-        let mut row = self.page.row(key).source_time(source_time).full();
+        let mut row = self.page.row(key).source_time(header.time(record, input)).full();
         let set = |(index, column)| set(&mut row, index, column, record, input).err();
         if let Some(reject) = header.columns.iter().enumerate().find_map(set) {
             let reject = reject.sample(&text_of(whole));
             self.reject_bytes += REJECT_BYTES + reject.sample.len() as u64;
             row.reject(reject);
+        } else if self.makes {
+            let kind = header.text(record, input, event::TYPE).and_then(|text| text.parse().ok()).unwrap_or(0);
+            event::make(&mut row, kind, &Attributes::of_text(header.text(record, input, event::ATTRIBUTES)));
         }
         Ok(())
     }

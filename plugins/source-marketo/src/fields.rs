@@ -12,6 +12,11 @@ pub(crate) const ID: &str = "id";
 pub(crate) const CREATED_AT: &str = "createdAt";
 pub(crate) const UPDATED_AT: &str = "updatedAt";
 
+/// The company a person belongs to, by its id: what companies are read by.
+pub(crate) const CONTACT_COMPANY: &str = "contactCompany";
+/// The kind of a field that is made here.
+pub(crate) const MADE: &str = "made";
+
 /// Where a run keeps Marketo's description, so that not every page costs a call.
 const CACHE: &str = "fields";
 /// How long a description is believed, in seconds: within a long run a new field is seen at last after this.
@@ -26,7 +31,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    fn new(name: &str, kind: &str, label: &str) -> Self {
+    pub(crate) fn new(name: &str, kind: &str, label: &str) -> Self {
         Self { name: name.into(), kind: kind.into(), label: label.into() }
     }
 
@@ -43,6 +48,11 @@ impl Field {
             "array" => DataType::Json,
             _ => DataType::Text,
         }
+    }
+
+    /// Whether it is no field of Marketo's, but made of an activity's attributes.
+    pub(crate) fn is_made(&self) -> bool {
+        self.kind == MADE
     }
 
     pub(crate) fn column(&self) -> ColumnSpec {
@@ -89,6 +99,44 @@ pub(crate) fn describe(api: &Api) -> Result<Vec<Field>> {
 
 /// As [`describe`], from the run's spool where it is there and fresh.
 pub(crate) fn described(api: &Api) -> Result<Vec<Field>> {
+    remembered(api, || describe(api))
+}
+
+/// What Marketo describes of an object of the lead database, `companies` say.
+pub(crate) fn describe_object(api: &Api, object: &str) -> Result<Vec<Field>> {
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(default)]
+        fields: Vec<Named>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        name: String,
+        #[serde(default)]
+        display_name: String,
+        #[serde(default)]
+        data_type: String,
+    }
+
+    let response = api.send(&request::describe_object(object))?;
+    let described: Described = response::read_one(&response)?;
+    let mut fields: Vec<Field> = Vec::with_capacity(described.fields.len());
+    for field in described.fields {
+        if !fields.iter().any(|f| f.name == field.name) {
+            fields.push(Field { name: field.name, kind: field.data_type, label: field.display_name });
+        }
+    }
+    Ok(fields)
+}
+
+/// As [`describe_object`], from the run's spool where it is there and fresh.
+pub(crate) fn described_object(api: &Api, object: &str) -> Result<Vec<Field>> {
+    remembered(api, || describe_object(api, object))
+}
+
+/// A stream has a spool of its own, and describes one thing.
+fn remembered(api: &Api, describe: impl FnOnce() -> Result<Vec<Field>>) -> Result<Vec<Field>> {
     #[derive(Serialize, Deserialize)]
     struct Cached {
         at: i64,
@@ -103,7 +151,7 @@ pub(crate) fn described(api: &Api) -> Result<Vec<Field>> {
     {
         return Ok(cached.fields);
     }
-    let cached = Cached { at: api.now(), fields: describe(api)? };
+    let cached = Cached { at: api.now(), fields: describe()? };
     if let Ok(bytes) = serde_json::to_vec(&cached) {
         spool.write(0, &bytes)?;
     }
@@ -127,7 +175,10 @@ pub(crate) fn select(described: Vec<Field>, config: &Config, wanted: &[String]) 
     let (mut first, rest): (Vec<_>, Vec<_>) =
         described.into_iter().partition(|f| [ID, CREATED_AT, UPDATED_AT].contains(&f.name.as_str()));
     first.sort_by_key(|f| [ID, CREATED_AT, UPDATED_AT].iter().position(|name| *name == f.name));
-    first.extend(rest.into_iter().filter(|f| in_list(&config.fields, &f.name) && in_list(wanted, &f.name)));
+    first.extend(
+        rest.into_iter()
+            .filter(|f| f.name == CONTACT_COMPANY || (in_list(&config.fields, &f.name) && in_list(wanted, &f.name))),
+    );
     Ok(first)
 }
 

@@ -1,6 +1,7 @@
-//! All persons there are, by bulk extract: Marketo has no other way to list them.
+//! All there is, by bulk extract: Marketo has no other way to list persons and activities, and none that lists the
+//! members of all programs.
 //!
-//! An export takes at most a month of creation dates, so history is read in windows of 30 days:
+//! An export takes at most a month, or ten programs, so history is read in windows:
 //!
 //! ```text
 //! create -> enqueue -> await and fetch -> read, page by page -> the next window
@@ -15,32 +16,69 @@ use crate::cursor::{Chains, Failure, History, Job, Phase, Stage, Work};
 use crate::export_file::{ExportFile, Opened};
 use crate::export_job::{self, FILE, Order, Progress};
 use crate::export_row::Rows;
+use crate::fields::Field;
 use crate::reader::{self, Reader};
-use attiva_connector::{Fault, Page, PageBuilder, Result, Warning};
+use crate::request;
+use attiva_connector::{Cursor, Fault, Page, PageBuilder, Result, Warning};
+use serde_json::Value;
 
-/// Marketo takes ranges of at most 31 days.
-const WINDOW_SECONDS: i64 = 30 * 86_400;
 /// Exports of one window that may come to nothing before the run fails, and how long the window then rests.
 const FAILURES_MAX: u32 = 3;
 const REST_SECONDS: i64 = 3600;
+/// Where there are more windows than this, their number is not known.
+const WINDOWS_SHOWN_MAX: i64 = 100_000;
 /// Most characters of a failure's reason that are kept.
 const REASON_CHARS_MAX: usize = 300;
 
-/// The next page of history. After the last window it goes on with changes.
+/// The next page of the history of persons. After the last window it goes on with changes.
 pub(crate) fn page(reader: &Reader, chains: Chains, mut history: History) -> Result<Page> {
-    let number = history.window_number();
-    let step = step(reader, &mut history)?;
-    let estimate = format!("export {number} of {}: {}", history.windows(), step.doing);
-    let records = history.records + history.job.as_ref().map_or(0, |job| job.records);
-    let next = if history.window >= history.end { Phase::Changes(Work::default()) } else { Phase::History(history) };
-    let cursor = reader::cursor(chains, next)?;
-    let mut page = match step.rows {
-        Some(rows) => rows.finish(cursor)?,
-        None => Page::moved(cursor),
+    let fields = || reader.fields();
+    let order = |start, end| {
+        let fields = fields()?;
+        let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
+        Ok(Some(request::persons_order(&names, start, end)))
     };
-    page.wait_ms = step.wait_ms;
-    page.warnings.extend(step.warning);
-    Ok(page.estimate(estimate, Some(records), None))
+    let done = advance(reader, &mut history, &fields, &order)?;
+    let over = history.is_over();
+    let next = if over { Phase::Changes(Work::default()) } else { Phase::History(history) };
+    done.page(reader::cursor(chains, next)?)
+}
+
+/// What the next export is ordered with, for its window; nothing if there is nothing left to order.
+pub(crate) type Ordering<'a> = &'a dyn Fn(i64, i64) -> Result<Option<Value>>;
+
+/// The fields of the rows, asked for only where they are needed: while an export is waited for, none are.
+pub(crate) type Fields<'a> = &'a dyn Fn() -> Result<Vec<Field>>;
+
+/// Goes one step on in history, whose rows have these fields.
+pub(crate) fn advance(reader: &Reader, history: &mut History, fields: Fields<'_>, order: Ordering<'_>) -> Result<Done> {
+    let window = reader.extract.window();
+    let (number, of) = (history.window_number(window), history.windows(window));
+    let step = step(reader, history, fields, order)?;
+    let of = if of > WINDOWS_SHOWN_MAX { String::new() } else { format!(" of {of}") };
+    let phase = format!("export {number}{of}: {}", step.doing);
+    let records = history.records + history.job.as_ref().map_or(0, |job| job.records);
+    Ok(Done { step, phase, records })
+}
+
+/// One step, and how far it is.
+pub(crate) struct Done {
+    step: Step,
+    phase: String,
+    records: u64,
+}
+
+impl Done {
+    /// The step's page, with where to go on.
+    pub(crate) fn page(self, cursor: Cursor) -> Result<Page> {
+        let mut page = match self.step.rows {
+            Some(rows) => rows.finish(cursor)?,
+            None => Page::moved(cursor),
+        };
+        page.wait_ms = self.step.wait_ms;
+        page.warnings.extend(self.step.warning);
+        Ok(page.estimate(self.phase, Some(self.records), None))
+    }
 }
 
 /// What one call did.
@@ -62,12 +100,14 @@ impl Step {
     }
 }
 
-fn step(reader: &Reader, history: &mut History) -> Result<Step> {
+fn step(reader: &Reader, history: &mut History, fields: Fields<'_>, order: Ordering<'_>) -> Result<Step> {
     let Some(mut job) = history.job.take() else {
         history.rest_after_failures(reader.api.now())?;
-        let fields = reader.fields()?.into_iter().map(|f| f.name).collect();
-        let (start, end) = (history.window, history.window_end());
-        let order = Order { start, end, fields, failures: history.failures };
+        let Some(body) = order(history.window, history.window_end(reader.extract.window()))? else {
+            history.window = history.end;
+            return Ok(Step::new("no more"));
+        };
+        let order = Order { body, failures: history.failures };
         history.job = Some(export_job::create(reader, order)?);
         return Ok(Step::new("created"));
     };
@@ -77,10 +117,10 @@ fn step(reader: &Reader, history: &mut History) -> Result<Step> {
         Stage::Fetched => Progress::Fetched,
     };
     match progress {
-        Progress::Fetched => return read(reader, history, job),
+        Progress::Fetched => return read(reader, history, job, fields),
         Progress::Failed(reason) => return Ok(failed(reader, history, reason)),
         Progress::Empty => {
-            history.window_done(0);
+            history.window_done(reader.extract.window(), 0);
             return Ok(Step::new("nobody"));
         }
         Progress::Unstarted => job.stage = Stage::Created,
@@ -95,7 +135,7 @@ fn step(reader: &Reader, history: &mut History) -> Result<Step> {
 }
 
 /// Reads a page of the fetched file.
-fn read(reader: &Reader, history: &mut History, mut job: Job) -> Result<Step> {
+fn read(reader: &Reader, history: &mut History, mut job: Job, fields: Fields<'_>) -> Result<Step> {
     let spool = reader.api.host.spool(FILE);
     let file = spool.stat()?;
     if !file.complete {
@@ -105,33 +145,33 @@ fn read(reader: &Reader, history: &mut History, mut job: Job) -> Result<Step> {
         return Ok(Step::new("fetching the file"));
     }
     job.stage = Stage::Fetched;
-    let fields = reader.fields()?;
-    let file = match ExportFile::open(spool, file.size, &fields)? {
+    let (window, fields) = (reader.extract.window(), fields()?);
+    let file = match ExportFile::open(spool, file.size, reader.extract, &fields)? {
         Opened::File(file) => file,
-        Opened::Empty => return Ok(finish(history, job, None)),
+        Opened::Empty => return Ok(finish(window, history, job, None)),
         Opened::OtherFields => return Ok(failed(reader, history, "other fields were chosen meanwhile".into())),
         Opened::Foreign(fault) => {
             spool.remove()?;
             return Err(fault);
         }
     };
-    let mut rows = Rows::new(&file.header);
+    let mut rows = Rows::new(&file.header, &fields);
     let next = file.read(job.offset, &reader.limits, &mut rows)?;
     let (page, records) = rows.into_page();
     job.records += records;
-    let Some(offset) = next else { return Ok(finish(history, job, Some(page))) };
+    let Some(offset) = next else { return Ok(finish(window, history, job, Some(page))) };
     job.offset = offset;
     history.job = Some(job);
     Ok(Step { rows: Some(page), ..Step::new("reading") })
 }
 
 /// The window's file was read to its end.
-fn finish(history: &mut History, job: Job, rows: Option<PageBuilder>) -> Step {
+fn finish(window: i64, history: &mut History, job: Job, rows: Option<PageBuilder>) -> Step {
     let warning = job.announced.filter(|announced| *announced != job.records).map(|announced| {
         let message = format!("Marketo announced {announced} records, its export {} had {}", job.id, job.records);
         Warning::new("marketo.export-count", message)
     });
-    history.window_done(job.records);
+    history.window_done(window, job.records);
     Step { rows, warning, ..Step::new("read") }
 }
 
@@ -152,20 +192,24 @@ impl History {
 
     /// Where the present window ends and the next begins: the second in between belongs to both, since Marketo does
     /// not say whether its ranges include their ends. A person read twice is still one person.
-    fn window_end(&self) -> i64 {
-        self.end.min(self.window + WINDOW_SECONDS)
+    fn window_end(&self, window: i64) -> i64 {
+        self.end.min(self.window.saturating_add(window))
     }
 
-    fn window_number(&self) -> i64 {
-        (self.window - self.start) / WINDOW_SECONDS + 1
+    pub(crate) fn is_over(&self) -> bool {
+        self.window >= self.end
     }
 
-    fn windows(&self) -> i64 {
-        (self.end - self.start + WINDOW_SECONDS - 1) / WINDOW_SECONDS
+    fn window_number(&self, window: i64) -> i64 {
+        (self.window - self.start) / window + 1
     }
 
-    fn window_done(&mut self, records: u64) {
-        self.window = self.window_end();
+    fn windows(&self, window: i64) -> i64 {
+        (self.end - self.start).saturating_add(window - 1) / window
+    }
+
+    fn window_done(&mut self, window: i64, records: u64) {
+        self.window = self.window_end(window);
         self.records += records;
         (self.failures, self.failure) = (0, None);
     }

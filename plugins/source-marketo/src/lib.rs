@@ -1,6 +1,7 @@
-//! Reads persons from Adobe Marketo Engage.
+//! Reads Adobe Marketo Engage: persons, companies, named accounts, opportunities and their contact roles, programs and
+//! static lists and who is in them, activities (`dataset`).
 //!
-//! Marketo has no call that lists all persons, and none that lists the changed ones with their values. So reading is:
+//! Marketo has no call that lists all persons, and none that lists the changed ones with their values. So reading them is:
 //!
 //! 1. **Begin**: note where the stream of activities and the stream of deletions stand now ([`begin`]).
 //! 2. **History**: all persons by bulk extract, month by month of their creation (`history`). What changes meanwhile
@@ -8,24 +9,42 @@
 //! 3. **Changes**: activities say who is new, changed or merged; those persons are read in full (`changes`).
 //! 4. **Deletions**: who is gone. Then the run is over, and the next one goes on with 3.
 //!
+//! The others are read in the same spirit: a chain of activities (`chain`) says what happened from a moment on, and what
+//! was there before comes by bulk extract (`activities`, `program_members`), list by list (`list_members`), by the keys
+//! that other streams name (`objects`), or as a whole now and then (`refreshed`).
+//!
 //! Where reading stands is in the cursor alone (`cursor`); a kill at any point repeats one page.
 
+mod activities;
 mod activity;
+#[cfg(test)]
+mod against_simulator;
 mod api;
 mod cell;
+mod chain;
 mod changes;
 mod check;
 mod config;
 mod csv;
 mod cursor;
+mod dataset;
+mod event;
 mod export_file;
 mod export_job;
 mod export_row;
+mod extract;
 mod fields;
 mod history;
 mod instant;
+mod keyed;
 mod lead;
+mod list_members;
+mod mapping;
+mod objects;
+mod program_members;
 mod reader;
+mod record;
+mod refreshed;
 mod refusal;
 mod request;
 mod response;
@@ -35,7 +54,8 @@ mod testing;
 
 use attiva_connector::{CheckResult, Cursor, Host, Page, Plugin, ReadRequest, Result, Source, Spec, Stream};
 pub use config::Config;
-use cursor::{Chain, Chains, History, Phase, State, VERSION, Work};
+use cursor::{ActivitiesState, Chain, Chains, History, MembersState, Phase, State, VERSION, Work};
+use dataset::Dataset;
 use reader::Reader;
 
 /// The connector.
@@ -55,39 +75,51 @@ impl Source for SourceMarketo {
     }
 
     fn discover(host: &dyn Host, config: &Config) -> Result<Vec<Stream>> {
-        let fields = fields::select(fields::describe(&api::Api::new(host))?, config, &[])?;
-        Ok(vec![Stream {
-            name: spec::PERSONS.into(),
-            title: "Persons".into(),
-            columns: fields.iter().map(fields::Field::column).collect(),
-            key: fields::ID.into(),
-            cursor_column: Some(fields::UPDATED_AT.into()),
-            deletes: true,
-            keyed_by: None,
-            suggested: true,
-        }])
+        let api = api::Api::new(host);
+        dataset::ALL.into_iter().map(|dataset| dataset.stream(&api, config)).collect()
     }
 
     fn read(host: &dyn Host, config: &Config, request: &ReadRequest) -> Result<Page> {
-        if request.stream != spec::PERSONS {
-            return Err(request.no_such_stream());
-        }
-        let reader = Reader::new(host, config, request);
-        let Some(cursor) = &request.cursor else { return begin(&reader) };
-        let State { chains, phase } = cursor.decode(VERSION)?;
-        match phase {
-            Phase::History(history) => history::page(&reader, chains, history),
-            Phase::Changes(work) => changes::page(&reader, chains, work),
-            Phase::Deletions => changes::deletions_page(&reader, chains),
+        let dataset = Dataset::named(&request.stream).ok_or_else(|| request.no_such_stream())?;
+        let reader = Reader::new(host, config, request, dataset.extract());
+        let cursor = request.cursor.as_ref();
+        match dataset {
+            Dataset::Persons => persons(&reader, cursor),
+            Dataset::Object(object) => objects::page(&reader, object, cursor),
+            Dataset::Refreshed(of) => refreshed::page(&reader, of, cursor),
+            Dataset::ProgramMembers => program_members::page(&reader, cursor),
+            Dataset::ListMembers => list_members::page(&reader, cursor),
+            Dataset::Activities => activities::page(&reader, cursor),
         }
     }
 
     /// Only an export takes something at Marketo: a place in the queue, and of the day's bytes.
-    fn release(host: &dyn Host, _config: &Config, _stream: &str, cursor: &Cursor) -> Result<()> {
-        match cursor.decode::<State>(VERSION)?.phase {
-            Phase::History(History { job: Some(job), .. }) => export_job::cancel(&api::Api::new(host), &job),
-            _ => Ok(()),
+    fn release(host: &dyn Host, _config: &Config, stream: &str, cursor: &Cursor) -> Result<()> {
+        let Some(dataset) = Dataset::named(stream) else { return Ok(()) };
+        let history = match dataset {
+            Dataset::Persons => match cursor.decode::<State>(VERSION)?.phase {
+                Phase::History(history) => Some(history),
+                Phase::Changes(_) | Phase::Deletions => None,
+            },
+            Dataset::Activities => cursor.decode::<ActivitiesState>(VERSION)?.history,
+            Dataset::ProgramMembers => cursor.decode::<MembersState>(VERSION)?.history,
+            Dataset::Object(_) | Dataset::Refreshed(_) | Dataset::ListMembers => None,
+        };
+        match history.and_then(|history| history.job) {
+            Some(job) => export_job::cancel(&api::Api::new(host), dataset.extract(), &job),
+            None => Ok(()),
         }
+    }
+}
+
+/// A page of persons.
+fn persons(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
+    let Some(cursor) = cursor else { return begin(reader) };
+    let State { chains, phase } = cursor.decode(VERSION)?;
+    match phase {
+        Phase::History(history) => history::page(reader, chains, history),
+        Phase::Changes(work) => changes::page(reader, chains, work),
+        Phase::Deletions => changes::deletions_page(reader, chains),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::config::Config;
 use crate::cursor::{Chains, Phase, State, VERSION};
+use crate::extract::Extract;
 use crate::fields::{self, Field};
 use attiva_connector::{Cursor, Host, Limits, ReadRequest, Result};
 
@@ -11,17 +12,34 @@ pub(crate) struct Reader<'a> {
     pub(crate) api: Api<'a>,
     pub(crate) config: &'a Config,
     pub(crate) limits: Limits,
+    /// The bulk extract of this stream, where it has one.
+    pub(crate) extract: Extract,
+    /// The keys to read, where the stream is keyed.
+    pub(crate) keys: &'a [String],
     wanted: &'a [String],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(host: &'a dyn Host, config: &'a Config, request: &'a ReadRequest) -> Self {
-        Self { api: Api::new(host), config, limits: request.limits, wanted: &request.fields }
+    pub(crate) fn new(host: &'a dyn Host, config: &'a Config, request: &'a ReadRequest, extract: Extract) -> Self {
+        Self {
+            api: Api::new(host),
+            config,
+            limits: request.limits,
+            extract,
+            keys: &request.keys,
+            wanted: &request.fields,
+        }
     }
 
     /// The fields to read.
     pub(crate) fn fields(&self) -> Result<Vec<Field>> {
         fields::select(fields::described(&self.api)?, self.config, self.wanted)
+    }
+
+    /// Those of a described object's fields that the host asks for; those that make its key, and when it changed, always.
+    pub(crate) fn chosen(&self, described: Vec<Field>, needed: &[&str]) -> Vec<Field> {
+        let wanted = |field: &Field| self.wanted.is_empty() || self.wanted.contains(&field.name);
+        described.into_iter().filter(|f| wanted(f) || needed.contains(&f.name.as_str())).collect()
     }
 
     /// Time until an export's status is worth another look.

@@ -75,6 +75,12 @@ impl Refusal {
         matches!(self.code.as_str(), "610" | "1013")
     }
 
+    /// The interface is not there for this subscription: unknown, of another kind of subscription, not enabled, or the
+    /// CRM's.
+    pub(crate) fn is_not_served(&self) -> bool {
+        matches!(self.code.as_str(), "610" | "616" | "703" | "1018")
+    }
+
     /// A chain of pages cannot go on from this token.
     pub(crate) fn is_unknown_page(&self) -> bool {
         self.code.starts_with('1') && self.says("token")

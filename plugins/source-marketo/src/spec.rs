@@ -1,5 +1,6 @@
 //! The specification: what the host and an operator know of this connector before it runs.
 
+use crate::mapping;
 use attiva_connector::spec::{CredentialMethod, Origin, ParametersIn, Rate, Spec};
 use serde_json::{Value, json};
 
@@ -7,12 +8,13 @@ use serde_json::{Value, json};
 pub(crate) const ORIGIN: &str = "api";
 /// The credential all requests carry.
 pub(crate) const CREDENTIAL: &str = "marketo";
-/// The stream of persons.
-pub(crate) const PERSONS: &str = "persons";
 
 pub(crate) fn spec() -> Spec {
-    Spec::new("source-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
-        .description("Persons of a Marketo instance: all of them once by bulk extract, then what changes.")
+    let spec = Spec::new("source-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
+        .description(
+            "Persons, companies, opportunities, programs, static lists and activities of a Marketo instance: \
+             all of them once, then what changes.",
+        )
         .state_version(crate::cursor::VERSION)
         .configuration(configuration())
         .credential(
@@ -29,8 +31,8 @@ pub(crate) fn spec() -> Spec {
         // Half of what Marketo allows an instance, as it advises for one integration.
         .rate(Rate::Window { calls: 50, seconds: 20 })
         .rate(Rate::Concurrent { calls: 5 })
-        .instance("Marketo", "{munchkin_id}")
-        .mapping(PERSONS, "person", PERSON)
+        .instance("Marketo", "{munchkin_id}");
+    mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
 }
 
 /// Everything here reads: an export is made to be read, and a POST to `leads.json` with `?_method=GET` is Marketo's way
@@ -41,9 +43,21 @@ fn origin() -> Origin {
         .reads(&["GET"], "/rest/v1/leads/describe.json", with)
         .reads(&["GET"], "/rest/v1/leads.json", with)
         .reads(&["POST"], "/rest/v1/leads.json?_method=GET", with)
+        .reads(&["GET"], "/rest/v1/companies", with)
+        .reads(&["POST"], "/rest/v1/companies.json?_method=GET", with)
+        .reads(&["GET"], "/rest/v1/opportunities", with)
+        .reads(&["POST"], "/rest/v1/opportunities.json?_method=GET", with)
+        .reads(&["POST"], "/rest/v1/opportunities/roles.json?_method=GET", with)
+        .reads(&["GET"], "/rest/v1/namedaccounts", with)
+        .reads(&["GET"], "/rest/v1/namedAccountList", with)
+        .reads(&["GET"], "/rest/v1/programs", with)
+        .reads(&["GET"], "/rest/asset/v1/programs.json", with)
+        .reads(&["GET"], "/rest/v1/lists", with)
         .reads(&["GET"], "/rest/v1/activities", with)
         .reads(&["GET"], "/rest/v1/stats/usage.json", with)
         .reads(&["GET", "POST"], "/bulk/v1/leads/export", with)
+        .reads(&["GET", "POST"], "/bulk/v1/activities/export", with)
+        .reads(&["GET", "POST"], "/bulk/v1/program/members/export", with)
 }
 
 fn configuration() -> Value {
@@ -88,6 +102,40 @@ fn configuration() -> Value {
                 "items": {"type": "string", "minLength": 1},
                 "uniqueItems": true
             },
+            "activity_types": {
+                "type": "array",
+                "title": "Activity types",
+                "description": "Numbers of the activity types to read; absent or empty: the published ones, which leave out Change Data Value (13). Each ten cost a call a run.",
+                "items": {"type": "integer", "minimum": 1},
+                "uniqueItems": true
+            },
+            "named_account_lists": {
+                "type": "array",
+                "title": "Lists of named accounts",
+                "description": "Names of the lists whose named accounts are read: Marketo has no list of all named accounts.",
+                "items": {"type": "string", "minLength": 1},
+                "uniqueItems": true
+            },
+            "crm_system": {
+                "type": "string",
+                "title": "CRM",
+                "description": "The CRM that Marketo is synced with, if one is. With its organisation below, records say which of the CRM's they are, and meet those that come from the CRM itself.",
+                "enum": ["Salesforce", "Dynamics"]
+            },
+            "crm_instance_id": {
+                "type": "string",
+                "title": "CRM organisation",
+                "description": "Id of the CRM's organisation, as the connection to the CRM has it: 00D5g000004ABCDEA2.",
+                "minLength": 1
+            },
+            "refresh_minutes": {
+                "type": "integer",
+                "title": "Minutes between looks at what has no feed",
+                "description": "How often static lists, programs and named accounts are read anew.",
+                "minimum": 1,
+                "maximum": 10080,
+                "default": 60
+            },
             "poll_seconds": {
                 "type": "integer",
                 "title": "Seconds between looks at an export",
@@ -99,37 +147,6 @@ fn configuration() -> Value {
         }
     })
 }
-
-/// Target field of a person <- expression over the native record.
-const PERSON: &[(&str, &str)] = &[
-    ("email", "record.email"),
-    ("first_name", "record.firstName"),
-    ("last_name", "record.lastName"),
-    ("job_title", "record.title"),
-    ("department", "record.department"),
-    ("company_name", "record.company"),
-    ("company_website", "record.website"),
-    ("industry", "record.industry"),
-    ("annual_revenue", "record.annualRevenue"),
-    ("number_of_employees", "record.numberOfEmployees"),
-    ("phone", "record.phone"),
-    ("mobile_phone", "record.mobilePhone"),
-    ("street", "record.address"),
-    ("city", "record.city"),
-    ("state", "record.state"),
-    ("postal_code", "record.postalCode"),
-    ("country", "record.country"),
-    ("person_type", "record.sfdcType"),
-    ("person_status", "record.leadStatus"),
-    ("person_source", "record.leadSource"),
-    ("person_score", "record.leadScore"),
-    ("is_unsubscribed", "record.unsubscribed"),
-    // The id that counts is the one of the kind of CRM record this person is now: a converted lead keeps its old one.
-    ("crm_contact_key", r#"record.sfdcType == "Contact" ? record.sfdcContactId : null"#),
-    ("crm_lead_key", r#"record.sfdcType == "Lead" ? record.sfdcLeadId : null"#),
-    ("created_date", "record.createdAt"),
-    ("last_updated_date", "record.updatedAt"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -143,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn persons_map_to_fields_the_model_has() {
-        for (target, _) in PERSON {
-            assert!(attiva_core::model::person_slot(target).is_some(), "{target}");
-        }
+    fn every_stream_has_a_mapping() {
+        let spec = spec();
+        let streams: Vec<&str> = spec.mappings.iter().map(|m| m.stream.as_str()).collect();
+        assert_eq!(streams, crate::dataset::ALL.map(|dataset| dataset.name()));
     }
 }

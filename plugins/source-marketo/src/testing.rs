@@ -50,6 +50,41 @@ pub(crate) fn read(fake: &FakeHost, config: &Config, cursor: Option<Cursor>, lim
     SourceMarketo::read(fake, config, &request)
 }
 
+/// A page of a stream, with the keys that the host gives.
+pub(crate) fn read_stream(
+    fake: &FakeHost,
+    config: &Config,
+    stream: &str,
+    cursor: Option<Cursor>,
+    keys: &[&str],
+) -> Result<Page> {
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    let request = ReadRequest { stream: stream.into(), fields: Vec::new(), cursor, keys, limits: LIMITS };
+    SourceMarketo::read(fake, config, &request)
+}
+
+/// A page of activities with the token of the next.
+pub(crate) fn activity_page(fake: &FakeHost, activities: Value, token: &str, more: bool) {
+    let mut page = granted(activities);
+    page["nextPageToken"] = token.into();
+    page["moreResult"] = more.into();
+    fake.on("GET", "api", "/rest/v1/activities.json").json(200, &page);
+}
+
+/// Scripts a paging token.
+pub(crate) fn token(fake: &FakeHost, token: &str) {
+    let page = json!({"requestId": "r", "success": true, "nextPageToken": token});
+    fake.on("GET", "api", "/rest/v1/activities/pagingtoken.json").json(200, &page);
+}
+
+/// Scripts the description of an object: its fields by name and type.
+pub(crate) fn describe_object(fake: &FakeHost, object: &str, fields: &[(&str, &str)]) {
+    let fields: Vec<Value> =
+        fields.iter().map(|(name, kind)| json!({"name": name, "displayName": name, "dataType": kind})).collect();
+    let path = format!("/rest/v1/{object}/describe.json");
+    fake.on("GET", "api", &path).always().json(200, &granted(json!([{"name": object, "fields": fields}])));
+}
+
 /// Each row as `kind key name=value ...`; null and absent columns are left out.
 pub(crate) fn shown(page: &Page) -> Vec<String> {
     let row = |i: usize| {

@@ -1,5 +1,9 @@
 //! The specification: what a connector says of itself before it is ever run. Described in `docs/specification.md`.
 
+mod credential;
+
+pub use credential::{Credential, CredentialMethod, ParametersIn};
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,7 +35,7 @@ pub struct Spec {
     pub instance: Instance,
     /// For destinations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Delivering>,
     /// For sources: how records become the model's entities.
     pub mappings: Vec<Mapping>,
 }
@@ -54,6 +58,7 @@ impl Spec {
             instance: Instance {
                 system: title.chars().filter(char::is_ascii_alphanumeric).collect(),
                 id: String::new(),
+                learnt: None,
             },
             delivery: None,
             mappings: Vec::new(),
@@ -83,8 +88,14 @@ impl Spec {
 
     /// Adds a credential.
     #[must_use]
-    pub fn credential(mut self, name: &str, method: CredentialMethod) -> Self {
-        self.credentials.push(Credential { name: name.into(), method });
+    pub fn credential(self, name: &str, method: CredentialMethod) -> Self {
+        self.credential_of(Credential::new(name, method))
+    }
+
+    /// Adds a credential that says more of itself: when it is the one, how long its tokens live.
+    #[must_use]
+    pub fn credential_of(mut self, credential: Credential) -> Self {
+        self.credentials.push(credential);
         self
     }
 
@@ -105,14 +116,49 @@ impl Spec {
     /// Which vendor instance a connection is: the system, and a template of the id.
     #[must_use]
     pub fn instance(mut self, system: &str, id: &str) -> Self {
-        self.instance = Instance { system: system.into(), id: id.into() };
+        self.instance = Instance { system: system.into(), id: id.into(), learnt: None };
+        self
+    }
+
+    /// Which vendor instance a connection is: the system, and where in its token's reply the id stands.
+    #[must_use]
+    pub fn learnt_instance(mut self, system: &str, learnt: Learnt) -> Self {
+        self.instance = Instance { system: system.into(), id: String::new(), learnt: Some(learnt) };
         self
     }
 
     /// What a destination promises.
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = Some(delivery);
+        let (mode, fields_max, transient_codes) = (Mode::Records, None, Vec::new());
+        self.delivery = Some(Delivering { delivery, mode, fields_max, transient_codes });
+        self
+    }
+
+    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next two.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.mode = mode;
+        }
+        self
+    }
+
+    /// Most fields that an activation may map.
+    #[must_use]
+    pub fn fields_max(mut self, fields: u32) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.fields_max = Some(fields);
+        }
+        self
+    }
+
+    /// Codes of rejected rows that may pass by themselves.
+    #[must_use]
+    pub fn transient_codes(mut self, codes: &[&str]) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.transient_codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        }
         self
     }
 
@@ -131,67 +177,20 @@ impl Spec {
     }
 }
 
-/// A credential the host obtains. Its values are templates over the configuration, secrets included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Credential {
-    /// What requests name.
-    pub name: String,
-    /// How it is obtained and added.
-    #[serde(flatten)]
-    pub method: CredentialMethod,
-}
-
-/// How a credential is obtained and added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "method", rename_all = "kebab-case")]
-pub enum CredentialMethod {
-    /// RFC 6749 4.4: a bearer token.
-    #[serde(rename = "oauth2-client-credentials")]
-    OAuth2ClientCredentials {
-        /// Origin of the token endpoint.
-        origin: String,
-        /// Path of the token endpoint.
-        path: String,
-        /// Template.
-        client_id: String,
-        /// Template.
-        client_secret: String,
-        /// Where the token request carries its parameters.
-        parameters_in: ParametersIn,
-    },
-    /// AWS Signature Version 4.
-    AwsSigv4 {
-        /// `s3`.
-        service: String,
-        /// Template.
-        region: String,
-        /// Template.
-        access_key_id: String,
-        /// Template.
-        secret_access_key: String,
-        /// Template; empty once filled: none.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session_token: Option<String>,
-    },
-}
-
-/// Where a token request carries its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ParametersIn {
-    /// A form-encoded POST body.
-    Body,
-    /// The query string of a GET.
-    Query,
-}
-
 /// A place the connector may call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// What requests name.
     pub name: String,
-    /// Scheme, host and port; a template.
+    /// Scheme, host and port; a template. Empty where it is learnt.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// Where in a token's reply the URL stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+    /// Placeholders whose values may be several DNS labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub several_labels: Vec<String>,
     /// The publisher's domains: the host must be one of them or end in one.
     pub domains: Vec<String>,
     /// What may be sent.
@@ -205,9 +204,24 @@ impl Origin {
         Self {
             name: name.into(),
             url: url.into(),
+            learnt: None,
+            several_labels: Vec::new(),
             domains: domains.iter().map(|d| (*d).into()).collect(),
             rules: Vec::new(),
         }
+    }
+
+    /// An origin whose URL comes with a token.
+    #[must_use]
+    pub fn learnt(name: &str, learnt: Learnt, domains: &[&str]) -> Self {
+        Self { learnt: Some(learnt), ..Self::new(name, "", domains) }
+    }
+
+    /// What is put into this placeholder may be several DNS labels.
+    #[must_use]
+    pub fn several_labels(mut self, placeholder: &str) -> Self {
+        self.several_labels.push(placeholder.into());
+        self
     }
 
     /// Allows requests that change nothing at the vendor.
@@ -280,8 +294,38 @@ pub enum Rate {
 pub struct Instance {
     /// The system's kind: letters and digits.
     pub system: String,
-    /// Template of the instance's id.
+    /// Template of the instance's id; empty where it is learnt.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub id: String,
+    /// Where in a token's reply the id stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+}
+
+/// A value of the reply that brings a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Learnt {
+    /// The credential whose token it comes with.
+    pub credential: String,
+    /// A JSON pointer into the reply; what stands there is text.
+    pub pointer: String,
+    /// The text is a URL, and this segment of its path is the value, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<usize>,
+}
+
+impl Learnt {
+    /// The text at a pointer.
+    #[must_use]
+    pub fn text(credential: &str, pointer: &str) -> Self {
+        Self { credential: credential.into(), pointer: pointer.into(), segment: None }
+    }
+
+    /// A segment of the path of the URL at a pointer.
+    #[must_use]
+    pub fn segment(credential: &str, pointer: &str, segment: usize) -> Self {
+        Self { segment: Some(segment), ..Self::text(credential, pointer) }
+    }
 }
 
 /// What a destination promises about repeats.
@@ -292,6 +336,30 @@ pub enum DeliveryClass {
     AtLeastOnce,
     /// A repeat, at any time, leaves what one call would have left.
     EffectivelyOnce,
+}
+
+/// How a target takes the state that is wanted of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It keeps its members: batches are the difference to what it last acknowledged.
+    Records,
+    /// Each delivery makes one whole of its own (a file): every member comes every time.
+    Snapshot,
+}
+
+/// What may be said of a delivery beyond [`Delivery`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delivering {
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    pub mode: Mode,
+    /// Most fields that an activation may map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields_max: Option<u32>,
+    /// Codes of rejected rows that may pass by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transient_codes: Vec<String>,
 }
 
 /// How a destination takes its rows.
@@ -337,6 +405,16 @@ mod tests {
                 },
             )
             .credential(
+                "consent",
+                CredentialMethod::OAuth2RefreshToken {
+                    origin: "api".into(),
+                    path: "/token".into(),
+                    client_id: "{id}".into(),
+                    client_secret: "{secret}".into(),
+                    refresh_token: "{secret}".into(),
+                },
+            )
+            .credential(
                 "aws",
                 CredentialMethod::AwsSigv4 {
                     service: "s3".into(),
@@ -355,14 +433,35 @@ mod tests {
             .rate(Rate::Concurrent { calls: 10 })
             .instance("X", "{id}")
             .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 1000, request_timeout_ms: 30_000 })
+            .mode(Mode::Snapshot)
+            .fields_max(50)
+            .transient_codes(&["busy"])
             .mapping("persons", "person", &[("person.email", "record.email")])
+    }
+
+    fn learning() -> Spec {
+        let jwt = CredentialMethod::OAuth2JwtBearer {
+            origin: "login".into(),
+            path: "/token".into(),
+            issuer: "{id}".into(),
+            subject: "{user}".into(),
+            audience: "https://login.example.com".into(),
+            private_key: "{secret}".into(),
+        };
+        full()
+            .credential_of(Credential::new("oauth", jwt).when("auth", "key").token_seconds(7200))
+            .origin(Origin::new("login", "https://{id}.example.com", &["example.com"]).several_labels("id"))
+            .origin(Origin::learnt("data", Learnt::text("oauth", "/instance_url"), &["example.com"]))
+            .learnt_instance("X", Learnt::segment("oauth", "/id", 1))
     }
 
     /// The host reads everything we can write, and loses nothing of it.
     #[test]
     fn the_host_reads_it_back() {
-        let read = attiva_core::spec::Spec::parse(&full().to_json()).unwrap();
-        let ours: Value = serde_json::from_str(&full().to_json()).unwrap();
-        assert_eq!(serde_json::to_value(read).unwrap(), ours);
+        for spec in [full(), learning()] {
+            let read = attiva_core::spec::Spec::parse(&spec.to_json()).unwrap();
+            let ours: Value = serde_json::from_str(&spec.to_json()).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), ours);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Vendors to develop against: a Marketo Engage instance and an S3 bucket, on loopback, in process or beside it.
+//! Vendors to develop against: a Marketo Engage instance, a Salesforce org of the same companies and people, LinkedIn's
+//! matched audiences and an S3 bucket, on loopback, in process or beside it.
 //!
 //! Nothing here knows the host. A simulator answers as the vendor does, refuses what the vendor refuses, and misbehaves on demand, so
 //! that a connector meets an expired token or a torn file in a test and not first at a customer.
@@ -16,8 +17,11 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod linkedin;
 pub mod marketo;
 #[cfg(feature = "s3")]
 pub mod s3;
+pub mod salesforce;
 
 mod running;
+mod world;

@@ -22,6 +22,7 @@ pub fn spec() -> Value {
 pub fn connection(spools: &Path, configuration: Value) -> Result<ConnectionContext> {
     Ok(ConnectionContext {
         connection_id: ConnectionId::new(0, [0; 6]),
+        instance_id: None,
         configuration: Arc::new(configuration),
         secrets: Arc::new(Secrets::default()),
         grants: Arc::new([]),

@@ -1,9 +1,26 @@
 use super::*;
 use crate::FaultKind;
 
-fn delivery() -> Delivery {
+fn begun() -> Delivery {
     let (a, s) = (ActivationId::new(0, [0; 6]), SegmentId::new(0, [0; 6]));
     Delivery::new(DeliveryId::new(0, [0; 6]), a, s, "p@1".into(), 0)
+}
+
+fn planned(upserts: u64, removals: u64, held: u64) -> Event {
+    let plan = Plan { held, upserts, removals, ..Plan::default() };
+    Event::Planned { received: upserts + removals, queued: upserts + removals, plan, removals_percent: 20 }
+}
+
+/// One that is planned, and has something to send.
+fn delivery() -> Delivery {
+    let mut delivery = begun();
+    assert_eq!(delivery.step(Event::Resumed, 0), Action::Plan);
+    assert_eq!(delivery.step(planned(3, 0, 0), 0), Action::Prepare);
+    delivery
+}
+
+fn records() -> Delivery {
+    Delivery { mode: DeliveryMode::Records, ..begun() }
 }
 
 fn prepared(delivery: &mut Delivery) {
@@ -175,4 +192,58 @@ fn a_spent_budget_does_not_stop_the_question_what_became_of_a_job() {
     assert_eq!(d.step(Event::Resumed, 7_200_060), Action::Poll);
     assert_eq!(d.step(failed(FaultKind::Scope), 7_200_060), Action::End);
     assert_eq!(d.status, DeliveryStatus::Failed);
+}
+
+#[test]
+fn without_a_difference_nobody_is_called() {
+    let mut d = records();
+    assert_eq!(d.step(planned(0, 0, 9), 0), Action::Deliver, "members that stay are settled");
+    assert_eq!(d.clone().step(Event::Exhausted, 1), Action::End);
+    assert_eq!(d.clone().step(Event::CancelRequested, 1), Action::End, "there is nothing to take back");
+    // A profile that changed after the plan is sent for.
+    assert_eq!(d.step(Event::Needed, 1), Action::Prepare);
+    // A file of nobody is a file.
+    assert_eq!(begun().step(planned(0, 0, 0), 0), Action::Prepare);
+}
+
+#[test]
+fn many_removals_wait_for_a_word() {
+    let mut d = records();
+    assert_eq!(d.step(planned(5, 30, 100), 0), Action::Hold(Hold::Removals));
+    assert_eq!(d.status, DeliveryStatus::Held);
+    assert_eq!(d.step(Event::Resumed, 1), Action::Hold(Hold::Removals), "also after a restart");
+    assert_eq!(d.clone().step(Event::CancelRequested, 2), Action::Abort);
+    assert_eq!(d.step(Event::Approved, 2), Action::Prepare);
+}
+
+#[test]
+fn a_pause_holds_at_the_next_batch_and_nothing_is_lost() {
+    let mut d = delivery();
+    prepared(&mut d);
+    assert_eq!(d.step(Event::Paused(true), 1), Action::Hold(Hold::Paused));
+    assert_eq!(d.step(Event::Paused(false), 2), Action::Deliver);
+    d.step(Event::Exhausted, 2);
+    assert_eq!(d.step(Event::Paused(true), 3), Action::Finish, "what may be visible is brought to its end");
+}
+
+#[test]
+fn a_dry_run_ends_after_its_plan() {
+    let mut d = Delivery { dry_run: true, ..records() };
+    assert_eq!(d.step(planned(5, 30, 100), 0), Action::Prepare);
+    assert_eq!(d.step(Event::Prepared { state: vec![], notes: vec![], wait_ms: None }, 0), Action::End);
+    assert_eq!(d.status, DeliveryStatus::Succeeded);
+}
+
+#[test]
+fn a_batch_that_is_refused_comes_again_in_halves() {
+    let mut d = delivery();
+    prepared(&mut d);
+    let mut sizes = Vec::new();
+    for rows in [100, 50, 25] {
+        assert_eq!(d.step(Event::Refused { rows }, 0), Action::Deliver);
+        sizes.push(d.batch_rows_max.unwrap());
+    }
+    assert_eq!((sizes, d.batch), (vec![50, 25, 12], 3));
+    d.step(Event::Delivered { state: vec![], rows: 12 }, 0);
+    assert_eq!(d.batch_rows_max, Some(24));
 }

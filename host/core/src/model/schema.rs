@@ -87,6 +87,50 @@ impl Schema {
     pub fn entity(&self, name: &str) -> Option<&SchemaEntity> {
         self.entities.iter().find(|e| e.name == name)
     }
+
+    /// The ways from one entity to others, by the names they have from there; what is not stored as profiles is passed
+    /// over.
+    #[must_use]
+    pub fn ways(&self, entity: &str) -> Vec<Way> {
+        let stored = |e: &&SchemaEntity| EntityKind::parse(&e.name).is_none_or(EntityKind::is_profile);
+        let there = self.entity(entity).into_iter().flat_map(|e| &e.relations).map(|r| Way {
+            name: r.name.clone(),
+            to: r.to.clone(),
+            field: r.field.clone(),
+            direction: Direction::Names,
+        });
+        let back = self.entities.iter().filter(stored).flat_map(|e| {
+            let named = e.relations.iter().filter(|r| r.to == entity);
+            named.map(|r| Way {
+                name: r.name_there.clone(),
+                to: e.name.clone(),
+                field: r.field.clone(),
+                direction: Direction::NamedBy,
+            })
+        });
+        there.chain(back).collect()
+    }
+}
+
+/// From a thing to things it hangs together with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// `account`, `opportunities`.
+    pub name: String,
+    /// The entity at its end.
+    pub to: String,
+    /// The field that holds the source key: of this entity where it names, else of the one at the end.
+    pub field: String,
+    pub direction: Direction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// It names those at the end.
+    Names,
+    /// Those at the end name it.
+    NamedBy,
 }
 
 fn built_in(entity: &Entity, custom: &Custom) -> SchemaEntity {
@@ -157,5 +201,31 @@ fn added(entity: &CustomEntity) -> SchemaEntity {
                 name_there: r.name_there.clone(),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_go_both_directions_and_end_at_profiles() {
+        let schema = Schema::new(&Custom::default()).unwrap();
+        let ways = schema.ways("account");
+        let way =
+            |name: &str| ways.iter().find(|w| w.name == name).map(|w| (w.to.as_str(), w.field.as_str(), w.direction));
+        assert_eq!(way("parent"), Some(("account", "parent_key", Direction::Names)));
+        assert_eq!(way("children"), Some(("account", "parent_key", Direction::NamedBy)));
+        assert_eq!(way("opportunities"), Some(("opportunity", "account_key", Direction::NamedBy)));
+        assert_eq!(way("people"), Some(("person", "account_key", Direction::NamedBy)));
+        // A person's components are no profiles of their own.
+        assert_eq!(way("components"), None);
+        for kind in EntityKind::ALL.into_iter().filter(|kind| kind.is_profile()) {
+            let mut names: Vec<String> = schema.ways(kind.name()).into_iter().map(|w| w.name).collect();
+            let all = names.len();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), all, "two ways from {} have one name", kind.name());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The connectors, as the host's drivers see them.
 
 use crate::page::{Batch, CheckResult, Cursor, Outcome, OutcomeStatus, Page, Warning};
-use crate::{DataType, Fault, Millis};
+use crate::{DataType, Fault, FaultKind, Millis};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,22 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
+/// What went to and came from one host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTraffic {
+    pub requests: u64,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+}
+
+impl std::ops::AddAssign for HostTraffic {
+    fn add_assign(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.bytes_out = self.bytes_out.saturating_add(more.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(more.bytes_in);
+    }
+}
+
 /// A column of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSpec {
@@ -72,15 +88,26 @@ pub struct PageLimits {
 pub trait Source: Send + Sync {
     async fn check(&self) -> Result<Vec<CheckResult>, Fault>;
     async fn discover(&self) -> Result<Vec<Stream>, Fault>;
+    /// `keys` are those to read where the stream is keyed; without any, a keyed stream gives what it finds by itself.
     async fn read(
         &self,
         stream: &str,
         fields: &[String],
         cursor: Option<&Cursor>,
+        keys: &[String],
         limits: PageLimits,
     ) -> Result<(Page, Usage), Fault>;
     /// The run has ended: what it spooled is no longer needed.
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault>;
+    /// The version of the cursors it writes; `None`: there is only one form of them.
+    fn state_version(&self) -> Option<u32> {
+        None
+    }
+    /// Brings a copy of a cursor of an older version into the present form.
+    async fn migrate(&self, cursor: &Cursor) -> Result<Cursor, Fault> {
+        let what = format!("cursors of version {} cannot be migrated", cursor.state_version);
+        Err(Fault::new(FaultKind::Unsupported, "plugin.migrate", what))
+    }
 }
 
 /// A field of a target.

@@ -13,6 +13,12 @@ pub enum ControlKind {
     Sandbox,
     ApiKey,
     Plugin,
+    /// Which version of a plugin's name is in use.
+    PluginInUse,
+    /// Whose plugins are taken.
+    Publisher,
+    /// How a connection gets along with its plugin: sums, denials, evidence.
+    Conduct,
     /// A connection's secrets, sealed.
     Secret,
     /// What an operator allowed a connection beyond its plugin's own origins.

@@ -10,20 +10,25 @@ use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
 use crate::stages::StageHistory;
-use crate::{DataType, Millis, Value};
+use crate::{Millis, Value};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod delivery;
 mod error;
 mod event;
 mod mapping;
 mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
+pub use delivery::{
+    Begin, Begun, Books, Item, ItemOutcome, ItemStatus, LedgerEntry, OpenBatch, OpenRow, QueuedMember, Reason,
+    Reconcile, RefusalFilter, Refused, TargetKey,
+};
 pub use error::{Result, StoreError};
 pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
-pub use profile::{Profile, ProfileWrite, Reference, Referred, Relation};
+pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;
@@ -53,6 +58,8 @@ pub enum Kind {
     Mapping,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
+    /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
+    Approval,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -242,119 +249,6 @@ pub struct Member {
     pub since: Millis,
 }
 
-// Deliveries.
-
-/// Rows of a batch as they were taken: a repeat after a kill sends exactly these.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenBatch {
-    pub number: u32,
-    /// Position of the first member taken.
-    pub first: u64,
-    /// Members taken, the settled ones among them.
-    pub taken: u64,
-    pub columns: Vec<(String, DataType)>,
-    pub rows: Vec<OpenRow>,
-    /// When it was first sent; for the wait before a repeat.
-    pub opened_at: Millis,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenRow {
-    pub position: u64,
-    pub profile: ProfileId,
-    pub values: Vec<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub member_id: Option<String>,
-}
-
-/// A member waiting in a delivery.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueuedMember {
-    pub position: u64,
-    /// `None`: the profile has gone since.
-    pub profile: Option<Profile>,
-    pub profile_id: ProfileId,
-    /// What the vendor last called the member of this target.
-    pub member_id: Option<String>,
-}
-
-/// What became of a member in a delivery; the books are kept in these words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ItemStatus {
-    Queued,
-    Created,
-    Updated,
-    Removed,
-    Unchanged,
-    Excluded,
-    Failed,
-    Unmatched,
-    Pending,
-}
-
-impl From<OutcomeStatus> for ItemStatus {
-    fn from(status: OutcomeStatus) -> Self {
-        match status {
-            OutcomeStatus::Created => Self::Created,
-            OutcomeStatus::Updated => Self::Updated,
-            OutcomeStatus::Removed => Self::Removed,
-            OutcomeStatus::Unchanged => Self::Unchanged,
-            OutcomeStatus::Unmatched => Self::Unmatched,
-            OutcomeStatus::Rejected => Self::Failed,
-            OutcomeStatus::Pending => Self::Pending,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ItemOutcome {
-    pub position: u64,
-    pub status: ItemStatus,
-    /// Empty where all is well.
-    pub code: String,
-    pub field: Option<String>,
-    pub message: String,
-    /// What the vendor calls the member.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub member_id: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Item {
-    pub profile: ProfileId,
-    pub outcome: ItemOutcome,
-}
-
-/// Counts of a delivery's members by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Books {
-    pub received: u64,
-    pub created: u64,
-    pub updated: u64,
-    pub removed: u64,
-    pub unchanged: u64,
-    pub excluded: u64,
-    pub failed: u64,
-    pub unmatched: u64,
-    /// Queued, or with the vendor.
-    pub pending: u64,
-}
-
-impl Books {
-    /// What reached the destination.
-    #[must_use]
-    pub fn activated(&self) -> u64 {
-        self.created + self.updated + self.removed
-    }
-
-    /// Whether every member received is accounted for.
-    #[must_use]
-    pub fn balance(&self) -> bool {
-        self.received == self.activated() + self.unchanged + self.excluded + self.failed + self.unmatched + self.pending
-    }
-}
-
 /// A sandbox's store.
 #[async_trait]
 pub trait SandboxStore: Send + Sync + 'static {
@@ -370,6 +264,10 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn stream_state(&self, connection: &ConnectionId, stream: &str) -> Result<Option<StreamState>>;
     /// All streams a connection has read, by name.
     fn stream_states(&self, connection: &ConnectionId) -> Result<Vec<(String, StreamState)>>;
+    /// What older versions of the plugin had of a stream, oldest state version first: kept by `commit_page` when a page's
+    /// state has a newer version than the stored one, until so many pages came after it
+    /// (`plugin::state::PAGES_UNTIL_SETTLED`).
+    fn states_before(&self, connection: &ConnectionId, stream: &str) -> Result<Vec<StreamState>>;
     /// Whether a stream's records are of this entity, or there are none yet.
     fn stream_is_of(&self, connection: &ConnectionId, stream: &str, entity: Option<&EntityName>) -> Result<bool>;
     /// Where the stream's records were of another entity until now, they become this one's: then no step of the profile
@@ -437,6 +335,25 @@ pub trait SandboxStore: Send + Sync + 'static {
     /// whoever is answered here refers to it there.
     fn referrers(&self, profile: i64, relation: &Relation, after: i64, limit: usize) -> Result<Vec<i64>>;
 
+    /// Of an entity, those whose name begins so, in the order of their terms (`model::search`), after `after`.
+    fn profiles_named(
+        &self,
+        entity: &EntityName,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>>;
+    /// Of an entity, those with an identity whose value begins so, in the order of values, after `after`. A record's own
+    /// source key is not looked at.
+    fn profiles_identified(
+        &self,
+        entity: &EntityName,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&FoundPlace>,
+        limit: usize,
+    ) -> Result<Vec<Found>>;
+
     // Events. Whose an event is is looked up when it is asked: a merge or a split of persons rewrites none.
     /// A person's events by time, after `after`; each once, by whichever of the person's records it is found.
     fn events_of(
@@ -459,41 +376,54 @@ pub trait SandboxStore: Send + Sync + 'static {
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;
 
+    // Targets that keep their members.
+    /// The id by which the destination knows the target; `id` becomes it for a new one.
+    async fn make_target(&self, key: TargetKey, id: String) -> Result<String>;
+    /// As `make_target`, of a target there is.
+    fn target(&self, key: &TargetKey) -> Result<Option<String>>;
+    /// Members of a target, in the order of profile numbers, after `after`; with each profile's number.
+    fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>>;
+    /// Members of a target that are not as they should be; as `ledger`.
+    fn refused(&self, target: &str, filter: &RefusalFilter, after: i64, limit: usize) -> Result<Vec<(i64, Refused)>>;
+    /// Has members that were refused sent again by the next delivery, as they then are. Returns how many.
+    async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64>;
+
     // Deliveries.
-    /// Queues the members of a segment, as they are now, in the order of profile ids; writes the delivery's document.
-    /// Repeated for the same delivery it changes nothing. Returns how many were queued.
-    /// What the vendor called the members of `target` in earlier deliveries comes with them.
-    async fn begin_delivery(
-        &self,
-        delivery: &DeliveryId,
-        target: &str,
-        segment: &SegmentId,
-        document: DocumentWrite,
-    ) -> Result<u64>;
+    /// Queues whom the delivery is about, leavers first, then in the order of profile ids; writes its document.
+    /// Without `reconcile` these are the members of the segment, as they are now. With it, those of whom what is wanted
+    /// and what was acknowledged may differ; and what is wanted is written down.
+    /// Repeated for the same delivery it changes nothing.
+    /// What the vendor called the members of the target in earlier deliveries comes with them.
+    async fn begin_delivery(&self, begin: Begin) -> Result<Begun>;
     /// Queued members from `first` on, with their profiles as they are now.
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
-    /// Keeps a batch until it is closed, and settles the members that are not sent at all.
+    /// Keeps a batch until it is closed, and settles the members that are not sent at all. What is in it is unsure from
+    /// now on.
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;
     fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>>;
-    /// Forgets the open batch, if any, and settles its members; writes the delivery's document.
+    /// Forgets the open batch, if any, and settles its members, in the ledger as well; writes the delivery's document.
     async fn close_batch(
         &self,
         delivery: &DeliveryId,
         settled: Vec<ItemOutcome>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()>;
     /// Every pending member becomes `become_status`, but for the exceptions; writes the delivery's document.
     async fn settle_pending(
         &self,
         delivery: &DeliveryId,
-        become_status: ItemStatus,
+        become_status: OutcomeStatus,
         exceptions: Vec<(ProfileId, ItemOutcome)>,
         document: DocumentWrite,
+        now: Millis,
     ) -> Result<()>;
     /// The delivery has ended before its time: every member that is queued or pending gets this outcome (its position
     /// is not read); forgets the open batch, if any; writes the delivery's document.
     async fn settle_rest(&self, delivery: &DeliveryId, outcome: ItemOutcome, document: DocumentWrite) -> Result<()>;
     fn books(&self, delivery: &DeliveryId) -> Result<Books>;
+    /// The books by reason.
+    fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>>;
     /// Members of a delivery from position `first` on, all or those with one status.
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
 }

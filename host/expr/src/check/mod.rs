@@ -7,7 +7,10 @@ mod functions;
 mod literals;
 mod names;
 mod operators;
+mod sequences;
+mod sets;
 mod syntax;
+mod time;
 mod unify;
 
 pub use names::closest;
@@ -32,6 +35,7 @@ pub struct Checked {
     root: Arc<Expr>,
     data_type: DataType,
     slots: Arc<[usize]>,
+    entity: Option<usize>,
 }
 
 /// Parses and checks an expression against what may stand in it. Every problem found is told, in the order of the
@@ -62,16 +66,25 @@ fn on_large_stack(text: &str, scope: &Scope, wanted: Option<DataType>) -> Result
 
 fn parse_and_check(text: &str, scope: &Scope, wanted: Option<DataType>) -> Result<Checked, Vec<Problem>> {
     let (parsed, info) = syntax::parse(text).map_err(|problem| vec![problem])?;
-    let mut checker = Checker { text, info: &info, scope, problems: Vec::new(), exact: literals::Exact::default() };
+    let exact = literals::Exact::default();
+    let mut checker = Checker { text, info: &info, scope, problems: Vec::new(), exact, variables: Vec::new() };
     let root = checker.expr(&parsed).and_then(|root| checker.root(root, wanted));
     let mut problems = checker.problems;
     problems.sort_by_key(|p| (p.line, p.column));
     problems.dedup();
     match root {
         Some((root, data_type)) if problems.is_empty() => {
-            let mut slots: Vec<usize> = root.fields().into_iter().map(|field| field.slot).collect();
+            let own = root.fields().into_iter().filter(|field| field.is_of_root());
+            let mut slots: Vec<usize> = own.map(|field| field.slot).collect();
             slots.sort_unstable();
-            Ok(Checked { text: text.into(), root: Arc::new(root), data_type, slots: slots.into() })
+            slots.dedup();
+            Ok(Checked {
+                text: text.into(),
+                root: Arc::new(root),
+                data_type,
+                slots: slots.into(),
+                entity: scope.reach().map(|reach| reach.entity),
+            })
         }
         _ => Err(problems),
     }
@@ -95,10 +108,16 @@ impl Checked {
         &self.root
     }
 
-    /// The slots it reads, each once, ascending.
+    /// The slots of the roots' row that it reads, each once, ascending.
     #[must_use]
     pub fn slots(&self) -> &[usize] {
         &self.slots
+    }
+
+    /// The entity it is about, if others can be reached from it.
+    #[must_use]
+    pub fn entity(&self) -> Option<usize> {
+        self.entity
     }
 
     #[must_use]
@@ -114,6 +133,8 @@ struct Checker<'a> {
     scope: &'a Scope,
     problems: Vec<Problem>,
     exact: literals::Exact,
+    /// Names of elements, outermost first; the roots are outside of these.
+    variables: Vec<names::Variable>,
 }
 
 impl Checker<'_> {
@@ -121,11 +142,12 @@ impl Checker<'_> {
         let at = self.at(expr.id);
         match &expr.expr {
             ast::Expr::Literal(literal) => self.literal(literal, expr.id),
-            ast::Expr::Ident(name) => self.bare_name(name, at),
-            ast::Expr::Select(select) => self.select(select, expr.id),
-            ast::Expr::Call(call) => self.call(call, expr.id),
+            ast::Expr::Ident(_) | ast::Expr::Select(_) | ast::Expr::Call(_) => {
+                let place = self.place(expr)?;
+                self.value_of(place, at)
+            }
             ast::Expr::List(list) => self.list(list, at),
-            ast::Expr::Comprehension(_) => self.unsupported_macro(expr.id),
+            ast::Expr::Comprehension(_) => self.fail(Problem::INTERNAL, at, "the parser expanded a macro"),
             ast::Expr::Map(_) | ast::Expr::Struct(_) => {
                 self.unsupported(at, "an expression gives one value; records and maps are not made here")
             }
@@ -175,11 +197,5 @@ impl Checker<'_> {
 
     fn unsupported<T>(&mut self, at: Position, message: impl Into<String>) -> Option<T> {
         self.fail(Problem::UNSUPPORTED, at, message)
-    }
-
-    fn unsupported_macro<T>(&mut self, id: u64) -> Option<T> {
-        let (name, at) = self.called(id);
-        let message = format!("`{name}` goes through a collection of related records, and none can be named here");
-        self.unsupported(at, message)
     }
 }

@@ -1,6 +1,7 @@
 //! Operators: comparison, connectives, arithmetic, membership, choice.
 
 use super::Checker;
+use super::names::{Place, bare};
 use crate::ast::{ArithmeticOp, Case, CompareOp, Expr, Kind, Type};
 use crate::problem::{Position, Problem};
 use attiva_core::Value;
@@ -8,9 +9,10 @@ use cel::IdedExpr;
 use cel::common::ast::{self, CallExpr, operators as op};
 
 impl Checker<'_> {
-    pub(super) fn call(&mut self, call: &CallExpr, id: u64) -> Option<Expr> {
+    /// An operator, a function or a method.
+    pub(super) fn call(&mut self, call: &CallExpr, id: u64) -> Option<Place> {
         let at = self.at(id);
-        match (call.func_name.as_str(), call.args.as_slice()) {
+        let value = match (call.func_name.as_str(), call.args.as_slice()) {
             (op::LOGICAL_AND, _) => self.connective(call, true, at),
             (op::LOGICAL_OR, _) => self.connective(call, false, at),
             (op::LOGICAL_NOT, [operand]) => {
@@ -32,11 +34,12 @@ impl Checker<'_> {
             (op::NEGATE, [operand]) => self.negation(operand, at),
             (op::CONDITIONAL, [_, _, _]) => self.choice(call, at),
             (op::INDEX | op::OPT_INDEX, _) => self.unsupported(at, "reading an element by `[..]` is not offered here"),
-            _ => self.function(call, id),
-        }
+            _ => return self.named_call(call, id),
+        };
+        value.map(Place::Value)
     }
 
-    fn boolean(&mut self, expr: &IdedExpr, of: &str) -> Option<Expr> {
+    pub(super) fn boolean(&mut self, expr: &IdedExpr, of: &str) -> Option<Expr> {
         let checked = self.expr(expr)?;
         if checked.ty == Type::Boolean {
             return Some(checked);
@@ -74,7 +77,7 @@ impl Checker<'_> {
             (false, true) => left,
         };
         // A comparison with a value that happens to be null is unknown. Whoever writes `null` asks whether it is.
-        let test = Expr::new(Kind::IsNull(Box::new(tested)), Type::Boolean, at);
+        let test = Expr::new(Kind::IsNull(Box::new(bare(tested))), Type::Boolean, at);
         match op {
             CompareOp::Eq => Some(test),
             CompareOp::Ne => Some(Expr::new(Kind::Not(Box::new(test)), Type::Boolean, at)),
@@ -91,8 +94,7 @@ impl Checker<'_> {
             };
             return self.fail(Problem::TYPE, at, message);
         }
-        let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
-        Some(Expr::new(kind, Type::Boolean, at))
+        Some(money(op, &left, &right, at).unwrap_or_else(|| compare(op, left, right, at)))
     }
 
     fn membership(&mut self, value: &IdedExpr, list: &IdedExpr, at: Position) -> Option<Expr> {
@@ -141,6 +143,8 @@ impl Checker<'_> {
             }
             (Subtract, Type::Timestamp, Type::Duration) => Some(arithmetic(op, left, right, Type::Timestamp, at)),
             (Subtract, Type::Timestamp, Type::Timestamp) => Some(arithmetic(op, left, right, Type::Duration, at)),
+            (Add | Subtract, Type::Timestamp, Type::Months) => self.moved_by_months(left, right, op == Subtract, at),
+            (Add, Type::Months, Type::Timestamp) => self.moved_by_months(right, left, false, at),
             (Add | Subtract, Type::Duration, Type::Duration) => Some(arithmetic(op, left, right, Type::Duration, at)),
             (Add | Subtract, Type::Date, Type::Duration) => self.fail(
                 Problem::TYPE,
@@ -207,6 +211,27 @@ impl Checker<'_> {
         let cases = conditions.into_iter().zip(results).map(|(when, then)| Case { when, then }).collect();
         Some(Expr::new(Kind::Choose { cases, otherwise }, ty, at))
     }
+}
+
+fn compare(op: CompareOp, left: Expr, right: Expr, at: Position) -> Expr {
+    Expr::new(Kind::Compare { op, left: Box::new(left), right: Box::new(right) }, Type::Boolean, at)
+}
+
+/// Two amounts of one currency compare as they are; others in the currency that amounts are compared in.
+fn money(op: CompareOp, left: &Expr, right: &Expr, at: Position) -> Option<Expr> {
+    let (Kind::InBase { amount: l, currency: of_l }, Kind::InBase { amount: r, currency: of_r }) =
+        (&left.kind, &right.kind)
+    else {
+        return None;
+    };
+    let known = |currency: &Expr| {
+        let none = Expr::new(Kind::Literal(Value::Text(String::new())), Type::Text, at);
+        Expr::new(Kind::Coalesce(vec![currency.clone(), none]), Type::Text, at)
+    };
+    let when = compare(CompareOp::Eq, known(of_l), known(of_r), at);
+    let then = compare(op, (**l).clone(), (**r).clone(), at);
+    let otherwise = Box::new(compare(op, left.clone(), right.clone(), at));
+    Some(Expr::new(Kind::Choose { cases: vec![Case { when, then }], otherwise }, Type::Boolean, at))
 }
 
 fn arithmetic(op: ArithmeticOp, left: Expr, right: Expr, ty: Type, at: Position) -> Expr {

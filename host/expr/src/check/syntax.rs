@@ -2,15 +2,17 @@
 
 use crate::limits::OPERATORS_MAX;
 use crate::problem::{Position, Problem};
-use cel::IdedExpr;
 use cel::common::ast::SourceInfo;
-use cel::parser::{ParseError, Parser};
+use cel::parser::ParseError;
+use cel::{Env, IdedExpr};
 
 /// Parses a text that has passed [`crate::limits`], on a stack that is large enough for it.
 pub(super) fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Problem> {
     // The parser's own limit on recursion is replaced by ours, which also bounds what it does not count.
     let recursion = u16::try_from(OPERATORS_MAX + 100).unwrap_or(u16::MAX - 1);
-    let parser = Parser::new().enable_ident_escape_syntax(true).max_recursion_depth(recursion);
+    // Without macros: what is asked of a set is checked as it was written.
+    let parser = Env::default().with_optional_support(false).parser();
+    let parser = parser.enable_ident_escape_syntax(true).max_recursion_depth(recursion);
     parser.parse_with_source_info(text).map_err(|errors| {
         // What follows the first error is mostly its echo.
         let first = errors.errors.into_iter().min_by_key(|e| e.pos);
@@ -35,8 +37,6 @@ fn wording(message: &str, at_end: bool) -> String {
         format!("no expression reads like this: `{}`", quoted())
     } else if message.starts_with("reserved identifier") {
         format!("{message}; as a field, write it in backquotes")
-    } else if message.starts_with("invalid argument to has()") {
-        "`has` asks whether a field has a value: `has(record.field)`".to_owned()
     } else {
         message.to_owned()
     }

@@ -10,7 +10,7 @@ const DAY: i64 = 86_400_000;
 pub struct Dice<'a>(pub &'a [u8]);
 
 impl Dice<'_> {
-    fn roll(&mut self, sides: u8) -> u8 {
+    pub fn roll(&mut self, sides: u8) -> u8 {
         match self.0.split_first() {
             Some((first, rest)) => {
                 self.0 = rest;
@@ -20,7 +20,7 @@ impl Dice<'_> {
         }
     }
 
-    fn pick<'b, T>(&mut self, from: &'b [T]) -> &'b T {
+    pub fn pick<'b, T>(&mut self, from: &'b [T]) -> &'b T {
         let sides = u8::try_from(from.len()).expect("a small table");
         &from[usize::from(self.roll(sides))]
     }

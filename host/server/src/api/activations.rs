@@ -2,7 +2,7 @@
 
 use super::State;
 use super::body::Body;
-use super::etag::with_version;
+use super::etag::{IfMatch, with_version};
 use super::listing::{Everything, Listing};
 use super::operations;
 use super::scope::Scope;
@@ -11,6 +11,7 @@ use crate::app::activations::NewActivation;
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
+use crate::app::targets::Turn;
 use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +22,10 @@ use serde::{Deserialize, Serialize};
 pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/sandboxes/{sandbox}/activations", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}", get(show))
+        .route("/v1/sandboxes/{sandbox}/activations/{activation}", get(show).delete(remove))
+        .route("/v1/sandboxes/{sandbox}/activations/{activation}/pause", post(pause))
+        .route("/v1/sandboxes/{sandbox}/activations/{activation}/resume", post(resume))
+        .route("/v1/sandboxes/{sandbox}/activations/{activation}/retire", post(retire))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}/deliveries", post(start_delivery))
 }
 
@@ -35,6 +39,16 @@ struct Create {
     mapping: Vec<ActivationField>,
     #[serde(default)]
     schedule: Option<Schedule>,
+    #[serde(default)]
+    removals_max_percent: Option<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    /// Plan it, and send nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -47,6 +61,10 @@ struct View {
     mapping: Vec<ActivationField>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    paused: bool,
+    retired: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removals_max_percent: Option<u8>,
     created_at: Instant,
     /// What could not be checked when it was made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,6 +81,9 @@ impl View {
             target: activation.target,
             mapping: activation.mapping,
             schedule: activation.schedule,
+            paused: activation.paused,
+            retired: activation.retired,
+            removals_max_percent: activation.removals_max_percent,
             created_at: Instant(activation.created_at),
             warnings: Vec::new(),
         }
@@ -82,6 +103,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
         target: body.target,
         mapping: body.mapping,
         schedule: body.schedule,
+        removals_max_percent: body.removals_max_percent,
     };
     let made = scope.sandbox.create_activation(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("activations/{}", made.activation.value.id));
@@ -95,7 +117,30 @@ async fn show(scope: Scope) -> Result<Response> {
     Ok(with_version(Json(View::of(found.value)).into_response(), found.version))
 }
 
-async fn start_delivery(scope: Scope, stamp: Stamp) -> Result<Response> {
-    let delivery = scope.sandbox.start_delivery(&scope.caller, stamp, scope.param("activation")).await?;
+async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<StatusCode> {
+    scope.sandbox.delete_activation(&scope.caller, scope.param("activation"), expect).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn pause(scope: Scope) -> Result<Response> {
+    turn(&scope, Turn::Pause).await
+}
+
+async fn resume(scope: Scope) -> Result<Response> {
+    turn(&scope, Turn::Resume).await
+}
+
+async fn retire(scope: Scope) -> Result<Response> {
+    turn(&scope, Turn::Retire).await
+}
+
+async fn turn(scope: &Scope, turn: Turn) -> Result<Response> {
+    let turned = scope.sandbox.turn_activation(&scope.caller, scope.param("activation"), turn).await?;
+    Ok(with_version(Json(View::of(turned.value)).into_response(), turned.version))
+}
+
+async fn start_delivery(scope: Scope, stamp: Stamp, asked: Listing<Start>) -> Result<Response> {
+    let (activation, dry_run) = (scope.param("activation"), asked.filter.dry_run);
+    let delivery = scope.sandbox.start_delivery(&scope.caller, stamp, activation, dry_run).await?;
     Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }

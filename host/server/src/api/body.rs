@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// A JSON body. The type refuses unknown keys.
@@ -23,15 +24,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// A raw body of one media type.
-pub(super) struct Wasm(pub(super) Bytes);
+/// A plugin: a package, a component alone, or where a package is to be fetched from.
+pub(super) enum PluginBody {
+    Bytes(Bytes),
+    Fetched(FetchBody),
+}
 
-impl<S: Send + Sync> FromRequest<S> for Wasm {
+/// A package by its address and its digest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FetchBody {
+    pub(super) url: String,
+    /// Of the file, lower-case hex.
+    pub(super) sha256: String,
+}
+
+/// The media type of packages.
+pub(crate) const PACKAGE: &str = "application/vnd.attiva.plugin";
+
+impl<S: Send + Sync> FromRequest<S> for PluginBody {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        media_type(request.headers(), "application/wasm", "application/wasm")?;
-        Bytes::from_request(request, state).await.map(Self).map_err(unread)
+        if media_type(request.headers(), "application/json", "+json").is_ok() {
+            let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+            return parse(&bytes).map(Self::Fetched);
+        }
+        media_type(request.headers(), PACKAGE, "application/wasm")?;
+        Bytes::from_request(request, state).await.map(Self::Bytes).map_err(unread)
     }
 }
 
@@ -108,7 +128,6 @@ pub(super) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, Ref
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

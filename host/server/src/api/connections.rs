@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<State> {
     Router::new()
@@ -41,6 +42,9 @@ struct Create {
     streams: Vec<String>,
     #[serde(default)]
     schedule: Option<Schedule>,
+    /// URL by origin.
+    #[serde(default)]
+    grants: BTreeMap<String, String>,
 }
 
 fn empty() -> Value {
@@ -104,6 +108,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
         configuration: body.configuration,
         streams: body.streams,
         schedule: body.schedule,
+        grants: body.grants,
     };
     let made = scope.sandbox.create_connection(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("connections/{}", made.value.id));

@@ -9,10 +9,11 @@ use super::time::Instant;
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use attiva_core::Fault;
-use attiva_core::delivery::{Delivery, DeliveryStatus, Phase};
+use attiva_core::delivery::{Delivery, DeliveryStatus, Hold, Phase, Plan};
 use attiva_core::id::ActivationId;
+use attiva_core::page;
 use attiva_core::ports::connector::Artifact;
-use attiva_core::ports::store::{Books, Item, ItemStatus};
+use attiva_core::ports::store::{Books, Item, ItemStatus, Reason};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/v1/sandboxes/{sandbox}/deliveries", get(list))
         .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}", get(show))
         .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/cancel", post(cancel))
+        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/approve", post(approve))
         .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/items", get(items))
 }
 
@@ -44,7 +46,11 @@ struct View {
     activation: String,
     segment: String,
     plugin: String,
+    dry_run: bool,
     status: DeliveryStatus,
+    /// Why it is held: `paused`, or `removals` until somebody approves them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Hold>,
     phase: Phase,
     started_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,18 +60,27 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
     attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
     notes: Vec<String>,
     artifacts: Vec<Artifact>,
     /// Batches that were driven again after an interruption.
     resent_batches: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     books: Option<Books>,
+    /// The books by reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Reason>,
     cancel_requested: bool,
 }
 
 impl View {
     fn of(delivery: Delivery) -> Self {
         Self {
+            hold: delivery.hold().filter(|_| delivery.status == DeliveryStatus::Held),
+            dry_run: delivery.dry_run,
+            plan: delivery.plan,
+            reasons: Vec::new(),
             id: delivery.id.to_string(),
             activation: delivery.activation.to_string(),
             segment: delivery.segment.to_string(),
@@ -91,7 +106,12 @@ impl View {
 struct ItemView {
     profile: String,
     position: u64,
+    /// What was asked of the destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<page::Operation>,
     status: ItemStatus,
+    /// It was sent again, since nobody knew what became of it before.
+    resent: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +125,9 @@ impl ItemView {
         Self {
             profile: item.profile.to_string(),
             position: item.outcome.position,
+            operation: item.outcome.operation,
             status: item.outcome.status,
+            resent: item.outcome.resent,
             code: item.outcome.code,
             field: item.outcome.field,
             message: item.outcome.message,
@@ -124,7 +146,13 @@ async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
 async fn show(scope: Scope) -> Result<Json<View>> {
     let delivery = scope.sandbox.delivery(scope.param("delivery"))?;
     let books = scope.sandbox.books(&delivery)?;
-    Ok(Json(View { books: Some(books), ..View::of(delivery) }))
+    let reasons = scope.sandbox.reasons(&delivery)?;
+    Ok(Json(View { books: Some(books), reasons, ..View::of(delivery) }))
+}
+
+async fn approve(scope: Scope) -> Result<Response> {
+    let delivery = scope.sandbox.approve_delivery(&scope.caller, scope.param("delivery")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }
 
 async fn cancel(scope: Scope) -> Result<Response> {

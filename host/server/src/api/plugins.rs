@@ -1,24 +1,39 @@
-//! `/v1/plugins`: what is installed, and what each may do.
+//! `/v1/plugins`: what is installed, what each may do, what an upgrade would change, and who vouches for it.
 
 use super::State;
-use super::body::Wasm;
+use super::body::{self, FetchBody, PluginBody};
+use super::conduct::DenialView;
 use super::listing::{Everything, Listing};
 use super::time::Instant;
 use crate::app::keys::Caller;
-use crate::app::plugins::{Origin, Ready};
-use crate::app::refusal::Result;
+use crate::app::plugins::{Audited, Package, Problem, Ready, Upload};
+use crate::app::refusal::{FieldProblem, Refusal, Result};
+use crate::app::retirement::Dependent;
 use crate::app::stamp::Stamp;
+use attiva_core::plugin::capability::{Capability, Change};
+use attiva_core::plugin::lifecycle::Stage;
+use attiva_core::plugin::trust::Provenance;
 use attiva_core::spec::{CredentialMethod, Spec};
+use attiva_wasm::Location;
 use axum::extract::{self, Path};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/plugins", get(list)).route("/v1/plugins/{plugin}", get(show))
+    Router::new()
+        .route("/v1/plugins", get(list))
+        .route("/v1/plugins/{plugin}", get(show).delete(uninstall))
+        .route("/v1/plugins/{plugin}/disable", post(disable))
+        .route("/v1/plugins/{plugin}/enable", post(enable))
+        .route("/v1/plugins/{plugin}/release", post(release))
+        .route("/v1/plugins/{plugin}/dependents", get(dependents))
+        .route("/v1/plugins/{plugin}/approve", post(approve))
+        .route("/v1/plugins/{plugin}/decline", post(decline))
+        .route("/v1/plugin-audit", get(audit))
 }
 
 /// Apart from the others, since a component is larger than a document.
@@ -34,6 +49,11 @@ struct View {
     version: String,
     publisher: String,
     title: String,
+    stage: Stage,
+    /// Connections that follow a range begin with it.
+    in_use: bool,
+    /// Who vouches for it.
+    provenance: Provenance,
     source: bool,
     destination: bool,
     bundled: bool,
@@ -43,17 +63,21 @@ struct View {
 }
 
 impl View {
-    fn of(ready: Ready) -> Self {
+    fn of(state: &State, ready: Ready) -> Self {
         let (installed, plugin) = (ready.installed, ready.plugin);
+        let in_use = state.app.plugins().in_use(&plugin.spec.name).ok().flatten();
         Self {
+            in_use: in_use.is_some_and(|in_use| in_use.version == plugin.spec.version),
             id: installed.id,
             name: plugin.spec.name.clone(),
             version: plugin.spec.version.to_string(),
             publisher: plugin.spec.publisher.clone(),
             title: plugin.spec.title.clone(),
+            stage: installed.stage,
+            bundled: installed.provenance == Provenance::Bundled,
+            provenance: installed.provenance,
             source: plugin.is_source,
             destination: plugin.is_destination,
-            bundled: installed.bundled,
             digest: installed.digest,
             bytes: installed.bytes,
             installed_at: Instant(installed.installed_at),
@@ -61,34 +85,188 @@ impl View {
     }
 }
 
+/// A version with what a person reads before approving it.
+#[derive(Serialize)]
+struct Considered {
+    #[serde(flatten)]
+    view: View,
+    capabilities: Vec<Capability>,
+    difference: Difference,
+}
+
+/// How it differs from the version before it.
+#[derive(Serialize)]
+struct Difference {
+    /// The version it is compared with; absent: it is the first of its name, and everything is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    changes: Vec<Change>,
+}
+
+impl Considered {
+    fn of(state: &State, ready: Ready) -> Self {
+        let (from, changes) = state.app.plugins().difference(&ready);
+        let capabilities = ready.capabilities();
+        Self { view: View::of(state, ready), capabilities, difference: Difference { from, changes } }
+    }
+}
+
 /// A plugin with all it says of itself, and what that allows it.
 #[derive(Serialize)]
 struct Inspection {
     #[serde(flatten)]
-    view: View,
+    considered: Considered,
     spec: Spec,
     policy: Value,
+    /// What was denied to it lately, with the caller's connections.
+    denials: Vec<DenialView>,
 }
 
 async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everything>) -> Result<Response> {
     let after = listing.after.as_deref();
     let all = state.app.plugins().list().into_iter();
     let wanted = all.filter(|r| after.is_none_or(|a| r.installed.id.as_str() > a)).take(listing.wanted());
-    Ok(listing.answer(wanted.collect(), |r| r.installed.id.clone(), View::of))
+    Ok(listing.answer(wanted.collect(), |r| r.installed.id.clone(), |ready| View::of(&state, ready)))
 }
 
-async fn install(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Wasm) -> Result<Response> {
-    let (ready, is_new) = state.app.plugins().install(&body.0, Origin::Sent(caller.key.as_str()), stamp).await?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Install {
+    /// Why this file may be installed though nobody has signed it. Audited.
+    #[serde(default)]
+    allow_unsigned: Option<String>,
+    /// What it asks for is approved with this request.
+    #[serde(default)]
+    approve: bool,
+}
+
+async fn install(
+    state: extract::State<State>,
+    caller: Caller,
+    stamp: Stamp,
+    uri: Uri,
+    body: PluginBody,
+) -> Result<Response> {
+    let Install { allow_unsigned, approve } = body::query(&uri)?;
+    let reason = allow_unsigned.as_deref().map(|reason| crate::app::name::checked("allow_unsigned", reason));
+    let allow_unsigned = reason.transpose()?;
+    let plugins = state.app.plugins();
+    let bytes = match body {
+        PluginBody::Bytes(bytes) => bytes.to_vec(),
+        PluginBody::Fetched(fetch) => plugins.fetch(&package(fetch)?, state.limits.plugin_bytes).await?,
+    };
+    let upload = Upload { bytes: &bytes, by: caller.key.as_str(), stamp, allow_unsigned, approve };
+    let (ready, is_new) = plugins.install(upload).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let place = format!("/v1/plugins/{}", ready.installed.id);
-    Ok((status, [(header::LOCATION, place)], Json(View::of(ready))).into_response())
+    Ok((status, [(header::LOCATION, place)], Json(Considered::of(&state, ready))).into_response())
 }
 
-async fn show(state: extract::State<State>, _: Caller, Path(plugin): Path<String>) -> Result<Json<Inspection>> {
-    let ready = state.app.plugins().find(&plugin)?;
+fn package(fetch: FetchBody) -> Result<Package> {
+    let wrong = |field: &str, problem: &str| {
+        let field = FieldProblem::new(field, problem);
+        Refusal::invalid("request.invalid", "the package is not named as it must be", vec![field])
+    };
+    let location = Location::parse(&fetch.url).map_err(|problem| wrong("/url", problem))?;
+    let is_digest = fetch.sha256.len() == 64 && fetch.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_digest {
+        return Err(wrong("/sha256", "must be the file's SHA-256, 64 hex digits"));
+    }
+    Ok(Package { location, sha256: fetch.sha256.to_ascii_lowercase() })
+}
+
+async fn approve(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
+    let ready = state.app.plugins().approve(caller.key.as_str(), &plugin).await?;
+    Ok(Json(View::of(&state, ready)))
+}
+
+async fn decline(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<StatusCode> {
+    state.app.plugins().decline(caller.key.as_str(), &plugin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn uninstall(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<StatusCode> {
+    state.app.uninstall(&caller, &plugin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn disable(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
+    let ready = state.app.disable(&caller, &plugin).await?;
+    Ok(Json(View::of(&state, ready)))
+}
+
+async fn enable(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
+    let ready = state.app.plugins().enable(caller.key.as_str(), &plugin).await?;
+    Ok(Json(View::of(&state, ready)))
+}
+
+async fn release(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
+    let ready = state.app.plugins().release(caller.key.as_str(), &plugin).await?;
+    Ok(Json(View::of(&state, ready)))
+}
+
+#[derive(Serialize)]
+struct DependentView {
+    sandbox: String,
+    kind: &'static str,
+    id: String,
+}
+
+async fn dependents(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<Value>> {
+    let (own, others) = state.app.dependents(&caller, &plugin)?;
+    let view = |Dependent { sandbox, kind, id }| DependentView { sandbox, kind, id };
+    let items: Vec<DependentView> = own.into_iter().map(view).collect();
+    Ok(Json(json!({ "items": items, "of_other_organisations": others })))
+}
+
+#[derive(Serialize)]
+struct AuditView {
+    id: String,
+    stage: Stage,
+    provenance: Provenance,
+    digest: String,
+    good: bool,
+    problems: Vec<ProblemView>,
+}
+
+#[derive(Serialize)]
+struct ProblemView {
+    code: String,
+    message: String,
+    action: String,
+}
+
+impl AuditView {
+    fn of(audited: Audited) -> Self {
+        let Audited { ready, problems } = audited;
+        let good = problems.is_empty();
+        let view = |Problem { code, message, action }| ProblemView { code, message, action };
+        let installed = ready.installed;
+        Self {
+            id: installed.id,
+            stage: installed.stage,
+            provenance: installed.provenance,
+            digest: installed.digest,
+            good,
+            problems: problems.into_iter().map(view).collect(),
+        }
+    }
+}
+
+async fn audit(state: extract::State<State>, _: Caller) -> Result<Json<Value>> {
+    let app = state.app.clone();
+    let audited = tokio::task::spawn_blocking(move || app.plugins().audit()).await;
+    let audited = audited.map_err(|e| Refusal::internal(format!("the audit gave up: {e}")))??;
+    let items: Vec<AuditView> = audited.into_iter().map(AuditView::of).collect();
+    Ok(Json(json!({ "good": items.iter().all(|item| item.good), "items": items })))
+}
+
+async fn show(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<Inspection>> {
+    let ready = state.app.plugins().resolve(&plugin)?;
     let spec = (*ready.plugin.spec).clone();
     let policy = policy(&spec);
-    Ok(Json(Inspection { view: View::of(ready), spec, policy }))
+    let denials = state.app.denials_of(&caller, &ready.installed.id)?.into_iter().map(DenialView::to).collect();
+    Ok(Json(Inspection { considered: Considered::of(&state, ready), spec, policy, denials }))
 }
 
 /// What the specification comes down to: where the plugin may go and with which credential, and what it never gets.
@@ -98,9 +276,15 @@ fn policy(spec: &Spec) -> Value {
             CredentialMethod::OAuth2ClientCredentials { origin, path, .. } => {
                 json!({ "method": "oauth2-client-credentials", "token_endpoint": { "origin": origin, "path": path } })
             }
+            CredentialMethod::OAuth2JwtBearer { origin, path, .. } => {
+                json!({ "method": "oauth2-jwt-bearer", "token_endpoint": { "origin": origin, "path": path } })
+            }
+            CredentialMethod::OAuth2RefreshToken { origin, path, .. } => {
+                json!({ "method": "oauth2-refresh-token", "token_endpoint": { "origin": origin, "path": path } })
+            }
             CredentialMethod::AwsSigv4 { service, .. } => json!({ "method": "aws-sigv4", "service": service }),
         };
-        json!({ "name": c.name, "how": method, "shown_to_plugin": false })
+        json!({ "name": c.name, "when": c.when, "how": method, "shown_to_plugin": false })
     });
     json!({
         "egress": spec.origins,

@@ -74,6 +74,12 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "idempotency.in-progress"
         | "connection.in-use"
         | "plugin.in-use"
+        | "plugin.stage"
+        | "plugin.upgrade"
+        | "plugin.state-too-new"
+        | "plugin.quarantined"
+        | "plugin.version-taken"
+        | "plugin.name-taken"
         | "segment.in-use" => StatusCode::CONFLICT,
         "request.method" => StatusCode::METHOD_NOT_ALLOWED,
         "request.too-large" => StatusCode::PAYLOAD_TOO_LARGE,

@@ -1,12 +1,15 @@
-//! `/v1/sandboxes/{sandbox}/profiles`: persons, by id, by what identifies them, or all.
+//! `/v1/sandboxes/{sandbox}/profiles`: persons, accounts, opportunities and the rest: by id, by what identifies them, by
+//! the beginning of a name, or all; and what they hang together with.
 
 use super::State;
-use super::listing::Listing;
+use super::listing::{Everything, Listing};
 use super::scope::Scope;
 use super::time::Instant;
-use crate::app::profiles::ProfileDetail;
+use crate::app::profiles::{ProfileDetail, Search};
 use crate::app::refusal::{FieldProblem, Refusal, Result};
-use attiva_core::ports::store::Profile;
+use attiva_core::model::{EntityName, Way};
+use attiva_core::ports::store::{Found, FoundPlace, Profile};
+use attiva_core::{Fault, FaultKind};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,14 +20,22 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/sandboxes/{sandbox}/profiles", get(list))
         .route("/v1/sandboxes/{sandbox}/profiles/{profile}", get(show))
+        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/related", get(ways))
+        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/related/{relation}", get(related))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Filter {
-    /// `email`, `source_key`; with `value`.
+    /// `account`; absent: persons.
+    entity: Option<String>,
+    /// `email`, `source_key`; with `value` or `prefix`.
     namespace: Option<String>,
     value: Option<String>,
+    /// The beginning of an identity.
+    prefix: Option<String>,
+    /// The beginning of a name: of a person first or last, of the rest as they are called.
+    name: Option<String>,
     /// `true`: only those that a limit keeps records out of.
     degraded: Option<bool>,
 }
@@ -32,6 +43,7 @@ struct Filter {
 #[derive(Serialize)]
 struct View {
     id: String,
+    entity: String,
     /// What is known; null where nothing is, the field is left out.
     attributes: Map<String, Value>,
     /// How many source records make it up.
@@ -46,6 +58,7 @@ impl View {
         let attributes = profile.attributes.into_iter().map(|(name, value)| (name, value.to_json()));
         Self {
             id: profile.id.to_string(),
+            entity: profile.entity.to_string(),
             attributes: attributes.collect(),
             records: profile.records,
             changed_at: Instant(profile.changed_at),
@@ -60,6 +73,19 @@ struct Detail {
     view: View,
     sources: Vec<SourceRecord>,
     segments: Vec<String>,
+    references: Vec<ReferenceView>,
+}
+
+#[derive(Serialize)]
+struct ReferenceView {
+    /// The field that says so.
+    field: String,
+    /// The entity it names.
+    to: String,
+    /// By this source key.
+    key: String,
+    /// The profile that is now; null: nobody yet.
+    profile: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -78,7 +104,14 @@ impl Detail {
             connection: r.connection.to_string(),
             stream: r.stream,
         };
+        let references = detail.references.into_iter().map(|(reference, profile)| ReferenceView {
+            field: reference.field,
+            to: reference.to.to_string(),
+            key: reference.key,
+            profile: profile.map(|id| id.to_string()),
+        });
         Self {
+            references: references.collect(),
             view: View::of(detail.profile),
             sources: detail.records.into_iter().map(source).collect(),
             segments: detail.segments.iter().map(ToString::to_string).collect(),
@@ -87,23 +120,65 @@ impl Detail {
 }
 
 async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
-    let Filter { namespace, value, degraded } = &listing.filter;
+    let Filter { entity, namespace, value, prefix, name, degraded } = &listing.filter;
+    let entity = scope.sandbox.entity(entity.as_deref().unwrap_or("person"))?;
     let only_degraded = degraded.unwrap_or(false);
-    let profiles = match (namespace, value) {
-        (None, None) if only_degraded => scope.sandbox.degraded_profiles(listing.after_number()?, listing.wanted())?,
-        (None, None) => scope.sandbox.profiles(listing.after_number()?, listing.wanted())?,
-        (Some(namespace), Some(value)) => {
-            let found = scope.sandbox.profile_by_identity(namespace, value)?;
+    let profiles = match (namespace, value, prefix, name) {
+        (None, None, None, None) if only_degraded => {
+            scope.sandbox.degraded_profiles(&entity, listing.after_number()?, listing.wanted())?
+        }
+        (None, None, None, None) => scope.sandbox.profiles(&entity, listing.after_number()?, listing.wanted())?,
+        (Some(namespace), Some(value), None, None) => {
+            let found = scope.sandbox.profile_by_identity(&entity, namespace, value)?;
             found.into_iter().filter(|profile| profile.degraded || !only_degraded).collect()
         }
-        _ => return Err(half_an_identity()),
+        (Some(namespace), None, Some(prefix), None) if !only_degraded => {
+            return search(&scope, &listing, &entity, Search::Identity { namespace, prefix });
+        }
+        (None, None, None, Some(name)) if !only_degraded => {
+            return search(&scope, &listing, &entity, Search::Name(name));
+        }
+        _ => return Err(one_way_to_find()),
     };
     Ok(listing.answer(profiles, |p| p.number.to_string(), View::of))
 }
 
-fn half_an_identity() -> Refusal {
-    let problem = "`namespace` and `value` belong together";
+fn search(scope: &Scope, listing: &Listing<Filter>, entity: &EntityName, search: Search<'_>) -> Result<Response> {
+    let after = listing.after.as_deref().map(place).transpose()?;
+    let found = scope.sandbox.search(entity, search, after.as_ref(), listing.wanted())?;
+    Ok(listing.answer(found, |f| format!("{}:{}", f.place.profile, f.place.by), |found: Found| View::of(found.profile)))
+}
+
+fn place(text: &str) -> Result<FoundPlace> {
+    let parts = text.split_once(':');
+    let place = parts.and_then(|(n, by)| Some(FoundPlace { by: by.to_owned(), profile: n.parse().ok()? }));
+    place.ok_or_else(|| {
+        Fault::new(FaultKind::Config, "request.cursor", "the cursor is not one that this host gave for this listing")
+            .action("Begin again without a cursor.")
+            .field("cursor")
+            .into()
+    })
+}
+
+fn one_way_to_find() -> Refusal {
+    let problem = "`namespace` goes with `value` or with `prefix`, `name` stands alone, and `degraded` goes with neither \
+                   `prefix` nor `name`";
     Refusal::invalid("request.invalid", problem, vec![FieldProblem::new("namespace", problem)])
+}
+
+#[derive(Serialize)]
+struct Ways {
+    items: Vec<Way>,
+}
+
+async fn ways(scope: Scope) -> Result<Json<Ways>> {
+    Ok(Json(Ways { items: scope.sandbox.ways(scope.param("profile"))? }))
+}
+
+async fn related(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+    let (profile, relation) = (scope.param("profile"), scope.param("relation"));
+    let related = scope.sandbox.related(profile, relation, listing.after_number()?, listing.wanted())?;
+    Ok(listing.answer(related, |p| p.number.to_string(), View::of))
 }
 
 async fn show(scope: Scope) -> Result<Json<Detail>> {

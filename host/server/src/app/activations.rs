@@ -12,6 +12,7 @@ use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_core::{Fault, FaultKind};
+use attiva_sync::Connectors;
 use serde_json::json;
 
 /// What an activation is made of.
@@ -23,6 +24,7 @@ pub struct NewActivation {
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     pub schedule: Option<Schedule>,
+    pub removals_max_percent: Option<u8>,
 }
 
 /// A new activation, and what could not be checked.
@@ -77,8 +79,12 @@ impl Sandbox {
             target: new.target,
             mapping: new.mapping,
             schedule: new.schedule,
+            paused: false,
+            retired: false,
+            removals_max_percent: new.removals_max_percent,
             created_at: self.now(),
         };
+        self.check_shared_target(&activation, &connection)?;
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
         Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
     }
@@ -99,9 +105,16 @@ impl Sandbox {
         mapping: &[ActivationField],
     ) -> Result<Vec<String>> {
         name::checked("/target/name", &target.name)?;
-        if !self.plugins.find(&connection.plugin)?.plugin.is_destination {
+        if !self.plugins.resolve(&connection.plugin)?.plugin.is_destination {
             let message = format!("{} is no destination", connection.plugin);
             return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
+        }
+        if let Some(max) = self.connectors.delivery(&connection.plugin)?.fields_max
+            && mapping.len() > max as usize
+        {
+            let problem = format!("{} fields are mapped; {} takes {max} at most", mapping.len(), connection.plugin);
+            let fields = vec![FieldProblem::new("/mapping", problem)];
+            return Err(Refusal::invalid("activation.target", "the destination does not take this", fields));
         }
         let objects = match self.connectors.discover(connection).await {
             Ok(discovered) => discovered.objects,

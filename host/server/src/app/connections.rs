@@ -5,6 +5,7 @@
 //! the next start.
 
 use super::keys::Caller;
+use super::learning;
 use super::name;
 use super::plugins::Ready;
 use super::refusal::{FieldProblem, Refusal, Result};
@@ -14,6 +15,7 @@ use attiva_core::config::{Activation, Connection, Schedule};
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
+use attiva_core::plugin::requirement::Requirement;
 use attiva_core::ports::connector::{Stream, TargetObject};
 use attiva_core::ports::store::{Expect, Kind, StoreError};
 use attiva_core::run::Run;
@@ -22,17 +24,21 @@ use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Secrets, split_configuration, validate_configuration};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What a connection is made of.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
     pub name: String,
-    /// `source-marketo`, the newest version; or `source-marketo@0.1.0`.
+    /// `source-marketo`, the version in use now; `source-marketo@0.1.0`, this one; `source-marketo@^0.1`, whichever of
+    /// these is in use when something begins.
     pub plugin: String,
     /// With secrets.
     pub configuration: Value,
     pub streams: Vec<String>,
     pub schedule: Option<Schedule>,
+    /// Other endpoints for some of its origins, as an operator grants them: URL by origin.
+    pub grants: BTreeMap<String, String>,
 }
 
 /// What is to be changed; `None`: stays.
@@ -56,10 +62,11 @@ pub struct Discovered {
 }
 
 impl Sandbox {
-    /// Makes a connection. Nothing is sent to the vendor; [`Sandbox::check_connection`] does that.
+    /// Makes a connection. Nothing is sent to the vendor, save where only its token tells which instance it is;
+    /// [`Sandbox::check_connection`] tests it.
     ///
     /// # Errors
-    /// `connection.configuration` with each field at fault; `plugin.missing`.
+    /// `connection.configuration` with each field at fault; `plugin.missing`; what the identity service answers.
     pub async fn create_connection(
         &self,
         caller: &Caller,
@@ -69,7 +76,7 @@ impl Sandbox {
         let id = stamp.id(ConnectionId::new);
         let made = match self.find(Kind::Connection, id.as_str())? {
             Some(made) => made,
-            None => self.make_connection(id, new).await?,
+            None => self.make_connection(caller, id, new).await?,
         };
         let Connection { id, plugin, instance, .. } = &made.value;
         let detail = json!({ "plugin": plugin, "instance": instance });
@@ -77,15 +84,20 @@ impl Sandbox {
         Ok(made)
     }
 
-    async fn make_connection(&self, id: ConnectionId, new: NewConnection) -> Result<Versioned<Connection>> {
+    async fn make_connection(
+        &self,
+        caller: &Caller,
+        id: ConnectionId,
+        new: NewConnection,
+    ) -> Result<Versioned<Connection>> {
         let name = name::checked("/name", &new.name)?.to_owned();
-        let ready = self.plugins.find(&new.plugin)?;
+        let ready = self.plugins.beginning(&new.plugin)?;
         check_schedule(new.schedule)?;
         let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
-        let connection = Connection {
+        let mut connection = Connection {
             id: id.clone(),
             name,
-            plugin: ready.installed.id,
+            plugin: kept_as(&new.plugin, &ready),
             configuration,
             instance,
             streams: new.streams,
@@ -93,6 +105,15 @@ impl Sandbox {
             created_at: self.now(),
         };
         self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
+        let spec = &ready.plugin.spec;
+        let mut prepared = self.grant_at_birth(caller, &connection, spec, &new.grants).await;
+        if prepared.is_ok() {
+            prepared = self.learn_instance(&mut connection).await;
+        }
+        if let Err(refusal) = prepared {
+            self.connectors.forget(id.as_str()).await?;
+            return Err(refusal);
+        }
         let version = self.put(Kind::Connection, id.as_str(), &connection, Expect::Absent).await?;
         Ok(Versioned { value: connection, version })
     }
@@ -136,10 +157,14 @@ impl Sandbox {
             connection.schedule = schedule;
             changed.push("schedule");
         }
-        let ready = self.plugins.find(patch.plugin.as_deref().unwrap_or(&connection.plugin))?;
-        if patch.plugin.is_some() {
+        let ready = match &patch.plugin {
+            Some(plugin) => self.plugins.beginning(plugin)?,
+            None => self.plugins.resolve(&connection.plugin)?,
+        };
+        if let Some(plugin) = &patch.plugin {
             same_plugin(&connection.plugin, &ready)?;
-            connection.plugin.clone_from(&ready.installed.id);
+            self.check_states(&connection.id, &ready)?;
+            connection.plugin = kept_as(plugin, &ready);
             changed.push("plugin");
         }
         let reconfigured = patch.configuration.is_some() || patch.plugin.is_some();
@@ -151,7 +176,7 @@ impl Sandbox {
                 changed.push("configuration");
             }
             let (public, secrets, instance) = configure(&ready.plugin.spec, whole)?;
-            same_instance(&connection.instance, &instance)?;
+            same_instance(&connection.instance, &learning::kept(instance, &connection.instance))?;
             connection.configuration = public;
             self.vault.keep(&control_id, &secrets).await?;
         }
@@ -198,8 +223,9 @@ impl Sandbox {
     }
 }
 
-/// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is.
-fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
+/// Checks a whole configuration and takes it apart: what may be seen, the secrets, and which instance it is; its id is
+/// empty where it has to be learnt.
+pub(super) fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
     if let Err(problems) = validate_configuration(spec, &whole) {
         let fields = problems.into_iter().map(|p| FieldProblem::new(format!("/configuration{}", p.path), p.problem));
         let message = format!("the configuration does not fit {}", spec.name);
@@ -210,15 +236,13 @@ fn configure(spec: &Spec, whole: Value) -> Result<(Value, Secrets, Instance)> {
         fill(template, &public).map_err(|e| Fault::new(FaultKind::Config, "connection.instance", e.to_string()))
     };
     let instance = Instance { system: filled(&spec.instance.system)?, id: filled(&spec.instance.id)? };
-    let told_apart = !instance.id.contains('@') && instance.system.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !told_apart || instance.id.is_empty() || instance.system.is_empty() {
-        let message = format!("`{}` of `{}` cannot name a vendor instance", instance.id, instance.system);
-        return Err(Fault::new(FaultKind::Config, "connection.instance", message).into());
+    if spec.instance.learnt.is_none() {
+        learning::named(&instance)?;
     }
     Ok((public, secrets, instance))
 }
 
-fn with_secrets(public: &Value, secrets: &Secrets) -> Value {
+pub(super) fn with_secrets(public: &Value, secrets: &Secrets) -> Value {
     let mut whole = public.clone();
     if let Some(object) = whole.as_object_mut() {
         let text = |value: &secrecy::SecretString| Value::String(value.expose_secret().to_owned());
@@ -256,6 +280,14 @@ pub(super) fn check_schedule(schedule: Option<Schedule>) -> Result<()> {
         return Err(Refusal::invalid("request.invalid", format!("schedule.every_seconds {problem}"), vec![field]));
     }
     Ok(())
+}
+
+/// A range stays one; a name alone pins the version it comes to now.
+fn kept_as(plugin: &str, ready: &Ready) -> String {
+    match Requirement::parse(plugin) {
+        Some(requirement) => requirement.to_string(),
+        None => ready.installed.id.clone(),
+    }
 }
 
 fn same_plugin(before: &str, now: &Ready) -> Result<()> {

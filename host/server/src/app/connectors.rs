@@ -4,6 +4,7 @@
 use super::connections::Discovered;
 use super::files::Spools;
 use super::grants;
+use super::oversight::Oversight;
 use super::plugins::{Plugins, Ready};
 use super::refusal::Result;
 use super::secrets::Vault;
@@ -36,6 +37,7 @@ pub struct SandboxConnectors {
     pub(super) vault: Vault,
     pub(super) spools: Spools,
     pub(super) shared: Shared,
+    pub(super) oversight: Arc<Oversight>,
 }
 
 /// A plugin with a connection's context, all but the spool.
@@ -59,27 +61,37 @@ impl SandboxConnectors {
             Ok(()) | Err(StoreError::Missing) => {}
             Err(error) => return Err(error.into()),
         }
+        self.oversight.forget(&id).await?;
         self.vault.forget(&id).await
     }
 
     /// The connector of a connection, in a plugin version, with a spool.
     fn connector(&self, connection: &Connection, plugin: &str, spool: &str) -> Result<Connector> {
-        let Ready { plugin, .. } = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let Ready { plugin, installed } = self.plugins.serving(plugin)?;
         let id = self.control_id(connection.id.as_str());
+        self.oversight.admit(&id, connection.id.as_str())?;
+        let observer = self.oversight.observer(&id, &installed.id);
         let granted = grants::read(&*self.control, &id)?;
         let granted: std::result::Result<Vec<_>, Fault> = granted.into_values().map(grants::for_host).collect();
         let context = ConnectionContext {
             connection_id: connection.id.clone(),
             configuration: Arc::new(connection.configuration.clone()),
+            instance_id: Some(connection.instance.id.as_str()).filter(|id| !id.is_empty()).map(Into::into),
             secrets: self.vault.source(id),
             grants: granted?.into(),
             spool: Arc::new(self.spools.open(spool)?),
             budget: self.shared.budgets.of(&connection.instance, &plugin.spec.rates),
             tokens: Arc::clone(&self.shared.tokens),
             dry_run: false,
-            observer: Arc::new(()),
+            observer,
         };
         Ok(Connector { plugin, context, spools: self.spools.clone() })
+    }
+
+    /// The id of the vendor instance a connection is, where only its token tells.
+    pub(super) async fn learn_instance(&self, connection: &Connection) -> Result<Option<String>> {
+        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
+        Ok(visit.plugin.learn_instance(&visit.context).await?)
     }
 
     /// The named tests of a connection.
@@ -119,13 +131,12 @@ impl SandboxConnectors {
     }
 }
 
-fn not_ready(plugin: &str) -> Fault {
-    Fault::new(FaultKind::Config, "plugin.not-ready", format!("the plugin {plugin} is not installed, or not ready"))
-        .action("Install this version; the host's log says why one that is installed is not ready.")
-}
-
 #[async_trait]
 impl attiva_sync::Connectors for SandboxConnectors {
+    fn version(&self, connection: &Connection) -> std::result::Result<String, Fault> {
+        Ok(self.plugins.beginning(&connection.plugin).map_err(|refusal| refusal.fault)?.installed.id)
+    }
+
     async fn source(
         &self,
         connection: &Connection,
@@ -145,20 +156,25 @@ impl attiva_sync::Connectors for SandboxConnectors {
         delivery: &DeliveryId,
     ) -> std::result::Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
         let connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
-        let spec = connector.plugin.spec.delivery.clone();
-        let spec = spec.ok_or_else(|| {
-            Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
-        })?;
+        let spec = self.delivery(plugin)?;
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
     }
 
-    fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {
+    fn delivery(&self, plugin: &str) -> std::result::Result<DeliverySpec, Fault> {
         let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        ready.plugin.spec.delivery.clone().ok_or_else(|| {
+            Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
+        })
+    }
+
+    fn mappings(&self, plugin: &str) -> std::result::Result<Vec<MappingSpec>, Fault> {
+        // Also of one that is not to be called: what was read with it is projected still.
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         Ok(ready.plugin.spec.mappings.clone())
     }
 
     fn configuration_keys(&self, plugin: &str) -> std::result::Result<Vec<String>, Fault> {
-        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         Ok(ready.plugin.spec.public_scalars())
     }
 }
@@ -191,17 +207,28 @@ impl Source for PluginSource {
         stream: &str,
         fields: &[String],
         cursor: Option<&Cursor>,
+        keys: &[String],
         limits: PageLimits,
     ) -> std::result::Result<(Page, Usage), Fault> {
         let request = ReadRequest {
             stream: stream.to_owned(),
             fields: fields.to_vec(),
             cursor: cursor.cloned(),
-            keys: Vec::new(),
+            keys: keys.to_vec(),
             max_rows: limits.max_rows,
             max_bytes: limits.max_bytes,
         };
         self.connector.plugin.read(&self.for_stream(stream)?, &request).await
+    }
+
+    fn state_version(&self) -> Option<u32> {
+        Some(self.connector.plugin.spec.state_version)
+    }
+
+    async fn migrate(&self, cursor: &Cursor) -> std::result::Result<Cursor, Fault> {
+        let plugin = &self.connector.plugin;
+        let bytes = plugin.migrate_state(cursor.state_version, &cursor.bytes).await?;
+        Ok(Cursor { state_version: plugin.spec.state_version, bytes })
     }
 
     async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {

@@ -6,20 +6,26 @@ use super::sandbox::Sandbox;
 use super::stamp::Stamp;
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, DeliveryId};
-use attiva_core::ports::store::{Books, Item, ItemStatus, Kind};
+use attiva_core::ports::store::{Books, Item, ItemStatus, Kind, Reason};
 
 impl Sandbox {
     /// Starts a delivery, which goes on by itself.
     ///
     /// # Errors
     /// `delivery.in-progress`.
-    pub async fn start_delivery(&self, caller: &Caller, stamp: Stamp, activation: &str) -> Result<Delivery> {
+    pub async fn start_delivery(
+        &self,
+        caller: &Caller,
+        stamp: Stamp,
+        activation: &str,
+        dry_run: bool,
+    ) -> Result<Delivery> {
         let id = stamp.id(DeliveryId::new);
         let delivery = match self.find(Kind::Delivery, id.as_str())? {
             Some(started) => started.value,
-            None => self.engine.start_delivery(&self.activation(activation)?.value.id, id).await?,
+            None => self.engine.start_delivery(&self.activation(activation)?.value.id, id, dry_run).await?,
         };
-        let detail = serde_json::json!({ "activation": delivery.activation });
+        let detail = serde_json::json!({ "activation": delivery.activation, "dry_run": delivery.dry_run });
         self.tell_once(caller, "delivery.started", delivery.id.as_str(), detail).await?;
         Ok(delivery)
     }
@@ -44,6 +50,11 @@ impl Sandbox {
             Some(books) => Ok(books),
             None => Ok(self.store.books(&delivery.id)?),
         }
+    }
+
+    /// The books by reason.
+    pub fn reasons(&self, delivery: &Delivery) -> Result<Vec<Reason>> {
+        Ok(self.store.reasons(&delivery.id)?)
     }
 
     /// Members of a delivery from position `first` on.

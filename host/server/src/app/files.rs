@@ -4,10 +4,12 @@ use super::refusal::{Refusal, Result};
 use attiva_core::id::{ConnectionId, DeliveryId};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::{read, write_atomic};
+use attiva_wasm::SigningKey;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Installed components, by digest.
 #[derive(Clone)]
@@ -26,6 +28,14 @@ impl PluginFiles {
 
     pub(super) fn write(&self, digest: &str, bytes: &[u8]) -> Result<()> {
         Ok(write_atomic(&self.0, &name(digest), bytes)?)
+    }
+
+    /// Removes a component; there may be none.
+    pub(super) fn remove(&self, digest: &str) -> Result<()> {
+        match self.0.remove_file(name(digest)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&error)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -53,6 +63,26 @@ pub(super) fn aot_key(keys: &Dir) -> Result<[u8; 32]> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|e| Refusal::internal(format!("no random numbers: {e}")))?;
     write_atomic(keys, AOT_KEY, &key)?;
+    Ok(key)
+}
+
+/// The file of the development key, in the directory of the host's keys.
+pub(crate) const DEVELOPMENT_KEY: &str = "development.key";
+
+/// The machine's development key, made at the first start. What it signs is taken by this host without another word:
+/// whoever can read it can read the host's other keys as well.
+pub(super) fn development_key(keys: &Dir) -> Result<SigningKey> {
+    if let Some(bytes) = read(keys, DEVELOPMENT_KEY)? {
+        let bytes = Zeroizing::new(bytes);
+        let key = std::str::from_utf8(&bytes).ok().and_then(|text| SigningKey::parse(text).ok());
+        return key.ok_or_else(|| {
+            Fault::new(FaultKind::Config, "key.development", format!("keys/{DEVELOPMENT_KEY} is no private key"))
+                .action("Remove the file: a new one is made, and what the old one signed has to be signed again.")
+                .into()
+        });
+    }
+    let (key, text) = SigningKey::generate().map_err(|e| Refusal::internal(e.to_string()))?;
+    write_atomic(keys, DEVELOPMENT_KEY, text.as_bytes())?;
     Ok(key)
 }
 

@@ -90,29 +90,20 @@ impl Sandbox {
     /// `grant.origin` for an origin the plugin does not have, `grant.url`, `grant.unresolved`.
     pub async fn grant(&self, caller: &Caller, connection: &str, origin: &str, url: &str) -> Result<EndpointGrant> {
         let connection = self.connection(connection)?.value;
-        let plugin = self.plugins.find(&connection.plugin)?.plugin;
-        let endpoint = Endpoint::parse(url).map_err(wrong_url)?;
-        endpoint.grant(origin).validate(&plugin.spec).map_err(|problem| match problem.path.as_str() {
-            "/origin" => wrong_origin(&connection.plugin, &plugin.spec, &problem.problem),
-            // Host and port are parts of what the caller named.
-            part => wrong_url(&format!("has a {} that {}", part.trim_start_matches('/'), problem.problem)),
-        })?;
-        let addresses =
-            endpoint.addresses().await.ok().filter(|a| !a.is_empty()).ok_or_else(|| unresolved(&endpoint))?;
-        let grant = EndpointGrant {
-            origin: origin.to_owned(),
-            scheme: endpoint.scheme.as_str().to_owned(),
-            host: endpoint.host,
-            port: endpoint.port,
-            addresses,
-        };
+        let plugin = self.plugins.resolve(&connection.plugin)?.plugin;
+        let grant = resolved(&connection.plugin, &plugin.spec, origin, url).await?;
+        self.add_grant(caller, connection.id.as_str(), grant.clone()).await?;
+        Ok(grant)
+    }
+
+    /// Keeps a grant, and tells of it.
+    pub(super) async fn add_grant(&self, caller: &Caller, connection: &str, grant: EndpointGrant) -> Result<()> {
         let detail = serde_json::json!({ "grant": grant });
-        self.change_grants(caller, connection.id.as_str(), "grant.added", detail, |grants| {
-            grants.insert(origin.to_owned(), grant.clone());
+        self.change_grants(caller, connection, "grant.added", detail, |grants| {
+            grants.insert(grant.origin.clone(), grant);
             true
         })
-        .await?;
-        Ok(grant)
+        .await
     }
 
     /// Takes a grant back. What is under way keeps it until its next page or batch.
@@ -146,6 +137,27 @@ impl Sandbox {
         self.control.put_document(ControlKind::Grant, &id, body, expect, Some(told)).await?;
         Ok(())
     }
+}
+
+/// An endpoint as it will be granted: checked against the plugin, its host resolved.
+///
+/// # Errors
+/// As [`Sandbox::grant`].
+pub(super) async fn resolved(plugin: &str, spec: &Spec, origin: &str, url: &str) -> Result<EndpointGrant> {
+    let endpoint = Endpoint::parse(url).map_err(wrong_url)?;
+    endpoint.grant(origin).validate(spec).map_err(|problem| match problem.path.as_str() {
+        "/origin" => wrong_origin(plugin, spec, &problem.problem),
+        // Host and port are parts of what the caller named.
+        part => wrong_url(&format!("has a {} that {}", part.trim_start_matches('/'), problem.problem)),
+    })?;
+    let addresses = endpoint.addresses().await.ok().filter(|a| !a.is_empty()).ok_or_else(|| unresolved(&endpoint))?;
+    Ok(EndpointGrant {
+        origin: origin.to_owned(),
+        scheme: endpoint.scheme.as_str().to_owned(),
+        host: endpoint.host,
+        port: endpoint.port,
+        addresses,
+    })
 }
 
 fn wrong_url(problem: &str) -> Refusal {

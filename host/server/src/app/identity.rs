@@ -124,7 +124,7 @@ impl Sandbox {
         groups: &[Vec<String>],
         reason: &str,
     ) -> Result<Vec<NeverLink>> {
-        let records: Vec<String> = self.profile(profile)?.records.into_iter().map(|r| r.source_key).collect();
+        let records: Vec<String> = self.person(profile)?.records.into_iter().map(|r| r.source_key).collect();
         let links = unmerge(&PERSON, &records, groups, checked_reason(reason)?, caller.key.as_str(), self.now());
         let links = links.map_err(|problem: UnmergeProblem| invalid("/groups", &problem.to_string()))?;
         if links.len() > UNMERGE_PAIRS_MAX {
@@ -140,7 +140,7 @@ impl Sandbox {
 
     /// Why a profile is what it is.
     pub async fn explain_profile(&self, id: &str) -> Result<Explanation> {
-        let profile: ProfileId = self.profile(id)?.profile.id;
+        let profile: ProfileId = self.person(id)?.profile.id;
         let explanation = self.engine.explain(&profile).await?;
         explanation.ok_or_else(|| {
             let message = "the profile's records changed, and it is made anew";

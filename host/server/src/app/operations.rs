@@ -76,6 +76,7 @@ impl From<&Run> for Operation {
 impl From<&Delivery> for Operation {
     fn from(delivery: &Delivery) -> Self {
         let phase = match delivery.phase {
+            Phase::Planning => "planning",
             Phase::Preparing => "preparing the target",
             Phase::Delivering => "delivering",
             Phase::Finishing => "publishing",
@@ -90,7 +91,7 @@ impl From<&Delivery> for Operation {
             status: word(delivery.status),
             phase: phase.to_owned(),
             units_done: delivery.position,
-            units_total: Some(delivery.received).filter(|_| delivery.phase != Phase::Preparing),
+            units_total: Some(delivery.queued).filter(|_| delivery.phase != Phase::Planning),
             started_at: delivery.started_at,
             ended_at: delivery.ended_at,
             waiting_until: delivery.waiting_until,

@@ -1,18 +1,35 @@
 //! Installed plugins: admitted, kept on disk by digest, and ready. A version never changes: other bytes need another
-//! version.
+//! version. Each step of its life is told in the audit log (`attiva_core::plugin::lifecycle`).
+
+mod audit;
+mod install;
+mod publishers;
+mod stages;
+mod versions;
+
+pub use audit::{Audited, Problem};
+pub use install::{Package, Upload};
+pub use publishers::NewTrust;
+pub use versions::InUse;
 
 use super::documents;
 use super::files::PluginFiles;
 use super::refusal::{Refusal, Result};
 use super::stamp::Stamp;
+use attiva_core::plugin::capability::{Capability, Change, capabilities, difference};
+use attiva_core::plugin::lifecycle::{Event, Stage};
+use attiva_core::plugin::package::Signed;
+use attiva_core::plugin::trust::{Provenance, PublicKey, Publisher, Trust};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
-use attiva_core::spec::Spec;
 use attiva_core::{Fault, FaultKind, Millis};
-use attiva_wasm::{AdmissionError, Plugin, PluginHost};
+use attiva_wasm::{Plugin, PluginHost};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// Who publishes what comes with the host.
+pub const HOST_PUBLISHER: &str = "attiva";
 
 /// An installed version, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,19 +39,45 @@ pub struct Installed {
     /// SHA-256 of the component, in hex; also the name of its file.
     pub digest: String,
     pub bytes: u64,
-    /// Came with the host.
-    pub bundled: bool,
+    /// Older hosts knew one stage.
+    #[serde(default = "ready")]
+    pub stage: Stage,
+    /// Who vouches for it.
+    #[serde(default = "before_signatures")]
+    pub provenance: Provenance,
+    /// The signature, to be checked again at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
     pub installed_at: Millis,
     /// The request that installed it: its name is the component's, so its id does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<Stamp>,
 }
 
-/// An installed version that is ready to be called.
+fn ready() -> Stage {
+    Stage::Ready
+}
+
+/// What an older host had installed, which asked for no signature.
+fn before_signatures() -> Provenance {
+    Provenance::Unsigned { reason: "it was installed before signatures were asked for".into(), by: "host".into() }
+}
+
+/// An installed version with its code.
 #[derive(Clone)]
 pub struct Ready {
     pub installed: Installed,
     pub plugin: Arc<Plugin>,
+}
+
+impl Ready {
+    /// What it may do.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<Capability> {
+        let roles = [(self.plugin.is_source, "source"), (self.plugin.is_destination, "destination")];
+        let roles: Vec<&str> = roles.into_iter().filter_map(|(is, role)| is.then_some(role)).collect();
+        capabilities(&self.plugin.spec, &roles, &self.plugin.imports)
+    }
 }
 
 /// All plugins of the host.
@@ -43,27 +86,36 @@ pub struct Plugins {
     files: PluginFiles,
     control: Arc<dyn ControlStore>,
     clock: Arc<dyn Clock>,
+    development: PublicKey,
+    bundled: BTreeMap<String, String>,
     ready: RwLock<BTreeMap<String, Ready>>,
-    /// One installation at a time: two of the same version must not both find it free.
-    installing: tokio::sync::Mutex<()>,
-}
-
-/// Who brings a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin<'a> {
-    /// It came with the host.
-    Bundled,
-    /// The key's id of whom sent it.
-    Sent(&'a str),
+    /// One change at a time: two installations of the same version must not both find it free.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Plugins {
-    pub fn new(host: PluginHost, files: PluginFiles, control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { host, files, control, clock, ready: RwLock::default(), installing: tokio::sync::Mutex::default() }
+    pub fn new(
+        host: PluginHost,
+        files: PluginFiles,
+        control: Arc<dyn ControlStore>,
+        clock: Arc<dyn Clock>,
+        development: PublicKey,
+    ) -> Self {
+        let bundled = attiva_plugins::bundled().iter().map(|b| (b.name.to_owned(), HOST_PUBLISHER.to_owned()));
+        Self {
+            host,
+            files,
+            control,
+            clock,
+            development,
+            bundled: bundled.collect(),
+            ready: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
-    /// Makes ready what was installed before. A version whose file is gone or no longer admitted is left out and told;
-    /// its connections say so when they are used.
+    /// Loads what was installed before. A version whose file is gone or no longer admitted is left out and told; its
+    /// connections say so when they are used.
     pub async fn load(&self) -> Result<()> {
         let next = |after: Option<&str>, limit| Ok(self.control.documents(ControlKind::Plugin, after, limit)?);
         for installed in documents::filtered(next, None, usize::MAX, |_: &Installed| true)? {
@@ -77,65 +129,29 @@ impl Plugins {
 
     async fn load_one(&self, installed: &Installed) -> Result<Arc<Plugin>> {
         let bytes = self.files.read(&installed.digest)?;
-        self.host.admit(&bytes).await.map_err(refused)
-    }
-
-    /// Installs a component. The same bytes again change nothing; returns whether this request made it.
-    ///
-    /// # Errors
-    /// `plugin.*` with the reason, nothing installed; `plugin.version-taken` for other bytes under a version's name.
-    pub async fn install(&self, bytes: &[u8], origin: Origin<'_>, stamp: Stamp) -> Result<(Ready, bool)> {
-        let plugin = self.host.admit(bytes).await.map_err(refused)?;
-        let id = format!("{}@{}", plugin.spec.name, plugin.spec.version);
-        let _one_at_a_time = self.installing.lock().await;
-        let before = self.control.document(ControlKind::Plugin, &id)?;
-        let expect = before.as_ref().map_or(Expect::Absent, |d| Expect::Version(d.version));
-        let before = before.map(|d| documents::read::<Installed>(d.body)).transpose()?;
-        let is_new = before.as_ref().is_none_or(|before| before.made_by == Some(stamp));
-        if let Some(before) = &before {
-            if before.digest == plugin.digest && self.get(&id).is_some() {
-                return Ok((Ready { installed: before.clone(), plugin }, is_new));
-            }
-            // What came with the host is replaced when the host is: nobody else could have raised its version.
-            let replaced_by_host = before.bundled && origin == Origin::Bundled;
-            if before.digest != plugin.digest && !replaced_by_host {
-                return Err(version_taken(&id));
-            }
-        }
-        let installed = Installed {
-            id: id.clone(),
-            digest: plugin.digest.clone(),
-            bytes: bytes.len() as u64,
-            bundled: origin == Origin::Bundled,
-            installed_at: self.clock.now(),
-            made_by: Some(stamp),
-        };
-        self.files.write(&installed.digest, bytes)?;
-        let told = told(&installed, &plugin.spec, origin, before.is_some());
-        let body = documents::write(&installed)?;
-        self.control.put_document(ControlKind::Plugin, &id, body, expect, Some(told)).await?;
-        let ready = Ready { installed, plugin };
-        self.insert(ready.clone());
-        tracing::info!(plugin = id, digest = ready.installed.digest, "plugin installed");
-        Ok((ready, is_new))
+        self.host.admit(&bytes).await.map_err(install::refused)
     }
 
     fn insert(&self, ready: Ready) {
         self.ready.write().unwrap_or_else(PoisonError::into_inner).insert(ready.installed.id.clone(), ready);
     }
 
-    /// A version by its id, `name@version`.
+    fn remove(&self, id: &str) {
+        self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// A version by its id, `name@version`, in whatever stage.
     pub fn get(&self, id: &str) -> Option<Ready> {
         self.ready.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// A version by its id, or the newest of a name.
+    /// A version by its id, or the newest of a name: the newest that is ready, if one is.
     pub fn find(&self, named: &str) -> Result<Ready> {
         if let Some(ready) = self.get(named) {
             return Ok(ready);
         }
         let of_name = self.list().into_iter().filter(|r| r.plugin.spec.name == named);
-        let newest = of_name.max_by(|a, b| a.plugin.spec.version.cmp(&b.plugin.spec.version));
+        let newest = of_name.max_by_key(|r| (r.installed.stage.takes_new_runs(), r.plugin.spec.version.clone()));
         newest.ok_or_else(|| Refusal::missing("plugin", named))
     }
 
@@ -143,30 +159,57 @@ impl Plugins {
     pub fn list(&self) -> Vec<Ready> {
         self.ready.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
-}
 
-fn told(installed: &Installed, spec: &Spec, origin: Origin<'_>, again: bool) -> AuditEvent {
-    let (actor, bundled) = match origin {
-        Origin::Bundled => ("host", true),
-        Origin::Sent(key) => (key, false),
-    };
-    AuditEvent {
-        at: installed.installed_at,
-        actor: actor.to_owned(),
-        action: if again { "plugin.replaced" } else { "plugin.installed" }.to_owned(),
-        subject: installed.id.clone(),
-        detail: serde_json::json!({ "digest": installed.digest, "publisher": spec.publisher, "bundled": bundled }),
+    /// How a version differs from what was approved of its name before, and which version that was. What nobody has
+    /// approved yet is no measure.
+    pub fn difference(&self, of: &Ready) -> (Option<String>, Vec<Change>) {
+        let spec = &of.plugin.spec;
+        let approved = |r: &Ready| {
+            r.plugin.spec.name == spec.name
+                && r.installed.id != of.installed.id
+                && r.installed.stage != Stage::AwaitingApproval
+        };
+        let before = self.list().into_iter().filter(approved).max_by(|a, b| {
+            let is_older = |r: &Ready| r.plugin.spec.version < spec.version;
+            // An older one comes before: the next newer one says what was added after this one.
+            is_older(a).cmp(&is_older(b)).then_with(|| a.plugin.spec.version.cmp(&b.plugin.spec.version))
+        });
+        let was = before.as_ref().map(Ready::capabilities).unwrap_or_default();
+        (before.map(|b| b.installed.id), difference(&was, &of.capabilities()))
+    }
+
+    /// Takes an installed version to its next stage, tells it, and keeps it.
+    async fn step(&self, id: &str, event: Event, actor: &str, detail: serde_json::Value) -> Result<Ready> {
+        let ready = self.get(id).ok_or_else(|| Refusal::missing("plugin", id))?;
+        let stage = ready.installed.stage.step(event).map_err(|out_of_order| {
+            let what = format!("{id}: {out_of_order}; that cannot be done now");
+            Fault::new(FaultKind::Config, "plugin.stage", what).action("`attiva plugin inspect` shows where it is.")
+        })?;
+        let installed = Installed { stage, ..ready.installed };
+        let told = self.told(actor, stage, id, detail);
+        let body = documents::write(&installed)?;
+        self.control.put_document(ControlKind::Plugin, id, body, Expect::Anything, Some(told)).await?;
+        let ready = Ready { installed, plugin: ready.plugin };
+        self.insert(ready.clone());
+        Ok(ready)
+    }
+
+    fn told(&self, actor: &str, stage: Stage, subject: &str, detail: serde_json::Value) -> AuditEvent {
+        AuditEvent {
+            at: self.clock.now(),
+            actor: actor.to_owned(),
+            action: format!("plugin.{}", stage.as_str()),
+            subject: subject.to_owned(),
+            detail,
+        }
+    }
+
+    fn trust<'a>(&'a self, publishers: &'a [Publisher]) -> Trust<'a> {
+        Trust { publishers, development: Some(&self.development), bundled: &self.bundled }
     }
 }
 
-fn refused(error: AdmissionError) -> Refusal {
-    Fault::new(FaultKind::Config, "plugin.refused", error.to_string())
-        .action("Nothing was installed. The component's author has to correct this.")
-        .into()
-}
-
-fn version_taken(id: &str) -> Refusal {
-    Fault::new(FaultKind::Config, "plugin.version-taken", format!("{id} is installed with other bytes"))
-        .action("Raise the version in the component's specification.")
-        .into()
+pub(super) fn not_ready(plugin: &str, how: &str) -> Fault {
+    Fault::new(FaultKind::Config, "plugin.not-ready", format!("the plugin {plugin} {how}"))
+        .action("`attiva plugin inspect` shows its stage; the host's log says why one that is installed did not load.")
 }

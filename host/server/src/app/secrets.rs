@@ -33,18 +33,26 @@ impl Vault {
 
     /// Keeps a connection's secrets, in place of those kept before.
     pub async fn keep(&self, id: &str, secrets: &Secrets) -> Result<()> {
+        self.put(id, secrets, Expect::Anything).await
+    }
+
+    async fn put(&self, id: &str, secrets: &Secrets, expect: Expect) -> Result<()> {
         let plain: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name, value.expose_secret())).collect();
         let plain = serde_json::to_vec(&plain).map_err(|e| Refusal::internal(e.to_string()))?;
         let plain = Zeroizing::new(plain);
         let sealed = Sealed { sealed: self.sealer.seal(&plain, &associated(id))? };
         let body = documents::write(&sealed)?;
-        self.control.put_document(ControlKind::Secret, id, body, Expect::Anything, None).await?;
+        self.control.put_document(ControlKind::Secret, id, body, expect, None).await?;
         Ok(())
     }
 
     /// Opens a connection's secrets.
     pub fn open(&self, id: &str) -> Result<Secrets> {
-        let Some(document) = self.control.document(ControlKind::Secret, id)? else { return Ok(Secrets::default()) };
+        Ok(self.open_version(id)?.map_or_else(Secrets::default, |(secrets, _)| secrets))
+    }
+
+    fn open_version(&self, id: &str) -> Result<Option<(Secrets, u64)>> {
+        let Some(document) = self.control.document(ControlKind::Secret, id)? else { return Ok(None) };
         let sealed: Sealed = documents::read(document.body)?;
         let plain = self.sealer.open(&sealed.sealed, &associated(id))?;
         let named: BTreeMap<String, SecretText> =
@@ -53,7 +61,17 @@ impl Vault {
         for (name, SecretText(value)) in named {
             secrets.insert(name, value);
         }
-        Ok(secrets)
+        Ok(Some((secrets, document.version)))
+    }
+
+    /// Puts what a vendor gave in the place of a secret, unless somebody has entered another one in the meantime.
+    async fn replace(&self, id: &str, name: &str, before: &SecretString, now: &SecretString) -> Result<()> {
+        let Some((mut secrets, version)) = self.open_version(id)? else { return Ok(()) };
+        if secrets.get(name).is_none_or(|kept| kept.expose_secret() != before.expose_secret()) {
+            return Ok(());
+        }
+        secrets.insert(name, now.clone());
+        self.put(id, &secrets, Expect::Version(version)).await
     }
 
     /// Forgets a connection's secrets; there may be none.
@@ -95,6 +113,14 @@ impl SecretSource for OfConnection {
             // Whoever reads the run's fault is not the operator who can mend the key file.
             Fault::new(FaultKind::Internal, "secret.unreadable", refusal.fault.message)
                 .action("The host's key file has to be the one the secrets were sealed with.")
+        })
+    }
+
+    async fn replace(&self, name: &str, before: &SecretString, now: &SecretString) -> std::result::Result<(), Fault> {
+        // Whatever went wrong, the new value is still in memory and is kept at the next call.
+        self.vault.replace(&self.id, name, before, now).await.map_err(|refusal| {
+            let what = format!("the vendor gave another {name}, and it could not be kept: {}", refusal.fault.message);
+            Fault::new(FaultKind::Transient, "secret.not-kept", what)
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Activation {
@@ -38,15 +39,57 @@ pub(crate) enum Activation {
         /// Seconds from the start of one delivery to the start of the next.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        /// Share of the target's members that one delivery may remove; more waits for approval.
+        #[arg(long, value_name = "PERCENT")]
+        removals_max_percent: Option<u8>,
     },
     /// List activations.
     List(PageArgs),
     /// Deliver now.
     Run {
         activation: String,
+        /// Plan it: show what would be sent, and send nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Wait for its end; the exit code tells how it went.
         #[arg(long)]
         follow: bool,
+    },
+    /// Start no delivery, and hold the one that is going at its next batch.
+    Pause { activation: String },
+    /// Go on after a pause.
+    Resume { activation: String },
+    /// Want nobody any more: the next delivery removes whom no other activation wants.
+    Retire { activation: String },
+    /// Delete an activation. Whom it wanted stays at the destination, unless it was retired before.
+    Delete { activation: String },
+    /// List what the target holds, by its own word.
+    Members {
+        activation: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// List members that are not at the destination as wanted, and why.
+    Refusals {
+        activation: String,
+        /// Of one reason.
+        #[arg(long)]
+        code: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Send refused members again with the next delivery.
+    Replay {
+        activation: String,
+        /// Of one reason.
+        #[arg(long)]
+        code: Option<String>,
+        /// Refused at or after this instant.
+        #[arg(long)]
+        since: Option<String>,
+        /// Refused before this instant.
+        #[arg(long)]
+        until: Option<String>,
     },
     /// Show an activation.
     Show { activation: String },
@@ -63,7 +106,18 @@ const COLUMNS: [Column; 6] = [
 
 pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Activation::Create { name, segment, connection, object, target, options, mapping, required, every_seconds } => {
+        Activation::Create {
+            name,
+            segment,
+            connection,
+            object,
+            target,
+            options,
+            mapping,
+            required,
+            every_seconds,
+            removals_max_percent,
+        } => {
             let options = options.map(|path| input::json_file(&path)).transpose()?.unwrap_or_else(|| json!({}));
             let mut body = json!({
                 "name": name,
@@ -71,6 +125,7 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
                 "connection": connection,
                 "target": { "object": object, "name": target.unwrap_or_else(|| name.clone()), "options": options },
                 "mapping": fields(&mapping, &required)?,
+                "removals_max_percent": removals_max_percent,
             });
             if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
                 body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
@@ -82,8 +137,39 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             }
         }
         Activation::List(page) => output.list(&client.get(&page.path(&client.scoped("activations"), &[]))?, &COLUMNS),
-        Activation::Run { activation, follow } => {
-            let path = client.scoped(&format!("activations/{activation}/deliveries"));
+        Activation::Pause { activation } => turn(&activation, "pause", client, *output)?,
+        Activation::Resume { activation } => turn(&activation, "resume", client, *output)?,
+        Activation::Retire { activation } => turn(&activation, "retire", client, *output)?,
+        Activation::Delete { activation } => {
+            client.send(Method::DELETE, &client.scoped(&format!("activations/{activation}")), None)?;
+            output.note(&format!("{activation} is deleted."));
+        }
+        Activation::Members { activation, page } => {
+            let path = page.path(&client.scoped(&format!("activations/{activation}/members")), &[]);
+            let columns =
+                [("profile", "/profile"), ("held", "/held"), ("since", "/held_at"), ("refusal", "/refusal/code")];
+            output.list(&client.get(&path)?, &columns);
+        }
+        Activation::Refusals { activation, code, page } => {
+            let path = client.scoped(&format!("activations/{activation}/refusals"));
+            let path = page.path(&path, &[("code", code.as_deref())]);
+            let columns = [
+                ("profile", "/profile"),
+                ("status", "/status"),
+                ("code", "/code"),
+                ("message", "/message"),
+                ("again at", "/retry_at"),
+            ];
+            output.list(&client.get(&path)?, &columns);
+        }
+        Activation::Replay { activation, code, since, until } => {
+            let path = client.scoped(&format!("activations/{activation}/refusals/replay"));
+            let replayed = client.post(&path, &json!({ "code": code, "since": since, "until": until }))?;
+            output.one(&replayed, &[("members sent again by the next delivery", "/members")]);
+        }
+        Activation::Run { activation, dry_run, follow } => {
+            let query = if dry_run { "?dry_run=true" } else { "" };
+            let path = client.scoped(&format!("activations/{activation}/deliveries{query}"));
             let operation = client.post(&path, &json!({}))?;
             let delivery = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
             return delivery::show(&delivery, follow, client, output);
@@ -93,6 +179,13 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
         }
     }
     Ok(Exit::Done)
+}
+
+fn turn(activation: &str, how: &str, client: &Client, output: Output) -> Result<(), Failure> {
+    let turned = client.post(&client.scoped(&format!("activations/{activation}/{how}")), &json!({}))?;
+    output.one(&turned, &COLUMNS);
+    output.one(&turned, &[("paused", "/paused"), ("retired", "/retired")]);
+    Ok(())
 }
 
 fn fields(mapping: &[String], required: &[String]) -> Result<Vec<Value>, Failure> {

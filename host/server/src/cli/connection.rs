@@ -6,6 +6,7 @@ use super::{Client, Failure};
 use crate::exit::Exit;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,9 @@ pub(crate) enum Connection {
         /// Seconds from the start of one run to the start of the next.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        /// Another endpoint for one of the connector's origins, as `grant` gives it: api=http://127.0.0.1:9000
+        #[arg(long = "grant", value_name = "ORIGIN=URL", value_parser = granted)]
+        grants: Vec<(String, String)>,
     },
     /// List connections.
     List(PageArgs),
@@ -44,8 +48,19 @@ pub(crate) enum Connection {
     },
     /// Take a grant back.
     RevokeGrant { connection: String, origin: String },
+    /// Show what a connection's calls cost: sums by plugin version, and the last calls.
+    Usage { connection: String },
+    /// Show whether a connection's plugin crashes, with evidence, and what it was denied.
+    Evidence { connection: String },
+    /// Let a connection out of quarantine.
+    Release { connection: String },
     /// Remove a connection. What was read from it stays.
     Delete { connection: String },
+}
+
+fn granted(text: &str) -> Result<(String, String), String> {
+    let (origin, url) = text.split_once('=').ok_or("write ORIGIN=URL")?;
+    Ok((origin.to_owned(), url.to_owned()))
 }
 
 const COLUMNS: [Column; 5] = [
@@ -65,7 +80,7 @@ const DETAIL: [Column; 4] = [
 pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Result<Exit, Failure> {
     let place = |connection: &str| client.scoped(&format!("connections/{connection}"));
     match command {
-        Connection::Create { plugin, name, settings, streams, every_seconds } => {
+        Connection::Create { plugin, name, settings, streams, every_seconds, grants } => {
             let inspected = client.get(&format!("/v1/plugins/{plugin}"))?;
             let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
             let mut body = json!({
@@ -73,6 +88,7 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
                 "plugin": plugin,
                 "configuration": settings.configuration(&schema)?,
                 "streams": streams,
+                "grants": grants.into_iter().collect::<BTreeMap<_, _>>(),
             });
             if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
                 body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
@@ -96,6 +112,16 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         Connection::RevokeGrant { connection, origin } => {
             client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)), None)?;
             output.note(&format!("{connection} may no longer reach {origin} anywhere else."));
+        }
+        Connection::Usage { connection } => {
+            super::conduct::usage(&client.get(&format!("{}/usage", place(&connection)))?, *output);
+        }
+        Connection::Evidence { connection } => {
+            super::conduct::evidence(&client.get(&format!("{}/evidence", place(&connection)))?, *output);
+        }
+        Connection::Release { connection } => {
+            let released = client.post(&format!("{}/release", place(&connection)), &json!({}))?;
+            super::conduct::evidence(&released, *output);
         }
         Connection::Delete { connection } => {
             client.send(Method::DELETE, &place(&connection), None)?;

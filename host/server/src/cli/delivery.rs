@@ -33,6 +33,8 @@ pub(crate) enum Delivery {
         #[command(flatten)]
         page: PageArgs,
     },
+    /// Let a delivery that is held remove as many members as it wants to.
+    Approve { delivery: String },
     /// End a delivery at its next batch, and take back what is not visible yet.
     Cancel { delivery: String },
 }
@@ -57,6 +59,13 @@ const BOOKS: [Column; 9] = [
     ("pending", "/books/pending"),
 ];
 
+const PLAN: [Column; 4] = [
+    ("members held", "/plan/held"),
+    ("to add or change", "/plan/upserts"),
+    ("to remove", "/plan/removals"),
+    ("as they are", "/plan/unchanged"),
+];
+
 pub(crate) fn run(command: Delivery, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
         Delivery::Show { delivery, follow } => return show(&delivery, follow, client, output),
@@ -69,6 +78,10 @@ pub(crate) fn run(command: Delivery, client: &Client, output: &Output) -> Result
             let path = page.path(&path, &[("status", status.as_deref())]);
             let columns = [("profile", "/profile"), ("status", "/status"), ("code", "/code"), ("message", "/message")];
             output.list(&client.get(&path)?, &columns);
+        }
+        Delivery::Approve { delivery } => {
+            client.post(&client.scoped(&format!("deliveries/{delivery}/approve")), &json!({}))?;
+            output.note(&format!("{delivery} goes on."));
         }
         Delivery::Cancel { delivery } => {
             client.post(&client.scoped(&format!("deliveries/{delivery}/cancel")), &json!({}))?;
@@ -88,7 +101,13 @@ pub(crate) fn show(delivery: &str, follow: bool, client: &Client, output: &Outpu
     } else {
         output.one(&delivery, &COLUMNS);
         output.one(&delivery, &[("fault", "/fault/message"), ("what to do", "/fault/action"), ("notes", "/notes")]);
+        output.one(&delivery, &[("dry run", "/dry_run"), ("held because", "/hold")]);
+        output.one(&delivery, &PLAN);
         output.one(&delivery, &BOOKS);
+        let reasons = json!({ "items": delivery.get("reasons").cloned().unwrap_or_default() });
+        output.list(&reasons, &[("status", "/status"), ("reason", "/code"), ("members", "/members")]);
+        let samples = json!({ "items": delivery.pointer("/plan/samples").cloned().unwrap_or_default() });
+        output.list(&samples, &[("would send", "/operation"), ("profile", "/profile"), ("row", "/row")]);
         let artifacts = json!({ "items": delivery.get("artifacts").cloned().unwrap_or_default() });
         output.list(&artifacts, &[("artifact", "/name"), ("rows", "/rows"), ("bytes", "/bytes")]);
     }

@@ -54,6 +54,8 @@ impl Answer {
 impl Harness {
     /// A host with some configuration keys set.
     pub(crate) fn start(set: &[&str]) -> Self {
+        // As the program does it: in a process of its own.
+        attiva_server::compiler::use_program(env!("CARGO_BIN_EXE_attiva").into());
         let directory = tempfile::tempdir().unwrap();
         let flags = Flags {
             data_dir: Some(directory.path().join("data")),

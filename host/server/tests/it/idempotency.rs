@@ -2,7 +2,7 @@
 
 use crate::harness::{Answer, Api, Harness};
 use attiva_server::app::keys::Caller;
-use attiva_server::app::plugins::Origin;
+use attiva_server::app::plugins::Upload;
 use attiva_server::app::refusal::Refusal;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -109,8 +109,9 @@ fn the_same_request_again_finds_what_it_made() {
         assert_eq!(app.keys().authenticate(&lost.text).unwrap_err().fault.code, "key.refused");
         assert_eq!(app.keys().authenticate(&told.text).unwrap().key, told.key.id);
 
-        let component = crate::plugins::guest();
-        let install = |stamp| app.plugins().install(&component, Origin::Sent("test"), stamp);
+        let package = crate::plugins::guest(&harness);
+        let upload = |stamp| Upload { bytes: &package, by: "test", stamp, allow_unsigned: None, approve: true };
+        let install = |stamp| app.plugins().install(upload(stamp));
         assert!(install(stamp).await.unwrap().1 && install(stamp).await.unwrap().1, "both answer that it was made");
         assert!(!install(other).await.unwrap().1);
         let told = app.audit(&caller, 0, 500).unwrap().into_iter().map(|(_, event)| event.action);

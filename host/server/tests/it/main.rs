@@ -3,6 +3,7 @@
 
 mod auth;
 mod bounds;
+mod conduct;
 mod connections;
 mod demo;
 mod documents;
@@ -11,7 +12,10 @@ mod idempotency;
 mod identity;
 mod journey;
 mod listings;
+mod operators;
 mod plugins;
 mod problems;
 mod process;
+mod salesforce;
 mod segments;
+mod signing;

@@ -1,7 +1,10 @@
 //! Plugins: what came with the host, and what is refused at the door.
 
 use crate::harness::{Answer, Harness};
-use serde_json::json;
+use attiva_core::plugin::package::{self, Statement};
+use attiva_wasm::SigningKey;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use ureq::http::Method;
 
 fn install(bytes: &[u8]) -> Answer {
@@ -9,16 +12,40 @@ fn install(bytes: &[u8]) -> Answer {
     api.send(Method::POST, "/v1/plugins", &[("content-type", "application/wasm")], bytes.to_vec())
 }
 
+/// A package of a component, signed with a key.
+pub(crate) fn signed(component: &[u8], key: &SigningKey, spec: &Value) -> Vec<u8> {
+    let text = |key: &str| spec[key].as_str().unwrap().to_owned();
+    let signed = key.sign(Statement {
+        name: text("name"),
+        version: text("version").parse().unwrap(),
+        publisher: text("publisher"),
+        digest: hex::encode(Sha256::digest(component)),
+        key: key.public(),
+    });
+    package::write(&signed, component)
+}
+
+/// The key whose signatures a host takes without another word.
+pub(crate) fn development_key(harness: &Harness) -> SigningKey {
+    let text = std::fs::read_to_string(harness.data_dir().join("keys/development.key")).unwrap();
+    SigningKey::parse(&text).unwrap()
+}
+
 fn bundled(name: &str) -> &'static [u8] {
     attiva_plugins::bundled().iter().find(|b| b.name == name).unwrap().component
 }
 
-/// A component that is admitted, and not one of those that came with the host.
-pub(crate) fn guest() -> Vec<u8> {
-    let spec = json!({"name": "guest", "version": "0.1.0", "publisher": "attiva", "title": "Guest", "state_version": 1,
+/// What a component says that is admitted, and is not one of those that came with the host.
+pub(crate) fn guest_spec() -> Value {
+    json!({"name": "guest", "version": "0.1.0", "publisher": "acme", "title": "Guest", "state_version": 1,
         "configuration": {"type": "object"}, "instance": {"system": "Guest", "id": "one"},
-        "delivery": {"class": "at-least-once", "batch_rows": 100}});
-    attiva_guests::component(&spec.to_string())
+        "delivery": {"class": "at-least-once", "batch_rows": 100}})
+}
+
+/// Such a component, signed on the host's own machine.
+pub(crate) fn guest(harness: &Harness) -> Vec<u8> {
+    let spec = guest_spec();
+    signed(&attiva_guests::component(&spec.to_string()), &development_key(harness), &spec)
 }
 
 #[test]
@@ -33,6 +60,9 @@ fn what_came_with_the_host_is_ready_and_says_what_it_may() {
     assert_eq!(inspected.text("/policy/egress/0/name"), "api");
     assert_eq!(inspected.body["policy"]["secrets"][0], "client_secret");
     assert!(!inspected.text("/spec/version").is_empty());
+    let consent = api.get("/v1/plugins/destination-linkedin");
+    assert_eq!(consent.is(200).text("/policy/credentials/0/how/method"), "oauth2-refresh-token");
+    assert_eq!(consent.text("/policy/credentials/0/how/token_endpoint/origin"), "login");
     let id = inspected.text("/id").to_owned();
     assert_eq!(api.get(&format!("/v1/plugins/{id}")).is(200).text("/id"), id);
 }
@@ -51,8 +81,9 @@ fn what_is_no_connector_is_refused_with_the_reason() {
     let world = wat::parse_str(r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#).unwrap();
     let harness = Harness::start(&[]);
     let api = harness.api("default");
-    let install =
-        |bytes: &[u8]| api.send(Method::POST, "/v1/plugins", &[("content-type", "application/wasm")], bytes.to_vec());
+    // Signed or not is looked at first.
+    let path = "/v1/plugins?allow_unsigned=to%20see%20what%20it%20is";
+    let install = |bytes: &[u8]| api.send(Method::POST, path, &[("content-type", "application/wasm")], bytes.to_vec());
     let installed = || {
         let files = |folder: &str| {
             let entries = std::fs::read_dir(harness.data_dir().join(folder)).unwrap();
@@ -77,9 +108,9 @@ fn what_is_no_connector_is_refused_with_the_reason() {
         assert!(refused.text("/action").contains("Nothing was installed"), "{}", refused.text);
         assert_eq!(installed(), before, "{word}");
     }
-    install(&guest()).is(201);
+    install(&guest(&harness)).is(201);
     assert_ne!(installed(), before);
-    let as_json = [("content-type", "application/json")];
+    let as_text = [("content-type", "text/plain")];
     // A short body: the refusal comes before it is read, and a long one would meet a closed connection.
-    api.send(Method::POST, "/v1/plugins", &as_json, b"{}".to_vec()).refused(415, "request.media-type");
+    api.send(Method::POST, "/v1/plugins", &as_text, b"{}".to_vec()).refused(415, "request.media-type");
 }

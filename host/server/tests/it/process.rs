@@ -127,7 +127,9 @@ fn one_directory_one_host_and_a_stop_in_order() {
         )
     };
     let (code, out, _) = client(&["plugin", "list"], &first.key);
-    assert!(code == 0 && out.contains("source-marketo@"), "{out}");
+    for name in ["source-marketo@", "destination-linkedin@", "destination-marketo@", "destination-s3@"] {
+        assert!(code == 0 && out.contains(name), "{name} is not in {out}");
+    }
     let (code, out, _) = client(&["plugin", "list", "--output", "json"], &first.key);
     let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == 0 && listed["items"].as_array().unwrap().len() >= 2);

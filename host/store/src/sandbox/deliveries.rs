@@ -1,41 +1,73 @@
 //! Deliveries: the queue of members, the batch that is with the vendor, and what became of everyone.
 
-use super::profiles;
+use super::{difference, ledger, profiles};
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
+use attiva_core::Millis;
 use attiva_core::id::{DeliveryId, ProfileId, SegmentId};
+use attiva_core::ledger::{Doubt, Row, Sent};
+use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
-    Books, DocumentWrite, Expect, Item, ItemOutcome, ItemStatus, OpenBatch, QueuedMember, StoreError,
+    Begin, Begun, Books, DocumentWrite, Expect, Item, ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember,
+    Reason, StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// Queues the members; positions follow the order of profile ids, from 0.
-pub(super) fn begin(
-    connection: &Connection,
-    delivery: &DeliveryId,
-    target: &str,
-    segment: &SegmentId,
-    document: &DocumentWrite,
-) -> Outcome<u64> {
-    if let Some(number) = find(connection, delivery)? {
-        return count(connection, number);
+/// A delivery as it is stored.
+struct Found {
+    number: i64,
+    /// The number of the target whose ledger it keeps; none for one that makes a whole of its own.
+    ledger: Option<i64>,
+}
+
+/// Positions follow the order of profile ids, from 0.
+pub(super) fn begin(connection: &Connection, begin: &Begin) -> Outcome<Begun> {
+    let Begin { delivery, target, segment, reconcile, document } = begin;
+    if let Some(found) = find(connection, delivery)? {
+        return begun(connection, &found);
     }
+    let ledger = match reconcile {
+        Some(_) => Some(ledger::target(connection, target)?.ok_or(StoreError::Missing)?),
+        None => None,
+    };
     let number: i64 = connection
-        .prepare_cached("INSERT INTO delivery (id, target) VALUES (?1, ?2) RETURNING number")?
-        .query_row([delivery.as_str(), target], |row| row.get(0))?;
-    let queued = connection
+        .prepare_cached("INSERT INTO delivery (id, target, ledger) VALUES (?1, ?2, ?3) RETURNING number")?
+        .query_row(params![delivery.as_str(), target, ledger], |row| row.get(0))?;
+    let found = Found { number, ledger };
+    match (ledger, reconcile) {
+        (Some(target), Some(reconcile)) => {
+            difference::queue(connection, number, target, segment.as_ref(), reconcile)?;
+        }
+        _ => queue_all(connection, number, segment.as_ref())?,
+    }
+    super::put(connection, document, Expect::Anything)?;
+    begun(connection, &found)
+}
+
+fn queue_all(connection: &Connection, delivery: i64, segment: Option<&SegmentId>) -> Outcome<()> {
+    connection
         .prepare_cached(
             "INSERT INTO item (delivery, position, profile, status, code, message)
              SELECT ?1, row_number() OVER (ORDER BY p.id) - 1, p.number, ?3, '', ''
              FROM membership m JOIN profile p ON p.number = m.profile
              WHERE m.segment = (SELECT number FROM segment WHERE id = ?2)",
         )?
-        .execute(params![number, segment.as_str(), code(ItemStatus::Queued)])?;
-    super::put(connection, document, Expect::Anything)?;
-    Ok(queued as u64)
+        .execute(params![delivery, segment.map(SegmentId::as_str), code(ItemStatus::Queued)])?;
+    Ok(())
 }
 
-/// How many members a delivery has: positions have no gaps.
+fn begun(connection: &Connection, delivery: &Found) -> Outcome<Begun> {
+    let mut carried = connection.prepare_cached("SELECT coalesce(sum(members), 0) FROM carried WHERE delivery = ?1")?;
+    let carried: i64 = carried.query_row([delivery.number], |row| row.get(0))?;
+    let held = delivery.ledger.map(|target| ledger::count_held(connection, target)).transpose()?;
+    Ok(Begun {
+        queued: count(connection, delivery.number)?,
+        carried: carried.cast_unsigned(),
+        held: held.unwrap_or_default(),
+    })
+}
+
+/// How many members a delivery has queued: positions have no gaps.
 fn count(connection: &Connection, delivery: i64) -> Outcome<u64> {
     let mut statement =
         connection.prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM item WHERE delivery = ?1")?;
@@ -49,16 +81,20 @@ pub(super) fn queued(
     first: u64,
     limit: usize,
 ) -> Outcome<Vec<QueuedMember>> {
-    let mut statement = connection.prepare_cached(
+    let sql = format!(
         "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, a.profile IS NULL,
-           t.member_id
+           t.member_id, i.wanted, {}
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
            JOIN entity e ON e.number = p.entity
            LEFT JOIN attributes a ON a.profile = p.number
            LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
+           LEFT JOIN ledger l ON l.target = d.ledger AND l.profile = p.number
+           LEFT JOIN refusal r ON r.target = d.ledger AND r.profile = p.number
          WHERE d.id = ?1 AND i.position >= ?2 AND i.status = ?3
          ORDER BY i.position LIMIT ?4",
-    )?;
+        ledger::STANDING
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows =
         statement.query(params![delivery.as_str(), first.cast_signed(), code(ItemStatus::Queued), limited(limit)])?;
     let mut members = Vec::new();
@@ -71,6 +107,8 @@ pub(super) fn queued(
             profile: if gone { None } else { Some(profiles::read_from(row, 1)?) },
             profile_id: known(ProfileId::parse(&id), "a profile's id")?,
             member_id: row.get(9)?,
+            wanted: row.get(10)?,
+            standing: ledger::standing(row, 11)?,
         });
     }
     Ok(members)
@@ -83,14 +121,32 @@ pub(super) fn open_batch(
     batch: &OpenBatch,
     settled: &[ItemOutcome],
 ) -> Outcome<()> {
-    let number = find(connection, delivery)?.ok_or(StoreError::Missing)?;
+    let found = find(connection, delivery)?.ok_or(StoreError::Missing)?;
     if opened_batch(connection, delivery)?.is_some_and(|open| open.number != batch.number) {
         return Err(StoreError::Exists.into());
     }
     connection
         .prepare_cached("UPDATE delivery SET open_batch = ?2 WHERE number = ?1")?
-        .execute(params![number, serde_json::to_string(batch)?])?;
-    settle(connection, number, settled)
+        .execute(params![found.number, serde_json::to_string(batch)?])?;
+    if let Some(target) = found.ledger {
+        for row in &batch.rows {
+            let profile = profile_at(connection, found.number, row.position)?;
+            ledger::send(connection, target, profile, &sent(batch, row))?;
+        }
+    }
+    settle(connection, &found, settled, batch.opened_at)
+}
+
+fn sent(batch: &OpenBatch, row: &OpenRow) -> Sent {
+    let names = batch.columns.iter().map(|(name, _)| name.clone());
+    let values = names.zip(row.values.iter().cloned()).filter(|(_, value)| !value.is_null());
+    Sent { operation: row.operation, row: values.collect::<Row>(), doubt: Doubt::None }
+}
+
+fn profile_at(connection: &Connection, delivery: i64, position: u64) -> Outcome<i64> {
+    let mut find = connection.prepare_cached("SELECT profile FROM item WHERE delivery = ?1 AND position = ?2")?;
+    let profile = find.query_row(params![delivery, position.cast_signed()], |row| row.get(0)).optional()?;
+    Ok(profile.ok_or(StoreError::Missing)?)
 }
 
 pub(super) fn opened_batch(connection: &Connection, delivery: &DeliveryId) -> Outcome<Option<OpenBatch>> {
@@ -104,27 +160,41 @@ pub(super) fn close_batch(
     delivery: &DeliveryId,
     settled: &[ItemOutcome],
     document: &DocumentWrite,
+    now: Millis,
 ) -> Outcome<()> {
-    let number = find(connection, delivery)?.ok_or(StoreError::Missing)?;
-    connection.prepare_cached("UPDATE delivery SET open_batch = NULL WHERE number = ?1")?.execute([number])?;
-    settle(connection, number, settled)?;
+    let found = find(connection, delivery)?.ok_or(StoreError::Missing)?;
+    connection.prepare_cached("UPDATE delivery SET open_batch = NULL WHERE number = ?1")?.execute([found.number])?;
+    settle(connection, &found, settled, now)?;
     super::put(connection, document, Expect::Anything)?;
     Ok(())
 }
 
-fn settle(connection: &Connection, delivery: i64, settled: &[ItemOutcome]) -> Outcome<()> {
+fn settle(connection: &Connection, delivery: &Found, settled: &[ItemOutcome], now: Millis) -> Outcome<()> {
     let mut update = connection.prepare_cached(
-        "UPDATE item SET status = ?3, code = ?4, field = ?5, message = ?6 WHERE delivery = ?1 AND position = ?2",
+        "UPDATE item SET status = ?3, code = ?4, field = ?5, message = ?6, operation = coalesce(?7, operation),
+           resent = max(resent, ?8)
+         WHERE delivery = ?1 AND position = ?2 RETURNING profile",
     )?;
     for outcome in settled {
-        let ItemOutcome { position, status, code: reason, field, message, member_id } = outcome;
-        let changed =
-            update.execute(params![delivery, position.cast_signed(), code(*status), reason, field, message])?;
-        if changed == 0 {
-            return Err(StoreError::Missing.into());
+        let ItemOutcome { position, status, code: reason, field, message, .. } = outcome;
+        let operation = outcome.operation.map(ledger::operation);
+        let values = params![
+            delivery.number,
+            position.cast_signed(),
+            code(*status),
+            reason,
+            field,
+            message,
+            operation,
+            outcome.resent
+        ];
+        let profile: Option<i64> = update.query_row(values, |row| row.get(0)).optional()?;
+        let profile = profile.ok_or(StoreError::Missing)?;
+        if let Some(target) = delivery.ledger {
+            ledger::settle(connection, target, profile, outcome, now)?;
         }
-        if let Some(member_id) = member_id {
-            name_member(connection, delivery, *position, member_id)?;
+        if let Some(member_id) = &outcome.member_id {
+            name_member(connection, delivery.number, *position, member_id)?;
         }
     }
     Ok(())
@@ -147,23 +217,61 @@ fn name_member(connection: &Connection, delivery: i64, position: u64, member_id:
 pub(super) fn settle_pending(
     connection: &Connection,
     delivery: &DeliveryId,
-    become_status: ItemStatus,
+    become_status: OutcomeStatus,
     exceptions: &[(ProfileId, ItemOutcome)],
     document: &DocumentWrite,
+    now: Millis,
 ) -> Outcome<()> {
-    let number = find(connection, delivery)?.ok_or(StoreError::Missing)?;
-    let exceptional = exceptional(connection, number, exceptions)?;
-    settle(connection, number, &exceptional)?;
-    // Exceptions that stay pending are set aside while the others change.
-    connection.prepare_cached("UPDATE item SET status = ?3 WHERE delivery = ?1 AND status = ?2")?.execute(params![
-        number,
-        code(ItemStatus::Pending),
-        code(become_status)
-    ])?;
-    let still: Vec<_> = exceptional.into_iter().filter(|o| o.status == ItemStatus::Pending).collect();
-    settle(connection, number, &still)?;
+    let found = find(connection, delivery)?.ok_or(StoreError::Missing)?;
+    let exceptional = exceptional(connection, found.number, exceptions)?;
+    settle(connection, &found, &exceptional, now)?;
+    if become_status != OutcomeStatus::Pending {
+        let still: HashSet<u64> =
+            exceptional.iter().filter(|o| o.status == ItemStatus::Pending).map(|o| o.position).collect();
+        settle_others(connection, &found, become_status, &still, now)?;
+    }
     super::put(connection, document, Expect::Anything)?;
     Ok(())
+}
+
+/// Everybody pending but these. A ledger takes each one; else one statement is enough.
+fn settle_others(
+    connection: &Connection,
+    delivery: &Found,
+    become_status: OutcomeStatus,
+    still: &HashSet<u64>,
+    now: Millis,
+) -> Outcome<()> {
+    if delivery.ledger.is_none() && still.is_empty() {
+        connection
+            .prepare_cached("UPDATE item SET status = ?3 WHERE delivery = ?1 AND status = ?2")?
+            .execute(params![delivery.number, code(ItemStatus::Pending), code(become_status.into())])?;
+        return Ok(());
+    }
+    let mut pending =
+        connection.prepare_cached("SELECT position, operation FROM item WHERE delivery = ?1 AND status = ?2")?;
+    let mut rows = pending.query(params![delivery.number, code(ItemStatus::Pending)])?;
+    let mut outcomes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position = row.get::<_, i64>(0)?.cast_unsigned();
+        if still.contains(&position) {
+            continue;
+        }
+        let operation = row.get::<_, Option<i64>>(1)?.map(ledger::read_operation).transpose()?;
+        let status = done(operation.unwrap_or(Operation::Upsert), become_status);
+        let unsent = ItemOutcome::unsent(position, status.into(), String::new(), None, String::new());
+        outcomes.push(ItemOutcome { answer: Some(status), ..unsent });
+    }
+    settle(connection, delivery, &outcomes, now)
+}
+
+/// One word is said of all that was pending; of a row it means that what was asked is done.
+fn done(operation: Operation, status: OutcomeStatus) -> OutcomeStatus {
+    match (operation, status) {
+        (Operation::Remove, OutcomeStatus::Created | OutcomeStatus::Updated) => OutcomeStatus::Removed,
+        (Operation::Upsert, OutcomeStatus::Removed) => OutcomeStatus::Updated,
+        (_, status) => status,
+    }
 }
 
 /// A delivery that ended before its audience was queued has nobody to settle.
@@ -173,8 +281,8 @@ pub(super) fn settle_rest(
     outcome: &ItemOutcome,
     document: &DocumentWrite,
 ) -> Outcome<()> {
-    if let Some(number) = find(connection, delivery)? {
-        let ItemOutcome { position: _, status, code: reason, field, message, member_id: _ } = outcome;
+    if let Some(Found { number, ledger: _ }) = find(connection, delivery)? {
+        let ItemOutcome { status, code: reason, field, message, .. } = outcome;
         connection
             .prepare_cached(
                 "UPDATE item SET status = ?2, code = ?3, field = ?4, message = ?5
@@ -223,15 +331,9 @@ fn exceptional(
 
 pub(super) fn books(connection: &Connection, delivery: &DeliveryId) -> Outcome<Books> {
     let mut books = Books::default();
-    let Some(number) = find(connection, delivery)? else { return Ok(books) };
-    let mut statement =
-        connection.prepare_cached("SELECT status, count(*) FROM item WHERE delivery = ?1 GROUP BY status")?;
-    let mut rows = statement.query([number])?;
-    while let Some(row) = rows.next()? {
-        let count: i64 = row.get(1)?;
-        let count = count.cast_unsigned();
-        books.received += count;
-        *match status(row.get(0)?)? {
+    for Reason { status, code: _, members } in reasons(connection, delivery)? {
+        books.received += members;
+        *match status {
             ItemStatus::Created => &mut books.created,
             ItemStatus::Updated => &mut books.updated,
             ItemStatus::Removed => &mut books.removed,
@@ -240,9 +342,28 @@ pub(super) fn books(connection: &Connection, delivery: &DeliveryId) -> Outcome<B
             ItemStatus::Failed => &mut books.failed,
             ItemStatus::Unmatched => &mut books.unmatched,
             ItemStatus::Queued | ItemStatus::Pending => &mut books.pending,
-        } += count;
+        } += members;
     }
     Ok(books)
+}
+
+/// By status, then code.
+pub(super) fn reasons(connection: &Connection, delivery: &DeliveryId) -> Outcome<Vec<Reason>> {
+    let Some(Found { number, ledger: _ }) = find(connection, delivery)? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT status, code, sum(members) FROM (
+           SELECT status, code, count(*) AS members FROM item WHERE delivery = ?1 GROUP BY status, code
+           UNION ALL
+           SELECT status, code, members FROM carried WHERE delivery = ?1)
+         GROUP BY status, code ORDER BY status, code",
+    )?;
+    let mut rows = statement.query([number])?;
+    let mut reasons = Vec::new();
+    while let Some(row) = rows.next()? {
+        let members: i64 = row.get(2)?;
+        reasons.push(Reason { status: status(row.get(0)?)?, code: row.get(1)?, members: members.cast_unsigned() });
+    }
+    Ok(reasons)
 }
 
 pub(super) fn items(
@@ -253,7 +374,7 @@ pub(super) fn items(
     limit: usize,
 ) -> Outcome<Vec<Item>> {
     let mut statement = connection.prepare_cached(
-        "SELECT i.position, p.id, i.status, i.code, i.field, i.message, t.member_id
+        "SELECT i.position, p.id, i.status, i.code, i.field, i.message, t.member_id, i.operation, i.resent
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
            LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
          WHERE d.id = ?1 AND i.position >= ?2
@@ -268,6 +389,10 @@ pub(super) fn items(
         let outcome = ItemOutcome {
             position: position.cast_unsigned(),
             status: status(row.get(2)?)?,
+            answer: None,
+            passes: false,
+            operation: row.get::<_, Option<i64>>(7)?.map(ledger::read_operation).transpose()?,
+            resent: row.get(8)?,
             code: row.get(3)?,
             field: row.get(4)?,
             message: row.get(5)?,
@@ -278,21 +403,25 @@ pub(super) fn items(
     Ok(items)
 }
 
-fn find(connection: &Connection, delivery: &DeliveryId) -> Outcome<Option<i64>> {
-    let mut statement = connection.prepare_cached("SELECT number FROM delivery WHERE id = ?1")?;
-    Ok(statement.query_row([delivery.as_str()], |row| row.get(0)).optional()?)
+fn find(connection: &Connection, delivery: &DeliveryId) -> Outcome<Option<Found>> {
+    let mut statement = connection.prepare_cached("SELECT number, ledger FROM delivery WHERE id = ?1")?;
+    let found = statement.query_row([delivery.as_str()], |row| Ok(Found { number: row.get(0)?, ledger: row.get(1)? }));
+    Ok(found.optional()?)
 }
 
 pub(super) fn forget(connection: &Connection, delivery: &str) -> Outcome<()> {
     connection
         .prepare_cached("DELETE FROM item WHERE delivery = (SELECT number FROM delivery WHERE id = ?1)")?
         .execute([delivery])?;
+    connection
+        .prepare_cached("DELETE FROM carried WHERE delivery = (SELECT number FROM delivery WHERE id = ?1)")?
+        .execute([delivery])?;
     connection.prepare_cached("DELETE FROM delivery WHERE id = ?1")?.execute([delivery])?;
     Ok(())
 }
 
 /// How a status is stored. Never renumbered.
-fn code(status: ItemStatus) -> i64 {
+pub(super) fn code(status: ItemStatus) -> i64 {
     match status {
         ItemStatus::Queued => 0,
         ItemStatus::Created => 1,
@@ -306,7 +435,7 @@ fn code(status: ItemStatus) -> i64 {
     }
 }
 
-fn status(code: i64) -> Outcome<ItemStatus> {
+pub(super) fn status(code: i64) -> Outcome<ItemStatus> {
     Ok(match code {
         0 => ItemStatus::Queued,
         1 => ItemStatus::Created,

@@ -1,6 +1,6 @@
 //! Entities by number, and the space that records of a stream without a mapping have to themselves.
 
-use crate::failure::Outcome;
+use crate::failure::{Outcome, known};
 use attiva_core::id::ConnectionId;
 use attiva_core::model::EntityName;
 use rusqlite::{Connection, OptionalExtension};
@@ -13,6 +13,13 @@ pub(super) fn find(connection: &Connection, entity: &EntityName) -> Outcome<Opti
 
 pub(super) fn make(connection: &Connection, entity: &EntityName) -> Outcome<i64> {
     number(connection, entity.as_str())
+}
+
+/// What a profile's entity is called.
+pub(super) fn name(connection: &Connection, number: i64) -> Outcome<EntityName> {
+    let mut statement = connection.prepare_cached("SELECT name FROM entity WHERE number = ?1")?;
+    let name: String = statement.query_row([number], |row| row.get(0))?;
+    known(EntityName::parse(&name), "an entity's name")
 }
 
 pub(super) fn stream_is_of(

@@ -2,6 +2,7 @@
 
 use super::counter::Counter;
 use super::references::ReferenceWriter;
+use super::search::SearchWriter;
 use super::{entities, json, links, memberships, references};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
@@ -24,6 +25,7 @@ pub(super) struct ProfileWriter<'a> {
     redirect: CachedStatement<'a>,
     unredirect: CachedStatement<'a>,
     references: ReferenceWriter<'a>,
+    search: SearchWriter<'a>,
     /// By name: number, and how many more profiles there are.
     entities: HashMap<EntityName, i64>,
     more: HashMap<i64, i64>,
@@ -67,6 +69,7 @@ impl<'a> ProfileWriter<'a> {
             )?,
             unredirect: connection.prepare_cached("DELETE FROM redirect WHERE id = ?1")?,
             references: ReferenceWriter::new(connection)?,
+            search: SearchWriter::new(connection)?,
             entities: HashMap::new(),
             more: HashMap::new(),
             redirects: connection
@@ -84,6 +87,7 @@ impl<'a> ProfileWriter<'a> {
                 let ProfileWrite { id, records, changed_at, degraded, .. } = profile;
                 self.insert.execute(params![number, id.as_str(), records, changed_at, degraded, entity])?;
                 self.references.set(number, entity, &profile.references, true)?;
+                self.search.set((&profile.entity, entity), number, &[], &profile.attributes)?;
                 self.appear(entity, &profile.id)?;
                 number
             }
@@ -94,14 +98,17 @@ impl<'a> ProfileWriter<'a> {
                     self.update.execute(params![known.number, records, changed_at, degraded, false])?;
                 }
                 let refers_anew = self.references.set(known.number, entity, &profile.references, known.gone)?;
+                let had = if known.gone { None } else { self.attributes(known.number)? };
                 if known.gone {
                     self.appear(entity, &profile.id)?;
-                } else if self.has(known.number, attributes)? {
+                } else if had.as_deref().map_or(Ok(false), |had| json::same_attributes(had, attributes))? {
                     if refers_anew {
                         self.tell.execute(params![counter.next_seq(), known.number])?;
                     }
                     return Ok(known.number);
                 }
+                let had = had.map_or_else(|| Ok(Vec::new()), |had| json::attributes(&had))?;
+                self.search.set((&profile.entity, entity), known.number, &had, &profile.attributes)?;
                 known.number
             }
         };
@@ -147,6 +154,9 @@ impl<'a> ProfileWriter<'a> {
         }
         let Some(known) = self.find(id)?.filter(|known| !known.gone) else { return Ok(()) };
         self.update.execute(params![known.number, 0, now, false, true])?;
+        let had = self.attributes(known.number)?.map_or_else(|| Ok(Vec::new()), |had| json::attributes(&had))?;
+        let entity = entities::name(self.connection, known.entity)?;
+        self.search.set((&entity, known.entity), known.number, &had, &[])?;
         self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
         memberships::exit_all(self.connection, known.number, now)?;
         references::forget(self.connection, known.number)?;
@@ -169,10 +179,8 @@ impl<'a> ProfileWriter<'a> {
         Ok(found.optional()?)
     }
 
-    fn has(&mut self, number: i64, attributes: &str) -> Outcome<bool> {
-        let mut rows = self.attributes.query([number])?;
-        let Some(row) = rows.next()? else { return Ok(false) };
-        json::same_attributes(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?, attributes)
+    fn attributes(&mut self, number: i64) -> Outcome<Option<String>> {
+        Ok(self.attributes.query_row([number], |row| row.get(0)).optional()?)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::{entities, events, field_errors, links, spaces, stages};
+use super::{entities, events, field_errors, links, stages, streams};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::model::EntityName;
-use attiva_core::page::{Cursor, Reject, RowKind};
-use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord, StreamState};
+use attiva_core::page::{Reject, RowKind};
+use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord};
 use attiva_core::record::{Applied, Presence, RecordChange, apply};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 /// A page and the texts of its full rows and events. They are made before the writer's turn: it is one thread for everybody.
 pub(super) struct PreparedPage {
@@ -33,7 +33,7 @@ pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome
     let PreparedPage { page, texts, event_texts } = prepared;
     let mut counter = Counter::load(connection)?;
     let entity = entities::of_stream(connection, page.entity.as_ref(), &page.connection, &page.stream)?;
-    let stream = move_stream(connection, &mut counter, entity, &page)?;
+    let stream = streams::advance(connection, &mut counter, entity, &page)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
     let mut writer = RecordWriter::new(connection, entity, stream)?;
     for (change, text) in page.records.into_iter().zip(texts) {
@@ -148,47 +148,6 @@ impl<'a> RecordWriter<'a> {
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(Effect::Changed)
     }
-}
-
-/// Returns the stream's number. Where its records were of another entity until now, they are of this one from now on.
-fn move_stream(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
-    let mut find =
-        connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
-    let known: Option<(i64, i64)> =
-        find.query_row([page.connection.as_str(), &page.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    if let Some((number, was)) = known
-        && was != entity
-    {
-        spaces::move_records(connection, counter, number, entity, page.now)?;
-    }
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO stream (connection, name, state_version, cursor, more, entity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (connection, name) DO UPDATE SET
-           state_version = excluded.state_version, cursor = excluded.cursor, more = excluded.more,
-           entity = excluded.entity
-         RETURNING number",
-    )?;
-    let (cursor, more) = (&page.state.cursor, page.state.more);
-    let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
-    Ok(statement.query_row(values, |row| row.get(0))?)
-}
-
-pub(super) fn stream_state(connection: &Connection, of: &ConnectionId, name: &str) -> Outcome<Option<StreamState>> {
-    let mut statement = connection
-        .prepare_cached("SELECT state_version, cursor, more FROM stream WHERE connection = ?1 AND name = ?2")?;
-    Ok(statement.query_row(params![of.as_str(), name], |row| state_from(row, 0)).optional()?)
-}
-
-pub(super) fn stream_states(connection: &Connection, of: &ConnectionId) -> Outcome<Vec<(String, StreamState)>> {
-    let mut statement = connection
-        .prepare_cached("SELECT name, state_version, cursor, more FROM stream WHERE connection = ?1 ORDER BY name")?;
-    let states = statement.query_map([of.as_str()], |row| Ok((row.get(0)?, state_from(row, 1)?)))?;
-    Ok(states.collect::<rusqlite::Result<_>>()?)
-}
-
-fn state_from(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<StreamState> {
-    let cursor = Cursor { state_version: row.get(first)?, bytes: row.get(first + 1)? };
-    Ok(StreamState { cursor, more: row.get(first + 2)? })
 }
 
 macro_rules! select_records {

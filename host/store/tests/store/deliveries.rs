@@ -1,15 +1,16 @@
 //! A delivery from its first member to its books.
 
 use crate::support::*;
+use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
-    Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore, StoreError,
+    Begin, Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore, StoreError,
 };
 use attiva_core::{DataType, Value};
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn outcome(position: u64, status: ItemStatus) -> ItemOutcome {
-    ItemOutcome { position, status, code: String::new(), field: None, message: String::new(), member_id: None }
+    ItemOutcome::unsent(position, status, String::new(), None, String::new())
 }
 
 fn doc(state: &str) -> attiva_core::ports::store::DocumentWrite {
@@ -25,11 +26,25 @@ fn batch(number: u32, first: u64) -> OpenBatch {
         rows: vec![OpenRow {
             position: first,
             profile: profile_id("a"),
+            operation: Operation::Upsert,
             values: vec![text("x"), Value::Timestamp(5)],
             member_id: None,
         }],
         opened_at: 9,
+        resent: false,
     }
+}
+
+/// Queues all members of a segment; how many they are.
+fn begin(f: &Fixture, number: u8, target: &str, of: u8, state: &str) -> u64 {
+    let begin = Begin {
+        delivery: delivery(number),
+        target: target.into(),
+        segment: Some(segment(of)),
+        reconcile: None,
+        document: doc(state),
+    };
+    wait(f.store.begin_delivery(begin)).unwrap().queued
 }
 
 /// Five members, queued.
@@ -38,7 +53,7 @@ fn begun() -> Fixture {
     let numbers = with_profiles(&f.store, &NAMES);
     let all: Vec<_> = numbers.iter().map(|n| (1, *n, MembershipStatus::Realized)).collect();
     wait(f.store.commit_memberships(memberships(1, &all))).unwrap();
-    assert_eq!(wait(f.store.begin_delivery(&delivery(1), "act_1", &segment(1), doc("queued"))), Ok(5));
+    assert_eq!(begin(&f, 1, "act_1", 1, "queued"), 5);
     f
 }
 
@@ -55,7 +70,7 @@ fn members_are_queued_once_in_the_order_of_their_ids() {
     wait(f.store.commit_profiles(profiles(2, vec![write("f", &[])], Vec::new()))).unwrap();
     let number = f.store.profile(&profile_id("f")).unwrap().unwrap().number;
     wait(f.store.commit_memberships(memberships(2, &[(1, number, MembershipStatus::Realized)]))).unwrap();
-    assert_eq!(wait(f.store.begin_delivery(&delivery(1), "act_1", &segment(1), doc("again"))), Ok(5));
+    assert_eq!(begin(&f, 1, "act_1", 1, "again"), 5);
     assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().version, 1);
 
     let queued = f.store.queued(&delivery(1), 0, 10).unwrap();
@@ -65,7 +80,7 @@ fn members_are_queued_once_in_the_order_of_their_ids() {
     assert_eq!(f.store.queued(&delivery(1), 3, 10).unwrap(), queued[3..]);
     assert_eq!(f.store.queued(&delivery(1), 1, 2).unwrap(), queued[1..3]);
     assert_eq!(f.store.books(&delivery(1)).unwrap(), Books { received: 5, pending: 5, ..Books::default() });
-    assert_eq!(wait(f.store.begin_delivery(&delivery(2), "act_1", &segment(9), doc("queued"))), Ok(0));
+    assert_eq!(begin(&f, 2, "act_1", 9, "queued"), 0);
 }
 
 #[test]
@@ -96,7 +111,7 @@ fn an_open_batch_is_kept_as_it_was_taken_until_it_is_closed() {
     let mut failed = outcome(2, ItemStatus::Failed);
     (failed.code, failed.field, failed.message) = ("bad".into(), Some("email".into()), "no".into());
     let settled = vec![outcome(0, ItemStatus::Created), failed.clone(), outcome(3, ItemStatus::Pending)];
-    wait(f.store.close_batch(&delivery(1), settled, doc("half"))).unwrap();
+    wait(f.store.close_batch(&delivery(1), settled, doc("half"), 0)).unwrap();
     assert_eq!(f.store.opened_batch(&delivery(1)).unwrap(), None);
     let books = f.store.books(&delivery(1)).unwrap();
     assert_eq!(books, Books { received: 5, created: 1, excluded: 1, failed: 1, pending: 2, ..Books::default() });
@@ -113,13 +128,13 @@ fn what_the_vendor_calls_a_member_comes_with_its_next_row_for_the_same_target() 
     let f = begun();
     let named =
         |position, id: &str| ItemOutcome { member_id: Some(id.into()), ..outcome(position, ItemStatus::Pending) };
-    wait(f.store.close_batch(&delivery(1), vec![named(0, "v0"), named(1, "v1")], doc("half"))).unwrap();
+    wait(f.store.close_batch(&delivery(1), vec![named(0, "v0"), named(1, "v1")], doc("half"), 0)).unwrap();
     let exception = (in_order_of_ids()[1].clone(), named(0, "v1 again"));
-    wait(f.store.settle_pending(&delivery(1), ItemStatus::Created, vec![exception], doc("done"))).unwrap();
+    wait(f.store.settle_pending(&delivery(1), OutcomeStatus::Created, vec![exception], doc("done"), 0)).unwrap();
     assert_eq!(f.store.items(&delivery(1), None, 0, 1).unwrap()[0].outcome.member_id.as_deref(), Some("v0"));
 
     let again = |number, target| {
-        wait(f.store.begin_delivery(&delivery(number), target, &segment(1), doc("queued"))).unwrap();
+        begin(&f, number, target, 1, "queued");
         let queued = f.store.queued(&delivery(number), 0, 10).unwrap();
         queued.into_iter().map(|member| member.member_id).collect::<Vec<_>>()
     };
@@ -131,9 +146,9 @@ fn what_the_vendor_calls_a_member_comes_with_its_next_row_for_the_same_target() 
 fn what_is_not_there_cannot_be_settled() {
     let f = begun();
     let settled = vec![outcome(0, ItemStatus::Created), outcome(5, ItemStatus::Created)];
-    assert_eq!(wait(f.store.close_batch(&delivery(1), settled, doc("x"))), Err(StoreError::Missing));
+    assert_eq!(wait(f.store.close_batch(&delivery(1), settled, doc("x"), 0)), Err(StoreError::Missing));
     assert_eq!(f.store.books(&delivery(1)).unwrap().pending, 5);
-    assert_eq!(wait(f.store.close_batch(&delivery(7), Vec::new(), doc("x"))), Err(StoreError::Missing));
+    assert_eq!(wait(f.store.close_batch(&delivery(7), Vec::new(), doc("x"), 0)), Err(StoreError::Missing));
     assert_eq!(wait(f.store.open_batch(&delivery(7), batch(1, 0), Vec::new())), Err(StoreError::Missing));
     assert_eq!(f.store.opened_batch(&delivery(7)), Ok(None));
     assert_eq!(f.store.books(&delivery(7)), Ok(Books::default()));
@@ -144,14 +159,14 @@ fn pending_members_are_settled_together_but_for_the_exceptions() {
     let f = begun();
     let ids = in_order_of_ids();
     let settled = (0..4).map(|p| outcome(p, ItemStatus::Pending)).collect();
-    wait(f.store.close_batch(&delivery(1), settled, doc("sent"))).unwrap();
+    wait(f.store.close_batch(&delivery(1), settled, doc("sent"), 0)).unwrap();
     let exceptions = vec![
         (ids[1].clone(), outcome(0, ItemStatus::Failed)),
         (ids[2].clone(), outcome(0, ItemStatus::Pending)),
         // Still queued: not pending, so not settled.
         (ids[4].clone(), outcome(0, ItemStatus::Failed)),
     ];
-    wait(f.store.settle_pending(&delivery(1), ItemStatus::Created, exceptions, doc("done"))).unwrap();
+    wait(f.store.settle_pending(&delivery(1), OutcomeStatus::Created, exceptions, doc("done"), 0)).unwrap();
     let statuses: Vec<_> = f.store.items(&delivery(1), None, 0, 9).unwrap().iter().map(|i| i.outcome.status).collect();
     use ItemStatus::{Created, Failed, Pending, Queued};
     assert_eq!(statuses, [Created, Failed, Pending, Created, Queued]);
@@ -161,7 +176,7 @@ fn pending_members_are_settled_together_but_for_the_exceptions() {
 fn a_delivery_that_ends_before_its_time_settles_the_rest() {
     let f = begun();
     let settled = vec![outcome(0, ItemStatus::Created), outcome(1, ItemStatus::Pending)];
-    wait(f.store.close_batch(&delivery(1), settled, doc("half"))).unwrap();
+    wait(f.store.close_batch(&delivery(1), settled, doc("half"), 0)).unwrap();
     wait(f.store.open_batch(&delivery(1), batch(2, 2), Vec::new())).unwrap();
     let mut stopped = outcome(99, ItemStatus::Failed);
     stopped.code = "stopped".into();

@@ -13,4 +13,6 @@ mod opening;
 mod projection;
 mod properties;
 mod records;
+mod search;
+mod streams;
 mod support;

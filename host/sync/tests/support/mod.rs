@@ -1,6 +1,9 @@
 //! A sandbox with the real store and connectors made of plain data.
 
 pub mod tables;
+mod titles;
+
+pub use titles::TITLES;
 
 use arrow_array::StringArray;
 use async_trait::async_trait;
@@ -14,12 +17,12 @@ use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::run::Run;
-use attiva_core::spec::{DeliveryClass, DeliverySpec, MappingSpec};
+use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,14 +55,24 @@ pub struct Vendor {
     /// Rows by batch number: a repeat overwrites.
     pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
     pub calls: Mutex<Vec<String>>,
+    /// Of the cursors it writes; 0 is 1.
+    pub state_version: AtomicU32,
     pub class: Mutex<Option<DeliveryClass>>,
+    /// Its targets keep their members.
+    pub keeps_members: AtomicBool,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.
     pub stuck_reading: AtomicBool,
+    /// Whether the keyed stream is read too.
+    pub has_titles: AtomicBool,
 }
 
 impl Vendor {
+    fn version(&self) -> u32 {
+        self.state_version.load(Ordering::SeqCst).max(1)
+    }
+
     fn released(&self) {
         if let Some(look) = self.on_release.lock().unwrap().as_ref() {
             look();
@@ -118,7 +131,7 @@ impl Source for Vendor {
             nullable: true,
             label: String::new(),
         };
-        Ok(vec![Stream {
+        let persons = Stream {
             name: "persons".into(),
             title: "Persons".into(),
             columns: vec![column("mail"), column("title")],
@@ -127,16 +140,29 @@ impl Source for Vendor {
             deletes: true,
             keyed_by: None,
             suggested: true,
-        }])
+        };
+        let titles = Stream {
+            name: TITLES.into(),
+            title: "Titles".into(),
+            columns: vec![column("title")],
+            keyed_by: Some(("persons".into(), "title".into())),
+            suggested: self.has_titles.load(Ordering::SeqCst),
+            ..persons.clone()
+        };
+        Ok(vec![persons, titles])
     }
 
     async fn read(
         &self,
-        _stream: &str,
+        stream: &str,
         _fields: &[String],
         cursor: Option<&Cursor>,
-        _limits: PageLimits,
+        keys: &[String],
+        limits: PageLimits,
     ) -> Result<(Page, Usage), Fault> {
+        if stream == TITLES {
+            return Ok((self.titles(cursor, keys, limits), Usage::default()));
+        }
         if let Some(fault) = self.read_faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
@@ -146,7 +172,19 @@ impl Source for Vendor {
         let pages = self.pages.lock().unwrap();
         let leads = pages.get(at).cloned().unwrap_or_default();
         let next = (at + 1).min(pages.len());
-        Ok((page(&leads, next as u64, next < pages.len()), Usage::default()))
+        let mut page = page(&leads, next as u64, next < pages.len());
+        page.next.state_version = self.version();
+        assert!(cursor.is_none_or(|c| c.state_version == self.version()), "it is asked in its own form");
+        Ok((page, Usage::default()))
+    }
+
+    fn state_version(&self) -> Option<u32> {
+        Some(self.version())
+    }
+
+    async fn migrate(&self, cursor: &Cursor) -> Result<Cursor, Fault> {
+        self.calls.lock().unwrap().push(format!("migrate {}", cursor.state_version));
+        Ok(Cursor { state_version: self.version(), bytes: cursor.bytes.clone() })
     }
 
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault> {
@@ -236,9 +274,23 @@ impl Connectors for Wiring {
         _: &str,
         _: &DeliveryId,
     ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
+        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, self.delivery("")?))
+    }
+
+    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
         let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
-        let spec = DeliverySpec { class, batch_rows: 2, request_timeout_ms: 300 };
-        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, spec))
+        Ok(DeliverySpec {
+            class,
+            mode: if self.0.keeps_members.load(Ordering::SeqCst) {
+                DeliveryMode::Records
+            } else {
+                DeliveryMode::Snapshot
+            },
+            batch_rows: 2,
+            fields_max: None,
+            transient_codes: vec![],
+            request_timeout_ms: 300,
+        })
     }
 
     fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
@@ -332,8 +384,22 @@ impl World {
         self.engine.start_run(&self.connection, RunId::new(Wall.now(), fresh())).await
     }
 
+    pub async fn dry_run(&self, activation: &ActivationId) -> Delivery {
+        let id = DeliveryId::new(Wall.now(), fresh());
+        let delivery = self.engine.start_delivery(activation, id, true).await.unwrap();
+        self.ended_delivery(&delivery.id).await
+    }
+
+    /// Changes an activation, and says so.
+    pub async fn change_activation(&self, id: &ActivationId, change: impl FnOnce(&mut Activation)) {
+        let mut activation = self.get(Kind::Activation, id.as_str());
+        change(&mut activation);
+        put(&self.store, Kind::Activation, id.as_str(), &activation).await;
+        self.engine.activations_changed();
+    }
+
     pub async fn start_delivery(&self, activation: &ActivationId) -> Result<Delivery, Fault> {
-        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh())).await
+        self.engine.start_delivery(activation, DeliveryId::new(Wall.now(), fresh()), false).await
     }
 
     pub async fn run(&self) -> Run {
@@ -382,6 +448,9 @@ impl World {
             target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
             schedule: None,
+            paused: false,
+            retired: false,
+            removals_max_percent: None,
             created_at: 0,
         };
         put(&self.store, Kind::Activation, id.as_str(), &activation).await;

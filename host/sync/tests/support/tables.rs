@@ -122,6 +122,7 @@ impl Source for Tables {
         stream: &str,
         _fields: &[String],
         cursor: Option<&Cursor>,
+        _keys: &[String],
         _limits: PageLimits,
     ) -> Result<(Page, Usage), Fault> {
         let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());

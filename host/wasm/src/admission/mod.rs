@@ -3,16 +3,18 @@
 
 mod structure;
 
+use crate::aot::AotCache;
 use crate::bindings::plugin as wit_plugin;
 use crate::bindings::{destination, source};
 use crate::broker::NoAuthority;
 use crate::call::{Call, CallState};
+use crate::compile::compile;
 use crate::configuration;
 use crate::egress::policy;
 use crate::host::PluginHost;
 use crate::plugin::{Indices, Plugin};
 use attiva_core::Fault;
-use attiva_core::spec::{CredentialMethod, Spec, SpecError};
+use attiva_core::spec::{CredentialSpec, InstanceSpec, Spec, SpecError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use structure::Structure;
@@ -45,6 +47,8 @@ pub enum AdmissionError {
     UnsupportedFeature(String),
     #[error("the component does not fit the contract: {0}")]
     Contract(String),
+    #[error("the component cannot be compiled here: {0}")]
+    Compile(String),
     #[error("spec() failed: {0}")]
     SpecCall(Fault),
     #[error("spec() is not pure: it answered two things")]
@@ -57,29 +61,75 @@ pub enum AdmissionError {
     Schema(String),
 }
 
+/// A component that was looked through, and not yet compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// SHA-256 of the component, lower-case hex.
+    pub digest: String,
+    pub is_source: bool,
+    pub is_destination: bool,
+    /// Interfaces of the contract that it asks for: `http`, `spool`.
+    pub imports: Vec<String>,
+}
+
+/// A component that was compiled, and not yet asked what it is.
+pub struct Compiled {
+    examined: Examined,
+    component: Component,
+    /// What is to be kept, if it was not found.
+    code: Option<Vec<u8>>,
+}
+
 impl PluginHost {
-    /// Takes a component in. The same bytes give the same plugin; a second time takes it from the cache of compiled
-    /// code.
+    /// Takes a component in: [`examine`](Self::examine), [`compile`](Self::compile), [`inspect`](Self::inspect). The
+    /// same bytes give the same plugin; a second time takes it from the cache of compiled code.
     ///
     /// # Errors
     /// [`AdmissionError`]: each refusal with its reason, and nothing left behind.
     pub async fn admit(&self, bytes: &[u8]) -> Result<Arc<Plugin>, AdmissionError> {
-        let structure = structure::read(bytes, self.services.limits.component_bytes)?;
-        let digest = hex::encode(Sha256::digest(bytes));
-        let (component, is_new) = self.component(&digest, bytes).await?;
+        let examined = self.examine(bytes)?;
+        self.inspect(self.compile(examined, bytes).await?).await
+    }
+
+    /// Reads a component's structure. Nothing of it is compiled or run.
+    ///
+    /// # Errors
+    /// Those of [`AdmissionError`] that are about bytes, imports and exports.
+    pub fn examine(&self, bytes: &[u8]) -> Result<Examined, AdmissionError> {
+        let Structure { is_source, is_destination, imports } =
+            structure::read(bytes, self.services.limits.component_bytes)?;
+        Ok(Examined { digest: hex::encode(Sha256::digest(bytes)), is_source, is_destination, imports })
+    }
+
+    /// Compiles what was examined, or finds what was compiled before. `bytes` are those that were examined.
+    ///
+    /// # Errors
+    /// [`AdmissionError::Contract`] and [`AdmissionError::Compile`].
+    pub async fn compile(&self, examined: Examined, bytes: &[u8]) -> Result<Compiled, AdmissionError> {
+        let (component, code) = self.component(&examined.digest, bytes).await?;
+        Ok(Compiled { examined, component, code })
+    }
+
+    /// Asks what was compiled, with no authority, what it is, and checks that; then keeps its code.
+    ///
+    /// # Errors
+    /// Those of [`AdmissionError`] that are about the contract and the specification.
+    pub async fn inspect(&self, compiled: Compiled) -> Result<Arc<Plugin>, AdmissionError> {
+        let Compiled { examined, component, code } = compiled;
         let pre = self.linker.instantiate_pre(&component).map_err(contract)?;
         let mut plugin = Plugin {
             spec: Arc::new(placeholder()),
-            digest,
-            is_source: structure.is_source,
-            is_destination: structure.is_destination,
-            indices: indices(&pre, &structure).map_err(contract)?,
+            indices: indices(&pre, &examined).map_err(contract)?,
+            digest: examined.digest,
+            is_source: examined.is_source,
+            is_destination: examined.is_destination,
+            imports: examined.imports,
             pre,
             services: self.services.clone(),
         };
         plugin.spec = Arc::new(spec(&plugin).await?);
-        if is_new {
-            self.aot.keep(&plugin.digest, &component);
+        if let Some(code) = code {
+            self.aot.keep(&plugin.digest, &code);
         }
         Ok(Arc::new(plugin))
     }
@@ -92,18 +142,19 @@ impl PluginHost {
         self.aot.forget(digest)
     }
 
-    /// Compiles, or finds what was compiled before. Compiling takes seconds for large guests: not on a runtime thread.
-    async fn component(&self, digest: &str, bytes: &[u8]) -> Result<(Component, bool), AdmissionError> {
-        let (engine, aot) = (self.engine.clone(), self.aot.clone());
+    /// Compiles, or finds what was compiled before. Not on a runtime thread.
+    async fn component(&self, digest: &str, bytes: &[u8]) -> Result<(Component, Option<Vec<u8>>), AdmissionError> {
+        let host = self.clone();
         let (digest, bytes) = (digest.to_owned(), bytes.to_vec());
-        let work = tokio::task::spawn_blocking(move || match aot.find(&engine, &digest) {
-            Some(component) => Ok((component, false)),
-            None => Component::new(&engine, &bytes).map(|component| (component, true)),
+        let work = tokio::task::spawn_blocking(move || {
+            if let Some(component) = host.aot.find(&host.engine, &digest) {
+                return Ok((component, None));
+            }
+            let code = compile(&host.compiler, host.form, &host.compile_limits, &digest, &bytes)?;
+            let component = AotCache::load(&host.engine, &code).map_err(contract)?;
+            Ok((component, Some(code)))
         });
-        match work.await {
-            Ok(compiled) => compiled.map_err(contract),
-            Err(panicked) => Err(AdmissionError::Malformed(format!("the compiler gave up: {panicked}"))),
-        }
+        work.await.unwrap_or_else(|panicked| Err(AdmissionError::Compile(format!("the compiler gave up: {panicked}"))))
     }
 }
 
@@ -111,11 +162,11 @@ fn contract(error: wasmtime::Error) -> AdmissionError {
     AdmissionError::Contract(format!("{error:#}"))
 }
 
-fn indices(pre: &InstancePre<CallState>, structure: &Structure) -> wasmtime::Result<Indices> {
+fn indices(pre: &InstancePre<CallState>, examined: &Examined) -> wasmtime::Result<Indices> {
     Ok(Indices {
         plugin: wit_plugin::GuestIndices::new(pre)?,
-        source: structure.is_source.then(|| source::GuestIndices::new(pre)).transpose()?,
-        destination: structure.is_destination.then(|| destination::GuestIndices::new(pre)).transpose()?,
+        source: examined.is_source.then(|| source::GuestIndices::new(pre)).transpose()?,
+        destination: examined.is_destination.then(|| destination::GuestIndices::new(pre)).transpose()?,
     })
 }
 
@@ -162,7 +213,7 @@ fn check(spec: &Spec, plugin: &Plugin) -> Result<(), AdmissionError> {
         if policy::placeholders(&origin.url).any(|key| secrets.contains(&key)) {
             return rule(format!("origins[{i}].url"), "must not hold a secret");
         }
-        if policy::parse_url(&policy::with_labels(&origin.url)).is_none() {
+        if origin.learnt.is_none() && policy::parse_url(&policy::with_labels(&origin.url)).is_none() {
             return rule(format!("origins[{i}].url"), "must be an https scheme, a host name and perhaps a port");
         }
         if spec.origins.iter().take(i).any(|other| other.name == origin.name) {
@@ -170,11 +221,12 @@ fn check(spec: &Spec, plugin: &Plugin) -> Result<(), AdmissionError> {
         }
     }
     for (i, credential) in spec.credentials.iter().enumerate() {
-        if spec.credentials.iter().take(i).any(|other| other.name == credential.name) {
+        let same = |other: &CredentialSpec| other.name == credential.name && other.when == credential.when;
+        if spec.credentials.iter().take(i).any(same) {
             return rule(format!("credentials[{i}].name"), "is there twice");
         }
-        if let CredentialMethod::OAuth2ClientCredentials { origin, path, .. } = &credential.method {
-            if !spec.origins.iter().any(|o| &o.name == origin) {
+        if let Some((origin, path)) = credential.method.endpoint() {
+            if !spec.origins.iter().any(|o| o.name == origin) {
                 return rule(format!("credentials[{i}].origin"), "is no origin of the specification");
             }
             if crate::egress::request::check_path(path).is_err() {
@@ -198,7 +250,7 @@ fn placeholder() -> Spec {
         credentials: Vec::new(),
         origins: Vec::new(),
         rates: Vec::new(),
-        instance: attiva_core::key::Instance { system: String::new(), id: String::new() },
+        instance: InstanceSpec { system: String::new(), id: String::new(), learnt: None },
         delivery: None,
         mappings: Vec::new(),
     }

@@ -14,6 +14,8 @@ const IMPORTS: [&str; 7] = ["types", "http", "spool", "log", "clock", "random", 
 pub(super) struct Structure {
     pub(super) is_source: bool,
     pub(super) is_destination: bool,
+    /// Interfaces of the contract: `http`.
+    pub(super) imports: Vec<String>,
 }
 
 /// Walks a component's sections.
@@ -26,6 +28,7 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize) -> Result<Structure, Admissio
     }
     let mut depth = 0_usize;
     let mut exports = Vec::new();
+    let mut wanted = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
@@ -35,7 +38,7 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize) -> Result<Structure, Admissio
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports {
-                    check_import(import.map_err(malformed)?.name.name)?;
+                    wanted.push(check_import(import.map_err(malformed)?.name.name)?.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
@@ -52,7 +55,8 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize) -> Result<Structure, Admissio
         }
     }
     let exported = |interface: &str| exports.iter().any(|name| name == &format!("{PACKAGE}/{interface}@{VERSION}"));
-    let structure = Structure { is_source: exported("source"), is_destination: exported("destination") };
+    let structure =
+        Structure { is_source: exported("source"), is_destination: exported("destination"), imports: wanted };
     if !exported("plugin") {
         return Err(AdmissionError::WrongWorld(format!("{PACKAGE}/plugin@{VERSION}")));
     }
@@ -71,7 +75,8 @@ fn features() -> WasmFeatures {
     WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL
 }
 
-fn check_import(name: &str) -> Result<(), AdmissionError> {
+/// Which interface of the contract it is.
+fn check_import(name: &str) -> Result<&str, AdmissionError> {
     let foreign = || AdmissionError::ForeignImport(name.to_owned());
     let (interface, version) = name
         .strip_prefix(PACKAGE)
@@ -87,7 +92,7 @@ fn check_import(name: &str) -> Result<(), AdmissionError> {
     if !same_track || theirs.patch > ours.patch {
         return Err(AdmissionError::ImportVersion { import: name.to_owned(), host: VERSION });
     }
-    Ok(())
+    Ok(interface)
 }
 
 /// Only plain functions and a component's own resources; text only as UTF-8, since transcoding has been the runtime's

@@ -17,6 +17,8 @@ use crate::egress::transport::{Exchange, Transport, network};
 use crate::limits::{Limits, exceeded};
 use crate::plugin::Plugin;
 use crate::rate::{InstanceBudget, Permit};
+use crate::usage::{Denial, HostTraffic};
+use attiva_core::spec::Learnt;
 use attiva_core::{Fault, FaultKind};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -31,6 +33,9 @@ pub(crate) const USER_AGENT: &str = concat!("attiva/", env!("CARGO_PKG_VERSION")
 
 /// Longest time for one exchange, whatever the guest asks for.
 const EXCHANGE_MAX: Duration = Duration::from_secs(100);
+
+/// Denials of one call that are kept.
+const DENIALS_MAX: usize = 16;
 
 /// Response headers that are the transport's, or that carry credentials.
 const HIDDEN: [&str; 13] = [
@@ -53,6 +58,7 @@ const HIDDEN: [&str; 13] = [
 pub(crate) struct Gate {
     policy: Policy,
     mode: Mode,
+    instance_id: Option<Arc<str>>,
     source: Arc<dyn SecretSource>,
     tokens: Arc<TokenCache>,
     budget: Arc<InstanceBudget>,
@@ -66,6 +72,8 @@ pub(crate) struct Gate {
     sent_tokens: HashMap<String, SecretString>,
     renewed: HashSet<String>,
     traffic: Traffic,
+    /// The host that was asked last: whose answer is read.
+    asked: Option<String>,
 }
 
 /// A request that is on its way, its response's head here and its body still to come.
@@ -87,6 +95,7 @@ impl Gate {
                 grants: context.grants.clone(),
             },
             mode,
+            instance_id: context.instance_id.clone(),
             source: context.secrets.clone(),
             tokens: context.tokens.clone(),
             budget: context.budget.clone(),
@@ -98,11 +107,12 @@ impl Gate {
             sent_tokens: HashMap::new(),
             renewed: HashSet::new(),
             traffic: Traffic::default(),
+            asked: None,
         }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
-        self.traffic
+        self.traffic.clone()
     }
 
     pub(crate) fn redactor(&self) -> &Redactor {
@@ -112,6 +122,17 @@ impl Gate {
     /// Counts bytes of a response that were read past [`Gate::send`].
     pub(crate) fn count_in(&mut self, bytes: u64) {
         self.traffic.bytes_in = self.traffic.bytes_in.saturating_add(bytes);
+        if let Some(host) = self.asked.as_ref().and_then(|host| self.traffic.hosts.get_mut(host)) {
+            host.bytes_in = host.bytes_in.saturating_add(bytes);
+        }
+    }
+
+    /// Keeps why a request was not sent: the connector may say something else of it, or nothing.
+    fn note_denial(&mut self, fault: &Fault) {
+        let is_denial = fault.code.starts_with("egress.");
+        if is_denial && self.traffic.denials.len() < DENIALS_MAX {
+            self.traffic.denials.push(Denial { code: fault.code.clone(), message: fault.message.clone() });
+        }
     }
 
     pub(crate) fn give_back(&self, sent: Sent) {
@@ -164,18 +185,26 @@ impl Gate {
 
     /// Everything up to the response's head.
     pub(crate) async fn begin(&mut self, ask: GuestRequest, more: &[(HeaderName, HeaderValue)]) -> Result<Sent, Fault> {
+        let begun = self.begin_checked(ask, more).await;
+        if let Err(fault) = &begun {
+            self.note_denial(fault);
+        }
+        begun
+    }
+
+    async fn begin_checked(&mut self, ask: GuestRequest, more: &[(HeaderName, HeaderValue)]) -> Result<Sent, Fault> {
         let method = request::method(&ask.method)?;
         request::check_path(&ask.path)?;
         let mut headers = request::headers(&ask.headers)?;
         let credential = ask.credential.as_deref();
         let rule = Ask { origin: &ask.origin, method: &ask.method, path: &ask.path, credential };
         self.policy.permit(&rule, self.mode)?;
-        let endpoint = self.policy.endpoint(&ask.origin)?;
+        self.load_secrets().await?;
+        let endpoint = self.endpoint(&ask.origin).await?;
         let body = Bytes::from(ask.body.unwrap_or_default());
-        self.count_out(&ask.path, &headers, &body)?;
+        self.count_out(&endpoint, &ask.path, &headers, &body)?;
         headers.extend(more.iter().cloned());
         frame(&mut headers, &endpoint, &method, &body)?;
-        self.load_secrets().await?;
         let permit = self.authorize_and_wait(credential, &endpoint, &method, &ask.path, &mut headers, &body).await?;
 
         let asked = ask.timeout_ms.map_or(EXCHANGE_MAX, |ms| Duration::from_millis(u64::from(ms)));
@@ -187,6 +216,17 @@ impl Gate {
         *request.headers_mut() = headers;
         let exchange = tokio::time::timeout_at(deadline, self.transport.send(&endpoint, request)).await;
         Ok(Sent { exchange: exchange.map_err(|_| timed_out())??, deadline, _permit: permit })
+    }
+
+    /// Where an origin is, which may have to be learnt from a token first.
+    async fn endpoint(&self, origin: &str) -> Result<Endpoint, Fault> {
+        match self.policy.unlearnt(origin)? {
+            None => self.policy.endpoint(origin),
+            Some(learnt) => {
+                let url = self.wallet()?.learn(learnt).await?;
+                self.policy.learnt_endpoint(origin, &url)
+            }
+        }
     }
 
     /// Obtains the credential, waits for the budget, then adds the credential: a signature carries the time, and waits
@@ -236,8 +276,18 @@ impl Gate {
         let secrets = self.secrets.as_ref().ok_or_else(|| {
             Fault::new(FaultKind::Internal, "credential.missing", "the connection's secrets were not loaded")
         })?;
-        let Self { policy, tokens, transport, deadline, .. } = self;
-        Ok(Wallet { policy, secrets, tokens, transport, deadline: *deadline })
+        let Self { policy, tokens, transport, deadline, source: keeper, .. } = self;
+        let instance_id = self.instance_id.as_deref();
+        Ok(Wallet { policy, secrets, tokens, transport, keeper, deadline: *deadline, instance_id })
+    }
+
+    /// The id of the vendor instance that a token of the connection is for.
+    ///
+    /// # Errors
+    /// As [`Gate::send`]; `instance.unknown`.
+    pub(crate) async fn learn(&mut self, learnt: &Learnt) -> Result<String, Fault> {
+        self.load_secrets().await?;
+        self.wallet()?.learn(learnt).await
     }
 
     async fn load_secrets(&mut self) -> Result<(), Fault> {
@@ -249,19 +299,24 @@ impl Gate {
         Ok(())
     }
 
-    fn count_out(&mut self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
+    fn count_out(&mut self, endpoint: &Endpoint, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
         let most = self.limits.requests;
         if self.traffic.requests >= most {
             return Err(exceeded("limit.requests", format!("the call made {most} requests; more are not sent")));
         }
         let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let bytes = self.traffic.bytes_out.saturating_add((path.len() + head + body.len()) as u64);
+        let sent = (path.len() + head + body.len()) as u64;
+        let bytes = self.traffic.bytes_out.saturating_add(sent);
         let most = self.limits.egress_out_bytes;
         if bytes > most {
             return Err(exceeded("limit.egress-out", format!("the call's requests have more than {most} bytes")));
         }
         self.traffic.bytes_out = bytes;
         self.traffic.requests += 1;
+        let host = endpoint.authority();
+        *self.traffic.hosts.entry(host.clone()).or_default() +=
+            HostTraffic { requests: 1, bytes_out: sent, bytes_in: 0 };
+        self.asked = Some(host);
         Ok(())
     }
 

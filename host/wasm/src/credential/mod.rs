@@ -1,11 +1,15 @@
 //! Credentials: obtained, added and hidden by the host. A guest only ever names one.
 
+mod jwt;
+mod learnt;
 mod oauth2;
+mod refresh;
 mod sigv4;
 
 pub use oauth2::TokenCache;
 
 use crate::configuration::Secrets;
+use crate::connection::SecretSource;
 use crate::egress::policy::{Policy, denied, placeholders};
 use crate::egress::transport::Transport;
 use attiva_core::spec::{self, CredentialMethod, CredentialSpec};
@@ -13,7 +17,8 @@ use attiva_core::{Fault, FaultKind};
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
@@ -28,9 +33,13 @@ pub(crate) struct Wallet<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) secrets: &'a Secrets,
     pub(crate) tokens: &'a TokenCache,
-    pub(crate) transport: &'a Transport,
+    pub(crate) transport: &'a Arc<Transport>,
+    /// Where a refresh token goes that takes another's place.
+    pub(crate) keeper: &'a Arc<dyn SecretSource>,
     /// Until when it may take.
     pub(crate) deadline: Instant,
+    /// The vendor instance that tokens must be for, where they tell.
+    pub(crate) instance_id: Option<&'a str>,
 }
 
 impl Wallet<'_> {
@@ -40,9 +49,12 @@ impl Wallet<'_> {
     /// `auth.*` as the method's file says; `credential.missing`, kind `config`, where a value is not configured.
     pub(crate) async fn obtain(&self, name: &str) -> Result<Credential, Fault> {
         match &self.find(name)?.method {
-            CredentialMethod::OAuth2ClientCredentials { .. } => {
-                let client = self.client(name)?;
-                self.tokens.token(&client, self.transport, self.deadline).await.map(Credential::Bearer)
+            CredentialMethod::OAuth2ClientCredentials { .. } | CredentialMethod::OAuth2JwtBearer { .. } => {
+                self.issued(name).await.map(|issued| Credential::Bearer(issued.value))
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                self.tokens.refreshed.token(client, self.transport, self.deadline).await.map(Credential::Bearer)
             }
             CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
                 let session =
@@ -64,10 +76,17 @@ impl Wallet<'_> {
     /// `auth.not-renewable`, kind `auth`: there is nothing to renew.
     pub(crate) async fn renew(&self, name: &str, used: Option<&SecretString>) -> Result<(), Fault> {
         match &self.find(name)?.method {
-            CredentialMethod::OAuth2ClientCredentials { .. } => {
+            CredentialMethod::OAuth2ClientCredentials { .. } | CredentialMethod::OAuth2JwtBearer { .. } => {
                 let client = self.client(name)?;
                 if let Some(used) = used {
                     self.tokens.refuse(&client, used).await;
+                }
+                Ok(())
+            }
+            CredentialMethod::OAuth2RefreshToken { .. } => {
+                let client = self.refresh_client(name)?;
+                if let Some(used) = used {
+                    self.tokens.refreshed.refuse(&client, used).await;
                 }
                 Ok(())
             }
@@ -80,27 +99,75 @@ impl Wallet<'_> {
         }
     }
 
+    /// A token with what came beside it.
+    async fn issued(&self, name: &str) -> Result<oauth2::Issued, Fault> {
+        let client = self.client(name)?;
+        let issued = self.tokens.token(&client, self.transport, self.deadline).await?;
+        self.same_instance(name, &issued.reply)?;
+        Ok(issued)
+    }
+
     fn find(&self, name: &str) -> Result<&CredentialSpec, Fault> {
-        let found = self.policy.spec.credentials.iter().find(|credential| credential.name == name);
-        found.ok_or_else(|| denied("egress.credential", format!("the specification declares no credential `{name}`")))
+        let spec = &self.policy.spec;
+        if let Some(found) = spec.credential(name, &self.policy.configuration) {
+            return Ok(found);
+        }
+        let mut named = spec.credentials.iter().filter(|credential| credential.name == name);
+        Err(match named.find_map(|credential| credential.when.keys().next()) {
+            None => denied("egress.credential", format!("the specification declares no credential `{name}`")),
+            Some(key) => Fault::new(FaultKind::Config, "credential.missing", format!("`{key}` chooses no credential"))
+                .field(key)
+                .action("Complete the connection's configuration."),
+        })
     }
 
     fn client(&self, name: &str) -> Result<oauth2::Client, Fault> {
-        let CredentialMethod::OAuth2ClientCredentials { origin, path, client_id, client_secret, parameters_in } =
-            &self.find(name)?.method
-        else {
-            return Err(Fault::new(
-                FaultKind::Internal,
-                "credential.method",
-                format!("{name} is no OAuth 2 credential"),
-            ));
+        let credential = self.find(name)?;
+        let life = credential.token_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let (origin, path, id, grant) = match &credential.method {
+            CredentialMethod::OAuth2ClientCredentials { origin, path, client_id, client_secret, parameters_in } => {
+                let secret = self.fill(client_secret)?;
+                (origin, path, client_id, oauth2::Grant::Secret { secret, parameters_in: *parameters_in })
+            }
+            CredentialMethod::OAuth2JwtBearer { origin, path, issuer, subject, audience, private_key } => {
+                let assertion = jwt::Assertion {
+                    issuer: self.fill(issuer)?.expose_secret().to_owned(),
+                    subject: self.fill(subject)?.expose_secret().to_owned(),
+                    audience: self.fill(audience)?.expose_secret().to_owned(),
+                    private_key: self.fill(private_key)?,
+                };
+                (origin, path, issuer, oauth2::Grant::Assertion(assertion))
+            }
+            // A refresh token has a client of its own.
+            CredentialMethod::OAuth2RefreshToken { .. } | CredentialMethod::AwsSigv4 { .. } => {
+                let what = format!("{name} is no credential that tokens are issued for by itself");
+                return Err(Fault::new(FaultKind::Internal, "credential.method", what));
+            }
         };
         Ok(oauth2::Client {
             endpoint: self.policy.endpoint(origin)?,
             path: path.clone(),
+            id: self.fill(id)?,
+            grant,
+            life: life.unwrap_or(oauth2::LIFE_DEFAULT),
+        })
+    }
+
+    fn refresh_client(&self, name: &str) -> Result<refresh::Client, Fault> {
+        let CredentialMethod::OAuth2RefreshToken { origin, path, client_id, client_secret, refresh_token } =
+            &self.find(name)?.method
+        else {
+            let what = format!("{name} is no refresh token");
+            return Err(Fault::new(FaultKind::Internal, "credential.method", what));
+        };
+        Ok(refresh::Client {
+            endpoint: self.policy.endpoint(origin)?,
+            path: path.clone(),
             id: self.fill(client_id)?,
             secret: self.fill(client_secret)?,
-            parameters_in: *parameters_in,
+            key: placeholders(refresh_token).next().unwrap_or_default().to_owned(),
+            refresh: self.fill(refresh_token)?,
+            keeper: self.keeper.clone(),
         })
     }
 
@@ -118,7 +185,8 @@ impl Wallet<'_> {
         let mut values = Map::new();
         for key in placeholders(template) {
             let secret = self.secrets.get(key).map(|secret| Value::String(secret.expose_secret().to_owned()));
-            if let Some(value) = secret.or_else(|| self.policy.configuration.get(key).cloned()) {
+            let public = || self.policy.spec.configured(&self.policy.configuration, key).cloned();
+            if let Some(value) = secret.or_else(public) {
                 values.insert(key.to_owned(), value);
             }
         }

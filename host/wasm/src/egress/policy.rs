@@ -2,7 +2,7 @@
 //! configuration and an operator's grants.
 
 use crate::connection::{Grant, Scheme};
-use attiva_core::spec::{self, Access, EgressRule, Origin, Spec};
+use attiva_core::spec::{self, Access, EgressRule, Learnt, Origin, Spec};
 use attiva_core::{Fault, FaultKind};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,7 +90,8 @@ impl Policy {
         Ok(())
     }
 
-    /// Where an origin is: an operator's grant, or else the specification's template.
+    /// Where an origin is: an operator's grant, or else the specification's template. One that is learnt has no
+    /// template: see [`Policy::unlearnt`].
     ///
     /// # Errors
     /// `egress.origin`; `egress.endpoint`, kind `config` and naming the key, where the configuration makes no host
@@ -102,8 +103,11 @@ impl Policy {
         }
         for key in placeholders(&origin.url) {
             let value = spec::fill(&format!("{{{key}}}"), &self.configuration);
-            if !value.as_deref().is_ok_and(is_label) {
-                let what = format!("`{key}` must be one DNS label: letters, digits and dashes");
+            let several = origin.several_labels.iter().any(|name| name == key);
+            let fits = |value: &str| if several { value.split('.').all(is_label) } else { is_label(value) };
+            if !value.as_deref().is_ok_and(fits) {
+                let labels = if several { "DNS labels" } else { "one DNS label" };
+                let what = format!("`{key}` must be {labels}: letters, digits and dashes");
                 return Err(Fault::new(FaultKind::Config, "egress.endpoint", what)
                     .field(key)
                     .action("Correct the connection's configuration."));
@@ -111,7 +115,29 @@ impl Policy {
         }
         let url = spec::fill(&origin.url, &self.configuration)
             .map_err(|e| Fault::new(FaultKind::Config, "egress.endpoint", e.to_string()))?;
-        let endpoint = parse_url(&url).ok_or_else(|| {
+        Self::within(origin, &url)
+    }
+
+    /// What has to be learnt before it is known where an origin is; `None`: the configuration or a grant says it.
+    ///
+    /// # Errors
+    /// `egress.origin`.
+    pub(crate) fn unlearnt(&self, name: &str) -> Result<Option<&Learnt>, Fault> {
+        let granted = self.grants.iter().any(|grant| grant.origin == name);
+        let learnt = self.origin(name)?.learnt.as_ref();
+        Ok(learnt.filter(|_| !granted))
+    }
+
+    /// Where an origin is whose URL was learnt: held to the same rules as one that was written.
+    ///
+    /// # Errors
+    /// `egress.origin`, `egress.endpoint`.
+    pub(crate) fn learnt_endpoint(&self, name: &str, url: &str) -> Result<Endpoint, Fault> {
+        Self::within(self.origin(name)?, url.strip_suffix('/').unwrap_or(url))
+    }
+
+    fn within(origin: &Origin, url: &str) -> Result<Endpoint, Fault> {
+        let endpoint = parse_url(url).ok_or_else(|| {
             Fault::new(FaultKind::Config, "egress.endpoint", format!("{url} is not an https scheme, host and port"))
         })?;
         let inside = |domain: &String| {
@@ -246,6 +272,58 @@ mod tests {
             spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
             configuration: Arc::new(configuration),
             grants: grants.into(),
+        }
+    }
+
+    fn learning() -> Policy {
+        let mut policy = policy(json!({"id": "acme--uat.sandbox"}), vec![]);
+        let mut spec = (*policy.spec).clone();
+        spec.origins[0].several_labels = vec!["id".into()];
+        let learnt = Learnt { credential: "token".into(), pointer: "/url".into(), segment: None };
+        spec.origins[1] = Origin { url: String::new(), learnt: Some(learnt), ..spec.origins[1].clone() };
+        policy.spec = Arc::new(spec);
+        policy
+    }
+
+    #[test]
+    fn a_learnt_url_is_held_to_the_declared_domains() {
+        let policy = learning();
+        assert!(policy.unlearnt("files").unwrap().is_some());
+        assert!(policy.unlearnt("api").unwrap().is_none());
+        assert!(policy.endpoint("files").is_err());
+        assert_eq!(policy.learnt_endpoint("files", "https://eu1.example.com/").unwrap().host, "eu1.example.com");
+        for url in [
+            "https://example.com.evil.test",
+            "http://eu1.example.com",
+            "https://a@eu1.example.com",
+            "https://eu1.example.com/path",
+            "https://127.0.0.1",
+            "https://eu1.example.com:0",
+            "",
+        ] {
+            let fault = policy.learnt_endpoint("files", url).unwrap_err();
+            assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Config, "egress.endpoint"), "{url}");
+        }
+        let granted = Grant {
+            origin: "files".into(),
+            scheme: Scheme::Http,
+            host: "127.0.0.1".into(),
+            port: 9,
+            addresses: vec![],
+        };
+        let policy = Policy { grants: vec![granted].into(), ..policy };
+        assert!(policy.unlearnt("files").unwrap().is_none());
+        assert_eq!(policy.endpoint("files").unwrap().port, 9);
+    }
+
+    #[test]
+    fn several_labels_are_taken_where_they_are_declared() {
+        assert_eq!(learning().endpoint("api").unwrap().host, "acme--uat.sandbox.example.com");
+        assert!(policy(json!({"id": "acme--uat.sandbox"}), vec![]).endpoint("api").is_err());
+        let mut policy = learning();
+        for id in ["a..b", ".a", "a.", "a.b@c", "a.b/c"] {
+            policy.configuration = Arc::new(json!({"id": id}));
+            assert!(policy.endpoint("api").is_err(), "{id}");
         }
     }
 

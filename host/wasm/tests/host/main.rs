@@ -6,11 +6,14 @@
 )]
 
 mod admission;
+mod compile;
 mod credentials;
 mod destination;
 mod egress;
+mod learnt;
 mod limits;
 mod pages;
+mod refresh;
 mod server;
 mod spool;
 mod support;

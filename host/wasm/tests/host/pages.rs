@@ -64,7 +64,7 @@ async fn the_guests_own_fault_comes_through() {
     let fault = connection.fault(&plugin).await;
     assert_eq!((fault.code.as_str(), fault.retry_after_ms, fault.field.as_deref()), ("guest.said", Some(5), Some("f")));
     let reported = connection.recorder.reports.lock().unwrap()[0].fault.clone();
-    assert_eq!(reported, Some((FaultKind::Internal, "guest.said".into())));
+    assert_eq!(reported, Some(fault));
 }
 
 #[tokio::test]

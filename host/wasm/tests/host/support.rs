@@ -25,13 +25,16 @@ pub(crate) fn spec() -> Json {
             "id": {"type": "string"}, "client_id": {"type": "string"},
             "client_secret": {"type": "string", "writeOnly": true},
             "access_key": {"type": "string", "writeOnly": true},
-            "secret_key": {"type": "string", "writeOnly": true}
+            "secret_key": {"type": "string", "writeOnly": true},
+            "refresh_token": {"type": "string", "writeOnly": true}
         }},
         "credentials": [
             {"name": "token", "method": "oauth2-client-credentials", "origin": "identity", "path": "/oauth/token",
              "client_id": "{client_id}", "client_secret": "{client_secret}", "parameters_in": "query"},
             {"name": "form", "method": "oauth2-client-credentials", "origin": "identity", "path": "/oauth/token",
              "client_id": "{client_id}", "client_secret": "{client_secret}"},
+            {"name": "consent", "method": "oauth2-refresh-token", "origin": "identity", "path": "/oauth/token",
+             "client_id": "{client_id}", "client_secret": "{client_secret}", "refresh_token": "{refresh_token}"},
             {"name": "key", "method": "aws-sigv4", "service": "s3", "region": "us-east-1",
              "access_key_id": "{access_key}", "secret_access_key": "{secret_key}", "session_token": "{session}"}
         ],
@@ -39,6 +42,7 @@ pub(crate) fn spec() -> Json {
             {"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"], "rules": [
                 {"methods": ["GET", "HEAD"], "path": "/", "access": "read", "credential": "token"},
                 {"methods": ["GET"], "path": "/form", "access": "read", "credential": "form"},
+                {"methods": ["GET"], "path": "/consent", "access": "read", "credential": "consent"},
                 {"methods": ["POST"], "path": "/write", "access": "write", "credential": "token"},
                 {"methods": ["GET"], "path": "/open", "access": "read"}
             ]},
@@ -114,6 +118,7 @@ impl Connection {
         let recorder = Arc::new(Recorder::default());
         let context = ConnectionContext {
             connection_id: ConnectionId::parse("con_1").unwrap(),
+            instance_id: None,
             configuration: Arc::new(with_ids(configuration)),
             secrets: Arc::new(secrets),
             grants: Arc::new([]),
@@ -196,7 +201,7 @@ pub(crate) async fn stopped(limits: Limits, behaviour: Json) -> (Fault, Usage) {
     let again = good.read(&plugin).await.unwrap();
     assert!(again.0.more, "the plugin still works after one of its calls was stopped");
     let reported = bad.recorder.reports.lock().unwrap()[0].clone();
-    assert_eq!(reported.fault, Some((fault.kind, fault.code.clone())));
+    assert_eq!(reported.fault.as_ref(), Some(&fault));
     (fault, reported.usage)
 }
 

@@ -28,13 +28,14 @@ fn pages(bytes: &[u8], limits: Limits) -> Result<Vec<Page>> {
     }
     let host: &dyn Host = &fake;
     let fields = fields();
-    let Opened::File(file) = ExportFile::open(host.spool("export"), bytes.len() as u64, &fields)? else {
+    let Opened::File(file) = ExportFile::open(host.spool("export"), bytes.len() as u64, Extract::Leads, &fields)?
+    else {
         panic!("no export")
     };
     let mut pages = Vec::new();
     let mut at = 0;
     loop {
-        let mut rows = Rows::new(&file.header);
+        let mut rows = Rows::new(&file.header, &fields);
         let next = file.read(at, &limits, &mut rows)?;
         pages.push(page(rows, &limits));
         let Some(next) = next else { return Ok(pages) };
@@ -56,7 +57,7 @@ fn open(bytes: &[u8]) -> Result<&'static str> {
         fake.spool_write("export", (i as u64) * (8 << 20), piece).unwrap();
     }
     let host: &dyn Host = &fake;
-    Ok(match ExportFile::open(host.spool("export"), bytes.len() as u64, &fields())? {
+    Ok(match ExportFile::open(host.spool("export"), bytes.len() as u64, Extract::Leads, &fields())? {
         Opened::File(_) => "file",
         Opened::Empty => "empty",
         Opened::OtherFields => "other fields",
@@ -185,10 +186,12 @@ fn reading_goes_on_at_any_records_beginning() {
     fake.spool_write("export", 0, text.as_bytes()).unwrap();
     let host: &dyn Host = &fake;
     let fields = fields();
-    let Opened::File(file) = ExportFile::open(host.spool("export"), text.len() as u64, &fields).unwrap() else {
+    let Opened::File(file) =
+        ExportFile::open(host.spool("export"), text.len() as u64, Extract::Leads, &fields).unwrap()
+    else {
         panic!()
     };
-    let mut rows = Rows::new(&file.header);
+    let mut rows = Rows::new(&file.header, &fields);
     let offset = text.find("2,null").unwrap() as u64;
     assert_eq!(file.read(offset, &LIMITS, &mut rows).unwrap(), None);
     assert_eq!(shown(&page(rows, &LIMITS)), ["full 2 id=2 email=b leadScore=2"]);

@@ -7,6 +7,8 @@ use attiva_connector::{Cursor, Fault, FaultKind, Host, Limits, Source};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+/// The width of an export's window.
+const MONTH: i64 = 30 * 86_400;
 const CREATE: &str = "/bulk/v1/leads/export/create.json";
 const HEADER: &str = "id,createdAt,updatedAt,email,leadScore,annualRevenue,unsubscribed,notes\n";
 
@@ -130,13 +132,13 @@ fn windows_of_thirty_days_cover_all_time_without_a_gap() {
     let mut number = 0;
     while history.window < history.end {
         number += 1;
-        assert_eq!(history.window_number(), number);
-        let (start, end) = (history.window, history.window_end());
+        assert_eq!(history.window_number(MONTH), number);
+        let (start, end) = (history.window, history.window_end(MONTH));
         assert!(end - start <= 31 * 86_400 && end > start);
-        history.window_done(0);
+        history.window_done(MONTH, 0);
         assert_eq!(history.window, end);
     }
-    assert_eq!((history.window, history.windows()), (NOW, number));
+    assert_eq!((history.window, history.windows(MONTH)), (NOW, number));
 }
 
 #[test]

@@ -50,6 +50,9 @@ struct Options {
     /// Refuse the bulk filter `updatedAt`.
     #[arg(long)]
     no_updated_at_filter: bool,
+    /// As where Salesforce or Dynamics is synced natively: opportunity roles are not served, companies are the CRM's.
+    #[arg(long)]
+    native_crm: bool,
     /// Spell a cancelled job's status as the documentation does.
     #[arg(long)]
     canceled: bool,
@@ -86,6 +89,7 @@ impl Options {
             status_interval: Duration::from_millis(self.status_interval_ms),
             export_bytes_per_day: megabytes.saturating_mul(1024 * 1024),
             updated_at_filter: !self.no_updated_at_filter,
+            native_crm: self.native_crm,
             cancel_spelling: if self.canceled { CancelSpelling::Canceled } else { CancelSpelling::Cancelled },
             ..MarketoConfig::default()
         }
@@ -94,6 +98,8 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // Before the address is told: who reads it may end us at once.
+    let mut terminated = signal(SignalKind::terminate())?;
     let marketo = Marketo::start(Options::parse().config()).await?;
     {
         let mut out = std::io::stdout().lock();
@@ -108,7 +114,6 @@ async fn main() -> std::io::Result<()> {
         writeln!(out, "{line}")?;
         out.flush()?;
     }
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         () = stdin_ended() => {}
         _ = terminated.recv() => {}

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::activity::{Activity, Deed};
 use super::clock::Seconds;
 use super::leads::{Change, Lead, Leads};
+use super::lists::program_name;
 use super::schema::Field;
 use super::seeded::Seeded;
 use super::value::Value;
@@ -44,9 +45,17 @@ impl Wanted {
             && self.leads.as_ref().is_none_or(|leads| leads.contains(&activity.lead))
     }
 
-    /// Seeded leads only visit, appear and change; a reader of deletions need not walk through all of that.
+    /// No seeded lead was merged or deleted; a reader of deletions need not walk through all the rest.
     fn may_be_seeded(&self) -> bool {
-        self.types.iter().any(|id| [1, Deed::NEW_LEAD, Deed::CHANGE_DATA_VALUE].contains(id))
+        const SEEDED: [u32; 6] = [
+            1,
+            Deed::NEW_LEAD,
+            Deed::CHANGE_DATA_VALUE,
+            Deed::ADD_TO_LIST,
+            Deed::ADD_TO_OPPORTUNITY,
+            Deed::CHANGE_STATUS,
+        ];
+        self.types.iter().any(|id| SEEDED.contains(id))
     }
 }
 
@@ -78,6 +87,9 @@ enum SeededKind {
     Visited(u8),
     ScoreChanged,
     InterestChanged,
+    Listed(u64),
+    InProgram(u64),
+    InOpportunity(u64),
 }
 
 impl Activities {
@@ -92,6 +104,22 @@ impl Activities {
     pub(crate) fn append_changes(&mut self, at: Seconds, lead: u64, changes: &[Change], source: &'static str) {
         for change in changes {
             self.append(at, lead, Deed::changed(change, source));
+        }
+    }
+
+    /// Every activity of these types in a window, both ends included.
+    pub(crate) fn between(&mut self, from: Seconds, to: Seconds, types: &[u32], leads: &Leads) -> Vec<Activity> {
+        let wanted = Wanted { types: types.to_vec(), leads: None, fields: None, at_most: SCAN };
+        let (mut place, mut all) = (Place { at: from, number: 0 }, Vec::new());
+        loop {
+            let page = self.page(place, &wanted, leads);
+            let before = all.len();
+            let read = page.activities.len();
+            all.extend(page.activities.into_iter().take_while(|activity| activity.at <= to));
+            place = page.next;
+            if !page.more || all.len() < before + read || place.at > to {
+                return all;
+            }
         }
     }
 
@@ -155,8 +183,33 @@ fn seeded_log(seeded: &Seeded) -> Vec<SeededDeed> {
             log.push(SeededDeed { at: changed, lead, kind: SeededKind::InterestChanged });
         }
     }
+    log.extend(seeded_groups(seeded));
     log.sort_unstable();
     log
+}
+
+/// How leads came on lists, into programs and into opportunities.
+fn seeded_groups(seeded: &Seeded) -> impl Iterator<Item = SeededDeed> {
+    let listed = (1..=seeded.lists()).flat_map(move |list| {
+        seeded.listed(list, 0).map(move |lead| SeededDeed {
+            at: seeded.joined_at(list, lead),
+            lead,
+            kind: SeededKind::Listed(list),
+        })
+    });
+    let programs = seeded.programs().flat_map(move |program| {
+        seeded.in_program(program, 0).map(move |lead| SeededDeed {
+            at: seeded.joined_at(program, lead),
+            lead,
+            kind: SeededKind::InProgram(program),
+        })
+    });
+    let opportunities = (1..=seeded.opportunities()).flat_map(move |opportunity| {
+        let at = seeded.opportunity_at(opportunity);
+        let deed = move |lead| SeededDeed { at, lead, kind: SeededKind::InOpportunity(opportunity) };
+        seeded.contacts(opportunity).into_iter().map(move |contact| deed(contact.lead))
+    });
+    listed.chain(programs).chain(opportunities)
 }
 
 impl SeededDeed {
@@ -170,6 +223,22 @@ impl SeededDeed {
             SeededKind::Visited(visit) => Deed::VisitWebpage { page: seeded.page(self.lead, visit.into()).to_owned() },
             SeededKind::ScoreChanged => changed(Field::LeadScore, seeded.score_before(self.lead)),
             SeededKind::InterestChanged => changed(Field::ProductInterest, Value::Null),
+            SeededKind::Listed(list) => Deed::AddToList { list, name: format!("{} {list}", seeded.product(list)) },
+            SeededKind::InProgram(program) => Deed::ChangeStatus {
+                program,
+                name: program_name(seeded, program),
+                old: "Not in Program".to_owned(),
+                new: seeded.progression(program, self.lead).to_owned(),
+            },
+            SeededKind::InOpportunity(opportunity) => {
+                let contact = seeded.contacts(opportunity).into_iter().find(|contact| contact.lead == self.lead);
+                Deed::AddToOpportunity {
+                    opportunity,
+                    name: seeded.opportunity_name(opportunity),
+                    role: contact.as_ref().map_or("", |contact| contact.role),
+                    primary: contact.is_some_and(|contact| contact.primary),
+                }
+            }
         };
         Activity { number, at: self.at, lead: self.lead, deed }
     }

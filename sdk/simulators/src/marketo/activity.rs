@@ -1,10 +1,11 @@
 //! One activity: what a lead did or had done to it, and how the endpoints tell of it.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::clock::{self, Seconds};
 use super::leads::{Change, Lead};
 use super::schema::Field;
+use super::seeded::business::SUCCESS;
 use super::words;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +24,25 @@ pub(crate) enum Deed {
     ChangeDataValue { field: Field, old: Option<String>, new: Option<String>, source: &'static str },
     MergeLeads { name: String, losers: Vec<u64> },
     DeleteLead { name: String },
+    AddToList { list: u64, name: String },
+    RemoveFromList { list: u64, name: String },
+    ChangeStatus { program: u64, name: String, old: String, new: String },
+    AddToOpportunity { opportunity: u64, name: String, role: &'static str, primary: bool },
+    RemoveFromOpportunity { opportunity: u64, name: String, role: &'static str },
+    UpdateOpportunity { opportunity: u64, name: String, attribute: String },
 }
 
 impl Deed {
     pub(crate) const NEW_LEAD: u32 = 12;
     pub(crate) const CHANGE_DATA_VALUE: u32 = 13;
+    pub(crate) const ADD_TO_LIST: u32 = 24;
+    pub(crate) const REMOVE_FROM_LIST: u32 = 25;
     pub(crate) const MERGE_LEADS: u32 = 32;
+    pub(crate) const ADD_TO_OPPORTUNITY: u32 = 34;
+    pub(crate) const REMOVE_FROM_OPPORTUNITY: u32 = 35;
+    pub(crate) const UPDATE_OPPORTUNITY: u32 = 36;
     pub(crate) const DELETE_LEAD: u32 = 37;
+    pub(crate) const CHANGE_STATUS: u32 = 104;
 
     pub(crate) fn type_id(&self) -> u32 {
         match self {
@@ -38,6 +51,12 @@ impl Deed {
             Self::ChangeDataValue { .. } => Self::CHANGE_DATA_VALUE,
             Self::MergeLeads { .. } => Self::MERGE_LEADS,
             Self::DeleteLead { .. } => Self::DELETE_LEAD,
+            Self::AddToList { .. } => Self::ADD_TO_LIST,
+            Self::RemoveFromList { .. } => Self::REMOVE_FROM_LIST,
+            Self::ChangeStatus { .. } => Self::CHANGE_STATUS,
+            Self::AddToOpportunity { .. } => Self::ADD_TO_OPPORTUNITY,
+            Self::RemoveFromOpportunity { .. } => Self::REMOVE_FROM_OPPORTUNITY,
+            Self::UpdateOpportunity { .. } => Self::UPDATE_OPPORTUNITY,
         }
     }
 
@@ -61,6 +80,23 @@ impl Activity {
             record["primaryAttributeValue"] = Json::from(value);
         }
         record["attributes"] = attributes_json(attributes);
+        record
+    }
+
+    /// As a row of a bulk extract: its attributes are one object.
+    pub(crate) fn to_export(&self) -> Map<String, Json> {
+        let (primary, attributes) = self.parts();
+        let attributes: Map<String, Json> =
+            attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut record = match self.head() {
+            Json::Object(head) => head,
+            _ => Map::new(),
+        };
+        if let Some((id, value)) = primary {
+            record.insert("primaryAttributeValueId".to_owned(), id);
+            record.insert("primaryAttributeValue".to_owned(), Json::from(value));
+        }
+        record.insert("attributes".to_owned(), Json::Object(attributes));
         record
     }
 
@@ -127,6 +163,28 @@ impl Activity {
                 (Some((json!(self.lead), name.clone())), attributes)
             }
             Deed::DeleteLead { name } => (Some((json!(self.lead), name.clone())), vec![]),
+            Deed::AddToList { list, name } | Deed::RemoveFromList { list, name } => {
+                (Some((json!(list), name.clone())), vec![("Source", json!("Web service API"))])
+            }
+            Deed::ChangeStatus { program, name, old, new } => (
+                Some((json!(program), name.clone())),
+                vec![
+                    ("New Status", json!(new)),
+                    ("Old Status", json!(old)),
+                    ("Success", json!(new == SUCCESS)),
+                    ("Acquired By", json!(false)),
+                ],
+            ),
+            // The number is the instance's own: no other call knows it.
+            Deed::AddToOpportunity { opportunity, name, role, primary } => {
+                (Some((json!(opportunity), name.clone())), vec![("Role", json!(role)), ("Is Primary", json!(primary))])
+            }
+            Deed::RemoveFromOpportunity { opportunity, name, role } => {
+                (Some((json!(opportunity), name.clone())), vec![("Role", json!(role))])
+            }
+            Deed::UpdateOpportunity { opportunity, name, attribute } => {
+                (Some((json!(opportunity), name.clone())), vec![("Attribute Name", json!(attribute))])
+            }
         }
     }
 }
@@ -168,5 +226,36 @@ pub(crate) fn types() -> Json {
             &[("Master Updated", "boolean"), ("Merge IDs", "string"), ("Merge Source", "string")]
         ),
         activity_type(Deed::DELETE_LEAD, "Delete Lead", Some(&("Lead ID", "integer")), &[]),
+        activity_type(Deed::ADD_TO_LIST, "Add to List", Some(&("List ID", "integer")), &[("Source", "string")]),
+        activity_type(
+            Deed::CHANGE_STATUS,
+            "Change Status in Progression",
+            Some(&("Program ID", "integer")),
+            &[("Acquired By", "boolean"), ("New Status", "string"), ("Old Status", "string"), ("Success", "boolean")],
+        ),
+        activity_type(
+            Deed::ADD_TO_OPPORTUNITY,
+            "Add to Opportunity",
+            Some(&("Opportunity ID", "integer")),
+            &[("Is Primary", "boolean"), ("Role", "string")],
+        ),
+        activity_type(
+            Deed::REMOVE_FROM_OPPORTUNITY,
+            "Remove from Opportunity",
+            Some(&("Opportunity ID", "integer")),
+            &[("Role", "string")],
+        ),
+        activity_type(
+            Deed::UPDATE_OPPORTUNITY,
+            "Update Opportunity",
+            Some(&("Opportunity ID", "integer")),
+            &[("Attribute Name", "string")],
+        ),
+        activity_type(
+            Deed::REMOVE_FROM_LIST,
+            "Remove from List",
+            Some(&("List ID", "integer")),
+            &[("Source", "string")]
+        ),
     ])
 }

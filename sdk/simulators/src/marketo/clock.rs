@@ -81,6 +81,11 @@ pub(crate) fn datetime(at: Seconds) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// `2017-07-27T01:38:33Z+0000`, as only the asset API writes it.
+pub(crate) fn asset_datetime(at: Seconds) -> String {
+    format!("{}+0000", datetime(at))
+}
+
 pub(crate) fn date(days: i64) -> String {
     let mut out = Vec::with_capacity(10);
     push_date(&mut out, days);

@@ -37,6 +37,9 @@ pub struct MarketoConfig {
     pub export_bytes_per_day: u64,
     /// Whether bulk jobs may filter by `updatedAt`; many subscriptions may not and answer 1035.
     pub updated_at_filter: bool,
+    /// A native CRM sync is on: companies and opportunities are the CRM's, cannot be written here (1018), and roles of
+    /// opportunities are not served at all.
+    pub native_crm: bool,
     /// How a cancelled job's status is spelled.
     pub cancel_spelling: CancelSpelling,
 }
@@ -96,6 +99,7 @@ impl Default for MarketoConfig {
             status_interval: Duration::from_millis(200),
             export_bytes_per_day: 500 * 1024 * 1024,
             updated_at_filter: true,
+            native_crm: false,
             cancel_spelling: CancelSpelling::default(),
         }
     }

@@ -21,6 +21,15 @@ impl Answer {
         Self::Members(Map::from_iter([("result".to_owned(), result.into())]))
     }
 
+    /// As the asset API answers: `errors` and `warnings` are always there; nothing found is a warning, in words, and no
+    /// `result`.
+    pub(crate) fn assets(found: Vec<Json>) -> Self {
+        let nothing = "No assets found for the given search criteria.";
+        let warnings = if found.is_empty() { json!([nothing]) } else { json!([]) };
+        let answer = if found.is_empty() { Self::Members(Map::new()) } else { Self::result(found) };
+        answer.with("errors", json!([])).with("warnings", warnings)
+    }
+
     pub(crate) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         if let Self::Members(members) = &mut self {
             members.insert(name.to_owned(), value.into());

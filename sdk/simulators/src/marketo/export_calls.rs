@@ -1,29 +1,33 @@
-//! The bulk lead extract endpoints.
+//! The bulk extract endpoints, the same for leads, activities and members of programs.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE};
 use http::{HeaderValue, Method, StatusCode};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::body::PiecesBody;
-use super::call::{self, Call};
-use super::clock::{self, DAY, Seconds};
+use super::call::Call;
 use super::envelope::{self, Answer, Outcome, Refusal};
-use super::exports::{self, Filter, FilterBy, Order};
+use super::export_order;
+use super::exports;
 use super::fault::Fault;
 use super::faults::Point;
 use super::service::Service;
 use super::token;
 
-const RANGE_AT_MOST: Seconds = 31 * DAY;
-
-/// Dispatches what follows `/bulk/v1/leads/`.
-pub(crate) fn route(service: &Arc<Service>, call: &Call, rest: &[&str]) -> Outcome {
+/// Dispatches what follows `/bulk/v1/{of}/`.
+pub(crate) fn route(service: &Arc<Service>, call: &Call, of: &str, rest: &[&str]) -> Outcome {
+    if let ["export", id, _] = rest
+        && service.exports().job_mut(id).is_some()
+    {
+        // A job is known under its own kind's path alone.
+        service.exports().job_at(of, id).ok_or_else(exports::unknown)?;
+    }
     match rest {
-        ["export.json"] => list(service, call),
-        ["export", "create.json"] => create(service, call),
+        ["export.json"] => list(service, call, of),
+        ["export", "create.json"] => create(service, call, of),
         ["export", id, "enqueue.json"] => enqueue(service, call, id),
         ["export", id, "cancel.json"] => cancel(service, call, id),
         ["export", id, "status.json"] => status(service, call, id),
@@ -32,9 +36,9 @@ pub(crate) fn route(service: &Arc<Service>, call: &Call, rest: &[&str]) -> Outco
     }
 }
 
-fn create(service: &Service, call: &Call) -> Outcome {
+fn create(service: &Service, call: &Call, of: &str) -> Outcome {
     call.only(&Method::POST)?;
-    let order = read_order(service, &call.json()?)?;
+    let order = export_order::read(service, of, &call.json()?)?;
     if let Some(refusal) = service.fault(Point::CreateExport, &call.path).and_then(|fault| fault.refusal()) {
         return Err(refusal);
     }
@@ -87,7 +91,7 @@ fn status(service: &Service, call: &Call, id: &str) -> Outcome {
     Ok(Answer::result(vec![job]))
 }
 
-fn list(service: &Service, call: &Call) -> Outcome {
+fn list(service: &Service, call: &Call, of: &str) -> Outcome {
     call.only(&Method::GET)?;
     let spelling = service.config.cancel_spelling;
     let wanted = call.list("status");
@@ -95,6 +99,7 @@ fn list(service: &Service, call: &Call) -> Outcome {
     let exports = service.exports();
     let found: Vec<Json> = exports
         .jobs()
+        .filter(|job| job.order.of.path() == of)
         .filter(|job| wanted.is_empty() || wanted.contains(&job.status.text(spelling)))
         .map(|job| job.to_json(spelling))
         .collect();
@@ -149,58 +154,6 @@ fn read_range(range: &str, length: u64) -> Option<(u64, u64)> {
         last => last.parse::<u64>().ok()?.saturating_add(1).min(length),
     };
     (start < end).then_some((start, end))
-}
-
-fn read_order(service: &Service, body: &Json) -> Result<Order, Refusal> {
-    let fields = match body.get("fields").and_then(Json::as_array) {
-        Some(names) if !names.is_empty() => {
-            names.iter().map(|name| call::field(name.as_str().unwrap_or_default())).collect::<Result<Vec<_>, _>>()?
-        }
-        _ => return Err(Refusal::missing("fields")),
-    };
-    let (format, delimiter) = match body.get("format").and_then(Json::as_str).unwrap_or("CSV") {
-        "CSV" => ("CSV", b','),
-        "TSV" => ("TSV", b'\t'),
-        "SSV" => ("SSV", b';'),
-        other => return Err(Refusal::invalid(format!("Invalid value '{other}' for parameter 'format'"))),
-    };
-    let renamed = |name: &str| {
-        body.get("columnHeaderNames").and_then(|names| names.get(name)).and_then(Json::as_str).map(str::to_owned)
-    };
-    let header = fields.iter().map(|field| renamed(field.name()).unwrap_or_else(|| field.name().to_owned())).collect();
-    let filter = read_filter(service, body.get("filter").unwrap_or(&json!({})))?;
-    Ok(Order { fields, header, format, delimiter, filter })
-}
-
-/// Exactly one filter; a range of at most 31 days, in whole seconds.
-fn read_filter(service: &Service, filter: &Json) -> Result<Filter, Refusal> {
-    let filters: Vec<(&String, &Json)> = filter.as_object().into_iter().flatten().collect();
-    let [(name, range)] = filters.as_slice() else {
-        return Err(Refusal::invalid("Exactly one filter is required"));
-    };
-    let by = match name.as_str() {
-        "createdAt" => FilterBy::CreatedAt,
-        "updatedAt" if service.config.updated_at_filter => FilterBy::UpdatedAt,
-        "updatedAt" | "smartListId" | "smartListName" => {
-            return Err(Refusal::new("1035", format!("Unsupported filter type for target subscription: {name}")));
-        }
-        "staticListId" | "staticListName" => {
-            return Err(Refusal::new("1013", format!("Static list {range} not found")));
-        }
-        _ => return Err(Refusal::invalid(format!("Invalid filter '{name}'"))),
-    };
-    let time = |end: &str| {
-        let text = range.get(end).and_then(Json::as_str).ok_or_else(|| Refusal::missing(end))?;
-        let whole = !text.contains('.');
-        clock::parse(text)
-            .filter(|_| whole)
-            .ok_or_else(|| Refusal::invalid(format!("Invalid date '{text}' in filter '{name}'")))
-    };
-    let (from, to) = (time("startAt")?, time("endAt")?);
-    if from > to || to - from > RANGE_AT_MOST {
-        return Err(Refusal::invalid(format!("Range of filter '{name}' must be between 0 and 31 days")));
-    }
-    Ok(Filter { by, from, to })
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! Makes the file of a bulk lead extract, as the service writes it or altered on demand.
+//! Makes the file of a bulk extract, as the service writes it or altered on demand.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-use super::exports::Order;
+use super::exports::{Of, Order};
 use super::fault::CsvQuirk;
 use super::leads::Lead;
 use super::schema::{DataType, Field};
@@ -50,7 +51,6 @@ impl ExportFile {
 
 /// Writes the leads of an order. Leads that are deleted meanwhile are left out, as a real export's snapshot is no promise either.
 pub(crate) fn make(service: &Service, order: &Order, quirks: &[(CsvQuirk, u64)]) -> ExportFile {
-    let ids = order.filter.ids(&service.leads());
     let mut writer = Writer::default();
     let has = |quirk: &CsvQuirk| quirks.iter().any(|(other, _)| other == quirk);
     if has(&CsvQuirk::EmptyFile) {
@@ -60,10 +60,33 @@ pub(crate) fn make(service: &Service, order: &Order, quirks: &[(CsvQuirk, u64)])
         writer.buffer.extend_from_slice("\u{feff}".as_bytes());
     }
     write_header(&mut writer.buffer, order);
-    for ids in ids.chunks(AT_ONCE) {
-        let leads = service.leads();
-        for lead in ids.iter().filter_map(|id| leads.get(*id)) {
-            write_row(&mut writer, lead, order, quirks);
+    match &order.of {
+        Of::Leads { fields, filter } => {
+            let ids = filter.ids(&service.leads());
+            for ids in ids.chunks(AT_ONCE) {
+                let leads = service.leads();
+                for lead in ids.iter().filter_map(|id| leads.get(*id)) {
+                    write_row(&mut writer, lead, fields, order.delimiter, quirks);
+                }
+            }
+        }
+        Of::Activities { fields, types, from, to } => {
+            let found = {
+                let leads = service.leads();
+                service.activities().between(*from, *to, types, &leads)
+            };
+            for activity in found {
+                write_values(&mut writer, &activity.to_export(), fields, order.delimiter);
+            }
+        }
+        Of::Members { fields, programs } => {
+            let leads = service.leads();
+            for program in programs {
+                let members = service.programs().members(*program, 0, usize::MAX);
+                for member in members.iter().filter(|member| leads.get(member.lead).is_some()) {
+                    write_values(&mut writer, &member.to_map(), fields, order.delimiter);
+                }
+            }
         }
     }
     if has(&CsvQuirk::EmptyLastLine) {
@@ -110,22 +133,42 @@ fn write_header(out: &mut Vec<u8>, order: &Order) {
     out.push(b'\n');
 }
 
-fn write_row(writer: &mut Writer, lead: Lead<'_>, order: &Order, quirks: &[(CsvQuirk, u64)]) {
+/// A row of values that are JSON elsewhere: an object becomes a cell of JSON.
+fn write_values(writer: &mut Writer, record: &Map<String, Json>, fields: &[&str], delimiter: u8) {
+    for (place, name) in fields.iter().enumerate() {
+        if place > 0 {
+            writer.buffer.push(delimiter);
+        }
+        let value = match record.get(*name) {
+            None | Some(Json::Null) => Value::Null,
+            Some(Json::String(text)) => Value::text(text.as_str()),
+            Some(other) => Value::text(other.to_string()),
+        };
+        value.push_cell(&mut writer.buffer, delimiter);
+    }
+    writer.buffer.push(b'\n');
+    writer.records += 1;
+    if writer.buffer.len() >= PIECE {
+        writer.flush();
+    }
+}
+
+fn write_row(writer: &mut Writer, lead: Lead<'_>, fields: &[Field], delimiter: u8, quirks: &[(CsvQuirk, u64)]) {
     let quirk =
         quirks.iter().find(|(quirk, row)| *row == writer.records && !quirk.is_of_the_file()).map(|(quirk, _)| quirk);
     let start = writer.buffer.len();
     match quirk {
         None => {
-            for (place, field) in order.fields.iter().enumerate() {
+            for (place, field) in fields.iter().enumerate() {
                 if place > 0 {
-                    writer.buffer.push(order.delimiter);
+                    writer.buffer.push(delimiter);
                 }
-                lead.value(*field).push_cell(&mut writer.buffer, order.delimiter);
+                lead.value(*field).push_cell(&mut writer.buffer, delimiter);
             }
         }
         Some(quirk) => {
-            let cells = altered(lead, order, quirk);
-            writer.buffer.extend_from_slice(&cells.join(&order.delimiter));
+            let cells = altered(lead, fields, delimiter, quirk);
+            writer.buffer.extend_from_slice(&cells.join(&delimiter));
         }
     }
     writer.buffer.push(b'\n');
@@ -140,19 +183,18 @@ fn write_row(writer: &mut Writer, lead: Lead<'_>, order: &Order, quirks: &[(CsvQ
 }
 
 /// The cells of a row, one of them spoiled.
-fn altered(lead: Lead<'_>, order: &Order, quirk: &CsvQuirk) -> Vec<Vec<u8>> {
-    let mut cells: Vec<Vec<u8>> = order
-        .fields
+fn altered(lead: Lead<'_>, fields: &[Field], delimiter: u8, quirk: &CsvQuirk) -> Vec<Vec<u8>> {
+    let mut cells: Vec<Vec<u8>> = fields
         .iter()
         .map(|field| {
             let mut cell = Vec::new();
-            lead.value(*field).push_cell(&mut cell, order.delimiter);
+            lead.value(*field).push_cell(&mut cell, delimiter);
             cell
         })
         .collect();
     let is_text = |field: &Field| field.spec().data_type == DataType::String && lead.value(*field) != Value::Null;
-    let first_text = order.fields.iter().position(is_text).unwrap_or(0);
-    let text = order.fields.get(first_text).and_then(|field| lead.value(*field).to_text()).unwrap_or_default();
+    let first_text = fields.iter().position(is_text).unwrap_or(0);
+    let text = fields.get(first_text).and_then(|field| lead.value(*field).to_text()).unwrap_or_default();
     let middle = text.char_indices().nth(1).map_or(text.len(), |(at, _)| at);
     let (head, tail) = text.split_at(middle);
     let spoiled = |between: &[u8]| [head.as_bytes(), between, tail.as_bytes()].concat();
@@ -162,7 +204,7 @@ fn altered(lead: Lead<'_>, order: &Order, quirk: &CsvQuirk) -> Vec<Vec<u8>> {
         CsvQuirk::InvalidUtf8 => (first_text, spoiled(b"\xc3\x28")),
         CsvQuirk::UnescapedQuotes => (first_text, [b"\"", spoiled(b"\"").as_slice(), b"\""].concat()),
         CsvQuirk::HugeField(length) => (first_text, vec![b'x'; usize::try_from(*length).unwrap_or(usize::MAX)]),
-        CsvQuirk::MissingId => match order.fields.iter().position(|field| *field == Field::Id) {
+        CsvQuirk::MissingId => match fields.iter().position(|field| *field == Field::Id) {
             Some(place) => (place, b"null".to_vec()),
             None => return cells,
         },

@@ -1,4 +1,4 @@
-//! Bulk lead extract jobs: what was ordered, and how far each job has come.
+//! Bulk extract jobs: what was ordered, and how far each job has come.
 //!
 //! ```text
 //! Created --enqueue--> Queued --(one interval, then one of two places)--> Processing --(one interval)--> Completed | Failed
@@ -30,11 +30,29 @@ const QUEUED: usize = 10;
 /// What a job is to export.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    pub(crate) fields: Vec<Field>,
+    pub(crate) of: Of,
     pub(crate) header: Vec<String>,
     pub(crate) format: &'static str,
     pub(crate) delimiter: u8,
-    pub(crate) filter: Filter,
+}
+
+/// The three kinds of jobs share one queue and one quota.
+#[derive(Debug, Clone)]
+pub(crate) enum Of {
+    Leads { fields: Vec<Field>, filter: Filter },
+    Activities { fields: Vec<&'static str>, types: Vec<u32>, from: Seconds, to: Seconds },
+    Members { fields: Vec<&'static str>, programs: Vec<u64> },
+}
+
+impl Of {
+    /// Where jobs of this kind are, under `/bulk/v1/`.
+    pub(crate) fn path(&self) -> &'static str {
+        match self {
+            Self::Leads { .. } => "leads",
+            Self::Activities { .. } => "activities",
+            Self::Members { .. } => "program/members",
+        }
+    }
 }
 
 /// Which leads a job exports: by time, both ends included.
@@ -186,6 +204,11 @@ impl Exports {
         self.jobs.values_mut().find(|job| job.id == id)
     }
 
+    /// The job of this kind: another kind's path knows nothing of it.
+    pub(crate) fn job_at(&mut self, path: &str, id: &str) -> Option<&mut Job> {
+        self.job_mut(id).filter(|job| job.order.of.path() == path)
+    }
+
     /// Forgets jobs that have ended, and their files with them.
     pub(crate) fn forget_ended(&mut self) {
         self.jobs.retain(|_, job| job.status == Status::Created || job.status.is_waiting());
@@ -266,7 +289,7 @@ pub(crate) async fn run(service: Arc<Service>, id: String) {
     });
     let (true, Some(order)) = (started, order) else { return };
 
-    let path = format!("/bulk/v1/leads/export/{id}");
+    let path = format!("/bulk/v1/{}/export/{id}", order.of.path());
     let spoiled = service.fault(Point::RunExport, &path);
     let faults = service.faults().take_all(Point::MakeFile, &path);
     let quirks: Vec<(CsvQuirk, u64)> = faults

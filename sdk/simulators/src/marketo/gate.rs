@@ -15,12 +15,18 @@ use super::call::Call;
 use super::envelope::{self, Answer, Outcome, Refusal};
 use super::fault::Fault;
 use super::faults::Point;
+use super::objects::Kind;
 use super::received::ReceivedCall;
 use super::service::Service;
-use super::{activity_calls, export_calls, lead_calls, schema};
+use super::{
+    activity_calls, export_calls, import_calls, lead_calls, list_calls, list_writes, object_calls, program_calls,
+    schema,
+};
 
 const URI_BYTES: usize = 8 * 1024;
 const BODY_BYTES: usize = 1024 * 1024;
+/// A file to import is less than 10 MB.
+const IMPORT_BYTES: usize = 10 * 1024 * 1024;
 
 /// Answers a call, and notes that it came.
 pub(crate) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
@@ -55,7 +61,8 @@ async fn read(request: Request) -> Result<Call, StatusCode> {
     if parts.uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES) {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    let body: Bytes = match Limited::new(body, BODY_BYTES).collect().await {
+    let most = if parts.uri.path() == "/bulk/v1/leads.json" { IMPORT_BYTES } else { BODY_BYTES };
+    let body: Bytes = match Limited::new(body, most).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => return Err(StatusCode::BAD_REQUEST),
@@ -107,6 +114,7 @@ fn token(service: &Service, call: &Call) -> Outcome {
 }
 
 fn route(service: &Arc<Service>, call: &Call) -> Outcome {
+    import_calls::settle(service);
     let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         ["rest", "v1", rest @ ..] => match rest {
@@ -122,6 +130,25 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
             }
             ["leads", id, "merge.json"] => lead_calls::merge(service, call, id),
             ["lead", id] => lead_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
+            ["lists.json"] => list_calls::lists(service, call),
+            ["lists", id] => list_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?),
+            ["lists" | "list", id, "leads.json"] if call.method != Method::GET => {
+                list_writes::change(service, call, id)
+            }
+            ["lists" | "list", id, "leads.json"] => list_calls::members(service, call, id),
+            ["lists", id, "leads", "ismember.json"] => list_calls::is_member(service, call, id),
+            ["opportunities", "roles.json"] => object_calls::objects(service, call, Kind::Role),
+            ["opportunities", "roles", "describe.json"] => object_calls::describe(service, call, Kind::Role),
+            ["companies.json"] => object_calls::objects(service, call, Kind::Company),
+            ["companies", "describe.json"] => object_calls::describe(service, call, Kind::Company),
+            ["opportunities.json"] => object_calls::objects(service, call, Kind::Opportunity),
+            ["opportunities", "describe.json"] => object_calls::describe(service, call, Kind::Opportunity),
+            ["namedaccounts.json"] => object_calls::objects(service, call, Kind::NamedAccount),
+            ["namedaccounts", "describe.json"] => object_calls::describe(service, call, Kind::NamedAccount),
+            ["namedAccountLists.json"] => object_calls::account_lists(service, call),
+            ["namedAccountList", id, "namedAccounts.json"] => object_calls::account_list_members(service, call, id),
+            ["programs", "members", "describe.json"] => program_calls::describe_members(call),
+            ["programs", id, "members.json"] => program_calls::members(service, call, id),
             ["activities.json"] => activity_calls::activities(service, call),
             ["activities", "pagingtoken.json"] => activity_calls::paging_token(call),
             ["activities", "types.json"] => activity_calls::types(call),
@@ -130,7 +157,21 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
             ["stats", "usage.json"] => usage(service, call),
             _ => Err(Refusal::not_found()),
         },
-        ["bulk", "v1", "leads", rest @ ..] => export_calls::route(service, call, rest),
+        ["rest", "asset", "v1", rest @ ..] => match rest {
+            ["programs.json"] => program_calls::programs(service, call),
+            ["program", id] => {
+                program_calls::by_id(service, call, id.strip_suffix(".json").ok_or_else(Refusal::not_found)?)
+            }
+            ["staticList", "byName.json"] => list_calls::by_name(service, call),
+            ["staticList", id, "delete.json"] => list_writes::delete(service, call, id),
+            ["staticLists.json"] => list_writes::create(service, call),
+            ["folder", "byName.json"] => list_writes::folder_by_name(call),
+            _ => Err(Refusal::not_found()),
+        },
+        ["bulk", "v1", "program", "members", rest @ ..] => export_calls::route(service, call, "program/members", rest),
+        ["bulk", "v1", "leads.json"] => import_calls::begin(service, call),
+        ["bulk", "v1", "leads", "batch", rest @ ..] => import_calls::about(service, call, rest),
+        ["bulk", "v1", of @ ("leads" | "activities"), rest @ ..] => export_calls::route(service, call, of, rest),
         _ => Err(Refusal::not_found()),
     }
 }

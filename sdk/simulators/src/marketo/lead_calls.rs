@@ -66,7 +66,7 @@ fn by_filter(service: &Service, call: &Call) -> Outcome {
     Ok(if end < found.len() { answer.with("nextPageToken", token::of_offset(end)) } else { answer })
 }
 
-fn fields_or_default(call: &Call) -> Result<Vec<Field>, Refusal> {
+pub(crate) fn fields_or_default(call: &Call) -> Result<Vec<Field>, Refusal> {
     let fields = call.fields()?;
     Ok(if fields.is_empty() { DEFAULT_FIELDS.to_vec() } else { fields })
 }
@@ -103,6 +103,9 @@ fn sync(service: &Service, call: &Call) -> Outcome {
     if !key.spec().searchable {
         return Err(Refusal::new("1011", format!("Lookup field '{}' is not supported", key.name())));
     }
+    if let Some(partition) = body.get("partitionName").and_then(Json::as_str).filter(|name| *name != "Default") {
+        return Err(Refusal::new("1008", format!("Partition '{partition}' not found or access denied")));
+    }
     let has_id = input.iter().any(|record| record.get("id").is_some());
     if (has_id || key == Field::Id) && (action != Action::UpdateOnly || key != Field::Id) {
         return Err(Refusal::invalid(
@@ -134,6 +137,13 @@ fn sync_one(service: &Service, action: Action, key: Field, record: Json) -> Resu
         (_, []) => Ok((service.create_lead(&values), "created")),
         (_, [id]) => service.change_lead(*id, values, API, None).map(|_| (*id, "updated")),
     }
+}
+
+/// One row of an imported file: made or changed by address, only changed by id.
+pub(crate) fn import_one(service: &Service, lookup: &str, record: Map<String, Json>) -> Result<u64, Refusal> {
+    let (action, key) =
+        if lookup == "id" { (Action::UpdateOnly, Field::Id) } else { (Action::CreateOrUpdate, Field::Email) };
+    sync_one(service, action, key, Json::Object(record)).map(|(id, _)| id)
 }
 
 /// The text a record is looked up by.

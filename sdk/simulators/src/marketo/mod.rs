@@ -1,37 +1,48 @@
-//! A Marketo Engage instance: identity, leads, activities, bulk lead extract and usage, as the REST API behaves.
+//! A Marketo Engage instance: identity, leads, activities, companies, named accounts, opportunities and their roles,
+//! programs and their members, static lists and theirs, bulk extract, bulk import and usage, as the REST API behaves.
 //!
 //! Leads are a function of a seed, so that a million of them start in no time and are the same in every run. Changes made through the
 //! API, the handle or the [control endpoints](control) are kept beside them and appear in the activity log.
 //!
-//! What is not here yet: static lists, programs, companies, opportunities, bulk activity extract, bulk import.
+//! What is not here: writing companies, opportunities and programs.
 
 mod activities;
 mod activity;
 mod activity_calls;
-mod body;
+pub(crate) mod body;
 mod call;
-mod clock;
-mod config;
+pub(crate) mod clock;
+pub(crate) mod config;
 pub mod control;
-mod dice;
+pub(crate) mod dice;
 mod envelope;
 mod export_calls;
 mod export_file;
+mod export_order;
 mod exports;
 mod fault;
 mod faults;
 mod gate;
 mod identity;
+mod import_calls;
+mod imports;
 mod lead_calls;
 mod leads;
 mod limits;
+mod list_calls;
+mod list_writes;
+mod lists;
+mod object_calls;
+mod objects;
+mod program_calls;
+mod programs;
 mod received;
-mod schema;
-mod seeded;
+pub(crate) mod schema;
+pub(crate) mod seeded;
 mod service;
 mod token;
-mod value;
-mod words;
+pub(crate) mod value;
+pub(crate) mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -227,6 +238,88 @@ impl Marketo {
     /// 1004 for an unknown lead.
     pub fn visit(&self, lead: u64, page: &str, dated: Option<Timestamp>) -> Result<(), Refused> {
         Ok(self.service.visit(lead, page.to_owned(), dated.map(Timestamp::as_second))?)
+    }
+
+    /// Puts a lead on a static list, or takes it off, as a user would in the vendor's own screens.
+    ///
+    /// # Errors
+    ///
+    /// 1013 for an unknown list, 1004 for an unknown lead, 1015 to take off a lead that is not on the list.
+    pub fn set_listed(&self, list: u64, lead: u64, on: bool) -> Result<(), Refused> {
+        if on {
+            self.service.add_to_list(list, lead)?
+        } else {
+            self.service.remove_from_list(list, lead)?
+        }
+        Ok(())
+    }
+
+    /// Makes a static list and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// 709 if there is one of this name.
+    pub fn create_list(&self, name: &str) -> Result<u64, Refused> {
+        let now = self.service.clock.now();
+        Ok(self.service.lists().create(name, "", lists::GROUP_LISTS, now)?.id)
+    }
+
+    /// Removes a static list; false if there is none. Nothing in the activity log tells of it.
+    pub fn delete_list(&self, id: u64) -> bool {
+        self.service.lists().remove_list(id)
+    }
+
+    /// Ids of the leads on a static list that exist, in order.
+    #[must_use]
+    pub fn listed(&self, list: u64) -> Vec<u64> {
+        let leads = self.service.leads();
+        let members = self.service.lists().members(list, 0, usize::MAX);
+        members.into_iter().filter(|id| leads.get(*id).is_some()).collect()
+    }
+
+    /// Gives a lead a status in a program, in which it need not have been; `None` takes it out of the program.
+    ///
+    /// # Errors
+    ///
+    /// 1013 for an unknown program, 1004 for an unknown lead.
+    pub fn set_member(&self, program: u64, lead: u64, status: Option<&str>) -> Result<(), Refused> {
+        Ok(self.service.set_member(program, lead, status)?)
+    }
+
+    /// Changes an opportunity; every lead that takes part in it gets an activity.
+    ///
+    /// # Errors
+    ///
+    /// 1013 for an unknown opportunity.
+    pub fn change_opportunity(&self, opportunity: u64, values: Json) -> Result<(), Refused> {
+        Ok(self.service.change_opportunity(opportunity, object(values)?)?)
+    }
+
+    /// Takes a lead's part in an opportunity away.
+    ///
+    /// # Errors
+    ///
+    /// 1013 for an unknown opportunity, 1004 for a lead that has no part in it.
+    pub fn remove_role(&self, opportunity: u64, lead: u64) -> Result<(), Refused> {
+        Ok(self.service.remove_role(opportunity, lead)?)
+    }
+
+    /// Every record of `companies`, `namedaccounts`, `opportunities`, `opportunities/roles`, `programs` or
+    /// `programs/members`, with every field: what a client ought to have read. Empty for another name.
+    #[must_use]
+    pub fn records(&self, of: &str) -> Vec<Map<String, Json>> {
+        let service = &self.service;
+        match of {
+            "programs" => service.programs().all().map(|program| program.to_map()).collect(),
+            "programs/members" => {
+                let leads = service.leads();
+                let programs = service.programs();
+                let ids: Vec<u64> = programs.all().map(|program| program.id).collect();
+                let members = ids.into_iter().flat_map(|id| programs.members(id, 0, usize::MAX));
+                members.filter(|m| leads.get(m.lead).is_some()).map(|m| m.to_map()).collect()
+            }
+            _ => objects::Kind::named(of).map(|kind| service.objects().all(kind)).unwrap_or_default(),
+        }
     }
 
     /// Ends the life of the token now: the next call with it is answered 602, and the identity service gives another.

@@ -126,6 +126,7 @@ fields! {
     FitIndex "fitIndex" "Fit Index" Float [custom];
     Preferences "preferences" "Preferences" Text [custom];
     Comments "comments" "Comments" Text [custom];
+    ContactCompany "contactCompany" "Company Id" Integer [read_only];
 }
 
 impl Field {

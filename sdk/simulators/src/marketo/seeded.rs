@@ -3,7 +3,8 @@
 //! Shares are skewed as in a real instance: few companies have most of the leads, most leads are nobody's decision makers, and about
 //! one in three has been touched since it was created.
 
-mod company;
+pub(super) mod business;
+pub(crate) mod company;
 mod person;
 
 use super::clock::{DAY, Seconds};
@@ -24,6 +25,7 @@ pub(crate) struct Seeded {
     awkward: bool,
     shared_email_every: u64,
     missing_email_every: u64,
+    native_crm: bool,
 }
 
 impl Seeded {
@@ -37,6 +39,7 @@ impl Seeded {
             awkward: config.awkward,
             shared_email_every: config.shared_email_every,
             missing_email_every: config.missing_email_every,
+            native_crm: config.native_crm,
         }
     }
 
@@ -100,6 +103,7 @@ impl Seeded {
             | Field::State
             | Field::Country
             | Field::ExternalCompanyId => self.company_value(self.company_of(id), field),
+            Field::ContactCompany => integer(self.company_id(id)),
             Field::SfdcType | Field::SfdcLeadId | Field::SfdcContactId | Field::SfdcAccountId => {
                 self.crm_value(id, field)
             }
@@ -147,6 +151,14 @@ enum Salt {
     ScoreBefore,
     Field(Field),
     OfCompany(Field),
+    Joined,
+    Progression,
+    Opportunity,
+    OpportunityTime,
+    Stage,
+    Amount,
+    Closes,
+    Product,
     Visit(u64),
     VisitTime(u64),
 }
@@ -167,6 +179,14 @@ impl Salt {
             Self::Employees => 11,
             Self::Visits => 12,
             Self::ScoreBefore => 13,
+            Self::Joined => 14,
+            Self::Progression => 15,
+            Self::Opportunity => 16,
+            Self::OpportunityTime => 17,
+            Self::Stage => 18,
+            Self::Amount => 19,
+            Self::Closes => 20,
+            Self::Product => 21,
             Self::Field(field) => 100 + field.index() as u64,
             Self::OfCompany(field) => 300 + field.index() as u64,
             Self::Visit(number) => 1_000 + number,

@@ -15,8 +15,13 @@ use super::exports::Exports;
 use super::fault::Fault;
 use super::faults::{Faults, Point};
 use super::identity::Identity;
+use super::imports::Imports;
 use super::leads::Leads;
 use super::limits::Limits;
+use super::list_calls;
+use super::lists::Lists;
+use super::objects::Objects;
+use super::programs::Programs;
 use super::received::Received;
 use super::schema::Field;
 use super::seeded::Seeded;
@@ -30,24 +35,33 @@ pub(crate) struct Service {
     limits: Mutex<Limits>,
     faults: Mutex<Faults>,
     received: Mutex<Received>,
-    // Lock order where both are needed: leads, then activities.
+    // Lock order where several are needed: leads, then lists, programs or objects, then activities.
     leads: RwLock<Leads>,
+    lists: Mutex<Lists>,
+    programs: Mutex<Programs>,
+    objects: Mutex<Objects>,
     activities: Mutex<Activities>,
     exports: Mutex<Exports>,
+    imports: Mutex<Imports>,
     requests: AtomicU64,
 }
 
 impl Service {
     pub(crate) fn new(config: MarketoConfig) -> Arc<Self> {
         let clock = Clock::starting_at(config.now);
+        let seeded = Seeded::new(&config, clock.start());
         Arc::new(Self {
             identity: Mutex::new(Identity::new(&config)),
             limits: Mutex::new(Limits::new(config.limits)),
             faults: Mutex::default(),
             received: Mutex::default(),
-            leads: RwLock::new(Leads::new(Seeded::new(&config, clock.start()))),
+            leads: RwLock::new(Leads::new(seeded.clone())),
+            lists: Mutex::new(Lists::new(seeded.clone(), clock.start())),
+            programs: Mutex::new(Programs::new(seeded.clone(), clock.start())),
+            objects: Mutex::new(Objects::new(seeded, clock.start())),
             activities: Mutex::default(),
             exports: Mutex::new(Exports::new(config.seed)),
+            imports: Mutex::new(Imports::new(config.status_interval)),
             requests: AtomicU64::new(0),
             clock,
             config,
@@ -74,8 +88,24 @@ impl Service {
         hold(&self.exports)
     }
 
+    pub(crate) fn imports(&self) -> MutexGuard<'_, Imports> {
+        hold(&self.imports)
+    }
+
     pub(crate) fn activities(&self) -> MutexGuard<'_, Activities> {
         hold(&self.activities)
+    }
+
+    pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
+        hold(&self.lists)
+    }
+
+    pub(crate) fn programs(&self) -> MutexGuard<'_, Programs> {
+        hold(&self.programs)
+    }
+
+    pub(crate) fn objects(&self) -> MutexGuard<'_, Objects> {
+        hold(&self.objects)
     }
 
     pub(crate) fn leads(&self) -> RwLockReadGuard<'_, Leads> {
@@ -150,6 +180,74 @@ impl Service {
         let mut leads = self.leads_mut();
         let name = leads.merge(winner, &losers, now).ok_or_else(|| Refusal::new("1004", "Lead not found"))?;
         self.activities().append(now, winner, Deed::MergeLeads { name, losers });
+        Ok(())
+    }
+
+    /// Puts a lead on a list. One that is on it already is well, and nothing is logged.
+    pub(crate) fn add_to_list(&self, list: u64, lead: u64) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let leads = self.leads();
+        let mut lists = self.lists();
+        let name = lists.get(list).ok_or_else(|| list_calls::unknown(list))?.name.clone();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        if lists.add(list, lead, now) {
+            self.activities().append(now, lead, Deed::AddToList { list, name });
+        }
+        Ok(())
+    }
+
+    /// Takes a lead off a list.
+    pub(crate) fn remove_from_list(&self, list: u64, lead: u64) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let leads = self.leads();
+        let mut lists = self.lists();
+        let name = lists.get(list).ok_or_else(|| list_calls::unknown(list))?.name.clone();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        if !lists.remove(list, lead, now) {
+            return Err(Refusal::new("1015", "Lead not in list"));
+        }
+        self.activities().append(now, lead, Deed::RemoveFromList { list, name });
+        Ok(())
+    }
+
+    /// Gives a lead a status in a program, or takes it out of it.
+    pub(crate) fn set_member(&self, program: u64, lead: u64, status: Option<&str>) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let leads = self.leads();
+        let mut programs = self.programs();
+        let known =
+            programs.get(program).ok_or_else(|| Refusal::new("1013", format!("Program {program} not found")))?;
+        let name = known.name.clone();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        let old = programs.set(program, lead, status, now);
+        let text = |status: Option<&str>| status.unwrap_or("Not in Program").to_owned();
+        let deed = Deed::ChangeStatus { program, name, old: text(old.as_deref()), new: text(status) };
+        self.activities().append(now, lead, deed);
+        Ok(())
+    }
+
+    pub(crate) fn change_opportunity(&self, opportunity: u64, values: Map<String, Json>) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let mut objects = self.objects();
+        let attribute = values.keys().next().cloned().unwrap_or_default();
+        if !objects.change_opportunity(opportunity, values, now) {
+            return Err(Refusal::new("1013", format!("Opportunity {opportunity} not found")));
+        }
+        let name = objects.opportunity_name(opportunity);
+        for contact in objects.contacts(opportunity) {
+            let deed = Deed::UpdateOpportunity { opportunity, name: name.clone(), attribute: attribute.clone() };
+            self.activities().append(now, contact.lead, deed);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove_role(&self, opportunity: u64, lead: u64) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let mut objects = self.objects();
+        let contact = objects.remove_role(opportunity, lead).ok_or_else(|| no_lead(lead))?;
+        let name = objects.opportunity_name(opportunity);
+        let deed = Deed::RemoveFromOpportunity { opportunity, name, role: contact.role };
+        self.activities().append(now, lead, deed);
         Ok(())
     }
 

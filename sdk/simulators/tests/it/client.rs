@@ -85,6 +85,17 @@ impl Client {
         envelope
     }
 
+    /// A call to the asset API that goes well; its errors and warnings are there and empty, or not.
+    pub(crate) async fn ok_asset(&self, path: &str) -> Value {
+        let envelope = self.get(path).await.json();
+        assert_eq!(
+            (&envelope["success"], &envelope["errors"]),
+            (&Value::Bool(true), &serde_json::json!([])),
+            "{envelope}"
+        );
+        envelope
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.json_call(Method::POST, path, body).await
     }

@@ -4,9 +4,13 @@ mod activities;
 mod binary;
 mod client;
 mod control;
+mod datasets;
 mod exports;
 mod gate;
 mod identity;
 mod leads;
+mod linkedin;
 #[cfg(feature = "s3")]
 mod s3;
+mod salesforce;
+mod writes;

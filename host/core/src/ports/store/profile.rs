@@ -58,3 +58,19 @@ pub struct Profile {
     /// A limit keeps records out of it.
     pub degraded: bool,
 }
+
+/// Where a search stands: after this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundPlace {
+    /// The term or the identity's value that begins as asked.
+    pub by: String,
+    /// The profile's number.
+    pub profile: i64,
+}
+
+/// A profile that a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub place: FoundPlace,
+    pub profile: Profile,
+}

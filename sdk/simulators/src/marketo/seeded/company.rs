@@ -9,7 +9,7 @@ use super::{Salt, Seeded, integer, phone, push_letters};
 
 impl Seeded {
     /// A quarter of the leads is in the CRM as a lead, a third as a contact, and a converted one as both.
-    pub(super) fn crm_value(&self, id: u64, field: Field) -> Value<'static> {
+    pub(crate) fn crm_value(&self, id: u64, field: Field) -> Value<'static> {
         let mut dice = self.dice(id, Salt::Crm);
         let (lead, contact) = match dice.below(100) {
             0..25 => (true, false),
@@ -28,7 +28,7 @@ impl Seeded {
     }
 
     /// Few companies have most of the leads.
-    pub(super) fn company_of(&self, id: u64) -> u64 {
+    pub(crate) fn company_of(&self, id: u64) -> u64 {
         self.dice(id, Salt::Company).skewed(self.companies)
     }
 
@@ -40,7 +40,7 @@ impl Seeded {
         self.dice(company, Salt::Place).weighted_ref(words::PLACES)
     }
 
-    pub(super) fn company_value(&self, company: u64, field: Field) -> Value<'static> {
+    pub(crate) fn company_value(&self, company: u64, field: Field) -> Value<'static> {
         let mut dice = self.dice(company, Salt::OfCompany(field));
         match field {
             Field::Company => {
@@ -63,6 +63,8 @@ impl Seeded {
             Field::City => Value::text(self.company_place(company).city),
             Field::State => self.company_place(company).state.map_or(Value::Null, Value::text),
             Field::Country => Value::text(self.company_place(company).country),
+            // Where the CRM is native, a company is the CRM's account.
+            Field::ExternalCompanyId if self.native_crm => Value::text(crm_id("001", company)),
             Field::ExternalCompanyId => dice.unless(2, |_| Value::text(format!("C-{company:06}"))),
             _ => Value::Null,
         }
@@ -88,7 +90,7 @@ impl Seeded {
 }
 
 /// An 18-character CRM id: 15 characters that differ by case, and 3 that tell which of them are capitals.
-fn crm_id(prefix: &str, number: u64) -> String {
+pub(crate) fn crm_id(prefix: &str, number: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const CHECK: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     let mut id = format!("{prefix}5g000");

@@ -1,0 +1,142 @@
+use super::*;
+
+fn row(value: &str) -> Row {
+    Row::from([("email".to_owned(), Value::Text(value.to_owned()))])
+}
+
+fn why(status: RefusalStatus) -> Why {
+    Why { status, code: "c".into(), field: None, message: "m".into() }
+}
+
+fn refused(operation: Operation, row: Option<Row>, retry_at: Option<Millis>) -> Option<Refusal> {
+    Some(Refusal { operation, why: why(RefusalStatus::Failed), row, retry_at, attempts: 1 })
+}
+
+fn held(value: &str) -> Standing {
+    Standing { held: Some(row(value)), ..Standing::default() }
+}
+
+fn excluded() -> Desired {
+    Desired::Excluded(why(RefusalStatus::Excluded))
+}
+
+#[test]
+fn only_a_difference_is_sent() {
+    use Operation::{Remove, Upsert};
+    let unsure = |operation, standing: Standing| Standing { unsure: Some(operation), ..standing };
+    let none = Standing::default;
+    let kept = |status| Decision::Kept(why(status));
+    let cases = [
+        (Desired::Row(row("a")), none(), Decision::Send(Upsert)),
+        (Desired::Row(row("a")), held("a"), Decision::Unchanged),
+        (Desired::Row(row("b")), held("a"), Decision::Send(Upsert)),
+        // Nobody knows what became of it: it is driven again although it is as it should be.
+        (Desired::Row(row("a")), unsure(Remove, held("a")), Decision::Send(Upsert)),
+        (Desired::Row(row("a")), unsure(Upsert, held("a")), Decision::Send(Upsert)),
+        (Desired::Unwanted, held("a"), Decision::Send(Remove)),
+        (Desired::Unwanted, unsure(Upsert, none()), Decision::Send(Remove)),
+        (Desired::Unwanted, none(), Decision::Unchanged),
+        (excluded(), none(), kept(RefusalStatus::Excluded)),
+        (excluded(), held("a"), Decision::Send(Remove)),
+    ];
+    for (desired, standing, wanted) in cases {
+        assert_eq!(decide(&desired, &standing, 0), wanted, "{desired:?} {standing:?}");
+    }
+}
+
+#[test]
+fn what_was_refused_is_sent_again_when_it_changed_or_its_time_has_come() {
+    use Operation::{Remove, Upsert};
+    let stand = |refusal| Standing { refusal, ..held("a") };
+    let kept = Decision::Kept(why(RefusalStatus::Failed));
+    let permanent = || stand(refused(Upsert, Some(row("b")), None));
+    assert_eq!(decide(&Desired::Row(row("b")), &permanent(), i64::MAX), kept);
+    assert_eq!(decide(&Desired::Row(row("c")), &permanent(), 0), Decision::Send(Upsert));
+    assert_eq!(decide(&Desired::Row(row("a")), &permanent(), 0), Decision::Unchanged);
+    assert_eq!(decide(&Desired::Unwanted, &permanent(), 0), Decision::Send(Remove));
+    let passing = || stand(refused(Upsert, Some(row("b")), Some(100)));
+    assert_eq!(decide(&Desired::Row(row("b")), &passing(), 99), kept);
+    assert_eq!(decide(&Desired::Row(row("b")), &passing(), 100), Decision::Send(Upsert));
+    assert_eq!(decide(&Desired::Unwanted, &stand(refused(Remove, None, None)), 0), kept);
+}
+
+#[test]
+fn an_answer_moves_the_standing() {
+    use Operation::{Remove, Upsert};
+    use OutcomeStatus as S;
+    let after = |standing: Standing, operation, status| {
+        let answer = Answer { status, code: "c".into(), field: None, message: "m".into(), passes: false };
+        standing.after(Sent { operation, row: row("b"), doubt: Doubt::None }, &answer, 0)
+    };
+    let fresh = || Standing { unsure: Some(Upsert), ..Standing::default() };
+    for status in [S::Created, S::Updated, S::Unchanged] {
+        assert_eq!(after(fresh(), Upsert, status), Some(held("b")), "{status:?}");
+    }
+    for status in [S::Removed, S::Unchanged, S::Unmatched] {
+        assert_eq!(after(held("a"), Remove, status), None, "{status:?}");
+    }
+    let refused = after(held("a"), Upsert, S::Rejected).unwrap();
+    assert_eq!(refused.held, Some(row("a")), "what was there is there");
+    assert_eq!(refused.refusal.unwrap().row, Some(row("b")));
+    assert_eq!(after(held("a"), Upsert, S::Unmatched).unwrap().held, None);
+    let pending = after(held("a"), Remove, S::Pending).unwrap();
+    assert_eq!((pending.held.is_some(), pending.unsure), (true, Some(Remove)));
+    let not_done = after(held("a"), Remove, S::Created).unwrap();
+    assert_eq!(not_done.refusal.map(|r| (r.operation, r.row)), Some((Remove, None)));
+}
+
+#[test]
+fn what_passes_is_tried_less_and_less_often() {
+    let mut standing = Standing::default();
+    let mut pauses = Vec::new();
+    for _ in 0..13 {
+        let answer = Answer {
+            status: OutcomeStatus::Rejected,
+            code: "busy".into(),
+            field: None,
+            message: String::new(),
+            passes: true,
+        };
+        standing = standing
+            .after(Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None }, &answer, 1000)
+            .unwrap();
+        pauses.push(standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap() - 1000);
+    }
+    assert_eq!(&pauses[..3], [60_000, 120_000, 240_000]);
+    assert_eq!(pauses[12], 86_400_000);
+}
+
+#[test]
+fn a_large_share_of_removals_needs_a_word() {
+    for (removals, held, percent, stops) in [
+        (10, 10, 20, false),
+        (11, 11, 20, true),
+        (20, 100, 20, false),
+        (21, 100, 20, true),
+        (11, 11, 100, false),
+        (11, 50, 0, true),
+    ] {
+        assert_eq!(needs_approval(removals, held, percent), stops, "{removals} of {held}, {percent} %");
+    }
+}
+
+#[test]
+fn a_refusal_does_not_say_what_became_of_what_was_sent_before() {
+    let after = |doubt, passes| {
+        let answer = Answer {
+            status: OutcomeStatus::Rejected,
+            code: "busy".into(),
+            field: None,
+            message: String::new(),
+            passes,
+        };
+        Standing::default().after(Sent { operation: Operation::Upsert, row: row("a"), doubt }, &answer, 0).unwrap()
+    };
+    let unsure = |doubt, passes| after(doubt, passes).unsure.is_some();
+    assert_eq!([unsure(Doubt::Same, true), unsure(Doubt::Other, true), unsure(Doubt::Other, false)], [true; 3]);
+    assert_eq!([unsure(Doubt::Same, false), unsure(Doubt::None, true)], [false; 2]);
+    // It is not sent again for that, and is removed when it is not wanted.
+    let standing = after(Doubt::Other, false);
+    assert_eq!(decide(&Desired::Row(row("a")), &standing, 0), Decision::Kept(standing.refusal.clone().unwrap().why));
+    assert_eq!(decide(&Desired::Unwanted, &standing, 0), Decision::Send(Operation::Remove));
+}

@@ -1,0 +1,261 @@
+//! What passes between deliveries and the store: targets with their ledgers, queues, batches, outcomes and books.
+
+use super::{DocumentWrite, Profile};
+use crate::id::{ActivationId, DeliveryId, ProfileId, SegmentId};
+use crate::ledger::{RefusalStatus, Row, Standing, Why};
+use crate::page::{Operation, OutcomeStatus};
+use crate::{DataType, Millis, Value};
+use serde::{Deserialize, Serialize};
+
+// Targets.
+
+/// Which object of which vendor instance a target is. Whoever names the same one shares it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetKey {
+    pub system: String,
+    pub instance: String,
+    pub object: String,
+    pub name: String,
+}
+
+/// A member that is not as it should be, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    pub profile: ProfileId,
+    pub operation: Operation,
+    pub why: Why,
+    /// What was refused; `None` where nothing could be sent.
+    pub row: Option<Row>,
+    pub at: Millis,
+    /// When it is sent again by itself; `None`: when it has changed, or is replayed.
+    pub retry_at: Option<Millis>,
+}
+
+/// Which refusals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusalFilter {
+    pub code: Option<String>,
+    /// Refused at or after this.
+    pub since: Option<Millis>,
+    /// Refused before this.
+    pub until: Option<Millis>,
+}
+
+impl RefusalFilter {
+    /// From, and up to before.
+    #[must_use]
+    pub fn range(&self) -> (Millis, Millis) {
+        (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX))
+    }
+}
+
+/// One member of a target, as the ledger has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerEntry {
+    pub profile: ProfileId,
+    pub standing: Standing,
+    /// Since when the target has this row.
+    pub held_at: Option<Millis>,
+    /// The activations that want it, as of their last deliveries.
+    pub wanted_by: Vec<ActivationId>,
+}
+
+// Deliveries.
+
+/// What a delivery is begun with.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub delivery: DeliveryId,
+    /// The target as the destination knows it.
+    pub target: String,
+    /// Who is wanted; `None`: nobody any more.
+    pub segment: Option<SegmentId>,
+    /// For a target that keeps its members; without it, all members are queued.
+    pub reconcile: Option<Reconcile>,
+    pub document: DocumentWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    pub activation: ActivationId,
+    /// Changes when rows are made in another way: then every member is looked at again.
+    pub mapping: String,
+    /// Rows may change although no profile does.
+    pub anew: bool,
+    /// Nothing is remembered of it but the queue.
+    pub dry_run: bool,
+    pub now: Millis,
+}
+
+/// What a delivery is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Members queued.
+    pub queued: u64,
+    /// Members for whom nothing has to be done.
+    pub carried: u64,
+    /// Members that the target holds.
+    pub held: u64,
+}
+
+/// Members of a delivery by what became of them and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    pub status: ItemStatus,
+    pub code: String,
+    pub members: u64,
+}
+
+/// Rows of a batch as they were taken: a repeat after a kill sends exactly these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenBatch {
+    pub number: u32,
+    /// Position of the first member taken.
+    pub first: u64,
+    /// Members taken, the settled ones among them.
+    pub taken: u64,
+    pub columns: Vec<(String, DataType)>,
+    pub rows: Vec<OpenRow>,
+    /// When it was first sent; for the wait before a repeat.
+    pub opened_at: Millis,
+    /// It was sent before, and nobody knows what became of it.
+    #[serde(default)]
+    pub resent: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenRow {
+    pub position: u64,
+    pub profile: ProfileId,
+    pub operation: Operation,
+    pub values: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_id: Option<String>,
+}
+
+/// A member waiting in a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedMember {
+    pub position: u64,
+    /// `None`: the profile has gone since.
+    pub profile: Option<Profile>,
+    pub profile_id: ProfileId,
+    /// What the vendor last called the member of this target.
+    pub member_id: Option<String>,
+    /// False for one that has left.
+    pub wanted: bool,
+    pub standing: Standing,
+}
+
+/// What became of a member in a delivery; the books are kept in these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemStatus {
+    Queued,
+    Created,
+    Updated,
+    Removed,
+    Unchanged,
+    Excluded,
+    Failed,
+    Unmatched,
+    Pending,
+}
+
+impl From<OutcomeStatus> for ItemStatus {
+    fn from(status: OutcomeStatus) -> Self {
+        match status {
+            OutcomeStatus::Created => Self::Created,
+            OutcomeStatus::Updated => Self::Updated,
+            OutcomeStatus::Removed => Self::Removed,
+            OutcomeStatus::Unchanged => Self::Unchanged,
+            OutcomeStatus::Unmatched => Self::Unmatched,
+            OutcomeStatus::Rejected => Self::Failed,
+            OutcomeStatus::Pending => Self::Pending,
+        }
+    }
+}
+
+impl From<RefusalStatus> for ItemStatus {
+    fn from(status: RefusalStatus) -> Self {
+        match status {
+            RefusalStatus::Excluded => Self::Excluded,
+            RefusalStatus::Failed => Self::Failed,
+            RefusalStatus::Unmatched => Self::Unmatched,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemOutcome {
+    pub position: u64,
+    pub status: ItemStatus,
+    /// What the destination answered; `None`: it was not asked.
+    pub answer: Option<OutcomeStatus>,
+    /// A refusal that may pass by itself.
+    pub passes: bool,
+    /// What was asked of it, if anything.
+    pub operation: Option<Operation>,
+    /// It was sent more than once, since nobody knew what became of it before.
+    pub resent: bool,
+    /// Empty where all is well.
+    pub code: String,
+    pub field: Option<String>,
+    pub message: String,
+    /// What the vendor calls the member.
+    pub member_id: Option<String>,
+}
+
+impl ItemOutcome {
+    /// Of a member that is not sent.
+    #[must_use]
+    pub fn unsent(position: u64, status: ItemStatus, code: String, field: Option<String>, message: String) -> Self {
+        Self {
+            position,
+            status,
+            answer: None,
+            passes: false,
+            operation: None,
+            resent: false,
+            code,
+            field,
+            message,
+            member_id: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub profile: ProfileId,
+    pub outcome: ItemOutcome,
+}
+
+/// Counts of a delivery's members by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    pub received: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub removed: u64,
+    pub unchanged: u64,
+    pub excluded: u64,
+    pub failed: u64,
+    pub unmatched: u64,
+    /// Queued, or with the vendor.
+    pub pending: u64,
+}
+
+impl Books {
+    /// What reached the destination.
+    #[must_use]
+    pub fn activated(&self) -> u64 {
+        self.created + self.updated + self.removed
+    }
+
+    /// Whether every member received is accounted for.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.received == self.activated() + self.unchanged + self.excluded + self.failed + self.unmatched + self.pending
+    }
+}

@@ -1,0 +1,17 @@
+//! The column evaluator: a whole sandbox at once. Conditions become bitmaps over the tables they are about; what goes
+//! from one table to another is done over precomputed adjacency; what several segments share is computed once.
+
+mod adjacency;
+mod bits;
+mod build;
+mod dataset;
+mod leaf;
+mod reduce;
+mod run;
+mod table;
+
+pub use bits::Bits;
+pub use build::SegmentSet;
+pub use dataset::{Dataset, DatasetBuilder};
+pub use run::Evaluation;
+pub use table::{Column, ColumnBuilder, Table};

@@ -1,0 +1,206 @@
+//! `/v1/sandboxes/{sandbox}/connections/{connection}/usage`, `/evidence`, `/release`: what a connection's calls cost, what
+//! they were denied, whether they crash, and the way out of quarantine. `/v1/plugins/{plugin}/usage`: the same sums of all
+//! connections.
+
+use super::State;
+use super::scope::Scope;
+use super::time::Instant;
+use crate::app::conduct::{DeniedTo, Used};
+use crate::app::keys::Caller;
+use crate::app::oversight::{CallFault, CallLine, Conduct, Denied, Evidence, Sum};
+use crate::app::refusal::Result;
+use attiva_core::ports::connector::{HostTraffic, Usage};
+use attiva_wasm::LogLine;
+use axum::extract::{self, Path};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/sandboxes/{sandbox}/connections/{connection}/usage", get(usage))
+        .route("/v1/sandboxes/{sandbox}/connections/{connection}/evidence", get(evidence))
+        .route("/v1/sandboxes/{sandbox}/connections/{connection}/release", post(release))
+        .route("/v1/plugins/{plugin}/usage", get(usage_of_plugin))
+}
+
+/// Calls, summed.
+#[derive(Serialize)]
+struct SumView {
+    calls: u64,
+    failed: u64,
+    /// Pages read and batches delivered.
+    pages: u64,
+    rows: u64,
+    cpu_ms: u64,
+    wall_ms: u64,
+    peak_memory_bytes: u64,
+    hosts: BTreeMap<String, HostTraffic>,
+    first_at: Instant,
+    last_at: Instant,
+}
+
+impl SumView {
+    fn of(sum: Sum) -> Self {
+        Self {
+            calls: sum.calls,
+            failed: sum.failed,
+            pages: sum.pages,
+            rows: sum.rows,
+            cpu_ms: sum.cpu_ns / 1_000_000,
+            wall_ms: sum.wall_ns / 1_000_000,
+            peak_memory_bytes: sum.peak_memory,
+            hosts: sum.hosts,
+            first_at: Instant(sum.first_at),
+            last_at: Instant(sum.last_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OfVersion {
+    plugin: String,
+    #[serde(flatten)]
+    sum: SumView,
+}
+
+#[derive(Serialize)]
+struct CallView {
+    at: Instant,
+    plugin: String,
+    function: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<CallFault>,
+    rows: u64,
+    usage: Usage,
+    hosts: BTreeMap<String, HostTraffic>,
+}
+
+impl CallView {
+    fn of(call: CallLine) -> Self {
+        let CallLine { at, plugin, function, fault, usage, rows, hosts } = call;
+        Self { at: Instant(at), plugin, function, fault, rows, usage, hosts }
+    }
+}
+
+/// A request that was not sent, and why.
+#[derive(Serialize)]
+pub(super) struct DenialView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
+    plugin: String,
+    code: String,
+    message: String,
+    times: u64,
+    last_at: Instant,
+}
+
+impl DenialView {
+    fn of(denied: Denied) -> Self {
+        let Denied { at, plugin, code, message, times } = denied;
+        Self { sandbox: None, connection: None, plugin, code, message, times, last_at: Instant(at) }
+    }
+
+    pub(super) fn to(denied: DeniedTo) -> Self {
+        let DeniedTo { sandbox, connection, denied } = denied;
+        Self { sandbox: Some(sandbox), connection: Some(connection), ..Self::of(denied) }
+    }
+}
+
+#[derive(Serialize)]
+struct UsageView {
+    versions: Vec<OfVersion>,
+    /// The last calls, oldest first.
+    calls: Vec<CallView>,
+}
+
+async fn usage(scope: Scope) -> Result<Json<UsageView>> {
+    let conduct = scope.sandbox.conduct(scope.param("connection"))?;
+    let versions = conduct.sums.into_iter().map(|(plugin, sum)| OfVersion { plugin, sum: SumView::of(sum) });
+    let calls = conduct.calls.into_iter().map(CallView::of).collect();
+    Ok(Json(UsageView { versions: versions.collect(), calls }))
+}
+
+#[derive(Serialize)]
+struct EvidenceView {
+    quarantined: bool,
+    /// No call before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until: Option<Instant>,
+    /// Calls of the last hour that trapped or ran into a limit.
+    strikes: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_strike: Option<StrikeView>,
+    denials: Vec<DenialView>,
+}
+
+#[derive(Serialize)]
+struct StrikeView {
+    at: Instant,
+    plugin: String,
+    function: String,
+    fault: CallFault,
+    /// Functions of the component that were at work, the innermost first.
+    trace: Vec<String>,
+    log: Vec<LogLine>,
+    calls: Vec<CallView>,
+}
+
+impl EvidenceView {
+    fn of(conduct: Conduct) -> Self {
+        let strike = |evidence: Evidence| {
+            let Evidence { at, plugin, function, fault, trace, log, calls } = evidence;
+            let calls = calls.into_iter().map(CallView::of).collect();
+            StrikeView { at: Instant(at), plugin, function, fault, trace, log, calls }
+        };
+        Self {
+            quarantined: conduct.containment.quarantined,
+            waits_until: conduct.containment.until.map(Instant),
+            strikes: conduct.containment.strikes(),
+            last_strike: conduct.evidence.map(strike),
+            denials: conduct.denials.into_iter().map(DenialView::of).collect(),
+        }
+    }
+}
+
+async fn evidence(scope: Scope) -> Result<Json<EvidenceView>> {
+    Ok(Json(EvidenceView::of(scope.sandbox.conduct(scope.param("connection"))?)))
+}
+
+async fn release(scope: Scope) -> Result<Json<EvidenceView>> {
+    let conduct = scope.sandbox.release_connection(&scope.caller, scope.param("connection")).await?;
+    Ok(Json(EvidenceView::of(conduct)))
+}
+
+#[derive(Serialize)]
+struct OfConnection {
+    sandbox: String,
+    connection: String,
+    #[serde(flatten)]
+    sum: SumView,
+}
+
+#[derive(Serialize)]
+struct OfPlugin {
+    plugin: String,
+    total: SumView,
+    items: Vec<OfConnection>,
+}
+
+async fn usage_of_plugin(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(plugin): Path<String>,
+) -> Result<Json<OfPlugin>> {
+    let id = state.app.plugins().resolve(&plugin)?.installed.id;
+    let mut total = Sum::default();
+    let mut items = Vec::new();
+    for Used { sandbox, connection, sum } in state.app.usage_of(&caller, &id)? {
+        total.join(&sum);
+        items.push(OfConnection { sandbox, connection, sum: SumView::of(sum) });
+    }
+    Ok(Json(OfPlugin { plugin: id, total: SumView::of(total), items }))
+}

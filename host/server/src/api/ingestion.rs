@@ -1,0 +1,32 @@
+//! `/v1/sandboxes/{sandbox}/records`: records that clients send.
+
+use super::State;
+use super::body::Body;
+use super::scope::Scope;
+use crate::app::ingestion::Sent;
+use crate::app::refusal::Result;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Serialize;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new().route("/v1/sandboxes/{sandbox}/records", post(send))
+}
+
+/// What became of the records of a request: all are durable.
+#[derive(Serialize)]
+struct Kept {
+    received: usize,
+    /// New, or with something new.
+    changed: u64,
+    /// They said what was known.
+    unchanged: u64,
+    /// Something newer was known of all they said.
+    stale: u64,
+}
+
+async fn send(scope: Scope, Body(sent): Body<Sent>) -> Result<Json<Kept>> {
+    let kept = scope.sandbox.ingest(&sent).await?;
+    let (changed, unchanged, stale) = (kept.changed, kept.unchanged, kept.stale);
+    Ok(Json(Kept { received: sent.records.len(), changed, unchanged, stale }))
+}

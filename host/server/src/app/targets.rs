@@ -1,0 +1,125 @@
+//! What an activation's target holds, who is not there as wanted, and the words that move deliveries on.
+
+use super::keys::Caller;
+use super::refusal::{Refusal, Result};
+use super::sandbox::{Sandbox, Versioned};
+use attiva_core::config::{Activation, Connection};
+use attiva_core::delivery::Delivery;
+use attiva_core::ports::store::{Expect, Kind, LedgerEntry, RefusalFilter, Refused};
+use attiva_core::spec::DeliveryMode;
+use attiva_core::{Fault, FaultKind};
+use attiva_sync::Connectors;
+use serde_json::json;
+
+/// A change of an activation that asks nothing of its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Pause,
+    Resume,
+    /// It wants nobody any more; its next delivery removes whom it alone wanted.
+    Retire,
+}
+
+impl Sandbox {
+    pub async fn turn_activation(&self, caller: &Caller, id: &str, turn: Turn) -> Result<Versioned<Activation>> {
+        let Versioned { mut value, version } = self.activation(id)?;
+        let action = match turn {
+            Turn::Pause => {
+                value.paused = true;
+                "activation.paused"
+            }
+            Turn::Resume => {
+                value.paused = false;
+                "activation.resumed"
+            }
+            Turn::Retire => {
+                value.retired = true;
+                "activation.retired"
+            }
+        };
+        self.tell(caller, action, id, json!({})).await?;
+        let version = self.put(Kind::Activation, id, &value, Expect::Version(version)).await?;
+        self.engine.activations_changed();
+        Ok(Versioned { value, version })
+    }
+
+    /// Whom it alone wanted stays at the destination, unless it was retired and delivered before.
+    ///
+    /// # Errors
+    /// `activation.in-use`: a delivery of it is going.
+    pub async fn delete_activation(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
+        let activation = self.activation(id)?.value;
+        let goes = |d: &Delivery| d.activation == activation.id && !d.status.has_ended();
+        if let Some(delivery) = self.list(Kind::Delivery, None, 1, goes)?.first() {
+            let message = format!("{} is delivered by {}", activation.id, delivery.id);
+            return Err(Fault::new(FaultKind::Config, "activation.in-use", message)
+                .action("Cancel the delivery, or wait until it has ended.")
+                .into());
+        }
+        self.tell(caller, "activation.deleted", id, json!({})).await?;
+        Ok(self.store.delete_document(Kind::Activation, id, expect).await?)
+    }
+
+    /// Members of an activation's target as the ledger has them, whichever activation wants them.
+    pub fn target_members(&self, activation: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>> {
+        Ok(self.store.ledger(&self.ledger_of(activation)?, after, limit)?)
+    }
+
+    /// Members of an activation's target that are not as they should be.
+    pub fn target_refusals(
+        &self,
+        activation: &str,
+        filter: &RefusalFilter,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Refused)>> {
+        Ok(self.store.refused(&self.ledger_of(activation)?, filter, after, limit)?)
+    }
+
+    /// Has refused members sent again by the next delivery; how many.
+    pub async fn replay(&self, caller: &Caller, activation: &str, filter: RefusalFilter) -> Result<u64> {
+        let target = self.ledger_of(activation)?;
+        let detail = json!({ "code": filter.code, "since": filter.since, "until": filter.until });
+        self.tell(caller, "activation.replayed", activation, detail).await?;
+        Ok(self.store.replay(&target, filter).await?)
+    }
+
+    /// Lets a delivery remove as many members as it wants to.
+    ///
+    /// # Errors
+    /// `delivery.not-held`.
+    pub async fn approve_delivery(&self, caller: &Caller, id: &str) -> Result<Delivery> {
+        let delivery = self.delivery(id)?.id;
+        let approved = self.engine.approve_delivery(&delivery).await?;
+        let removals = approved.plan.as_ref().map(|plan| plan.removals);
+        self.tell(caller, "delivery.approved", delivery.as_str(), json!({ "removals": removals })).await?;
+        Ok(approved)
+    }
+
+    /// The id of an activation's target; one that nothing was delivered to yet has an empty ledger.
+    fn ledger_of(&self, activation: &str) -> Result<String> {
+        let activation = self.activation(activation)?.value;
+        let connection = self.connection(activation.connection.as_str())?.value;
+        let key = activation.target_key(&connection.instance);
+        Ok(self.store.target(&key)?.unwrap_or_default())
+    }
+
+    /// Two activations that fill one target make the same rows, or each would undo what the other wrote.
+    pub(super) fn check_shared_target(&self, new: &Activation, connection: &Connection) -> Result<()> {
+        if self.connectors.delivery(&connection.plugin)?.mode == DeliveryMode::Snapshot {
+            return Ok(());
+        }
+        let key = new.target_key(&connection.instance);
+        for other in self.list(Kind::Activation, None, usize::MAX, |_: &Activation| true)? {
+            let instance = self.connection(other.connection.as_str())?.value.instance;
+            if other.id != new.id && other.target_key(&instance) == key && other.mapping != new.mapping {
+                let message = format!("{} fills this target too, and maps other fields", other.id);
+                let fault = Fault::new(FaultKind::Config, "activation.target", message).field("/mapping");
+                return Err(Refusal::from(
+                    fault.action("Map the same fields in the same way, or name another target."),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! What calls cost and what they were denied; disabling and taking out, with what depends on it.
+
+use crate::harness::{Api, Harness};
+use crate::plugins::{development_key, signed};
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+fn spec(version: &str) -> Value {
+    let anything = json!({});
+    json!({"name": "conduct", "version": version, "publisher": "acme", "title": "Conduct", "state_version": 1,
+        "configuration": {"type": "object", "properties": {"behaviour": anything, "requests": anything, "count": anything}},
+        "origins": [{"name": "api", "url": "https://api.example.com", "domains": ["example.com"],
+            "rules": [{"methods": ["GET"], "path": "/", "access": "read"}]}],
+        "instance": {"system": "Conduct", "id": "one"},
+        "delivery": {"class": "at-least-once", "batch_rows": 100}})
+}
+
+fn install(harness: &Harness, version: &str) {
+    let spec = spec(version);
+    let package = signed(&attiva_guests::component(&spec.to_string()), &development_key(harness), &spec);
+    let headers = [("content-type", "application/vnd.attiva.plugin")];
+    harness.api("").send(Method::POST, "/v1/plugins?approve=true", &headers, package).is(201);
+}
+
+fn connect(api: &Api, plugin: &str, configuration: &Value) -> String {
+    let body = json!({"name": "c", "plugin": plugin, "configuration": configuration});
+    api.post("connections", &body).is(201).text("/id").to_owned()
+}
+
+/// A server that answers everything with ten bytes.
+fn server() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        use std::io::{BufRead, BufReader, Write};
+        for stream in listener.incoming().map_while(Result::ok) {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let _: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let _ =
+                (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789");
+        }
+    });
+    address
+}
+
+#[test]
+fn calls_are_summed_and_denials_are_shown() {
+    let harness = Harness::start(&[]);
+    install(&harness, "0.1.0");
+    let api = harness.api("default");
+    let address = server();
+    let get = |origin: &str| json!({"origin": origin, "method": "GET", "path": "/a"});
+    let good = connect(&api, "conduct", &json!({"requests": [get("api"), get("api")]}));
+    let url = json!({ "url": format!("http://{address}") });
+    api.json(Method::PUT, &format!("connections/{good}/grants/api"), &[], &url).is(200);
+    let check = |id: &str| api.post(&format!("connections/{id}/check"), &json!({})).is(200).body["passed"].clone();
+    assert_eq!(check(&good), true);
+    assert_eq!(check(&good), true);
+    let usage = api.get(&format!("connections/{good}/usage"));
+    let version = &usage.is(200).body["versions"][0];
+    // A check asks as a source and as a destination.
+    assert_eq!(
+        (&version["plugin"], &version["calls"], &version["failed"]),
+        (&json!("conduct@0.1.0"), &json!(4), &json!(0))
+    );
+    let host = &version["hosts"][&address];
+    assert_eq!(host["bytes_in"].as_u64().unwrap(), host["requests"].as_u64().unwrap() * 10, "{version}");
+    assert!(host["requests"].as_u64().unwrap() >= 4 && host["bytes_out"].as_u64().unwrap() > 0, "{version}");
+    assert!(version["peak_memory_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(usage.body["calls"].as_array().unwrap().len(), 4);
+
+    let bad = connect(&api, "conduct", &json!({"requests": [get("elsewhere")]}));
+    assert_eq!(check(&bad), false);
+    assert_eq!(check(&bad), false);
+    let denials = |at: &str| api.get(at).is(200).body["denials"].clone();
+    let of_connection = denials(&format!("connections/{bad}/evidence"));
+    let denial = &of_connection[0];
+    assert_eq!((&denial["code"], of_connection.as_array().unwrap().len()), (&json!("egress.origin"), 1));
+    assert!(denial["message"].as_str().unwrap().contains("elsewhere") && denial["times"].as_u64().unwrap() >= 2);
+    let of_plugin = denials("/v1/plugins/conduct@0.1.0");
+    assert_eq!((&of_plugin[0]["connection"], &of_plugin[0]["sandbox"]), (&json!(bad), &json!("default")));
+    assert_eq!(denials(&format!("connections/{good}/evidence")), json!([]));
+
+    let of_plugin = api.get("/v1/plugins/conduct/usage");
+    assert_eq!(of_plugin.is(200).body["items"].as_array().unwrap().len(), 2);
+    let calls = |place: &Value| place["calls"].as_u64().unwrap();
+    let items = of_plugin.body["items"].as_array().unwrap();
+    assert_eq!(calls(&of_plugin.body["total"]), items.iter().map(calls).sum::<u64>());
+    // Nobody is told of what others do.
+    let stranger = harness.stranger();
+    assert_eq!(stranger.get("/v1/plugins/conduct/usage").is(200).body["items"], json!([]));
+    assert_eq!(stranger.get("/v1/plugins/conduct@0.1.0").is(200).body["denials"], json!([]));
+    // What is gone leaves nothing behind.
+    api.send(Method::DELETE, &format!("connections/{good}"), &[], Vec::new()).is(204);
+    assert_eq!(api.get("/v1/plugins/conduct/usage").body["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_version_is_taken_out_when_nothing_needs_it() {
+    let harness = Harness::start(&[]);
+    install(&harness, "0.1.0");
+    install(&harness, "0.2.0");
+    let api = harness.api("default");
+    let stage = |id: &str| api.get(&format!("/v1/plugins/{id}")).text("/stage").to_owned();
+    let post = |path: &str| api.post(path, &json!({}));
+    let remove = |id: &str| api.send(Method::DELETE, &format!("/v1/plugins/{id}"), &[], Vec::new());
+
+    // A run that goes on: it keeps its version while that drains.
+    let pinned = connect(&api, "conduct@0.1.0", &json!({"behaviour": "good"}));
+    let idle = connect(&api, "conduct@0.1.0", &json!({}));
+    let following = connect(&api, "conduct@>=0.1", &json!({}));
+    let run = post(&format!("connections/{pinned}/runs")).is(202).text("/subject").to_owned();
+    assert_eq!(post("/v1/plugins/conduct@0.1.0/disable").is(200).text("/stage"), "draining");
+    post("/v1/plugins/conduct@0.1.0/disable").refused(409, "plugin.stage");
+    let refused = remove("conduct@0.1.0");
+    refused.refused(409, "plugin.in-use");
+    let named: Vec<&str> =
+        refused.body["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    for needs in [&pinned, &following, &run] {
+        assert!(named.contains(&format!("default/{needs}").as_str()), "{needs}: {named:?}");
+    }
+    let pages = || api.get(&format!("runs/{run}")).body["streams"][0]["pages"].as_u64().unwrap();
+    let before = pages();
+    wait("the run goes on", || pages() > before + 1);
+    post(&format!("connections/{idle}/runs")).refused(422, "plugin.not-ready");
+    post(&format!("runs/{run}/cancel"));
+    wait("it is drained", || stage("conduct@0.1.0") == "disabled");
+
+    // Nothing begins with it, and it can be let in again.
+    post(&format!("connections/{following}/check")).refused(422, "plugin.not-ready");
+    assert_eq!(post("/v1/plugins/conduct@0.1.0/enable").is(200).text("/stage"), "ready");
+    post(&format!("connections/{following}/check")).is(200);
+
+    // Whoever followed goes on with the other version, and the first one can go.
+    let upgraded = post("/v1/plugins/conduct@0.2.0/activate");
+    assert_eq!(upgraded.is(200).body["affected"][0]["connection"], json!(following), "{upgraded:?}");
+    assert_eq!(upgraded.body["affected"].as_array().unwrap().len(), 1, "the pinned one stays: {upgraded:?}");
+    remove("conduct@0.1.0").refused(409, "plugin.in-use");
+    for connection in [&pinned, &idle] {
+        api.send(Method::DELETE, &format!("connections/{connection}"), &[], Vec::new()).is(204);
+    }
+    let digest = api.get("/v1/plugins/conduct@0.1.0").text("/digest").to_owned();
+    let file = harness.data_dir().join("plugins").join(format!("{digest}.wasm"));
+    assert!(file.exists());
+    remove("conduct@0.1.0").is(204);
+    assert!(!file.exists());
+    api.get("/v1/plugins/conduct@0.1.0").refused(404, "plugin.missing");
+    post("/v1/plugins/conduct/rollback").refused(422, "plugin.no-version-before");
+    post(&format!("connections/{following}/check")).is(200);
+}
+
+/// The bound is for a test that hangs, not for speed.
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("waited in vain: {what}");
+}

@@ -1,0 +1,98 @@
+//! The next batch of a delivery: what is to be done about each member, and who of them goes together.
+
+use crate::delivery_run::Work;
+use crate::engine::Inner;
+use crate::export::ExportMapping;
+use attiva_core::delivery::Delivery;
+use attiva_core::ledger::{self, Decision, Desired, Row, Why};
+use attiva_core::page::Operation;
+use attiva_core::ports::store::{ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember};
+use attiva_core::{Fault, Millis, Value};
+
+/// What is to be done about a member.
+pub(crate) enum Next {
+    Send(Operation, Row),
+    /// Nothing is sent; what it is, and why.
+    Settle(ItemStatus, Option<Why>),
+}
+
+/// Decides about a member.
+pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, now: Millis) -> Next {
+    let desired = desired(mapping, member, now);
+    match ledger::decide(&desired, &member.standing, now) {
+        Decision::Send(operation) => {
+            let row = match (operation, desired) {
+                (Operation::Upsert, Desired::Row(row)) => row,
+                // What the vendor was last told of it: what it is now may not lead to it.
+                _ => member.standing.held.clone().unwrap_or_default(),
+            };
+            Next::Send(operation, row)
+        }
+        Decision::Unchanged => Next::Settle(ItemStatus::Unchanged, None),
+        Decision::Kept(why) => Next::Settle(why.status.into(), Some(why)),
+    }
+}
+
+fn desired(mapping: &ExportMapping, member: &QueuedMember, now: Millis) -> Desired {
+    if !member.wanted {
+        return Desired::Unwanted;
+    }
+    let Some(profile) = &member.profile else {
+        return Desired::Excluded(Why::excluded("profile.gone", None, "the profile is no more"));
+    };
+    match mapping.row(&profile.attributes, now) {
+        Ok(row) => Desired::Row(row),
+        Err(why) => Desired::Excluded(why),
+    }
+}
+
+/// What is next in a delivery.
+pub(crate) enum Taken {
+    Batch(OpenBatch),
+    Nobody,
+    /// A row is to be sent after all, and the target is not prepared.
+    NotPrepared,
+}
+
+/// Takes the next members, and keeps what will be sent of them before it is sent. A batch has one operation, so that a
+/// destination may do its rows in any order.
+pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Taken, Fault> {
+    let most = delivery.batch_rows_max.unwrap_or(u64::MAX).min(u64::from(work.spec.batch_rows)).max(1);
+    let members = inner.store.queued(&delivery.id, delivery.position, usize::try_from(most).unwrap_or(usize::MAX))?;
+    let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
+    let now = inner.clock.now();
+    let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
+    for member in members {
+        match next(&work.mapping, &member, now) {
+            Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
+            Next::Send(operation, _) if rows.first().is_some_and(|first| first.operation != operation) => {
+                left = left.or(Some(member.position));
+            }
+            Next::Send(operation, mut row) => {
+                let columns = work.mapping.columns();
+                let values = columns.iter().map(|(name, _)| row.remove(name).unwrap_or(Value::Null)).collect();
+                let QueuedMember { position, profile_id, member_id, .. } = member;
+                rows.push(OpenRow { position, profile: profile_id, operation, values, member_id });
+            }
+            Next::Settle(status, why) => settled.push(outcome(member.position, status, why)),
+        }
+    }
+    let batch = OpenBatch {
+        number: delivery.batch,
+        first: delivery.position,
+        taken: left.unwrap_or(last + 1) - delivery.position,
+        columns: work.mapping.columns(),
+        rows,
+        opened_at: now,
+        resent: false,
+    };
+    inner.store.open_batch(&delivery.id, batch.clone(), settled).await?;
+    Ok(Taken::Batch(batch))
+}
+
+fn outcome(position: u64, status: ItemStatus, why: Option<Why>) -> ItemOutcome {
+    match why {
+        Some(Why { status: _, code, field, message }) => ItemOutcome::unsent(position, status, code, field, message),
+        None => ItemOutcome::unsent(position, status, String::new(), None, String::new()),
+    }
+}

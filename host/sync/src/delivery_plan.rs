@@ -1,0 +1,103 @@
+//! Plans a delivery: queues whom it is about, and counts what would be sent before anything is.
+
+use crate::batch::{self, Next};
+use crate::delivery_run::{Work, document};
+use crate::engine::Inner;
+use attiva_core::Fault;
+use attiva_core::config::Segment;
+use attiva_core::delivery::{Delivery, Event, Plan, Sample};
+use attiva_core::ledger::REMOVALS_PERCENT;
+use attiva_core::page::Operation;
+use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile};
+use attiva_core::spec::DeliveryMode;
+
+/// Rows of each operation that a dry run shows.
+const SAMPLES: u64 = 10;
+/// Members read at once.
+const CHUNK: usize = 2000;
+
+pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Event, Fault> {
+    await_audience(inner, delivery).await?;
+    let begun = inner.store.begin_delivery(begin(inner, delivery, work)?).await?;
+    let mut plan = Plan { held: begun.held, ..Plan::default() };
+    if delivery.mode == DeliveryMode::Snapshot {
+        plan.upserts = begun.queued;
+    } else {
+        for reason in inner.store.reasons(&delivery.id)? {
+            count(&mut plan, reason.status, reason.members);
+        }
+        count_queued(inner, delivery, work, &mut plan)?;
+    }
+    let removals_percent = work.activation.removals_max_percent.unwrap_or(REMOVALS_PERCENT);
+    Ok(Event::Planned { received: begun.queued + begun.carried, queued: begun.queued, plan, removals_percent })
+}
+
+/// Waits until what was committed before the delivery began is in the audience.
+async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
+    loop {
+        let projected = inner.projected.notified();
+        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
+        let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
+        let newest = inner.store.newest(Feed::Profiles)?;
+        let records = inner.store.newest(Feed::Records)?;
+        let segments = inner.store.projector_cursor(crate::projector::SEGMENTS)?;
+        if segment.evaluated && upto >= records && segments >= newest {
+            return Ok(());
+        }
+        // The pause is for the case that the projector went idle between the look and the wait.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
+    }
+}
+
+fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault> {
+    let reconcile = (delivery.mode == DeliveryMode::Records).then(|| Reconcile {
+        activation: delivery.activation.clone(),
+        mapping: work.mapping.fingerprint(),
+        anew: work.mapping.reads_the_clock(),
+        dry_run: delivery.dry_run,
+        now: inner.clock.now(),
+    });
+    Ok(Begin {
+        delivery: delivery.id.clone(),
+        target: delivery.target.clone(),
+        segment: (!work.activation.retired).then(|| delivery.segment.clone()),
+        reconcile,
+        document: document(delivery)?,
+    })
+}
+
+fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan) -> Result<(), Fault> {
+    let now = inner.clock.now();
+    let mut first = 0;
+    loop {
+        let members = inner.store.queued(&delivery.id, first, CHUNK)?;
+        let Some(last) = members.last() else { return Ok(()) };
+        first = last.position + 1;
+        for member in members {
+            match batch::next(&work.mapping, &member, now) {
+                Next::Send(operation, row) => {
+                    let counted = match operation {
+                        Operation::Upsert => &mut plan.upserts,
+                        Operation::Remove => &mut plan.removals,
+                    };
+                    *counted += 1;
+                    if delivery.dry_run && *counted <= SAMPLES {
+                        plan.samples.push(Sample { profile: member.profile_id, operation, row });
+                    }
+                }
+                Next::Settle(status, ..) => count(plan, status, 1),
+            }
+        }
+    }
+}
+
+/// What is queued is counted when it is known what becomes of it.
+fn count(plan: &mut Plan, status: ItemStatus, members: u64) {
+    match status {
+        ItemStatus::Unchanged => plan.unchanged += members,
+        ItemStatus::Excluded => plan.excluded += members,
+        ItemStatus::Failed => plan.failed += members,
+        ItemStatus::Unmatched => plan.unmatched += members,
+        ItemStatus::Queued | ItemStatus::Created | ItemStatus::Updated | ItemStatus::Removed | ItemStatus::Pending => {}
+    }
+}

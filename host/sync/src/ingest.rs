@@ -1,0 +1,122 @@
+//! Records that clients send. They are kept as those that connectors read, with a stream for each entity, and mapped
+//! field by field to themselves.
+
+use crate::engine::{Engine, Inner};
+use crate::intake::{self, Origin};
+use crate::policies;
+use attiva_core::config::Connection;
+use attiva_core::event::EventReader;
+use attiva_core::id::{ConnectionId, RunId};
+use attiva_core::key::Instance;
+use attiva_core::model::{EntityName, Layout};
+use attiva_core::page::{Cursor, Reject};
+use attiva_core::ports::connector::{ColumnSpec, Stream};
+use attiva_core::ports::store::{PageCommit, PageCommitted, PageDocument, StreamState};
+use attiva_core::record::RecordChange;
+use attiva_core::spec::MappingSpec;
+use attiva_core::{Fault, FaultKind};
+use std::sync::Arc;
+
+impl Engine {
+    /// Keeps records of one entity; returns when they are durable. Sent again, they are unchanged.
+    pub async fn ingest(&self, entity: &EntityName, records: Vec<RecordChange>) -> Result<PageCommitted, Fault> {
+        let inner = &self.inner;
+        let (connection, stream) = (ConnectionId::of_ingestion(), entity.as_str());
+        let now = inner.clock.now();
+        let _mappings = inner.publishing.read().await;
+        let (mut records, mut rejects) = (records, Vec::new());
+        let (mut events, mut stages, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(mapping) = inner.catalogs.mapping(inner, &connection, stream)? {
+            if EventReader::reads(entity) {
+                let from = Origin { connection: &connection, stream };
+                (events, rejects, errors) = intake::events(std::mem::take(&mut records), &mapping, from, rejects, now);
+                if let Some(first) = rejects.first() {
+                    return Err(refused(first, rejects.len()));
+                }
+            } else {
+                stages = intake::stages(&records, &mapping, now);
+            }
+        }
+        // A name that was a custom entity's, and is another's now.
+        let _step = match inner.store.stream_is_of(&connection, stream, Some(entity))? {
+            true => None,
+            false => Some(inner.projecting.lock().await),
+        };
+        let page = PageCommit {
+            stream: stream.to_owned(),
+            connection,
+            entity: Some(entity.clone()),
+            run: RunId::of_ingestion(),
+            records,
+            events,
+            stages,
+            errors,
+            rejects,
+            state: StreamState { cursor: Cursor { state_version: 0, bytes: Vec::new() }, more: false },
+            document: PageDocument(Arc::new(|_| None)),
+            now,
+        };
+        let committed = inner.store.commit_page(page).await?;
+        inner.records_changed.notify_one();
+        Ok(committed)
+    }
+}
+
+/// All are kept or none: whoever sent them can send them again.
+fn refused(first: &Reject, all: usize) -> Fault {
+    let key = first.key.as_deref().unwrap_or_default();
+    Fault::new(
+        FaultKind::Config,
+        &first.code,
+        format!("{all} of the events cannot be taken; none was kept. {key}: {}", first.message),
+    )
+    .action("Correct the events and send all of them again.")
+    .field("/records")
+}
+
+/// What a connector would have discovered and shipped.
+pub(crate) struct Described {
+    pub(crate) stream: Stream,
+    pub(crate) mapping: MappingSpec,
+    pub(crate) connection: Connection,
+    pub(crate) layout: Arc<Layout>,
+}
+
+/// `None` for a stream whose entity is no more.
+pub(crate) fn described(inner: &Inner, stream: &str) -> Result<Option<Described>, Fault> {
+    let custom = policies::custom(inner.store.as_ref())?;
+    let Some(layout) = EntityName::parse(stream).and_then(|entity| Layout::new(&entity, &custom)) else {
+        return Ok(None);
+    };
+    let columns = layout.fields().iter().map(|field| ColumnSpec {
+        name: field.name.to_string(),
+        data_type: field.data_type,
+        nullable: true,
+        label: String::new(),
+    });
+    let fields = layout.fields().iter().map(|field| (field.name.to_string(), format!("record.{}", field.name)));
+    Ok(Some(Described {
+        stream: Stream {
+            name: stream.to_owned(),
+            title: String::new(),
+            columns: columns.collect(),
+            key: String::new(),
+            cursor_column: None,
+            deletes: true,
+            keyed_by: None,
+            suggested: false,
+        },
+        mapping: MappingSpec { stream: stream.to_owned(), entity: stream.to_owned(), fields: fields.collect() },
+        connection: Connection {
+            id: ConnectionId::of_ingestion(),
+            name: String::new(),
+            plugin: String::new(),
+            configuration: serde_json::Value::Null,
+            instance: Instance { system: String::new(), id: String::new() },
+            streams: Vec::new(),
+            schedule: None,
+            created_at: 0,
+        },
+        layout,
+    }))
+}

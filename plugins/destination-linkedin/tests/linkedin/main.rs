@@ -1,0 +1,5 @@
+//! The connector on the native test host, against segments in memory.
+
+mod runs;
+mod support;
+mod traps;

@@ -1,0 +1,19 @@
+//! Marketo's day, which ends at midnight in Chicago.
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+
+/// US Central time. A rule instead of a database: a guest has none.
+const US_CENTRAL: &str = "CST6CDT,M3.2.0,M11.1.0";
+
+/// Milliseconds from `now_ms` until a spent daily quota is full again. Without a way to tell: an hour.
+#[must_use]
+pub fn until_quota_reset(now_ms: u64) -> u64 {
+    next_central_midnight(now_ms).map_or(3_600_000, |midnight| midnight.saturating_sub(now_ms))
+}
+
+fn next_central_midnight(now_ms: u64) -> Option<u64> {
+    let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?;
+    let here = now.to_zoned_datetime(TimeZone::posix(US_CENTRAL).ok()?);
+    let midnight = here.date().checked_add(1.day()).ok()?.to_zoned_datetime(here.time_zone().clone()).ok()?;
+    u64::try_from(midnight.timestamp().as_millisecond()).ok()
+}

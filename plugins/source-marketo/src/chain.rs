@@ -1,0 +1,76 @@
+//! Chains of activity pages.
+//!
+//! Every page of this family carries a token for the next one, the last page too: `moreResult` alone says whether to
+//! go on, and a page may be empty although there is more.
+
+use crate::activity::Activity;
+use crate::cursor::Chain;
+use crate::reader::Reader;
+use crate::request;
+use crate::response::{self, Listed};
+use attiva_connector::{Fault, Request, Result, Warning};
+
+/// How many pages in a row may say that there is more, but not where.
+const STILL_MAX: u32 = 10;
+/// How far before a moment a chain begins that has to hold everything after it: activities appear minutes late.
+pub(crate) const OVERLAP_SECONDS: i64 = 600;
+
+impl Chain {
+    /// A chain that holds everything from `now` on, in seconds.
+    pub(crate) fn begin(reader: &Reader, now: i64) -> Result<Self> {
+        let since = now - OVERLAP_SECONDS;
+        Ok(Self { token: token(reader, since)?, since, still: 0 })
+    }
+
+    /// A page that said nothing is not asked for again at once.
+    pub(crate) fn wait_ms(&self) -> Option<u64> {
+        (self.still > 0).then(|| u64::from(self.still) * 1000)
+    }
+}
+
+fn token(reader: &Reader, since: i64) -> Result<String> {
+    let response = reader.api.send(&request::paging_token(since))?;
+    let listed: Listed<serde::de::IgnoredAny> = response::read(&response)?;
+    listed.next.ok_or_else(|| Fault::data("marketo.unexpected", "Marketo gave no paging token"))
+}
+
+/// A chain's next page; the chain then stands behind it.
+pub(crate) fn next_page(
+    reader: &Reader,
+    chain: &mut Chain,
+    request: impl Fn(&str) -> Request,
+) -> Result<(Listed<Activity>, Option<Warning>)> {
+    let now = reader.api.now();
+    let mut warning = None;
+    let response = match reader.api.attempt(&request(&chain.token))? {
+        Ok(response) => response,
+        Err(refusal) if refusal.is_unknown_page() => {
+            // Tokens have no documented end. What is read twice because of this does no harm.
+            let message = format!(
+                "Marketo no longer knew where reading stood ({}); began anew a little earlier",
+                refusal.message
+            );
+            warning = Some(Warning::new("marketo.token-renewed", message));
+            chain.token = token(reader, chain.since)?;
+            reader.api.send(&request(&chain.token))?
+        }
+        Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),
+    };
+    let listed: Listed<Activity> = response::read(&response)?;
+    let next = listed.next.clone().filter(|next| !next.is_empty()).unwrap_or_else(|| chain.token.clone());
+    let stands_still = listed.has_more() && next == chain.token;
+    if stands_still && chain.still >= STILL_MAX {
+        return Err(Fault::transient("marketo.stuck", "Marketo keeps saying that there is more, but not where"));
+    }
+    chain.still = if stands_still { chain.still + 1 } else { 0 };
+    chain.token = next;
+    if !listed.has_more() {
+        chain.since = now - OVERLAP_SECONDS;
+    }
+    Ok((listed, warning))
+}
+
+/// Activities in a page: at most one row comes of each, merges aside.
+pub(crate) fn batch(reader: &Reader) -> usize {
+    usize::try_from(reader.limits.max_rows).unwrap_or(request::BATCH_MAX).clamp(1, request::BATCH_MAX)
+}

@@ -1,0 +1,108 @@
+//! Every statement, run by SQLite: a member is who the naive reading says.
+
+use attiva_core::model::EntityKind;
+use attiva_segments::NodeKind;
+use attiva_segments_judge::statement::{members, segment, statement};
+use attiva_segments_judge::support::bodea;
+use attiva_segments_judge::support::cases::{CASES, world as world_of_cases};
+use attiva_segments_judge::support::generate::world;
+use attiva_segments_judge::support::planned;
+use attiva_segments_judge::support::scalar::check_cases_of;
+use attiva_segments_judge::support::world::World;
+use attiva_segments_judge::tables::{Cell, open_tables};
+use proptest::test_runner::TestCaseError;
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, params_from_iter};
+use std::cell::Cell as Counter;
+
+fn load(world: &World) -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    for table in open_tables(world) {
+        let columns: Vec<String> = table.columns.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
+        connection.execute(&format!("CREATE TABLE {} ({})", table.name, columns.join(", ")), []).unwrap();
+        let places = vec!["?"; table.columns.len()].join(", ");
+        for row in &table.rows {
+            let cells = row.iter().map(|cell| match cell {
+                Cell::Null => SqlValue::Null,
+                Cell::Boolean(b) => SqlValue::Integer(i64::from(*b)),
+                Cell::Whole(i) => SqlValue::Integer(*i),
+                Cell::Decimal(number) => SqlValue::Real(number.parse().unwrap()),
+                Cell::Text(text) => SqlValue::Text(text.clone()),
+            });
+            connection
+                .execute(&format!("INSERT INTO {} VALUES ({places})", table.name), params_from_iter(cells))
+                .unwrap();
+        }
+    }
+    connection
+}
+
+fn run(connection: &Connection, statement: &str) -> Result<Vec<i64>, rusqlite::Error> {
+    let mut prepared = connection.prepare(statement)?;
+    let mut found: Vec<i64> = prepared.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+#[test]
+fn random_statements_name_the_members_of_the_naive_reading() {
+    let (ran, refused) = (Counter::new(0), Counter::new(0));
+    check_cases_of(2_000, 400, 500, |dice, world_dice| {
+        let Some((root, checked, plan)) = segment(dice) else { return Ok(()) };
+        let world = world(world_dice);
+        let statement = match statement(&plan, &world) {
+            Ok(statement) => statement,
+            Err(problem) => {
+                refused.set(refused.get() + 1);
+                assert!(!problem.message.is_empty());
+                return Ok(());
+            }
+        };
+        let Some(expected) = members(&checked, root, &world) else { return Ok(()) };
+        ran.set(ran.get() + 1);
+        match run(&load(&world), &statement) {
+            Ok(found) if found == expected => Ok(()),
+            other => {
+                let message =
+                    format!("{}\n{statement}\nnaive {expected:?}, SQLite {other:?}\n{world:?}", checked.text());
+                Err(TestCaseError::fail(message))
+            }
+        }
+    });
+    assert!(ran.get() > 10 * refused.get(), "{} ran, {} were refused", ran.get(), refused.get());
+}
+
+#[test]
+fn every_node_is_met_true_false_and_unknown() {
+    let world = world_of_cases();
+    let connection = load(&world);
+    let is_member = |text: &str| {
+        let statement = statement(&planned(text, EntityKind::Person), &world).unwrap_or_else(|p| panic!("{text}: {p}"));
+        run(&connection, &statement).unwrap_or_else(|e| panic!("{text}\n{statement}\n{e}")).contains(&0)
+    };
+    for kind in NodeKind::ALL {
+        let name = format!("{kind:?}");
+        let cases = CASES.iter().find(|(of, _)| *of == name).unwrap_or_else(|| panic!("{name} has no cases"));
+        for (text, truth) in cases.1.iter().zip([Some(true), Some(false), None]).filter(|(text, _)| !text.is_empty()) {
+            let answer = match (is_member(text), is_member(&format!("!({text})"))) {
+                (true, false) => Some(true),
+                (false, true) => Some(false),
+                (false, false) => None,
+                (true, true) => panic!("{text} is true, and its negation too"),
+            };
+            assert_eq!(answer, truth, "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_example_of_the_guide_has_its_members() {
+    let world = bodea::world();
+    let connection = load(&world);
+    for (root, name, text) in bodea::examples(include_str!("../../../docs/segments.md")) {
+        let statement = statement(&planned(&text, EntityKind::parse(root).unwrap()), &world).unwrap();
+        let expected = bodea::EXPECTED.iter().find(|(of, _)| **of == name).unwrap().1;
+        let expected: Vec<i64> = expected.iter().map(|member| i64::try_from(*member).unwrap()).collect();
+        assert_eq!(run(&connection, &statement).unwrap(), expected, "{name}: {statement}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Whole deliveries, simulated from a number: faked time, a vendor that fails in every way a vendor can, and the real
+//! store, killed at write boundaries. In the end a target holds exactly what its activations want and what others put
+//! there, and every delivery's books balance. A seed that fails fails again.
+//!
+//! Reading order: [`scenario`] (what happens in one seed), [`vendor`], [`oracle`] (what must hold in the end).
+
+mod chance;
+mod oracle;
+mod scenario;
+mod vendor;
+mod world;
+
+pub use scenario::{Report, run};

@@ -1,0 +1,228 @@
+//! What happens in one seed: people change, deliveries run, are cancelled, approved, killed; then everything calms down.
+
+use crate::chance::{Dice, FakeClock};
+use crate::oracle;
+use crate::vendor::{TIMEOUT_MS, Vendor};
+use crate::world::{ACTIVATIONS, Person, World};
+use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
+use attiva_core::id::{ActivationId, DeliveryId};
+use attiva_core::ports::store::{Kind, RefusalFilter};
+use attiva_store::Death;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a seed did, for whoever wonders whether it did anything.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Report {
+    pub deliveries: u64,
+    pub kills: u64,
+    pub resent: u64,
+    pub calls: u64,
+}
+
+/// Runs one seed to its end.
+///
+/// # Errors
+/// What did not hold.
+pub fn run(seed: u64) -> Result<Report, String> {
+    // Memory where there is any: what is tested is what is committed, not how fast.
+    let shm = Path::new("/dev/shm");
+    let directory = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
+    let directory = directory.map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let scenario = Scenario::new(seed, directory.path());
+        let vendor = Arc::clone(&scenario.vendor);
+        let outcome = scenario.run().await;
+        if outcome.is_err() {
+            vendor.notes().iter().for_each(|note| println!("{note}"));
+        }
+        outcome
+    })
+}
+
+struct Scenario<'a> {
+    directory: &'a Path,
+    dice: Arc<Dice>,
+    clock: Arc<FakeClock>,
+    vendor: Arc<Vendor>,
+    people: Vec<Person>,
+    report: Report,
+}
+
+/// How a step ended.
+enum Step {
+    Done,
+    Killed,
+}
+
+impl<'a> Scenario<'a> {
+    fn new(seed: u64, directory: &'a Path) -> Self {
+        let dice = Arc::new(Dice::new(seed));
+        let clock = Arc::new(FakeClock::new());
+        let vendor = Arc::new(Vendor::new(seed, Arc::clone(&clock)));
+        let count = 5 + dice.below(30);
+        let mut scenario = Self { directory, dice, clock, vendor, people: Vec::new(), report: Report::default() };
+        for n in 0..count {
+            let person = Person { name: format!("p{n}"), title: "A", email: None, gone: false };
+            let person = scenario.changed(person);
+            scenario.people.push(person);
+        }
+        scenario
+    }
+
+    async fn run(mut self) -> Result<Report, String> {
+        let mut world = self.open(None).await;
+        world.configure().await;
+        world.commit(&self.people).await;
+        for list in ["act_a", "act_b", "act_c"] {
+            self.vendor.put(list, "somebody else's");
+        }
+        for _ in 0..4 + self.dice.below(8) {
+            if let Step::Killed = self.step(&world).await {
+                world = self.reopen(world).await;
+            }
+        }
+        world.close().await;
+        self.calm_down().await?;
+        Ok(self.report)
+    }
+
+    async fn open(&self, death: Option<Death>) -> World {
+        World::open(self.directory, &self.vendor, &self.clock, &self.dice, death).await
+    }
+
+    /// After a kill: time passes, people change, then the host is back, perhaps to be killed again.
+    async fn reopen(&mut self, killed: World) -> World {
+        killed.close().await;
+        self.vendor.note("killed".into());
+        self.report.kills += 1;
+        self.vendor.killed.store(false, Ordering::SeqCst);
+        self.vendor.kill_at.store(0, Ordering::SeqCst);
+        self.clock.advance(i64::try_from(self.dice.below(2 * TIMEOUT_MS)).unwrap());
+        let death =
+            self.dice.percent(50).then(|| Death { at_write: 1 + self.dice.below(40), kept: self.dice.percent(50) });
+        if death.is_none() && self.dice.percent(30) {
+            self.vendor.kill_at.store(self.vendor.calls() + 1 + self.dice.below(4), Ordering::SeqCst);
+        }
+        self.open(death).await
+    }
+
+    async fn step(&mut self, world: &World) -> Step {
+        if self.dice.percent(60) && !self.change_people(world).await {
+            return Step::Killed;
+        }
+        if self.dice.percent(15) {
+            self.clock.advance(i64::try_from(self.dice.below(200_000)).unwrap());
+        }
+        if self.dice.percent(10) && world.store.replay("act_a", RefusalFilter::default()).await.is_err() {
+            return Step::Killed;
+        }
+        let (activation, _, _) = self.dice.one_of(&ACTIVATIONS);
+        if self.dice.percent(25) {
+            self.vendor.kill_at.store(self.vendor.calls() + 1 + self.dice.below(6), Ordering::SeqCst);
+        }
+        let cancels = self.dice.percent(10);
+        let started = self.start(world, activation, self.dice.percent(10)).await;
+        if cancels && let Some(delivery) = started {
+            let _ = world.engine.cancel_delivery(&delivery.id).await;
+        }
+        self.ended(world).await
+    }
+
+    async fn start(&mut self, world: &World, activation: &str, dry_run: bool) -> Option<Delivery> {
+        let id = world_id(&self.dice, &self.clock);
+        let activation = ActivationId::parse(activation).unwrap();
+        self.report.deliveries += 1;
+        world.engine.start_delivery(&activation, id, dry_run).await.ok()
+    }
+
+    /// Until every delivery has ended, or the host was killed. Whoever asks is allowed.
+    async fn ended(&mut self, world: &World) -> Step {
+        loop {
+            if self.vendor.killed.load(Ordering::SeqCst) || world.store.document(Kind::Segment, "seg_a").is_err() {
+                return Step::Killed;
+            }
+            let going: Vec<Delivery> = world.deliveries().into_iter().filter(|d| !d.status.has_ended()).collect();
+            if going.is_empty() {
+                return Step::Done;
+            }
+            for delivery in going {
+                if delivery.status == DeliveryStatus::Held && delivery.hold() == Some(Hold::Removals) {
+                    let _ = world.engine.approve_delivery(&delivery.id).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
+    }
+
+    async fn change_people(&mut self, world: &World) -> bool {
+        let mut changed = Vec::new();
+        for _ in 0..1 + self.dice.below(8) {
+            let at = usize::try_from(self.dice.below(self.people.len() as u64)).unwrap();
+            let person = self.changed(self.people[at].clone());
+            // Whether or not the commit is kept: it is committed again before anything is judged.
+            self.people[at] = person.clone();
+            changed.retain(|p: &Person| p.name != person.name);
+            changed.push(person);
+        }
+        world.commit(&changed).await
+    }
+
+    fn changed(&self, mut person: Person) -> Person {
+        person.title = self.dice.one_of(&["A", "B", "AB", "none"]);
+        if self.dice.percent(50) {
+            let kind = self.dice.one_of(&["ok", "ok", "ok", "ok", "ok", "ok", "bad", "poison", "nobody", ""]);
+            let email = format!("{kind}-{}-{}@x.com", person.name, self.dice.below(4));
+            person.email = (!kind.is_empty()).then_some(email);
+        }
+        person.gone = self.dice.percent(10);
+        person
+    }
+
+    /// Nothing fails any more: after some deliveries, everything is as it should be.
+    async fn calm_down(&mut self) -> Result<(), String> {
+        self.vendor.calm.store(true, Ordering::SeqCst);
+        self.vendor.kill_at.store(0, Ordering::SeqCst);
+        self.vendor.killed.store(false, Ordering::SeqCst);
+        let world = self.open(None).await;
+        let _ = self.ended(&world).await;
+        world.commit(&self.people).await;
+        for _ in 0..2 {
+            // Refusals that pass are due again.
+            self.clock.advance(7 * 86_400_000);
+            for (activation, _, _) in ACTIVATIONS {
+                self.start(&world, activation, false).await.ok_or("a delivery was not started")?;
+                let _ = self.ended(&world).await;
+            }
+        }
+        let calls = self.vendor.calls();
+        for (activation, _, _) in ACTIVATIONS {
+            self.start(&world, activation, false).await.ok_or("a delivery was not started")?;
+            let _ = self.ended(&world).await;
+        }
+        if self.vendor.calls() != calls {
+            return Err("a re-run with no change called the vendor".into());
+        }
+        self.clock.advance(i64::try_from(TIMEOUT_MS).unwrap());
+        self.report.calls = self.vendor.calls();
+        self.report.resent = world.deliveries().iter().map(|d| u64::from(d.resent_batches)).sum();
+        let judged = oracle::judge(&world, &self.vendor, &self.people);
+        if judged.is_err() {
+            world.deliveries().iter().for_each(|delivery| self.vendor.note(format!("{delivery:?}")));
+            for (target, _, _) in ACTIVATIONS {
+                let entries = world.store.ledger(target, 0, 10_000).unwrap_or_default();
+                entries.iter().for_each(|entry| self.vendor.note(format!("{target}: {entry:?}")));
+            }
+        }
+        world.close().await;
+        judged
+    }
+}
+
+fn world_id(dice: &Dice, clock: &FakeClock) -> DeliveryId {
+    use attiva_core::ports::clock::Chance;
+    DeliveryId::new(clock.now(), dice.bytes())
+}

@@ -1,0 +1,4 @@
+//! Whole runs against vendors that refuse what the true ones refuse.
+
+mod linkedin;
+mod marketo;
