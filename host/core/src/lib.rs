@@ -8,6 +8,7 @@ pub mod config;
 pub mod consent;
 pub mod delivery;
 pub mod disk;
+pub mod event;
 pub mod exchange;
 pub mod fault;
 pub mod guardrail;

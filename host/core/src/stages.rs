@@ -48,6 +48,13 @@ impl StageHistory {
         true
     }
 
+    /// Notes all that another history has seen.
+    pub fn join(&mut self, other: &Self) {
+        for (at, stage) in &other.seen {
+            self.see(stage, *at);
+        }
+    }
+
     /// Forgets what changes no stay: a sighting between two of the same stage; if there is none, the oldest.
     fn forget_one(&mut self) {
         let sightings: Vec<(&Millis, &String)> = self.seen.iter().collect();

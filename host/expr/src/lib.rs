@@ -32,7 +32,7 @@ mod scope;
 
 pub use ast::{ArithmeticOp, Case, CompareOp, Expr, Field, Function, Kind, TextMatch, Type};
 pub use calendar::anniversary_in;
-pub use check::{Checked, check, check_as};
+pub use check::{Checked, check, check_as, closest};
 pub use fold::Fold;
 pub use limits::{BYTES_MAX, DEPTH_MAX, NESTING_MAX, OPERATORS_MAX, TOKENS_MAX};
 pub use model::{Audience, Entity, EntityField, Link, Model, Relation};

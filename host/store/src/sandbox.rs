@@ -6,6 +6,8 @@ mod counter;
 mod deliveries;
 mod difference;
 mod entities;
+mod events;
+mod field_errors;
 mod json;
 mod ledger;
 mod links;
@@ -16,7 +18,9 @@ mod records;
 mod references;
 mod search;
 mod spaces;
+mod stages;
 mod streams;
+mod timeline;
 
 use crate::database::{Database, Options};
 use crate::documents;
@@ -29,12 +33,13 @@ use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Begin, Begun, Books, Change, Document, DocumentWrite, Expect, Feed, Found, FoundPlace, Item, ItemOutcome,
-    ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, OpenBatch, PageCommit, PageCommitted, Profile,
-    ProfileCommit, QueuedMember, Reason, Reconsider, Referred, RefusalFilter, Refused, Relation, Result, SandboxStore,
-    Seq, StoreError, StoredRecord, StreamState, TargetKey,
+    Begin, Begun, Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found, FoundPlace,
+    Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, OpenBatch, Order, PageCommit,
+    PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred, RefusalFilter, Refused,
+    Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
+use attiva_core::stages::StageHistory;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +54,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-5.sql"),
         include_str!("schema/sandbox-6.sql"),
         include_str!("schema/sandbox-7.sql"),
+        include_str!("schema/sandbox-8.sql"),
     ],
 };
 
@@ -116,6 +122,24 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| records::by_number(connection, numbers))
     }
 
+    fn records_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>> {
+        self.database.read(|sqlite| records::of_stream(sqlite, connection, stream, after, limit))
+    }
+
+    fn mapping_errors(&self, connection: &ConnectionId) -> Result<Vec<FieldError>> {
+        self.database.read(|sqlite| field_errors::list(sqlite, connection))
+    }
+
+    fn stage_history(&self, profile: i64) -> Result<StageHistory> {
+        self.database.read(|connection| stages::of_profile(connection, profile))
+    }
+
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
         self.database.read(|connection| records::rejects(connection, run, after, limit))
     }
@@ -154,6 +178,7 @@ impl SandboxStore for Sandbox {
         writes: Vec<(DocumentWrite, Expect)>,
         deletes: Vec<(Kind, String)>,
         what: Reconsider,
+        now: Millis,
     ) -> Result<()> {
         let work = move |connection: &Connection| {
             for (write, expect) in &writes {
@@ -162,7 +187,7 @@ impl SandboxStore for Sandbox {
             for (kind, id) in &deletes {
                 delete(connection, *kind, id, Expect::Anything)?;
             }
-            projection::reconsider(connection, &what)
+            projection::reconsider(connection, &what, now)
         };
         self.database.write(work).await
     }
@@ -230,6 +255,24 @@ impl SandboxStore for Sandbox {
         limit: usize,
     ) -> Result<Vec<Found>> {
         self.database.read(|connection| search::by_identity(connection, entity, namespace, prefix, after, limit))
+    }
+
+    fn events_of(
+        &self,
+        profile: i64,
+        after: Option<EventPlace>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        self.database.read(|connection| timeline::of_profile(connection, profile, after, order, limit))
+    }
+
+    fn count_events(&self, profile: i64) -> Result<u64> {
+        self.database.read(|connection| timeline::count(connection, profile))
+    }
+
+    fn events_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredEvent>> {
+        self.database.read(|connection| timeline::by_number(connection, numbers))
     }
 
     fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>> {

@@ -68,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) policies: PoliciesCache,
     /// Held during a step of the profile projector.
     pub(crate) projecting: tokio::sync::Mutex<()>,
+    /// Read while a page is mapped and committed; written while mappings or the model change.
+    pub(crate) publishing: tokio::sync::RwLock<()>,
     /// No new page, batch or step is begun once this is cancelled.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -100,6 +102,7 @@ impl Engine {
                 catalogs: Catalogs::default(),
                 policies: PoliciesCache::default(),
                 projecting: tokio::sync::Mutex::default(),
+                publishing: tokio::sync::RwLock::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
@@ -262,7 +265,7 @@ impl Engine {
         what: Reconsider,
     ) -> Result<(), Fault> {
         let step = self.inner.projecting.lock().await;
-        self.inner.store.reconsider(writes, deletes, what).await?;
+        self.inner.store.reconsider(writes, deletes, what, self.inner.clock.now()).await?;
         self.inner.policies.forget();
         self.inner.catalogs.forget_all();
         drop(step);

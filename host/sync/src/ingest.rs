@@ -2,24 +2,41 @@
 //! field by field to themselves.
 
 use crate::engine::{Engine, Inner};
+use crate::intake::{self, Origin};
+use crate::intake::{self, Origin, Taken};
 use crate::policies;
-use attiva_core::Fault;
 use attiva_core::config::Connection;
+use attiva_core::event::EventReader;
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::key::Instance;
 use attiva_core::model::{EntityName, Layout};
-use attiva_core::page::Cursor;
+use attiva_core::page::{Cursor, Reject};
 use attiva_core::ports::connector::{ColumnSpec, Stream};
 use attiva_core::ports::store::{PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::record::RecordChange;
 use attiva_core::spec::MappingSpec;
+use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 
 impl Engine {
-    /// Keeps records of one entity; returns when they are durable. Sent again, they are unchanged.
-    pub async fn ingest(&self, entity: &EntityName, records: Vec<RecordChange>) -> Result<PageCommitted, Fault> {
+    /// Keeps records of one entity, or events; returns when they are durable. Sent again, they are unchanged. Where some
+    /// cannot be taken, nothing is kept, and those are answered.
+    pub async fn ingest(
+        &self,
+        entity: &EntityName,
+        changes: Vec<RecordChange>,
+    ) -> Result<Result<PageCommitted, Vec<Reject>>, Fault> {
         let inner = &self.inner;
-        let (connection, stream) = (ConnectionId::of_ingestion(), entity.as_str());
+        let (connection, stream, now) = (ConnectionId::of_ingestion(), entity.as_str(), inner.clock.now());
+        let _mappings = inner.publishing.read().await;
+        let mapping = inner.catalogs.mapping(inner, &connection, stream)?;
+        let from = Origin { connection: &connection, stream };
+        let limits = policies::guardrails(inner.store.as_ref())?;
+        let Taken { records, events, stages, rejects, errors } =
+            intake::take(changes, mapping.as_deref(), from, limits, now);
+        if !rejects.is_empty() {
+            return Ok(Err(rejects));
+        }
         // A name that was a custom entity's, and is another's now.
         let _step = match inner.store.stream_is_of(&connection, stream, Some(entity))? {
             true => None,
@@ -27,18 +44,21 @@ impl Engine {
         };
         let page = PageCommit {
             stream: stream.to_owned(),
-            connection,
             entity: Some(entity.clone()),
             run: RunId::of_ingestion(),
             records,
-            rejects: Vec::new(),
+            events,
+            stages,
+            errors,
+            rejects,
             state: StreamState { cursor: Cursor { state_version: 0, bytes: Vec::new() }, more: false },
             document: PageDocument(Arc::new(|_| None)),
-            now: inner.clock.now(),
+            connection,
+            now,
         };
         let committed = inner.store.commit_page(page).await?;
         inner.records_changed.notify_one();
-        Ok(committed)
+        Ok(Ok(committed))
     }
 }
 

@@ -1,8 +1,14 @@
-//! A page's rows as changes of records.
+//! A page's rows as changes of records, or as events.
 
+use crate::field_errors::{FieldErrors, VALUE};
+use crate::mapping::{Mapped, StreamMapping};
+use attiva_core::event::{EventChange, EventReader};
 use attiva_core::guardrail::{Guardrails, Verdict};
+use attiva_core::id::ConnectionId;
 use attiva_core::key::{Instance, SourceKey};
+use attiva_core::model::EntityName;
 use attiva_core::page::{Page, Reject, RowKind};
+use attiva_core::ports::store::{FieldError, Sighting};
 use attiva_core::record::{Fields, RecordChange};
 use attiva_core::{Fault, FaultKind, Millis, Value};
 use std::sync::Arc;
@@ -11,6 +17,87 @@ use std::sync::Arc;
 pub(crate) fn changes(page: &Page, instance: &Instance, now: Millis) -> Result<Vec<RecordChange>, Fault> {
     let names: Vec<Arc<str>> = page.rows.columns.iter().map(|c| Arc::from(c.name.as_str())).collect();
     (0..page.rows.len).map(|row| change(page, &names, row, instance, now)).collect()
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) connection: &'a ConnectionId,
+    pub(crate) stream: &'a str,
+}
+
+/// What changes come to: records or events, with what else their mapping makes of them.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) records: Vec<RecordChange>,
+    pub(crate) events: Vec<EventChange>,
+    pub(crate) stages: Vec<Sighting>,
+    /// What cannot be taken.
+    pub(crate) rejects: Vec<Reject>,
+    /// What cannot be mapped.
+    pub(crate) errors: Vec<FieldError>,
+}
+
+/// Takes changes by their stream's mapping, within the sandbox's limits.
+pub(crate) fn take(
+    changes: Vec<RecordChange>,
+    mapping: Option<&StreamMapping>,
+    from: Origin<'_>,
+    limits: Guardrails,
+    now: Millis,
+) -> Taken {
+    match mapping {
+        Some(mapping) if EventReader::reads(mapping.entity()) => {
+            let (events, rejects, errors) = events(changes, mapping, from, limits, now);
+            Taken { events, rejects, errors, ..Taken::default() }
+        }
+        mapping => {
+            let (records, rejects) = within(changes, &limits);
+            let stages = mapping.map(|mapping| stages(&records, mapping, now)).unwrap_or_default();
+            Taken { records, stages, rejects, ..Taken::default() }
+        }
+    }
+}
+
+/// Makes events of rows; what cannot be taken goes to the rejects, what cannot be mapped to the errors.
+fn events(
+    changes: Vec<RecordChange>,
+    mapping: &StreamMapping,
+    from: Origin<'_>,
+    limits: Guardrails,
+    now: Millis,
+) -> (Vec<EventChange>, Vec<Reject>, Vec<FieldError>) {
+    let reader = EventReader::new(mapping.layout(), limits, from.stream);
+    let mut rejects = Vec::new();
+    let mut events = Vec::with_capacity(changes.len());
+    let mut errors = FieldErrors::default();
+    for change in changes {
+        let Mapped { row, failed } = mapping.row(&change.fields, now);
+        if change.kind == RowKind::Full {
+            for field in failed {
+                errors.note(from.connection, from.stream, &field, VALUE, &change.source_key);
+            }
+        }
+        match reader.read(change, &row) {
+            Ok(event) => events.push(event),
+            Err(reject) => rejects.push(reject),
+        }
+    }
+    (events, rejects, errors.finish(now))
+}
+
+/// The stages that rows of opportunities say, late ones among them: what the record says by now is only the newest.
+fn stages(changes: &[RecordChange], mapping: &StreamMapping, now: Millis) -> Vec<Sighting> {
+    if *mapping.entity() != EntityName::OPPORTUNITY {
+        return Vec::new();
+    }
+    let Some(slot) = mapping.layout().slot("stage") else { return Vec::new() };
+    let sighting = |change: &RecordChange| {
+        let row = mapping.row(&change.fields, now).row;
+        let stage = row.get(slot)?.as_text()?.to_owned();
+        Some(Sighting { source_key: change.source_key.clone(), stage, at: change.at })
+    };
+    changes.iter().filter_map(sighting).collect()
 }
 
 fn change(
@@ -49,7 +136,7 @@ fn fields(page: &Page, names: &[Arc<str>], row: usize, kind: RowKind) -> Fields 
 
 /// Takes out what is over the limit of a record's size: a reject with the reason, and a sample that has room for none of
 /// it.
-pub(crate) fn within(changes: Vec<RecordChange>, limits: &Guardrails) -> (Vec<RecordChange>, Vec<Reject>) {
+fn within(changes: Vec<RecordChange>, limits: &Guardrails) -> (Vec<RecordChange>, Vec<Reject>) {
     let mut rejects = Vec::new();
     let mut kept = changes;
     kept.retain(|change| match limits.check("record.bytes", bytes(&change.fields)) {

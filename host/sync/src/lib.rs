@@ -9,11 +9,14 @@ mod delivery_run;
 mod engine;
 mod explain;
 mod export;
+mod field_errors;
 mod ingest;
 mod intake;
 mod keyed;
 mod mapping;
+mod mappings;
 mod membership;
+mod model;
 mod neighbours;
 mod place;
 pub mod policies;
@@ -26,6 +29,9 @@ mod what_if;
 
 pub use engine::{Engine, EngineOptions, Projection};
 pub use explain::{Explanation, FieldOrigin, RecordOrigin};
+pub use mapping::MappingProblem;
+pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
+pub use model::{ModelPublished, Unpublished};
 pub use what_if::WhatIf;
 
 use async_trait::async_trait;

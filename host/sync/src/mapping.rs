@@ -21,7 +21,7 @@ pub(crate) struct StreamMapping {
     constants: Vec<Value>,
     fields: Vec<MappedField>,
     /// What could not be compiled, and why: those fields stay null.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<MappingProblem>,
 }
 
 struct MappedField {
@@ -85,10 +85,14 @@ impl StreamMapping {
         for (target, text) in &spec.fields {
             match compile_field(&mapping.layout, target, text, &scope) {
                 Ok(field) => mapping.fields.push(field),
-                Err(problem) => mapping.problems.push(format!("{target}: {problem}")),
+                Err(problems) => mapping.problems.extend(problems),
             }
         }
         mapping
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     /// What its records are of.
@@ -129,11 +133,71 @@ fn may_hold(field: &LayoutField, value: &Value) -> bool {
     matches!(field.role, Role::Email | Role::Ecid) || field.accepts(value).is_ok()
 }
 
-fn compile_field(layout: &Layout, target: &str, text: &str, scope: &Scope) -> Result<MappedField, String> {
-    let (slot, to) = layout.find(target).ok_or_else(|| format!("{} has no field `{target}`", layout.entity()))?;
-    let checked = attiva_expr::check(text, scope)
-        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
-    Ok(MappedField { slot, text: text.to_owned(), to: to.clone(), program: checked.compile() })
+fn compile_field(layout: &Layout, target: &str, text: &str, scope: &Scope) -> Result<MappedField, Vec<MappingProblem>> {
+    let found = layout.find(target).ok_or_else(|| {
+        let names = layout.fields().iter().map(|field| &*field.name);
+        let message = format!("{} has no field `{target}`", layout.entity());
+        MappingProblem::new(target, MappingProblem::NO_FIELD, message, attiva_expr::closest(target, names))
+    });
+    let checked = attiva_expr::check(text, scope);
+    match (found, checked) {
+        (Ok((slot, to)), Ok(checked)) => {
+            Ok(MappedField { slot, text: text.to_owned(), to: to.clone(), program: checked.compile() })
+        }
+        (found, checked) => {
+            let of_text = checked.err().unwrap_or_default();
+            let of_text = of_text.into_iter().map(|problem| MappingProblem::of_expression(target, problem));
+            Err(found.err().into_iter().chain(of_text).collect())
+        }
+    }
+}
+
+/// Something wrong with a mapping: which field, and where in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingProblem {
+    /// Of the entity; empty: the entity itself.
+    pub field: String,
+    /// Stable: `mapping.no-field`, `mapping.entity`, or what the expression's check says.
+    pub code: &'static str,
+    pub message: String,
+    /// Line and column in the expression, from 1; `None`: it is not about the expression.
+    pub place: Option<(u32, u32)>,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl MappingProblem {
+    /// The entity does not have the field.
+    pub const NO_FIELD: &'static str = "mapping.no-field";
+    /// The entity is none that the stream can be mapped to.
+    pub const ENTITY: &'static str = "mapping.entity";
+
+    fn new(field: &str, code: &'static str, message: String, suggestion: Option<&str>) -> Self {
+        let message = match suggestion {
+            Some(suggestion) => format!("{message}; did you mean `{suggestion}`?"),
+            None => message,
+        };
+        Self { field: field.to_owned(), code, message, place: None, suggestion: suggestion.map(str::to_owned) }
+    }
+
+    pub(crate) fn of_entity(message: String, suggestion: Option<&str>) -> Self {
+        Self::new("", Self::ENTITY, message, suggestion)
+    }
+
+    fn of_expression(field: &str, problem: attiva_expr::Problem) -> Self {
+        let attiva_expr::Problem { code, message, line, column, suggestion } = problem;
+        Self { field: field.to_owned(), code, message, place: Some((line, column)), suggestion }
+    }
+}
+
+impl std::fmt::Display for MappingProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { field, message, place, .. } = self;
+        match place {
+            Some((line, column)) => write!(f, "{field}:{line}:{column}: {message}"),
+            None => write!(f, "{field}: {message}"),
+        }
+    }
 }
 
 /// A profile's attributes as a row in the order of the model; names the model does not have are left out.

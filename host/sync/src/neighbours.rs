@@ -1,5 +1,6 @@
 //! Records as the identity graph sees them: mapped, with what names each, loaded when they are first asked for.
 
+use crate::field_errors::{FieldErrors, NAME, VALUE};
 use crate::mapping::StreamMapping;
 use crate::policies::Policies;
 use crate::profiles::Mappings;
@@ -7,7 +8,7 @@ use attiva_core::id::ProfileId;
 use attiva_core::identity::{Ask, Changed, Claim, ClaimReader, Graph, Node};
 use attiva_core::merge::MappedRecord;
 use attiva_core::model::{EntityName, Layout};
-use attiva_core::ports::store::{SandboxStore, StoredRecord};
+use attiva_core::ports::store::{FieldError, SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
 use attiva_core::{Fault, Millis, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -53,6 +54,7 @@ pub(crate) struct Records<'a> {
     entries: Vec<Entry>,
     by_number: HashMap<i64, usize>,
     by_key: HashMap<String, usize>,
+    errors: FieldErrors,
 }
 
 impl<'a> Records<'a> {
@@ -71,6 +73,7 @@ impl<'a> Records<'a> {
             entries: Vec::new(),
             by_number: HashMap::new(),
             by_key: HashMap::new(),
+            errors: FieldErrors::default(),
         }
     }
 
@@ -117,6 +120,11 @@ impl<'a> Records<'a> {
         self.entries.iter().filter(|entry| entry.changed)
     }
 
+    /// What the mappings of the changed records could not make, counted.
+    pub(crate) fn take_errors(&mut self) -> Vec<FieldError> {
+        std::mem::take(&mut self.errors).finish(self.now)
+    }
+
     /// What records of the entity are of.
     pub(crate) fn entity(&self) -> &EntityName {
         self.layout.entity()
@@ -147,18 +155,19 @@ impl<'a> Records<'a> {
         Ok(mapping.filter(|mapping| mapping.entity() == self.entity()))
     }
 
-    fn entry(&self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
+    fn entry(&mut self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
         let Some(mapping) = self.mapping(&stored)? else {
             let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
             return Ok(Entry { stored, mapped, claims: Vec::new(), changed });
         };
         let (mapped, failed) = mapping.map(&stored, self.now);
         let (claims, problems) = self.reader.read(&stored.source_key, &mapped.row);
-        if changed && !failed.is_empty() {
-            tracing::warn!(record = %stored.source_key, fields = ?failed, "mapping left fields empty");
-        }
-        if changed && !problems.is_empty() {
-            tracing::warn!(record = %stored.source_key, ?problems, "values that name nobody");
+        if changed {
+            let values = failed.iter().map(|field| (field, VALUE));
+            let names = problems.iter().map(|problem| (&problem.field, NAME));
+            for (field, code) in values.chain(names) {
+                self.errors.note(&stored.connection, &stored.stream, field, code, &stored.source_key);
+            }
         }
         Ok(Entry { stored, mapped, claims, changed })
     }

@@ -3,6 +3,7 @@
 use crate::mapping::StreamMapping;
 use crate::neighbours::{Entry, Records};
 use crate::policies::Policies;
+use attiva_core::event::EventReader;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{self, Component, Level, Neighbourhood, Node, Resolution};
 use attiva_core::merge::{Chosen, MappedRecord, merge};
@@ -40,6 +41,7 @@ pub(crate) fn project(
             decision.write(component, &component.nodes.iter().filter_map(node).collect::<Vec<_>>());
         }
         commit = decision.finish(store)?;
+        commit.errors.extend(records.take_errors());
     }
     Ok(commit)
 }
@@ -50,7 +52,8 @@ fn by_entity(store: &dyn SandboxStore, changes: &[Change]) -> Result<BTreeMap<En
     let numbers: Vec<i64> = changes.iter().map(|c| c.subject).filter(|n| seen.insert(*n)).collect();
     let mut of: BTreeMap<EntityName, Vec<StoredRecord>> = BTreeMap::new();
     for stored in store.records_by_number(&numbers)? {
-        if let Some(entity) = &stored.entity {
+        // Events make no profiles: records of a stream that became one of events wait until it is read anew.
+        if let Some(entity) = stored.entity.as_ref().filter(|entity| !EventReader::reads(entity)) {
             of.entry(entity.clone()).or_default().push(stored);
         }
     }

@@ -161,15 +161,19 @@ async fn commit(
     page: &Page,
 ) -> Result<PageCommitted, Fault> {
     let now = inner.clock.now();
-    let records = intake::changes(page, &connection.instance, now)?;
+    let changes = intake::changes(page, &connection.instance, now)?;
+    let _mappings = inner.publishing.read().await;
     let mapping = inner.catalogs.mapping(inner, &connection.id, stream)?;
-    let entity = mapping.map(|mapping| mapping.entity().clone());
+    let entity = mapping.as_ref().map(|mapping| mapping.entity().clone());
+    let from = intake::Origin { connection: &connection.id, stream };
+    let limits = policies::guardrails(inner.store.as_ref())?;
+    let intake::Taken { records, events, stages, rejects, errors } =
+        intake::take(changes, mapping.as_deref(), from, limits, now);
     // Records that change what they are of are not looked at meanwhile.
     let _step = match inner.store.stream_is_of(&connection.id, stream, entity.as_ref())? {
         true => None,
         false => Some(inner.projecting.lock().await),
     };
-    let (records, too_large) = intake::within(records, &policies::guardrails(inner.store.as_ref())?);
     let (before, told) = (run.clone(), Told::of(page));
     let document = PageDocument(Arc::new(move |committed| {
         let mut after = before.clone();
@@ -182,7 +186,10 @@ async fn commit(
         entity,
         run: run.id.clone(),
         records,
-        rejects: page.rejects.iter().map(cut).chain(too_large).collect(),
+        events,
+        stages,
+        errors,
+        rejects: page.rejects.iter().chain(&rejects).map(cut).collect(),
         state: StreamState { cursor: page.next.clone(), more: page.more },
         document,
         now,

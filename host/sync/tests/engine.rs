@@ -5,10 +5,14 @@
 mod activation;
 #[path = "engine/entities.rs"]
 mod entities;
+#[path = "engine/events.rs"]
+mod events;
 #[path = "engine/identity.rs"]
 mod identity;
 #[path = "engine/keyed.rs"]
 mod keyed;
+#[path = "engine/mappings.rs"]
+mod mappings;
 mod support;
 #[path = "engine/versions.rs"]
 mod versions;
@@ -272,7 +276,7 @@ async fn a_full_disk_holds_a_run_up_until_there_is_space() {
     let stored: attiva_core::run::Run = world.get(Kind::Run, run.id.as_str());
     assert_eq!((stored.status, stored.attempts), (RunStatus::Running, 0));
     for id in filled {
-        world.store.delete_document(Kind::Catalog, &id, Expect::Anything).await.unwrap();
+        world.store.delete_document(Kind::Mapping, &id, Expect::Anything).await.unwrap();
     }
     let run = world.ended_run(&run.id).await;
     assert_eq!((run.status, run.streams[0].changed), (RunStatus::Succeeded, 5));

@@ -3,17 +3,21 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
-use crate::Millis;
+use crate::event::EventChange;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
 use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
+use crate::stages::StageHistory;
+use crate::{Millis, Value};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 mod delivery;
 mod error;
+mod event;
+mod mapping;
 mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
@@ -22,6 +26,8 @@ pub use delivery::{
     Reconcile, RefusalFilter, Refused, TargetKey,
 };
 pub use error::{Result, StoreError};
+pub use event::{EventPlace, Order, StoredEvent};
+pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
@@ -103,6 +109,12 @@ pub struct PageCommit {
     pub entity: Option<EntityName>,
     pub run: RunId,
     pub records: Vec<RecordChange>,
+    /// Of a stream of events, which has no records.
+    pub events: Vec<EventChange>,
+    /// Stages that opportunities were seen in.
+    pub stages: Vec<Sighting>,
+    /// What the mapping could not make of the events.
+    pub errors: Vec<FieldError>,
     pub rejects: Vec<Reject>,
     pub state: StreamState,
     /// The run's document, as it is after this page.
@@ -158,6 +170,8 @@ pub enum Feed {
     Records,
     /// A profile was added, changed, removed; `subject` is its number.
     Profiles,
+    /// An event was added, changed, taken back; `subject` is its number.
+    Events,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +200,8 @@ pub struct ProfileCommit {
     pub profiles: Vec<ProfileWrite>,
     /// Profiles that are no more, and who took their place.
     pub removed: Vec<(ProfileId, Option<ProfileId>)>,
+    /// What mappings could not make of the records.
+    pub errors: Vec<FieldError>,
     pub now: Millis,
 }
 
@@ -195,6 +211,8 @@ pub enum Reconsider {
     All,
     /// Of an entity, by source key; those that are not there are passed over.
     Records(EntityName, Vec<String>),
+    /// All records of these streams; what they are of is set. Errors of their mapping are counted from 0 again.
+    Streams(Vec<StreamMove>),
 }
 
 // Membership.
@@ -261,6 +279,18 @@ pub trait SandboxStore: Send + Sync + 'static {
     async fn commit_page(&self, page: PageCommit) -> Result<PageCommitted>;
     fn record(&self, entity: &EntityName, source_key: &str) -> Result<Option<StoredRecord>>;
     fn records_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredRecord>>;
+    /// In the order of numbers, after `after`.
+    fn records_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>>;
+    /// What the mappings of a connection's streams could not make, by stream and field.
+    fn mapping_errors(&self, connection: &ConnectionId) -> Result<Vec<FieldError>>;
+    /// The stages that the records of an opportunity were seen in.
+    fn stage_history(&self, profile: i64) -> Result<StageHistory>;
     /// A run's rejects in the order they came; `after` is the number returned with the last one.
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>>;
 
@@ -286,6 +316,7 @@ pub trait SandboxStore: Send + Sync + 'static {
         writes: Vec<(DocumentWrite, Expect)>,
         deletes: Vec<(Kind, String)>,
         what: Reconsider,
+        now: Millis,
     ) -> Result<()>;
     /// Numbers of an entity's records, in rising order, after `after`.
     fn record_numbers(&self, entity: &EntityName, after: i64, limit: usize) -> Result<Vec<i64>>;
@@ -326,6 +357,20 @@ pub trait SandboxStore: Send + Sync + 'static {
         after: Option<&FoundPlace>,
         limit: usize,
     ) -> Result<Vec<Found>>;
+
+    // Events. Whose an event is is looked up when it is asked: a merge or a split of persons rewrites none.
+    /// A person's events by time, after `after`; each once, by whichever of the person's records it is found.
+    fn events_of(
+        &self,
+        profile: i64,
+        after: Option<EventPlace>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>>;
+    /// How many events a person has.
+    fn count_events(&self, profile: i64) -> Result<u64>;
+    /// In the order asked for; events that were taken back are left out.
+    fn events_by_number(&self, numbers: &[i64]) -> Result<Vec<StoredEvent>>;
 
     // Membership.
     /// Segments that each of these profiles is a member of now, in the order asked for.

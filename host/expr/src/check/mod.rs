@@ -13,6 +13,8 @@ mod syntax;
 mod time;
 mod unify;
 
+pub use names::closest;
+
 use crate::ast::Expr;
 use crate::limits;
 use crate::problem::{Position, Problem};

@@ -262,7 +262,8 @@ pub(super) fn bare(expr: Expr) -> Expr {
 }
 
 /// The name most like `wanted`, if one is like it at all: written in another style, or a few letters away.
-pub(super) fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let target = plain(wanted);
     let most = (target.chars().count() / 3).max(1);

@@ -3,9 +3,9 @@
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::config::Connection;
-use attiva_core::guardrail::Guardrails;
 use attiva_core::ingest::{SentRecord, change};
-use attiva_core::key::Instance;
+use attiva_core::key::{Instance, SourceKey};
+use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::ports::store::{Kind, PageCommitted};
 use attiva_core::record::RecordChange;
 use attiva_sync::policies;
@@ -34,7 +34,7 @@ impl Sandbox {
     /// `ingest.records` with everything that is wrong, each by its place; `ingest.source` where a connection reads that
     /// instance.
     pub async fn ingest(&self, sent: &Sent) -> Result<PageCommitted> {
-        let entity = self.entity(&sent.entity)?;
+        let entity = self.sendable(&sent.entity)?;
         let layout = policies::layout(self.store.as_ref(), &entity)?;
         if sent.records.is_empty() || sent.records.len() > RECORDS_MAX {
             let problem = format!("has {} records; a request takes 1 to {RECORDS_MAX}", sent.records.len());
@@ -45,7 +45,7 @@ impl Sandbox {
             ));
         }
         self.nobody_reads(&sent.source)?;
-        let bytes_max = Guardrails::default().max("record.bytes");
+        let bytes_max = policies::guardrails(self.store.as_ref())?.max("record.bytes");
         let now = self.now();
         let (mut changes, mut problems): (Vec<RecordChange>, Vec<FieldProblem>) = (Vec::new(), Vec::new());
         for (i, record) in sent.records.iter().enumerate() {
@@ -65,7 +65,20 @@ impl Sandbox {
             problems.truncate(PROBLEMS_MAX);
             return Err(Refusal::invalid("ingest.records", message, problems));
         }
-        Ok(self.engine.ingest(&entity, changes).await?)
+        self.engine.ingest(&entity, changes).await?.map_err(|rejects| {
+            let told = rejects.into_iter().take(PROBLEMS_MAX).map(|reject| {
+                let of = |record: &SentRecord| reject.key == Some(SourceKey::format(&record.id, &sent.source));
+                let place = sent.records.iter().position(of).unwrap_or_default();
+                let field = reject.field.map(|field| format!("/fields/{field}")).unwrap_or_default();
+                FieldProblem::new(format!("/records/{place}{field}"), reject.message)
+            });
+            Refusal::invalid("ingest.records", "records cannot be taken; none was kept", told.collect())
+        })
+    }
+
+    /// What has profiles, and what happened.
+    fn sendable(&self, name: &str) -> Result<EntityName> {
+        if name == EntityKind::Activity.name() { Ok(EntityKind::Activity.into()) } else { self.entity(name) }
     }
 
     /// What a connector reads is the vendor's to say.

@@ -9,20 +9,22 @@ pub(super) struct Counter {
     pub(super) seq: i64,
     pub(super) record: i64,
     pub(super) profile: i64,
+    pub(super) event: i64,
 }
 
 impl Counter {
     pub(super) fn load(connection: &Connection) -> Outcome<Self> {
-        let mut statement = connection.prepare_cached("SELECT seq, record, profile FROM counter")?;
-        Ok(statement.query_row([], |row| Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)? }))?)
+        let mut statement = connection.prepare_cached("SELECT seq, record, profile, event FROM counter")?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Self { seq: row.get(0)?, record: row.get(1)?, profile: row.get(2)?, event: row.get(3)? })
+        };
+        Ok(statement.query_row([], read)?)
     }
 
     pub(super) fn save(&self, connection: &Connection) -> Outcome<()> {
-        connection.prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3")?.execute(params![
-            self.seq,
-            self.record,
-            self.profile
-        ])?;
+        connection
+            .prepare_cached("UPDATE counter SET seq = ?1, record = ?2, profile = ?3, event = ?4")?
+            .execute(params![self.seq, self.record, self.profile, self.event])?;
         Ok(())
     }
 
@@ -39,5 +41,10 @@ impl Counter {
     pub(super) fn next_profile(&mut self) -> i64 {
         self.profile += 1;
         self.profile
+    }
+
+    pub(super) fn next_event(&mut self) -> i64 {
+        self.event += 1;
+        self.event
     }
 }

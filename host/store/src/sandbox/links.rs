@@ -284,6 +284,76 @@ pub(super) fn keys_of(connection: &Connection, entity: i64, profile: i64) -> Out
     Ok(named)
 }
 
+/// Merges at the source followed from one key to the next, and keys of one person looked at.
+const MERGES_FOLLOWED: usize = 16;
+const NAMES_LOOKED_AT: usize = 2_000;
+
+/// The profile that a name leads to: a key of a record that its source merged away leads where that one went.
+pub(super) fn profile_named(
+    connection: &Connection,
+    entity: i64,
+    namespace: &str,
+    value: &str,
+) -> Outcome<Option<i64>> {
+    let mut into = connection.prepare_cached(
+        "SELECT m.into_key FROM record r JOIN merged m ON m.record = r.number
+         WHERE r.entity = ?1 AND r.source_key = ?2",
+    )?;
+    let mut value = value.to_owned();
+    for _ in 0..MERGES_FOLLOWED {
+        let found = profile_carrying(connection, entity, namespace, &value)?;
+        if found.is_some() || namespace != Identity::SOURCE_KEY {
+            return Ok(found);
+        }
+        let next: Option<String> = into.query_row(params![entity, value], |row| row.get(0)).optional()?;
+        match next {
+            Some(next) => value = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// What may lead to a profile, by namespace number and value: what its records carry, and the keys that their sources
+/// merged into those.
+pub(super) fn names_of(connection: &Connection, profile: i64) -> Outcome<BTreeSet<(i64, String)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.source_key, l.own_key, l.identities, r.entity FROM link l JOIN record r ON r.number = l.record
+         WHERE l.profile = ?1",
+    )?;
+    let mut namespace = connection.prepare_cached("SELECT number FROM namespace WHERE entity = ?1 AND name = ?2")?;
+    let mut gone = connection.prepare_cached(
+        "SELECT r.source_key FROM merged m JOIN record r ON r.number = m.record
+         WHERE m.into_key = ?1 AND r.entity = ?2 LIMIT ?3",
+    )?;
+    let mut names = BTreeSet::new();
+    let mut rows = statement.query([profile])?;
+    while let Some(row) = rows.next()? {
+        let entity: i64 = row.get(3)?;
+        let carried = Carried::read(row, 1, 2)?;
+        let own = carried.own_key.then(|| row.get(0)).transpose()?;
+        let own = own.map(|key: String| (Identity::SOURCE_KEY.to_owned(), key));
+        for (name, value) in carried.others.into_iter().chain(own) {
+            let number: Option<i64> = namespace.query_row(params![entity, name], |row| row.get(0)).optional()?;
+            // No event names anybody within a namespace that there is not.
+            let Some(number) = number else { continue };
+            let mut keys = vec![value];
+            while let Some(value) = keys.pop() {
+                if name == Identity::SOURCE_KEY && names.len() < NAMES_LOOKED_AT {
+                    for key in gone.query_map(params![value, entity, limited(NAMES_LOOKED_AT)], |row| row.get(0))? {
+                        let key: String = key?;
+                        if !names.contains(&(number, key.clone())) {
+                            keys.push(key);
+                        }
+                    }
+                }
+                names.insert((number, value));
+            }
+        }
+    }
+    Ok(names)
+}
+
 /// A level as it is kept.
 fn level_number(level: Level) -> i64 {
     match level {

@@ -3,8 +3,9 @@
 use super::counter::Counter;
 use super::links::LinkWriter;
 use super::profiles::ProfileWriter;
-use super::{entities, json};
+use super::{entities, field_errors, json, spaces};
 use crate::failure::{Outcome, limited};
+use attiva_core::Millis;
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -42,6 +43,7 @@ pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Ou
         links.set(link, &written)?;
     }
     profiles.finish()?;
+    field_errors::note(connection, &commit.errors)?;
     move_cursor(connection, PROFILES, commit.upto)?;
     counter.save(connection)
 }
@@ -50,6 +52,7 @@ pub(super) fn changes(connection: &Connection, feed: Feed, after: Seq, limit: us
     let mut statement = connection.prepare_cached(match feed {
         Feed::Records => "SELECT seq, subject FROM record_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         Feed::Profiles => "SELECT seq, subject FROM profile_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        Feed::Events => "SELECT seq, subject FROM event_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     })?;
     let rows = statement.query_map(params![after.cast_signed(), limited(limit)], |row| {
         let seq: i64 = row.get(0)?;
@@ -62,6 +65,7 @@ pub(super) fn newest(connection: &Connection, feed: Feed) -> Outcome<Seq> {
     let mut statement = connection.prepare_cached(match feed {
         Feed::Records => "SELECT coalesce(max(seq), 0) FROM record_change",
         Feed::Profiles => "SELECT coalesce(max(seq), 0) FROM profile_change",
+        Feed::Events => "SELECT coalesce(max(seq), 0) FROM event_change",
     })?;
     let seq: i64 = statement.query_row([], |row| row.get(0))?;
     Ok(seq.cast_unsigned())
@@ -85,10 +89,15 @@ pub(super) fn move_cursor(connection: &Connection, projector: &str, upto: u64) -
 }
 
 /// Puts records before the profile projector again: all by setting it back, some by telling them as if they had changed.
-pub(super) fn reconsider(connection: &Connection, what: &Reconsider) -> Outcome<()> {
+/// `now`: when profiles that lose all their records are gone.
+pub(super) fn reconsider(connection: &Connection, what: &Reconsider, now: Millis) -> Outcome<()> {
     let (entity, source_keys) = match what {
-        Reconsider::All => return move_cursor(connection, PROFILES, 0),
+        Reconsider::All => {
+            field_errors::forget_all(connection)?;
+            return move_cursor(connection, PROFILES, 0);
+        }
         Reconsider::Records(entity, source_keys) => (entities::make(connection, entity)?, source_keys),
+        Reconsider::Streams(streams) => return streams.iter().try_for_each(|it| spaces::set(connection, it, now)),
     };
     let mut counter = Counter::load(connection)?;
     let mut find = connection.prepare_cached("SELECT number FROM record WHERE entity = ?1 AND source_key = ?2")?;

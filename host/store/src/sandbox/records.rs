@@ -2,7 +2,7 @@
 
 use super::counter::Counter;
 use super::json::{self, BodyReader};
-use super::{entities, links, streams};
+use super::{entities, events, field_errors, links, stages, streams};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::model::EntityName;
@@ -11,11 +11,12 @@ use attiva_core::ports::store::{Expect, PageCommit, PageCommitted, StoredRecord}
 use attiva_core::record::{Applied, Presence, RecordChange, apply};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-/// A page and the texts of its full rows. They are made before the writer's turn: it is one thread for everybody.
+/// A page and the texts of its full rows and events. They are made before the writer's turn: it is one thread for everybody.
 pub(super) struct PreparedPage {
     page: PageCommit,
     /// By position; `None` where the row is not a full one.
     texts: Vec<Option<String>>,
+    event_texts: Vec<Option<String>>,
 }
 
 pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
@@ -24,11 +25,12 @@ pub(super) fn prepare(page: PageCommit) -> Outcome<PreparedPage> {
         RowKind::Patch | RowKind::Tombstone | RowKind::Merge => Ok(None),
     };
     let texts = page.records.iter().map(text).collect::<Outcome<_>>()?;
-    Ok(PreparedPage { page, texts })
+    let event_texts = page.events.iter().map(events::text).collect::<Outcome<_>>()?;
+    Ok(PreparedPage { page, texts, event_texts })
 }
 
 pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome<PageCommitted> {
-    let PreparedPage { page, texts } = prepared;
+    let PreparedPage { page, texts, event_texts } = prepared;
     let mut counter = Counter::load(connection)?;
     let entity = entities::of_stream(connection, page.entity.as_ref(), &page.connection, &page.stream)?;
     let stream = streams::advance(connection, &mut counter, entity, &page)?;
@@ -41,6 +43,10 @@ pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome
             Effect::Stale => done.stale += 1,
         }
     }
+    stages::note(connection, entity, &page.stages)?;
+    field_errors::note(connection, &page.errors)?;
+    let events = page.events.into_iter().zip(event_texts).collect();
+    events::commit(connection, &mut counter, stream, events, &mut done)?;
     keep_rejects(connection, &page.run, &page.rejects)?;
     counter.save(connection)?;
     done.seq = counter.seq.cast_unsigned();
@@ -64,6 +70,8 @@ struct RecordWriter<'a> {
     insert: CachedStatement<'a>,
     update: CachedStatement<'a>,
     tell: CachedStatement<'a>,
+    merge: CachedStatement<'a>,
+    unmerge: CachedStatement<'a>,
     bodies: BodyReader,
 }
 
@@ -79,6 +87,11 @@ impl<'a> RecordWriter<'a> {
             )?,
             update: connection.prepare_cached("UPDATE record SET stream = ?2, body = ?3 WHERE number = ?1")?,
             tell: connection.prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?,
+            merge: connection.prepare_cached(
+                "INSERT INTO merged (record, into_key) VALUES (?1, ?2)
+                 ON CONFLICT (record) DO UPDATE SET into_key = excluded.into_key",
+            )?,
+            unmerge: connection.prepare_cached("DELETE FROM merged WHERE record = ?1")?,
             bodies: BodyReader::default(),
         })
     }
@@ -104,6 +117,11 @@ impl<'a> RecordWriter<'a> {
             Applied::Stale => return Ok(Effect::Stale),
         };
         let is_full = full.is_some();
+        let was_merged = found.as_ref().is_some_and(|(_, _, body)| matches!(body.presence, Presence::MergedInto(_)));
+        let merged_into = match &body.presence {
+            Presence::MergedInto(key) => Some(key.clone()),
+            Presence::Live | Presence::Deleted => None,
+        };
         // Where something newer is known of a field, the row's own text is not the body's.
         let body = match full.filter(|_| body.patched.is_empty()) {
             Some(full) => full,
@@ -121,6 +139,11 @@ impl<'a> RecordWriter<'a> {
                 self.update.execute(params![number, stream, body])?;
                 number
             }
+        };
+        match merged_into {
+            Some(into) => self.merge.execute(params![number, into])?,
+            None if was_merged => self.unmerge.execute([number])?,
+            None => 0,
         };
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(Effect::Changed)
@@ -162,6 +185,27 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec
         if let Some(row) = rows.next()? {
             found.push(stored(row, &mut bodies)?);
         }
+    }
+    Ok(found)
+}
+
+/// In the order of numbers.
+pub(super) fn of_stream(
+    connection: &Connection,
+    of: &ConnectionId,
+    stream: &str,
+    after: i64,
+    limit: usize,
+) -> Outcome<Vec<StoredRecord>> {
+    let mut statement = connection.prepare_cached(select_records!(
+        "r.stream = (SELECT number FROM stream WHERE connection = ?1 AND name = ?2) AND r.number > ?3
+         ORDER BY r.number LIMIT ?4"
+    ))?;
+    let mut rows = statement.query(params![of.as_str(), stream, after, limited(limit)])?;
+    let mut bodies = BodyReader::default();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(stored(row, &mut bodies)?);
     }
     Ok(found)
 }

@@ -2,13 +2,37 @@
 
 use super::counter::Counter;
 use super::json::BodyReader;
-use super::links;
 use super::profiles::ProfileWriter;
+use super::{entities, field_errors, links};
 use crate::failure::{Outcome, known};
 use attiva_core::Millis;
 use attiva_core::id::ProfileId;
+use attiva_core::ports::store::StreamMove;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
+
+/// Sets what a stream's records are of, and puts each of them before the profile projector again. A stream that was never
+/// read has none.
+pub(super) fn set(connection: &Connection, of: &StreamMove, now: Millis) -> Outcome<()> {
+    let mut find =
+        connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
+    let known: Option<(i64, i64)> =
+        find.query_row(params![of.connection.as_str(), of.stream], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((stream, was)) = known else { return Ok(()) };
+    let entity = entities::of_stream(connection, of.entity.as_ref(), &of.connection, &of.stream)?;
+    let mut counter = Counter::load(connection)?;
+    if was == entity {
+        let mut list = connection.prepare("SELECT number FROM record WHERE stream = ?1")?;
+        let mut rows = list.query([stream])?;
+        while let Some(row) = rows.next()? {
+            tell(connection, &mut counter, row.get(0)?)?;
+        }
+    } else {
+        move_records(connection, &mut counter, stream, entity, now)?;
+    }
+    field_errors::forget(connection, stream)?;
+    counter.save(connection)
+}
 
 /// Moves all records of a stream. Each is put before the profile projector again; a profile that they leave is gone, if
 /// nothing is left of it. Where the entity has a record of the same key already, the newer of the two stays.

@@ -215,7 +215,7 @@ fn records_follow_their_streams_mapping() {
     // Some are looked at again by the entity's own keys.
     let upto = f.store.newest(Feed::Records).unwrap();
     let some = Reconsider::Records(ACCOUNT, vec![shared.into(), "4@m.Marketo".into()]);
-    wait(f.store.reconsider(Vec::new(), Vec::new(), some)).unwrap();
+    wait(f.store.reconsider(Vec::new(), Vec::new(), some, 9)).unwrap();
     let told: Vec<i64> = f.store.changes(Feed::Records, upto, 9).unwrap().iter().map(|c| c.subject).collect();
     assert_eq!(told, [2]);
 }

@@ -3,9 +3,13 @@
 
 use crate::support::*;
 use attiva_core::Value;
+use attiva_core::event::{Event, EventChange};
 use attiva_core::identity::Identity;
-use attiva_core::ports::store::{Expect, Feed, Kind, MembershipStatus, SandboxStore};
+use attiva_core::model::EntityKind;
+use attiva_core::ports::store::{Expect, Feed, Kind, MembershipStatus, Order, PageCommit, SandboxStore};
+use attiva_core::record::Fields;
 use attiva_store::{Options, Sandbox};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,6 +47,7 @@ fn nothing_acknowledged_is_missing_after_kill_9() {
 #[derive(Debug, Default, Clone, Copy)]
 struct Acknowledged {
     page: u64,
+    events: u64,
     profiles: u64,
     members: u64,
     document: u64,
@@ -66,6 +71,7 @@ fn run_and_kill(directory: &Path, after: u64, microseconds: u64) -> Acknowledged
         let Ok(number) = number.parse::<u64>() else { continue };
         let newest = match kind {
             "page" => &mut acknowledged.page,
+            "events" => &mut acknowledged.events,
             "profiles" => &mut acknowledged.profiles,
             "members" => &mut acknowledged.members,
             "document" => &mut acknowledged.document,
@@ -100,6 +106,10 @@ fn commit_for_ever(directory: &Path) {
         if page_number(&store) < n {
             commit_page(&store, n);
             say("page", n);
+        }
+        if cursor_of(&store, "activities") < n {
+            commit_events(&store, n);
+            say("events", n);
         }
         if store.projector_cursor("profiles").unwrap() < n {
             commit_profiles(&store, n);
@@ -142,12 +152,34 @@ fn commit_page(store: &Sandbox, n: u64) {
     assert_eq!(done.changed, CHANGES);
 }
 
+/// A page of events has this many of its own, and moves one to its number.
+const HAPPENED: usize = 4;
+
+fn commit_events(store: &Sandbox, n: u64) {
+    let at = i64::try_from(n).unwrap();
+    let happened = |key: String| {
+        let event = Event {
+            time: at,
+            event_type: "x".into(),
+            subjects: vec![Identity::source_key(&shared(0))],
+            attributes: vec![("page".into(), number_of(n))],
+            native: Fields::default(),
+        };
+        EventChange { source_key: key, at, event: Some(event) }
+    };
+    let events = (0..HAPPENED).map(|i| happened(own(n, i))).chain([happened("moved@x.M".into())]).collect();
+    let entity = Some(EntityKind::Activity.into());
+    let commit = PageCommit { entity, events, ..page("activities", &n.to_string(), vec![]) };
+    assert_eq!(wait(store.commit_page(commit)).unwrap().changed, HAPPENED as u64 + 1);
+}
+
 /// The profile of page n: one that always is, and one that takes the place of that of the page before.
 fn commit_profiles(store: &Sandbox, n: u64) {
     let record = store.record(&PERSON, &shared(0)).unwrap().unwrap().number;
     let always = write("always", &[("n", number_of(n))]);
     let of_page = write(&format!("page-{n}"), &[("n", number_of(n))]);
-    let mut commit = profiles(n, vec![always, of_page], vec![link(record, Some("always"), &[email(n)])]);
+    let identities = [Identity::source_key(&shared(0)), email(n)];
+    let mut commit = profiles(n, vec![always, of_page], vec![link(record, Some("always"), &identities)]);
     commit.removed = vec![(profile_id(&format!("page-{}", n - 1)), Some(profile_id(&format!("page-{n}"))))];
     wait(store.commit_profiles(commit)).unwrap();
 }
@@ -161,7 +193,11 @@ fn commit_members(store: &Sandbox, n: u64) {
 }
 
 fn page_number(store: &Sandbox) -> u64 {
-    let state = store.stream_state(&connection(), "leads").unwrap();
+    cursor_of(store, "leads")
+}
+
+fn cursor_of(store: &Sandbox, stream: &str) -> u64 {
+    let state = store.stream_state(&connection(), stream).unwrap();
     state.map_or(0, |state| String::from_utf8(state.cursor.bytes).unwrap().parse().unwrap())
 }
 
@@ -176,6 +212,9 @@ fn check(directory: &Path, acknowledged: Acknowledged) {
     let n = page_number(&store);
     assert!(n >= acknowledged.page && n <= acknowledged.page + 1, "page {n}, {acknowledged:?}");
     check_records(&store, n);
+    let happened = cursor_of(&store, "activities");
+    assert!(happened >= acknowledged.events && happened <= n, "events {happened}, {acknowledged:?}");
+    check_events(&store, happened);
 
     let projected = store.projector_cursor("profiles").unwrap();
     assert!(projected >= acknowledged.profiles && projected <= n, "profiles {projected}, {acknowledged:?}");
@@ -205,13 +244,32 @@ fn check_records(store: &Sandbox, n: u64) {
     assert_eq!(changes.len() as u64, n * CHANGES);
 }
 
+fn check_events(store: &Sandbox, n: u64) {
+    let of_pages = n * HAPPENED as u64;
+    let changes = store.changes(Feed::Events, 0, usize::MAX).unwrap();
+    assert_eq!(changes.len() as u64, of_pages + n, "half of a page of events");
+    let numbers: BTreeSet<i64> = changes.iter().map(|change| change.subject).collect();
+    let numbers: Vec<i64> = numbers.into_iter().collect();
+    let events = store.events_by_number(&numbers).unwrap();
+    assert_eq!(events.len() as u64, if n == 0 { 0 } else { of_pages + 1 });
+    let moved = events.iter().find(|event| event.source_key == "moved@x.M");
+    assert_eq!(moved.map(|event| event.time.cast_unsigned()), (n > 0).then_some(n));
+    // Whom the events name has a profile after the first step of the projector, and then all of them.
+    if let Some(profile) = store.profile(&profile_id("always")).unwrap() {
+        let found = store.events_of(profile.number, None, Order::OldestFirst, usize::MAX).unwrap();
+        assert_eq!(found.len(), events.len());
+        assert_eq!(store.count_events(profile.number).unwrap(), events.len() as u64);
+    }
+}
+
 fn check_profiles(store: &Sandbox, projected: u64, evaluated: u64) {
     let always = store.profile(&profile_id("always")).unwrap().unwrap();
     assert_eq!(always.attributes, [("n".to_owned(), number_of(projected))]);
     // The link of this commit, and none of an earlier one.
     let record = store.record(&PERSON, &shared(0)).unwrap().unwrap();
     assert_eq!(record.profile, Some(profile_id("always")));
-    assert_eq!(store.identities_of(&[record.number]).unwrap(), [[email(projected)]]);
+    let identities = [Identity::source_key(&shared(0)), email(projected)];
+    assert_eq!(store.identities_of(&[record.number]).unwrap(), [identities]);
     assert_eq!(carriers(store, &[email(projected)]), [record.number]);
     assert!(carriers(store, &[email(projected - 1)]).is_empty());
     // Of the pages' profiles only the newest is there, and the first leads to it.

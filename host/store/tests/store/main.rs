@@ -7,6 +7,7 @@ mod control;
 mod deliveries;
 mod documents;
 mod entities;
+mod events;
 mod kill;
 mod memberships;
 mod opening;

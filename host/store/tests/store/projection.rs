@@ -218,18 +218,18 @@ fn records_are_looked_at_again_with_what_they_hang_on() {
         vec![(write, Expect::Version(n))]
     };
     // What is refused changes nothing of it.
-    let refused = f.store.reconsider(rules(7), Vec::new(), Reconsider::All);
+    let refused = f.store.reconsider(rules(7), Vec::new(), Reconsider::All, 9);
     assert_eq!(wait(refused), Err(StoreError::Missing));
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 3);
 
     let some = Reconsider::Records(PERSON, vec![key(2), key(99)]);
     let new = vec![(rules(0).remove(0).0, Expect::Absent)];
-    wait(f.store.reconsider(new, Vec::new(), some)).unwrap();
+    wait(f.store.reconsider(new, Vec::new(), some, 9)).unwrap();
     let told: Vec<i64> = f.store.changes(Feed::Records, 3, 9).unwrap().iter().map(|c| c.subject).collect();
     assert_eq!((told, f.store.projector_cursor("profiles").unwrap()), (vec![2], 3));
 
     let gone = vec![(Kind::IdentityRules, "person".to_owned())];
-    wait(f.store.reconsider(Vec::new(), gone, Reconsider::All)).unwrap();
+    wait(f.store.reconsider(Vec::new(), gone, Reconsider::All, 9)).unwrap();
     let f = f.reopened();
     assert_eq!(f.store.projector_cursor("profiles").unwrap(), 0);
     assert_eq!(f.store.document(Kind::IdentityRules, "person").unwrap(), None);

@@ -94,6 +94,9 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         entity: Some(PERSON),
         run: run(),
         records,
+        events: Vec::new(),
+        stages: Vec::new(),
+        errors: Vec::new(),
         rejects: Vec::new(),
         state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
         document: PageDocument(Arc::new(|_| None)),
@@ -131,7 +134,7 @@ pub(crate) fn carriers(store: &Sandbox, identities: &[Identity]) -> Vec<i64> {
 }
 
 pub(crate) fn profiles(upto: u64, profiles: Vec<ProfileWrite>, links: Vec<RecordLink>) -> ProfileCommit {
-    ProfileCommit { upto, links, profiles, removed: Vec::new(), now: 10 }
+    ProfileCommit { upto, links, profiles, removed: Vec::new(), errors: Vec::new(), now: 10 }
 }
 
 pub(crate) fn removal(upto: u64, id: &str, successor: Option<&str>) -> ProfileCommit {
