@@ -2,11 +2,9 @@
 //! field by field to themselves.
 
 use crate::engine::{Engine, Inner};
-use crate::intake::{self, Origin};
 use crate::intake::{self, Origin, Taken};
 use crate::policies;
 use attiva_core::config::Connection;
-use attiva_core::event::EventReader;
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::key::Instance;
 use attiva_core::model::{EntityName, Layout};
@@ -15,7 +13,7 @@ use attiva_core::ports::connector::{ColumnSpec, Stream};
 use attiva_core::ports::store::{PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::record::RecordChange;
 use attiva_core::spec::MappingSpec;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::Fault;
 use std::sync::Arc;
 
 impl Engine {

@@ -10,7 +10,7 @@ use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
 use crate::stages::StageHistory;
-use crate::{Millis, Value};
+use crate::Millis;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
