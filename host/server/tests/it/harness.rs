@@ -110,11 +110,11 @@ impl Harness {
     }
 }
 
-fn started(directory: &TempDir, set: &Vec<String>) -> (Runtime, Host, Option<NewKey>) {
+fn started(directory: &TempDir, set: &[String]) -> (Runtime, Host, Option<NewKey>) {
     let flags = Flags {
         data_dir: Some(directory.path().join("data")),
         listen: Some("127.0.0.1:0".into()),
-        set: set.clone(),
+        set: set.to_owned(),
         ..Flags::default()
     };
     let config = Config::resolve(&flags, [], None).unwrap();
