@@ -57,7 +57,7 @@ impl Harness {
     /// A host with some configuration keys set.
     pub(crate) fn start(set: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let set = set.iter().map(|s| (*s).to_owned()).collect();
+        let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
         let (runtime, host, first_key) = started(&directory, &set);
         Self { runtime, host, key: first_key.unwrap().text, directory, set }
     }
