@@ -215,20 +215,20 @@ mod tests {
             source_key: key.into(),
             kind: RowKind::Full,
             at: 1,
-            fields: [(Arc::from("short"), Value::Integer(1)), (Arc::from("long"), Value::Text(text.into()))]
+            fields: [(Arc::from("short"), Value::Boolean(true)), (Arc::from("long"), Value::Text(text.into()))]
                 .into_iter()
                 .collect(),
             merged_into: None,
         };
-        // Names are nine bytes, the number eight.
+        // Names are nine bytes, the boolean one.
         let limits: Guardrails =
-            Guardrails::new(&serde_json::from_str(r#"{"record.bytes": {"max": 20}}"#).unwrap()).unwrap();
+            Guardrails::new(&serde_json::from_str(r#"{"record.bytes": {"max": 13}}"#).unwrap()).unwrap();
         let (kept, rejects) = within(vec![change("1@i.S", "abc"), change("2@i.S", "abcd")], &limits);
         assert_eq!(kept.iter().map(|c| c.source_key.as_str()).collect::<Vec<_>>(), ["1@i.S"]);
         let [reject] = &rejects[..] else { panic!("{rejects:?}") };
         assert_eq!((reject.code.as_str(), reject.field.as_deref()), ("record.too-large", Some("long")));
         assert_eq!(reject.key.as_deref(), Some("2@i.S"));
-        assert!(reject.message.contains("21, at most 20 (record.bytes)"), "{}", reject.message);
+        assert!(reject.message.contains("14, at most 13 (record.bytes)"), "{}", reject.message);
         assert_eq!(within(vec![change("1@i.S", "abcd")], &Guardrails::default()).1, []);
     }
 }

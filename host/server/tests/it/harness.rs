@@ -59,7 +59,7 @@ impl Harness {
         // As the program does it: in a process of its own.
         attiva_server::compiler::use_program(env!("CARGO_BIN_EXE_attiva").into());
         let directory = tempfile::tempdir().unwrap();
-        let set = set.iter().map(|s| (*s).to_owned()).collect();
+        let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
         let (runtime, host, first_key) = started(&directory, &set);
         Self { runtime, host, key: first_key.unwrap().text, directory, set }
     }
@@ -112,11 +112,11 @@ impl Harness {
     }
 }
 
-fn started(directory: &TempDir, set: &Vec<String>) -> (Runtime, Host, Option<NewKey>) {
+fn started(directory: &TempDir, set: &[String]) -> (Runtime, Host, Option<NewKey>) {
     let flags = Flags {
         data_dir: Some(directory.path().join("data")),
         listen: Some("127.0.0.1:0".into()),
-        set: set.clone(),
+        set: set.to_owned(),
         ..Flags::default()
     };
     let config = Config::resolve(&flags, [], None).unwrap();
