@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Inner};
 use crate::intake::{self, Origin, Taken};
 use crate::policies;
+use attiva_core::Fault;
 use attiva_core::config::Connection;
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::key::Instance;
@@ -13,7 +14,6 @@ use attiva_core::ports::connector::{ColumnSpec, Stream};
 use attiva_core::ports::store::{PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::record::RecordChange;
 use attiva_core::spec::MappingSpec;
-use attiva_core::Fault;
 use std::sync::Arc;
 
 impl Engine {
@@ -65,7 +65,6 @@ pub(crate) struct Described {
     pub(crate) stream: Stream,
     pub(crate) mapping: MappingSpec,
     pub(crate) connection: Connection,
-    pub(crate) layout: Arc<Layout>,
 }
 
 /// `None` for a stream whose entity is no more.
@@ -103,6 +102,5 @@ pub(crate) fn described(inner: &Inner, stream: &str) -> Result<Option<Described>
             schedule: None,
             created_at: 0,
         },
-        layout,
     }))
 }

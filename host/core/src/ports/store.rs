@@ -3,6 +3,7 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
+use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
@@ -10,7 +11,6 @@ use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
 use crate::stages::StageHistory;
-use crate::Millis;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 

@@ -76,7 +76,7 @@ impl Sandbox {
             id: id.clone(),
             name,
             segment: segment.id,
-            connection: connection.id,
+            connection: connection.id.clone(),
             target: new.target,
             mapping: new.mapping,
             schedule: new.schedule,

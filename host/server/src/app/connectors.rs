@@ -171,7 +171,7 @@ impl attiva_sync::Connectors for SandboxConnectors {
     }
 
     fn delivery(&self, plugin: &str) -> std::result::Result<DeliverySpec, Fault> {
-        let ready = self.plugins.get(plugin).ok_or_else(|| not_ready(plugin))?;
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
         ready.plugin.spec.delivery.clone().ok_or_else(|| {
             Fault::new(FaultKind::Config, "plugin.no-destination", format!("{plugin} is no destination"))
         })

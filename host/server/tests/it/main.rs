@@ -14,6 +14,7 @@ mod idempotency;
 mod identity;
 mod journey;
 mod listings;
+mod lookup;
 mod operators;
 mod plugins;
 mod problems;

@@ -47,8 +47,8 @@ fn counts(run: &Answer, stream: &str) -> (u64, u64) {
 fn profiles(api: &Api) -> Vec<Value> {
     let (mut all, mut path) = (Vec::new(), "profiles?limit=200".to_owned());
     loop {
-        let mut page = api.get(&path);
-        all.append(page.is(200).body["items"].as_array_mut().unwrap_or(&mut Vec::new()));
+        let page = api.get(&path);
+        all.extend(page.is(200).body["items"].as_array().unwrap().iter().cloned());
         match page.text("/next_cursor") {
             "" => return all,
             cursor => path = format!("profiles?limit=200&cursor={cursor}"),

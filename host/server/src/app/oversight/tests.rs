@@ -61,6 +61,7 @@ impl World {
             configuration: json!({"id": id, "behaviour": behaviour}),
             streams: vec![],
             schedule: None,
+            grants: std::collections::BTreeMap::new(),
         };
         let made = self.sandbox.create_connection(&self.caller, self.app.fresh_stamp(), new).await.unwrap();
         made.value.id.to_string()
