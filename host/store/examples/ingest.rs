@@ -158,6 +158,7 @@ fn read_changes(store: &Sandbox, limit: usize) -> (ProfileCommit, usize) {
         links: records.iter().map(link).collect(),
         profiles: records.iter().map(profile).collect(),
         removed: Vec::new(),
+        errors: Vec::new(),
         now: 1,
     };
     (commit, records.len())
