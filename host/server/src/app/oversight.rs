@@ -250,7 +250,8 @@ impl Oversight {
     /// All that is known, by the connections' ids in the control store; those that begin with a prefix.
     pub fn all(&self, prefix: &str) -> Result<Vec<(String, Conduct)>> {
         let ids = documents::ids(&*self.control, ControlKind::Conduct, prefix)?;
-        let unwritten = self.state().dirty.iter().filter(|id| id.starts_with(prefix)).cloned().collect::<Vec<_>>();
+        // Those in memory, and not only those still to be written: what is being written is in neither of the two.
+        let unwritten = self.state().known.keys().filter(|id| id.starts_with(prefix)).cloned().collect::<Vec<_>>();
         let ids: BTreeSet<String> = ids.into_iter().chain(unwritten).collect();
         ids.into_iter().map(|id| Ok((id.clone(), self.conduct(&id)?))).collect()
     }

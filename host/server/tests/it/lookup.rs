@@ -92,7 +92,7 @@ fn profiles_are_searched_by_the_beginning_of_a_name_and_of_an_address() {
     {
         api.get(half).refused(422, "request.invalid");
     }
-    api.get("profiles?name=a&cursor=MTp4").refused(422, "request.cursor");
+    api.get("profiles?name=a&cursor=MTp4").refused(400, "request.cursor");
 }
 
 #[test]

@@ -120,7 +120,7 @@ async fn a_crash_loop_ends_in_quarantine_with_evidence_and_nobody_else_notices()
     let evidence = world.sandbox.conduct(&bad).unwrap().evidence.unwrap();
     assert_eq!((evidence.plugin.as_str(), evidence.function.as_str()), ("guest@0.1.0", "read"));
     assert!(evidence.fault.message.contains("the cat sat on the keyboard at "), "{:?}", evidence.fault);
-    assert!(evidence.trace.iter().any(|frame| frame.contains("misbehave")), "{:?}", evidence.trace);
+    assert!(evidence.trace.iter().any(|frame| frame.contains("attiva_guests::guest::read")), "{:?}", evidence.trace);
     assert!(evidence.calls.len() >= 10 && evidence.calls.iter().any(|call| call.function == "discover"));
     assert_eq!(world.run(&bad).await.unwrap_err(), "plugin.quarantined");
     world.sandbox.discover(&good).await.unwrap();
