@@ -21,6 +21,8 @@ mod identity;
 mod ingestion;
 mod keys;
 mod listing;
+mod mappings;
+mod model;
 mod operations;
 mod organisations;
 mod plugins;
@@ -36,6 +38,7 @@ mod segments;
 mod stamp;
 mod targets;
 mod time;
+mod timeline;
 mod upgrades;
 
 pub(crate) use body::PACKAGE;
@@ -108,6 +111,9 @@ fn v1(state: &State) -> Router<State> {
         .merge(exchange_rates::routes())
         .merge(explanation::routes())
         .merge(identity::routes())
+        .merge(model::routes())
+        .merge(mappings::routes())
+        .merge(timeline::routes())
         .merge(segments::routes())
         .merge(activations::routes())
         .merge(targets::routes())

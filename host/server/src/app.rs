@@ -22,6 +22,8 @@ pub mod ingestion;
 pub mod instances;
 pub mod keys;
 mod learning;
+pub mod mappings;
+mod model;
 pub(crate) mod name;
 pub mod operations;
 pub mod oversight;
@@ -38,6 +40,7 @@ mod segments;
 pub mod stamp;
 pub mod targets;
 pub mod tenancy;
+mod timeline;
 pub mod upgrades;
 
 pub(crate) use files::DEVELOPMENT_KEY;

@@ -16,6 +16,8 @@ mod guardrail;
 mod identity;
 mod input;
 mod key;
+mod mapping;
+mod model;
 mod organisation;
 mod output;
 mod plugin;
@@ -107,6 +109,12 @@ enum Command {
     /// Which records are one, and which value survives.
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// The model: what there is, and what you add to it.
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Mappings: what becomes of the native records of a connection's streams.
+    #[command(subcommand)]
+    Mapping(mapping::Mapping),
     /// Profiles.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -154,6 +162,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,
+        Command::Model(command) => model::run(command, &Client::new(global)?, *output)?,
+        Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),

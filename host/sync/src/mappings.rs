@@ -210,7 +210,14 @@ fn usable(
         Ok(compiled) => compiled,
         Err(problem) => return Err(Unpublished::Problems(vec![problem])),
     };
-    let mut problems = compiled.problems.clone();
+    // What the connector ships may name columns that this vendor instance does not have; who edits another field need not
+    // take those out. They stay empty, and the mapping says so.
+    let as_shipped = |problem: &&MappingProblem| {
+        let shipped = described.shipped.as_ref().and_then(|shipped| shipped.fields.get(&problem.field));
+        shipped.is_some() && shipped == spec.fields.get(&problem.field)
+    };
+    let mut problems: Vec<MappingProblem> =
+        compiled.problems.iter().filter(|problem| !as_shipped(problem)).cloned().collect();
     let is_events = EventReader::reads(compiled.entity());
     problems.extend(other_kind(inner, described, connection, &spec.stream, custom, is_events)?);
     if problems.is_empty() { Ok(compiled) } else { Err(Unpublished::Problems(problems)) }

@@ -101,7 +101,7 @@ fn mismatch(expected: &str, found: &str) -> Fault {
 
 fn check(inner: &Inner, custom: &Custom) -> Result<Vec<ModelProblem>, Fault> {
     let mut problems = custom.check().err().unwrap_or_default();
-    problems.extend(over_limits(custom));
+    problems.extend(over_limits(custom, &policies::guardrails(inner.store.as_ref())?));
     // Rules and policies that name what would be no more could not be used, and nothing would be projected.
     for document in inner.store.documents(Kind::IdentityRules, None, usize::MAX)? {
         let rules: Rules = crate::engine::read(document.body)?;
@@ -128,8 +128,7 @@ fn needed(what: &str, entity: &str, problem: &dyn std::fmt::Display) -> ModelPro
     ModelProblem { path: "attributes".into(), problem: format!("the {what} of {entity} need it: {problem}") }
 }
 
-fn over_limits(custom: &Custom) -> Vec<ModelProblem> {
-    let guardrails = Guardrails::default();
+fn over_limits(custom: &Custom, guardrails: &Guardrails) -> Vec<ModelProblem> {
     let mut of: BTreeMap<&str, u64> = BTreeMap::new();
     for attribute in &custom.attributes {
         *of.entry(attribute.entity.name()).or_default() += 1;

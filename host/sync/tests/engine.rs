@@ -259,7 +259,7 @@ async fn spools_go_after_the_end_is_kept_and_before_the_next_run() {
 #[tokio::test]
 async fn a_full_disk_holds_a_run_up_until_there_is_space() {
     let dir = tempfile::tempdir().unwrap();
-    let tight = attiva_store::Options { pages_max: Some(120), ..attiva_store::Options::default() };
+    let tight = attiva_store::Options { pages_max: Some(170), ..attiva_store::Options::default() };
     let store = attiva_store::Sandbox::open(dir.path(), &tight).unwrap();
     let mut pages = three_pages();
     // Larger than what is left in the pages of the file that are begun.

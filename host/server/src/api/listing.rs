@@ -84,7 +84,7 @@ fn decode(cursor: &str) -> Result<String, Refusal> {
     text.as_deref().and_then(|t| t.strip_prefix("1:")).map(str::to_owned).ok_or_else(foreign_cursor)
 }
 
-fn foreign_cursor() -> Refusal {
+pub(super) fn foreign_cursor() -> Refusal {
     Fault::new(FaultKind::Config, "request.cursor", "the cursor is not one that this host gave for this listing")
         .action("Begin again without a cursor.")
         .field("cursor")

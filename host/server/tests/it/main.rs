@@ -15,6 +15,7 @@ mod identity;
 mod journey;
 mod listings;
 mod lookup;
+mod mappings;
 mod operators;
 mod plugins;
 mod problems;

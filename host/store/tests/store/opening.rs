@@ -61,7 +61,7 @@ fn a_directory_that_cannot_be_used_is_named() {
 #[test]
 fn a_full_disk_stops_what_does_not_fit_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let tight = Options { pages_max: Some(100), ..Options::default() };
+    let tight = Options { pages_max: Some(150), ..Options::default() };
     let store = Sandbox::open(directory.path(), &tight).unwrap();
     let large = |n: usize| {
         let value = text(&"x".repeat(1_000));
@@ -94,7 +94,7 @@ fn a_full_disk_stops_what_does_not_fit_and_nothing_else() {
 #[test]
 fn with_space_again_the_same_store_goes_on() {
     let directory = tempfile::tempdir().unwrap();
-    let tight = Options { pages_max: Some(120), ..Options::default() };
+    let tight = Options { pages_max: Some(170), ..Options::default() };
     let store = Sandbox::open(directory.path(), &tight).unwrap();
     let rejects = |count: usize| {
         let mut commit = page("leads", "a", Vec::new());
