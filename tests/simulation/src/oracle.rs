@@ -35,7 +35,7 @@ fn ledger(world: &World, target: &str) -> Result<(Held, BTreeSet<String>), Strin
     let (mut held, mut in_doubt) = (Held::new(), BTreeSet::new());
     for (_, entry) in entries {
         if entry.standing.unsure.is_some() {
-            if !entry.standing.refusal.is_some_and(|refusal| refusal.retry_at.is_none()) {
+            if entry.standing.refusal.is_none_or(|refusal| refusal.retry_at.is_some()) {
                 return Err(format!("{target}: {} is unsure in the end", entry.profile));
             }
             in_doubt.insert(entry.profile.to_string());

@@ -17,12 +17,6 @@ pub(crate) struct Client {
     sandbox: String,
 }
 
-/// Text as one segment of a path: `source-acme@>=0.1, <0.3` has what no path may.
-pub(crate) fn segment(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
 /// Longest time for a request; the host's own limit is shorter.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Most bytes of an answer that are read.

@@ -1,6 +1,6 @@
 //! `attiva connection`.
 
-use super::client::segment;
+use super::client::encoded;
 use super::input::{PageArgs, Settings};
 use super::output::{Column, Output};
 use super::{Client, Failure};
@@ -82,7 +82,7 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
     let place = |connection: &str| client.scoped(&format!("connections/{connection}"));
     match command {
         Connection::Create { plugin, name, settings, streams, every_seconds, grants } => {
-            let inspected = client.get(&format!("/v1/plugins/{}", segment(&plugin)))?;
+            let inspected = client.get(&format!("/v1/plugins/{}", encoded(&plugin)))?;
             let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
             let mut body = json!({
                 "name": name,

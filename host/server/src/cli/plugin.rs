@@ -133,10 +133,10 @@ const PUBLISHER: [Column; 3] = [("publisher", "/name"), ("trusted", "/trusted"),
 pub(crate) fn run(command: Plugin, global: &Global, output: Output) -> Result<Exit, Failure> {
     match command {
         // Those that need no host.
-        Plugin::Keygen { file } => return signing::keygen(&file, output),
-        Plugin::Sign { component, signer, out } => return signing::sign(&component, &signer, out, output),
+        Plugin::Keygen { file } => signing::keygen(&file, output),
+        Plugin::Sign { component, signer, out } => signing::sign(&component, &signer, out, output),
         Plugin::Package { component, signature, signer, out } => {
-            return signing::package(&component, signature.as_deref(), &signer, out, output);
+            signing::package(&component, signature.as_deref(), &signer, out, output)
         }
         command => with_host(command, &Client::new(global)?, output),
     }

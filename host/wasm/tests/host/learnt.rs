@@ -21,7 +21,7 @@ async fn vendor(organisation: &str, url: &str) -> Server {
     let reply = json!({"access_token": "t-1", "id": format!("https://login.example.com/id/{organisation}/user"), "instance_url": url});
     Server::start(move |request| match request.path() {
         "/oauth/token" => ok(reply.to_string()),
-        _ => ok("data".to_owned()),
+        _ => ok("data"),
     })
     .await
 }
@@ -72,7 +72,7 @@ async fn a_learnt_origin_stays_inside_the_declared_domains() {
 #[tokio::test]
 async fn a_reply_that_does_not_tell_is_named() {
     let plugin = learning().await;
-    let server = Server::start(|_| ok(r#"{"access_token":"t"}"#.to_owned())).await;
+    let server = Server::start(|_| ok(r#"{"access_token":"t"}"#)).await;
     let connection = asking(&server, &["identity"]);
     let fault = plugin.learn_instance(&connection.context).await.unwrap_err();
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Data, "instance.unknown"));
