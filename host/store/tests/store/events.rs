@@ -248,6 +248,7 @@ fn pages_of_a_timeline_go_both_ways_and_stand_still_under_writes() {
                 let Some(last) = page.last() else { break };
                 after = Some(last.place());
                 seen.extend(page.iter().map(|event| event.number));
+                assert!(seen.len() <= all.len(), "it never ends");
             }
             if order == Order::NewestFirst {
                 seen.reverse();
