@@ -2,14 +2,13 @@
 //! the beginning of a name, or all; and what they hang together with.
 
 use super::State;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, foreign_cursor};
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::profiles::{ProfileDetail, Search};
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use attiva_core::model::{EntityName, Way};
 use attiva_core::ports::store::{Found, FoundPlace, Profile};
-use attiva_core::{Fault, FaultKind};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -149,15 +148,10 @@ fn search(scope: &Scope, listing: &Listing<Filter>, entity: &EntityName, search:
     Ok(listing.answer(found, |f| format!("{}:{}", f.place.profile, f.place.by), |found: Found| View::of(found.profile)))
 }
 
+/// A place that an earlier page ended at.
 fn place(text: &str) -> Result<FoundPlace> {
-    let parts = text.split_once(':');
-    let place = parts.and_then(|(n, by)| Some(FoundPlace { by: by.to_owned(), profile: n.parse().ok()? }));
-    place.ok_or_else(|| {
-        Fault::new(FaultKind::Config, "request.cursor", "the cursor is not one that this host gave for this listing")
-            .action("Begin again without a cursor.")
-            .field("cursor")
-            .into()
-    })
+    let parts = text.split_once(':').and_then(|(n, by)| Some((n.parse().ok()?, by.to_owned())));
+    parts.map(|(profile, by)| FoundPlace { by, profile }).ok_or_else(foreign_cursor)
 }
 
 fn one_way_to_find() -> Refusal {

@@ -1,5 +1,6 @@
 //! `attiva profile`.
 
+use super::client::encoded;
 use super::input::PageArgs;
 use super::output::{Column, Output};
 use super::{Client, Failure};
@@ -16,6 +17,15 @@ pub(crate) enum Profile {
         /// Find by a source key: 7@123-ABC-456.Marketo
         #[arg(long)]
         source_key: Option<String>,
+        /// Find by the beginning of an e-mail address.
+        #[arg(long, conflicts_with_all = ["email", "source_key"])]
+        email_prefix: Option<String>,
+        /// Find by the beginning of a name: a person's first or last, or what anything else is called.
+        #[arg(long, conflicts_with_all = ["email", "source_key", "email_prefix"])]
+        name: Option<String>,
+        /// Of another entity than persons: account, opportunity.
+        #[arg(long)]
+        entity: Option<String>,
         /// Only those that a limit keeps records out of.
         #[arg(long)]
         degraded: bool,
@@ -24,6 +34,14 @@ pub(crate) enum Profile {
     },
     /// Show a profile with its sources and segments.
     Show { profile: String },
+    /// Show what a profile hangs together with: attiva profile related acc_… opportunities
+    Related {
+        profile: String,
+        /// Absent: the ways there are.
+        relation: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
     /// Tell why a profile has its values and its records.
     Explain { profile: String },
     /// Divide a profile for good: attiva profile unmerge prf_… --reason "two people" 7@123-ABC-456.Marketo
@@ -37,8 +55,9 @@ pub(crate) enum Profile {
     },
 }
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("id", "/id"),
+    ("name", "/attributes/name"),
     ("email", "/attributes/email"),
     ("first name", "/attributes/first_name"),
     ("last name", "/attributes/last_name"),
@@ -48,17 +67,31 @@ const COLUMNS: [Column; 6] = [
 
 pub(crate) fn run(command: Profile, client: &Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Profile::List { email, source_key, degraded, page } => {
+        Profile::List { email, source_key, email_prefix, name, entity, degraded, page } => {
             let (namespace, value) = match (&email, &source_key) {
                 (Some(email), _) => (Some("email"), Some(email.as_str())),
                 (None, Some(key)) => (Some("source_key"), Some(key.as_str())),
-                (None, None) => (None, None),
+                (None, None) => (email_prefix.as_ref().map(|_| "email"), None),
             };
-            let path = page.path(
-                &client.scoped("profiles"),
-                &[("namespace", namespace), ("value", value), ("degraded", degraded.then_some("true"))],
-            );
-            output.list(&client.get(&path)?, &COLUMNS);
+            let filter = [
+                ("entity", entity.as_deref()),
+                ("namespace", namespace),
+                ("value", value),
+                ("prefix", email_prefix.as_deref()),
+                ("name", name.as_deref()),
+                ("degraded", degraded.then_some("true")),
+            ];
+            output.list(&client.get(&page.path(&client.scoped("profiles"), &filter))?, &COLUMNS);
+        }
+        Profile::Related { profile, relation, page } => {
+            let place = client.scoped(&format!("profiles/{}/related", encoded(&profile)));
+            match relation {
+                Some(relation) => {
+                    let path = page.path(&format!("{place}/{}", encoded(&relation)), &[]);
+                    output.list(&client.get(&path)?, &COLUMNS);
+                }
+                None => output.list(&client.get(&place)?, &[("relation", "/name"), ("to", "/to"), ("field", "/field")]),
+            }
         }
         Profile::Show { profile } => show(&client.get(&client.scoped(&format!("profiles/{profile}")))?, *output),
         Profile::Explain { profile } => {

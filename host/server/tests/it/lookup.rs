@@ -125,3 +125,23 @@ fn what_is_sent_twice_is_one_record_and_what_is_wrong_keeps_nothing() {
     caught_up(&api);
     assert_eq!(names(&api.get("profiles?entity=account"), "name"), Vec::<String>::new());
 }
+
+#[test]
+fn events_are_sent_too_and_stand_in_the_timeline() {
+    let api = business();
+    let event = |id: &str, time: &str, page: &str| json!({"id": id, "fields": {"type": "web.webpagedetails.pageViews", "time": time, "email": "Ann@acme.com", "page": page}});
+    let views = json!([event("e1", "2026-11-01T10:00:00Z", "/pricing"), event("e2", "2026-11-02T10:00:00Z", "/docs")]);
+    let sent = send(&api, "activity", &views);
+    assert_eq!(sent.is(200).body["changed"], json!(2));
+    assert_eq!(send(&api, "activity", &views).is(200).body["unchanged"], json!(2));
+    let ann = only_id(&api.get("profiles?namespace=email&value=ann@acme.com"));
+    let timeline = api.get(&format!("profiles/{ann}/events"));
+    assert_eq!(timeline.is(200).body["items"].as_array().unwrap().len(), 2, "{timeline:?}");
+    assert_eq!(timeline.text("/items/0/attributes/page"), "/docs", "{timeline:?}");
+
+    let nobody =
+        json!([event("e3", "2026-11-03T10:00:00Z", "/"), {"id": "e4", "fields": {"time": "2026-11-03T10:00:00Z"}}]);
+    let refused = send(&api, "activity", &nobody);
+    assert_eq!(refused.refused(422, "ingest.records").text("/errors/0/field"), "/records/1");
+    assert_eq!(api.get(&format!("profiles/{ann}/events/count")).is(200).body["count"], json!(2));
+}
