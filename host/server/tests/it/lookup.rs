@@ -142,6 +142,6 @@ fn events_are_sent_too_and_stand_in_the_timeline() {
     let nobody =
         json!([event("e3", "2026-11-03T10:00:00Z", "/"), {"id": "e4", "fields": {"time": "2026-11-03T10:00:00Z"}}]);
     let refused = send(&api, "activity", &nobody);
-    assert_eq!(refused.refused(422, "ingest.records").text("/errors/0/field"), "/records/1");
+    assert_eq!(refused.refused(422, "ingest.records").text("/errors/0/field"), "/records/1/fields/person_key");
     assert_eq!(api.get(&format!("profiles/{ann}/events/count")).is(200).body["count"], json!(2));
 }
