@@ -1,0 +1,68 @@
+//! What the vendor does with members.
+
+use super::*;
+
+#[async_trait]
+impl Destination for Vendor {
+    async fn check(&self) -> Result<Vec<CheckResult>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn discover(&self) -> Result<Vec<TargetObject>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn prepare(&self, _: &Target, _: &DeliveryRun, _: bool) -> Result<Prepared, Fault> {
+        self.calls.lock().unwrap().push("prepare".into());
+        Ok(Prepared { state: b"0".to_vec(), notes: vec![], wait_ms: None })
+    }
+
+    async fn deliver(&self, _: &Target, _: &DeliveryRun, state: &[u8], batch: &Batch) -> Result<Delivered, Fault> {
+        stuck(&self.stuck).await;
+        if let Some(fault) = self.deliver_faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        assert_eq!(state, batch.number.to_string().as_bytes(), "the state is the one of before this batch");
+        let rows = (0..batch.rows.len).map(|row| {
+            let values = batch.rows.columns.iter().map(|c| c.get(row)).collect();
+            (batch.keys.value(row).to_owned(), values)
+        });
+        self.batches.lock().unwrap().insert(batch.number, rows.collect());
+        let pending = Outcome {
+            status: OutcomeStatus::Pending,
+            code: String::new(),
+            field: None,
+            message: String::new(),
+            member_id: None,
+        };
+        Ok(Delivered { state: (batch.number + 1).to_string().into_bytes(), outcomes: vec![pending; batch.rows.len] })
+    }
+
+    async fn finish(&self, _: &Target, _: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault> {
+        self.calls.lock().unwrap().push("finish".into());
+        Ok(Finished {
+            state: state.to_vec(),
+            pending_become: OutcomeStatus::Created,
+            exceptions: vec![],
+            artifacts: vec![],
+            warnings: vec![],
+            wait_ms: None,
+        })
+    }
+
+    async fn poll(&self, t: &Target, r: &DeliveryRun, s: &[u8]) -> Result<Finished, Fault> {
+        self.finish(t, r, s).await
+    }
+
+    async fn abort(&self, _: &Target, _: &DeliveryRun, _: &[u8]) -> Result<(), Fault> {
+        self.calls.lock().unwrap().push("abort".into());
+        Ok(())
+    }
+
+    async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
+        self.calls.lock().unwrap().push(format!("release {}", run.id));
+        self.released();
+        Ok(())
+    }
+}
