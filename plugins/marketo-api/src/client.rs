@@ -3,12 +3,15 @@
 use crate::refusal::Refusal;
 use crate::response::{self, Answer};
 use crate::{CREDENTIAL, ORIGIN};
-use attiva_connector::{Host, Request, Response, Result, encode};
+use attiva_connector::{Fault, Fetched, Host, Request, Response, Result, SpoolStatus, encode};
 use serde_json::Value;
 use std::cell::Cell;
 
 /// A URI may have 8 KB at Marketo, host included; beyond this much the query moves into a body.
-const PATH_BYTES_MAX: usize = 7_000;
+pub const PATH_BYTES_MAX: usize = 7_000;
+
+/// What is never an export's file: a refusal comes with status 200, as does the page of a proxy.
+const NO_FILE: [&str; 2] = ["application/json", "text/html"];
 
 /// Marketo, for the length of one call of ours.
 pub struct Api<'h> {
@@ -39,16 +42,53 @@ impl<'h> Api<'h> {
     pub fn attempt(&self, request: &Request) -> Result<Result<Response, Refusal>> {
         loop {
             let response = self.host.send(request)?;
-            let refusal = match response::judge(&response)? {
+            match response::judge(&response)? {
                 Answer::Granted => return Ok(Ok(response)),
-                Answer::Refused(refusal) => refusal,
-            };
-            if !refusal.is_stale_token() || self.renewed.get() {
-                return Ok(Err(refusal));
+                Answer::Refused(refusal) => {
+                    if let Err(refusal) = self.refused(refusal)? {
+                        return Ok(Err(refusal));
+                    }
+                }
             }
-            self.host.renew_credential(CREDENTIAL)?;
-            self.renewed.set(true);
         }
+    }
+
+    /// Brings more of a file into a spool; nothing if Marketo has no such file.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `spool.checksum`.
+    pub fn fetch(&self, spool: &str, request: &Request, sha256: Option<&str>) -> Result<Option<SpoolStatus>> {
+        loop {
+            let answer = match self.host.spool_fetch(spool, request, &NO_FILE, sha256)? {
+                Fetched::Stored(status) => return Ok(Some(status)),
+                // In plain text: it is not yet in its place, or no longer.
+                Fetched::Answered(answer) if answer.status == 404 => return Ok(None),
+                Fetched::Answered(answer) => answer,
+            };
+            match response::judge(&answer)? {
+                Answer::Granted => {
+                    return Err(Fault::transient("marketo.no-file", "Marketo granted the call, but sent no file"));
+                }
+                Answer::Refused(refusal) if refusal.is_unknown_resource() => return Ok(None),
+                Answer::Refused(refusal) => self.refused(refusal)?.map_err(|r| r.fault(self.host.now_ms()))?,
+            }
+        }
+    }
+
+    /// Renews the token if that may help, once a call; otherwise the refusal stands.
+    fn refused(&self, refusal: Refusal) -> Result<Result<(), Refusal>> {
+        if !refusal.is_stale_token() || self.renewed.get() {
+            return Ok(Err(refusal));
+        }
+        self.host.renew_credential(CREDENTIAL)?;
+        self.renewed.set(true);
+        Ok(Ok(()))
+    }
+
+    /// Now, in seconds.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        i64::try_from(self.host.now_ms() / 1000).unwrap_or(i64::MAX)
     }
 }
 
@@ -106,19 +146,20 @@ mod tests {
     use attiva_connector::testing::FakeHost;
     use serde_json::json;
 
-    fn refused() -> Value {
-        json!({"success": false, "errors": [{"code": "602", "message": "Access token expired"}]})
+    fn refused_with(code: &str) -> Value {
+        json!({"success": false, "errors": [{"code": code, "message": "Access token expired"}]})
     }
 
     #[test]
     fn a_stale_token_is_renewed_once_and_the_call_repeated() {
         let fake = FakeHost::new();
-        fake.on("GET", ORIGIN, "/x.json").json(200, &refused());
+        fake.on("GET", ORIGIN, "/x.json").json(200, &refused_with("602"));
         fake.on("GET", ORIGIN, "/x.json").json(200, &json!({"success": true}));
         let api = Api::new(&fake);
         assert_eq!(api.send(&get("/x.json", &[])).unwrap().status, 200);
         assert_eq!(fake.renewed(), [CREDENTIAL]);
-        fake.on("GET", ORIGIN, "/x.json").json(200, &refused());
+        assert_eq!(fake.requests().len(), 2);
+        fake.on("GET", ORIGIN, "/x.json").json(200, &refused_with("602"));
         assert_eq!(api.send(&get("/x.json", &[])).unwrap_err().kind, FaultKind::Auth);
     }
 
@@ -129,5 +170,36 @@ mod tests {
         let long = get("/x.json", &[("a", &"x".repeat(PATH_BYTES_MAX))]);
         assert_eq!((long.method.as_str(), long.path.as_str()), ("POST", "/x.json?_method=GET"));
         assert!(long.body.unwrap().starts_with(b"a=xxx"));
+    }
+
+    #[test]
+    fn a_refusal_in_a_files_place_is_heard() {
+        let fake = FakeHost::new();
+        let file = request("GET", "/bulk/v1/leads/export/e/file.json".into());
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").json(200, &refused_with("602"));
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").body(200, "id\n1\n");
+        let api = Api::new(&fake);
+        assert_eq!(api.fetch("export", &file, None).unwrap().map(|status| status.size), Some(5));
+        assert_eq!(fake.renewed(), [CREDENTIAL]);
+
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").json(200, &refused_with("606"));
+        let fault = api.fetch("other", &file, None).unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::RateLimited, "marketo.606"));
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json").body(404, "no such file");
+        assert_eq!(api.fetch("other", &file, None).unwrap(), None);
+        fake.on("GET", "api", "/bulk/v1/leads/export/e/file.json")
+            .header("content-type", "text/html; charset=utf-8")
+            .body(200, "<p>");
+        assert_eq!(api.fetch("other", &file, None).unwrap_err().code, "marketo.html");
+        assert_eq!(fake.spool_bytes("other"), None);
+    }
+
+    #[test]
+    fn a_token_refused_again_is_a_fault() {
+        let fake = FakeHost::new();
+        fake.on("GET", "api", "/rest/v1/stats/usage.json").always().json(200, &refused_with("601"));
+        let fault = Api::new(&fake).send(&get("/rest/v1/stats/usage.json", &[])).unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Auth, "marketo.601"));
+        assert_eq!(fake.requests().len(), 2);
     }
 }

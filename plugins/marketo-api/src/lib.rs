@@ -8,7 +8,7 @@ mod day;
 mod refusal;
 mod response;
 
-pub use client::{Api, get, post_form, post_json, request, with_body};
+pub use client::{Api, PATH_BYTES_MAX, get, post_form, post_json, request, with_body};
 pub use day::until_quota_reset;
 pub use refusal::Refusal;
 pub use response::{Answer, Listed, judge, read, read_one};

@@ -52,13 +52,20 @@ impl Refusal {
         self.with(kind, action, wait_ms)
     }
 
-    /// 1029 means several things that only its words tell apart.
+    /// 1029 means three things that only its words tell apart. *Already queued* is no failure and is asked for with
+    /// [`is_already_queued`](Self::is_already_queued) before this.
     fn export_limit(&self, now_ms: u64) -> Fault {
         if self.says("quota") {
             let action = "Wait, or ask Marketo for a larger daily export quota.";
             return self.with(FaultKind::Quota, action, Some(day::until_quota_reset(now_ms)));
         }
         self.with(FaultKind::RateLimited, "", Some(60_000))
+    }
+
+    /// An export was started before: the answer to a repeated start.
+    #[must_use]
+    pub fn is_already_queued(&self) -> bool {
+        self.code == "1029" && self.says("already")
     }
 
     /// The token was not taken: a new one may be.
@@ -71,6 +78,19 @@ impl Refusal {
     #[must_use]
     pub fn is_unknown_resource(&self) -> bool {
         matches!(self.code.as_str(), "610" | "1013")
+    }
+
+    /// The interface is not there for this subscription: unknown, of another kind of subscription, not enabled, or the
+    /// CRM's.
+    #[must_use]
+    pub fn is_not_served(&self) -> bool {
+        matches!(self.code.as_str(), "610" | "616" | "703" | "1018")
+    }
+
+    /// A chain of pages cannot go on from this token.
+    #[must_use]
+    pub fn is_unknown_page(&self) -> bool {
+        self.code.starts_with('1') && self.says("token")
     }
 
     fn says(&self, word: &str) -> bool {
@@ -149,11 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn the_meanings_of_1029() {
+    fn the_three_meanings_of_1029() {
         let full = fault("1029", "Too many jobs (10) in queue");
         assert_eq!((full.kind, full.retry_after_ms), (FaultKind::RateLimited, Some(60_000)));
         let spent = fault("1029", "Export daily quota 500MB exceeded.");
         assert_eq!((spent.kind, spent.retry_after_ms), (FaultKind::Quota, Some(3_600_000)));
+        let queued = Refusal { code: "1029".into(), message: "Job already queued".into() };
+        assert!(queued.is_already_queued());
+        assert!(!Refusal { message: "Too many jobs in queue".into(), ..queued }.is_already_queued());
     }
 
     #[test]

@@ -89,6 +89,17 @@ pub struct Listed<T> {
     /// Of the next page, where there is one.
     #[serde(default, rename = "nextPageToken")]
     pub next: Option<String>,
+    /// Absent where a page without a token is the last.
+    #[serde(default, rename = "moreResult")]
+    pub more: Option<bool>,
+}
+
+impl<T> Listed<T> {
+    /// Whether there are further pages, where the family says so.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.more == Some(true)
+    }
 }
 
 fn foreign(code: &str, message: String) -> Fault {
@@ -156,9 +167,9 @@ mod tests {
     fn results() {
         let listed: Listed<i64> =
             read(&response(200, r#"{"success":true,"result":[],"nextPageToken":"T","moreResult":true}"#)).unwrap();
-        assert_eq!((listed.result.len(), listed.next.as_deref()), (0, Some("T")));
+        assert_eq!((listed.result.len(), listed.next.as_deref(), listed.has_more()), (0, Some("T"), true));
         let listed: Listed<i64> = read(&response(200, r#"{"success":true}"#)).unwrap();
-        assert_eq!((listed.result.len(), listed.next), (0, None));
+        assert_eq!((listed.result.len(), listed.next.clone(), listed.has_more()), (0, None, false));
         let empty = read_one::<i64>(&response(200, r#"{"success":true,"result":[]}"#));
         assert_eq!(empty.unwrap_err().code, "marketo.unexpected");
         let shape = read::<Listed<i64>>(&response(200, r#"{"success":true,"result":["x"]}"#));

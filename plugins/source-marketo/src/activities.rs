@@ -3,9 +3,9 @@
 use crate::chain::{batch, next_page};
 use crate::cursor::{ActivitiesState, Chain, History, TypeChain, VERSION};
 use crate::reader::Reader;
-use crate::response::{self, Listed};
 use crate::{event, history, request};
 use attiva_connector::{ColumnSpec, Cursor, Fault, Page, PageBuilder, Result};
+use marketo_api::Listed;
 use serde::Deserialize;
 
 /// Marketo takes no more types in one call.
@@ -50,7 +50,7 @@ fn types(reader: &Reader) -> Result<Vec<i64>> {
     }
 
     let response = reader.api.send(&request::activity_types())?;
-    let known: Listed<Type> = response::read(&response)?;
+    let known: Listed<Type> = marketo_api::read(&response)?;
     let has = |id: &i64| *id != DELETE && known.result.iter().any(|t| t.id == *id);
     let chosen = &reader.config.activity_types;
     if let Some(missing) = chosen.iter().find(|id| !has(id)) {

@@ -7,8 +7,8 @@ use crate::activity::Activity;
 use crate::cursor::Chain;
 use crate::reader::Reader;
 use crate::request;
-use crate::response::{self, Listed};
 use attiva_connector::{Fault, Request, Result, Warning};
+use marketo_api::Listed;
 
 /// How many pages in a row may say that there is more, but not where.
 const STILL_MAX: u32 = 10;
@@ -30,7 +30,7 @@ impl Chain {
 
 fn token(reader: &Reader, since: i64) -> Result<String> {
     let response = reader.api.send(&request::paging_token(since))?;
-    let listed: Listed<serde::de::IgnoredAny> = response::read(&response)?;
+    let listed: Listed<serde::de::IgnoredAny> = marketo_api::read(&response)?;
     listed.next.ok_or_else(|| Fault::data("marketo.unexpected", "Marketo gave no paging token"))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn next_page(
         }
         Err(refusal) => return Err(refusal.fault(reader.api.host.now_ms())),
     };
-    let listed: Listed<Activity> = response::read(&response)?;
+    let listed: Listed<Activity> = marketo_api::read(&response)?;
     let next = listed.next.clone().filter(|next| !next.is_empty()).unwrap_or_else(|| chain.token.clone());
     let stands_still = listed.has_more() && next == chain.token;
     if stands_still && chain.still >= STILL_MAX {

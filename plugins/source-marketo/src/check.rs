@@ -1,13 +1,13 @@
 //! The named tests of a connection. Each only reads.
 
-use crate::api::Api;
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::extract::Extract;
 use crate::objects::Object;
 use crate::refreshed::Refreshed;
-use crate::{fields, request, response};
+use crate::{fields, request};
 use attiva_connector::{CheckResult, Fault, FaultKind, Host, Request, Result};
+use marketo_api::Api;
 use serde::Deserialize;
 
 const CREDENTIALS: (&str, &str) = ("credentials", "Log in with the custom service");
@@ -91,7 +91,7 @@ fn datasets(api: &Api, config: &Config) -> Vec<CheckResult> {
     DATASETS.into_iter().map(test).collect()
 }
 
-/// As [`crate::refusal::Refusal::is_not_served`], of the fault it became.
+/// As [`marketo_api::Refusal::is_not_served`], of the fault it became.
 fn is_not_served(fault: &Fault) -> bool {
     ["marketo.610", "marketo.616", "marketo.703", "marketo.1018"].contains(&fault.code.as_str())
 }
@@ -124,7 +124,7 @@ fn calls_today(api: &Api) -> Result<u64> {
         total: u64,
     }
     let response = api.send(&request::usage())?;
-    let usage: response::Listed<Usage> = response::read(&response)?;
+    let usage: marketo_api::Listed<Usage> = marketo_api::read(&response)?;
     Ok(usage.result.first().map_or(0, |today| today.total))
 }
 

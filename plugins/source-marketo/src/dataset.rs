@@ -1,6 +1,5 @@
 //! The streams: what they are called, how each is read, and whether this subscription has it.
 
-use crate::api::Api;
 use crate::config::Config;
 use crate::extract::Extract;
 use crate::fields::{self, Field};
@@ -8,6 +7,7 @@ use crate::objects::Object;
 use crate::refreshed::{self, Refreshed};
 use crate::{event, list_members, program_members, request};
 use attiva_connector::{FaultKind, Result, Stream};
+use marketo_api::Api;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dataset {

@@ -6,8 +6,8 @@ use crate::export_row::Rows;
 use crate::extract::Extract;
 use crate::fields::Field;
 use crate::instant;
-use crate::response::{self, Answer};
 use attiva_connector::{DataType, Fault, Limits, Reject, Response, Result, SpoolFile};
+use marketo_api::Answer;
 
 /// How much is read at once.
 const CHUNK_BYTES: u32 = 512 * 1024;
@@ -234,7 +234,7 @@ fn foreign(head: &[u8]) -> Option<Fault> {
         return None;
     }
     let response = Response { status: 200, headers: Vec::new(), body: head.to_vec() };
-    Some(match response::judge(&response) {
+    Some(match marketo_api::judge(&response) {
         Err(fault) => fault,
         Ok(Answer::Granted) => bad_header("it is JSON"),
         // Whatever it was, the next call begins with the export's status and meets the refusal itself.

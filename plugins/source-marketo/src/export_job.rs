@@ -1,11 +1,11 @@
 //! An export at Marketo: created, started, waited for, fetched. Each step is one page, and each can be repeated.
 
-use crate::api::Api;
 use crate::cursor::Job;
 use crate::extract::Extract;
 use crate::reader::Reader;
-use crate::{request, response};
+use crate::request;
 use attiva_connector::{Fault, FaultKind, Result};
+use marketo_api::Api;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -66,7 +66,7 @@ pub(crate) fn create(reader: &Reader, order: Order) -> Result<Job> {
     // Whatever is there belongs to another export, also if it is an empty file.
     reader.api.host.spool(FILE).remove()?;
     let response = reader.api.send(&request::create_export(reader.extract, &order.body))?;
-    let id = response::read_one::<Created>(&response)?.export_id;
+    let id = marketo_api::read_one::<Created>(&response)?.export_id;
     if let Ok(bytes) = serde_json::to_vec(&Note { order, id: id.clone() }) {
         note.write(0, &bytes)?;
     }
@@ -121,7 +121,7 @@ pub(crate) fn fetch(reader: &Reader, job: &mut Job) -> Result<Progress> {
 /// The export's status; nothing if Marketo no longer has it.
 fn status(reader: &Reader, job: &Job) -> Result<Option<Status>> {
     match reader.api.attempt(&request::export_status(reader.extract, &job.id))? {
-        Ok(response) => response::read_one(&response).map(Some),
+        Ok(response) => marketo_api::read_one(&response).map(Some),
         Err(refusal) if refusal.is_unknown_resource() => Ok(None),
         Err(refusal) => Err(refusal.fault(reader.api.host.now_ms())),
     }

@@ -1,10 +1,9 @@
 //! The fields of a person: as Marketo describes them, as columns, and which of them are read.
 
-use crate::api::Api;
 use crate::config::Config;
 use crate::request;
-use crate::response;
 use attiva_connector::{ColumnSpec, DataType, Fault, Result};
+use marketo_api::Api;
 use serde::{Deserialize, Serialize};
 
 /// The key, and the times a row cannot do without.
@@ -78,7 +77,7 @@ pub(crate) fn describe(api: &Api) -> Result<Vec<Field>> {
     }
 
     let response = api.send(&request::describe())?;
-    let described: response::Listed<Described> = response::read(&response)?;
+    let described: marketo_api::Listed<Described> = marketo_api::read(&response)?;
     let mut fields: Vec<Field> = Vec::with_capacity(described.result.len());
     for field in described.result {
         // Without a REST name a field belongs to the older interface alone.
@@ -120,7 +119,7 @@ pub(crate) fn describe_object(api: &Api, object: &str) -> Result<Vec<Field>> {
     }
 
     let response = api.send(&request::describe_object(object))?;
-    let described: Described = response::read_one(&response)?;
+    let described: Described = marketo_api::read_one(&response)?;
     let mut fields: Vec<Field> = Vec::with_capacity(described.fields.len());
     for field in described.fields {
         if !fields.iter().any(|f| f.name == field.name) {

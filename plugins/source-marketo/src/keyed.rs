@@ -5,10 +5,10 @@ use crate::fields::{Field, UPDATED_AT};
 use crate::instant;
 use crate::reader::Reader;
 use crate::record::{Record, Records};
-use crate::refusal::Refusal;
 use crate::request;
-use crate::response::{self, Listed};
 use attiva_connector::{Fault, PageBuilder, Reject, Result};
+use marketo_api::Listed;
+use marketo_api::Refusal;
 use serde::Deserialize;
 
 /// Pages that one question may have. Roles and members may be several for each key, other records one.
@@ -47,7 +47,7 @@ pub(crate) fn try_ask(reader: &Reader, question: &Question<'_>) -> Result<Result
         };
         // Most of this family has no moreResult: a page with a token is not the last. Members of programs have it, and
         // may have a token on the last page.
-        let listed: Listed<Any> = response::read(&response)?;
+        let listed: Listed<Any> = marketo_api::read(&response)?;
         let says_no_more = listed.more == Some(false);
         token = listed.next.filter(|next| !next.is_empty() && !says_no_more);
         bodies.push(response.body);

@@ -19,7 +19,6 @@ mod activities;
 mod activity;
 #[cfg(test)]
 mod against_simulator;
-mod api;
 mod cell;
 mod chain;
 mod changes;
@@ -45,9 +44,7 @@ mod program_members;
 mod reader;
 mod record;
 mod refreshed;
-mod refusal;
 mod request;
-mod response;
 mod spec;
 #[cfg(test)]
 mod testing;
@@ -75,7 +72,7 @@ impl Source for SourceMarketo {
     }
 
     fn discover(host: &dyn Host, config: &Config) -> Result<Vec<Stream>> {
-        let api = api::Api::new(host);
+        let api = marketo_api::Api::new(host);
         dataset::ALL.into_iter().map(|dataset| dataset.stream(&api, config)).collect()
     }
 
@@ -106,7 +103,7 @@ impl Source for SourceMarketo {
             Dataset::Object(_) | Dataset::Refreshed(_) | Dataset::ListMembers => None,
         };
         match history.and_then(|history| history.job) {
-            Some(job) => export_job::cancel(&api::Api::new(host), dataset.extract(), &job),
+            Some(job) => export_job::cancel(&marketo_api::Api::new(host), dataset.extract(), &job),
             None => Ok(()),
         }
     }

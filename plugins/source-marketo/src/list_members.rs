@@ -7,8 +7,8 @@ use crate::cursor::{Chain, ListMembersState, ListWalk, VERSION};
 use crate::fields::Field;
 use crate::reader::Reader;
 use crate::request;
-use crate::response::{self, Listed};
 use attiva_connector::{ColumnSpec, Cursor, Page, PageBuilder, Result};
+use marketo_api::Listed;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
     match walk.lists.first().copied() {
         None => {
             let response = reader.api.send(&request::static_lists(batch(reader), walk.lists_token.as_deref()))?;
-            let listed: Listed<Id> = response::read(&response)?;
+            let listed: Listed<Id> = marketo_api::read(&response)?;
             walk.begun = true;
             walk.lists = listed.result.iter().map(|list| list.id).collect();
             walk.lists_token = listed.next.filter(|next| !next.is_empty());
@@ -57,7 +57,7 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
             let request = request::list_members(list, batch(reader), walk.members_token.as_deref());
             walk.members_token = match reader.api.attempt(&request)? {
                 Ok(response) => {
-                    let listed: Listed<Id> = response::read(&response)?;
+                    let listed: Listed<Id> = marketo_api::read(&response)?;
                     for member in &listed.result {
                         add(&mut rows, list, member.id, state.since_ms, None);
                     }

@@ -8,9 +8,9 @@ use crate::fields::{self, Field, UPDATED_AT};
 use crate::history::Fields;
 use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
-use crate::response::{self, Listed};
 use crate::{history, request};
 use attiva_connector::{ColumnSpec, Cursor, Page, PageBuilder, Result, Warning};
+use marketo_api::Listed;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ fn programs(reader: &Reader, offset: i64) -> Result<Vec<i64>> {
     }
 
     let response = reader.api.send(&request::programs(offset, Extract::Members.window(), None))?;
-    let listed: Listed<Program> = response::read(&response)?;
+    let listed: Listed<Program> = marketo_api::read(&response)?;
     Ok(listed.result.iter().map(|program| program.id).collect())
 }
 

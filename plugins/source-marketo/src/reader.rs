@@ -1,11 +1,11 @@
 //! What every step of a read needs.
 
-use crate::api::Api;
 use crate::config::Config;
 use crate::cursor::{Chains, Phase, State, VERSION};
 use crate::extract::Extract;
 use crate::fields::{self, Field};
 use attiva_connector::{Cursor, Host, Limits, ReadRequest, Result};
+use marketo_api::Api;
 
 /// One call's vendor, configuration and wishes.
 pub(crate) struct Reader<'a> {

@@ -7,8 +7,8 @@ use crate::fields::{self, Field, UPDATED_AT};
 use crate::keyed::{self, Key};
 use crate::reader::Reader;
 use crate::request;
-use crate::response::{self, Listed};
 use attiva_connector::{ColumnSpec, Cursor, Fault, Page, PageBuilder, Result};
+use marketo_api::Listed;
 use serde::Deserialize;
 
 /// What the lead database calls named accounts.
@@ -119,7 +119,7 @@ fn static_lists(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut
 fn programs(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut PageBuilder) -> Result<bool> {
     let count = PROGRAMS_MAX.min(i64::from(reader.limits.max_rows)).max(1);
     let response = reader.api.send(&request::programs(place.offset, count, place.since))?;
-    let listed: Listed<serde::de::IgnoredAny> = response::read(&response)?;
+    let listed: Listed<serde::de::IgnoredAny> = marketo_api::read(&response)?;
     keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
     place.offset += i64::try_from(listed.result.len()).unwrap_or(count);
     Ok(listed.result.is_empty())
@@ -136,7 +136,7 @@ fn named_accounts(reader: &Reader, fields: &[Field], place: &mut Place, rows: &m
     let index = usize::try_from(place.offset).unwrap_or(usize::MAX);
     let Some(name) = reader.config.named_account_lists.get(index) else { return Ok(true) };
     let response = reader.api.send(&request::account_lists(std::slice::from_ref(name)))?;
-    let listed: Listed<List> = response::read(&response)?;
+    let listed: Listed<List> = marketo_api::read(&response)?;
     let Some(list) = listed.result.first() else {
         return Err(Fault::config(
             "marketo.account-list-unknown",

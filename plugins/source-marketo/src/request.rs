@@ -2,15 +2,12 @@
 
 use crate::extract::Extract;
 use crate::instant::format_seconds;
-use crate::spec::{CREDENTIAL, ORIGIN};
 use attiva_connector::{Request, encode};
+use marketo_api::{get, post_json, request};
 use serde_json::{Value, json};
 
-/// A URI may have 8 KB at Marketo, host included; beyond this much the query moves into a body.
-const PATH_BYTES_MAX: usize = 7_000;
-
 /// Keys in one call of [`by_key`], and activities in one page: Marketo takes no more.
-pub(crate) const BATCH_MAX: usize = 300;
+pub(crate) use marketo_api::BATCH_MAX;
 
 /// Which activities say that a person is new or has other values: New Lead, Change Data Value, Change Score, Merge
 /// Leads. At most ten fit one chain of pages.
@@ -51,11 +48,7 @@ fn range(start: i64, end: i64) -> Value {
 }
 
 pub(crate) fn create_export(of: Extract, order: &Value) -> Request {
-    Request {
-        headers: vec![("content-type".into(), "application/json".into())],
-        body: Some(order.to_string().into_bytes()),
-        ..request("POST", format!("/bulk/v1/{}/export/create.json", of.path()))
-    }
+    post_json(&format!("/bulk/v1/{}/export/create.json", of.path()), order)
 }
 
 pub(crate) fn enqueue_export(of: Extract, id: &str) -> Request {
@@ -150,37 +143,10 @@ fn export_path(of: Extract, id: &str, what: &str) -> String {
     format!("/bulk/v1/{}/export/{}/{what}.json", of.path(), encode::component(id))
 }
 
-/// A GET, or a POST that stands for one where the query is too long for a URI.
-fn get(path: &str, query: &[(&str, &str)]) -> Request {
-    if query.is_empty() {
-        return request("GET", path.into());
-    }
-    let query = encode::pairs(query);
-    if path.len() + 1 + query.len() <= PATH_BYTES_MAX {
-        return request("GET", format!("{path}?{query}"));
-    }
-    Request {
-        headers: vec![("content-type".into(), "application/x-www-form-urlencoded".into())],
-        body: Some(query.into_bytes()),
-        ..request("POST", format!("{path}?_method=GET"))
-    }
-}
-
-fn request(method: &str, path: String) -> Request {
-    Request {
-        origin: ORIGIN.into(),
-        method: method.into(),
-        path,
-        headers: Vec::new(),
-        body: None,
-        credential: Some(CREDENTIAL.into()),
-        timeout_ms: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use marketo_api::PATH_BYTES_MAX;
     use serde_json::Value;
 
     #[test]

@@ -2,12 +2,8 @@
 
 use crate::mapping;
 use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Rate, Spec};
+use marketo_api::{CREDENTIAL, ORIGIN};
 use serde_json::{Value, json};
-
-/// The origin all requests go to.
-pub(crate) const ORIGIN: &str = "api";
-/// The credential all requests carry.
-pub(crate) const CREDENTIAL: &str = "marketo";
 
 pub(crate) fn spec() -> Spec {
     let spec = Spec::new("source-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
