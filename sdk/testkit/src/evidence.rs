@@ -1,5 +1,6 @@
 //! What the kit hears of every call: what it cost, what it logged, what it was refused, how it failed.
 
+use attiva_core::Fault;
 use attiva_wasm::{CallObserver, CallReport};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,8 @@ struct Kept {
     phases: Vec<String>,
     /// Texts that left the connector otherwise: rows, cursors, notes.
     texts: Vec<(String, Vec<u8>)>,
+    /// Faults that were told in an answer: of the tests of `check`.
+    faults: Vec<Fault>,
 }
 
 impl Evidence {
@@ -34,6 +37,14 @@ impl Evidence {
 
     pub(crate) fn phases(&self) -> Vec<String> {
         self.kept().phases.clone()
+    }
+
+    pub(crate) fn told(&self, fault: &Fault) {
+        self.kept().faults.push(fault.clone());
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.kept().faults.clone()
     }
 
     pub(crate) fn note(&self, what: &str, text: impl Into<Vec<u8>>) {

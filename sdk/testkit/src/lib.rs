@@ -21,6 +21,7 @@ mod surroundings;
 pub mod wire;
 
 pub use subject::{Documents, KitError, Options};
+pub use surroundings::Time;
 pub use wire::recording::Recording;
 
 use crate::report::{Report, Row, Verdict};

@@ -2,7 +2,8 @@
 
 use crate::evidence::Evidence;
 use crate::suite::Suite;
-use crate::surroundings::{Staged, machine_ms};
+use crate::surroundings::{Staged, Time};
+use attiva_wasm::Surroundings;
 use crate::wire::stand::{Stand, Upstream};
 use attiva_core::id::ConnectionId;
 use attiva_core::ports::connector::{Stream, TargetObject};
@@ -15,7 +16,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use serde_json::Value;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,10 @@ pub struct Options {
     pub is_recording: bool,
     /// Lets time pass at a vendor that is there, in milliseconds; it sleeps if nothing else is said.
     pub wait: Option<Waiting>,
+    /// Whose clock the connector is shown; `None`: the machine's where the vendor is there, else a staged one.
+    pub time: Option<Time>,
+    /// Where compiled code is kept between proofs. Only the kit's user may write there.
+    pub cache: Option<PathBuf>,
     /// Makes the changes that the suite tells of a stream, at a vendor that is there.
     pub change: Option<Changing>,
 }
@@ -47,7 +52,18 @@ impl Options {
     #[must_use]
     pub fn new(component: Vec<u8>, suite: Suite, upstream: Upstream) -> Self {
         let documents = Documents::default();
-        Self { component, suite, upstream, previous: None, documents, is_recording: false, wait: None, change: None }
+        Self {
+            component,
+            suite,
+            upstream,
+            previous: None,
+            documents,
+            is_recording: false,
+            wait: None,
+            time: None,
+            cache: None,
+            change: None,
+        }
     }
 }
 
@@ -101,13 +117,13 @@ impl Subject {
     /// Admits the connector as a host does. The refusal is the first check's finding, not an error of the kit.
     pub(crate) async fn admit(options: Options) -> Result<Result<Self, AdmissionError>, KitError> {
         let place = tempfile::tempdir()?;
-        let start = match &options.upstream {
-            Upstream::At(_) => None,
-            Upstream::Recorded(recording) => Some(recording.recorded_at_ms),
-            Upstream::Made(_) => Some(STAGED_MS),
+        let usual = match &options.upstream {
+            Upstream::At(_) => Time::Machine,
+            Upstream::Recorded(recording) => Time::Staged(recording.recorded_at_ms),
+            Upstream::Made(_) => Time::Staged(STAGED_MS),
         };
-        let staged = Arc::new(Staged::new(start));
-        let host = host(place.path(), staged.clone())?;
+        let staged = Arc::new(Staged::new(options.time.unwrap_or(usual)));
+        let host = host(options.cache.as_deref().unwrap_or(place.path()), staged.clone())?;
         let began = Instant::now();
         let plugin = match host.admit(&options.component).await {
             Ok(plugin) => plugin,
@@ -125,7 +141,7 @@ impl Subject {
         let stand = Stand::start(&plugin.spec, options.upstream).await?;
         let (configuration, secrets) = configured(&plugin.spec, &options.suite, stand.is_recorded())?;
         let (public, _) = split_configuration(&plugin.spec, configuration);
-        let started_ms = start.unwrap_or_else(machine_ms);
+        let started_ms = staged.now_ms();
         if options.is_recording {
             stand.record(started_ms);
         }

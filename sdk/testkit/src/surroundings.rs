@@ -1,24 +1,34 @@
 //! The clock and the randomness of a scene: the same every time, unless a check wants them to differ.
 
 use attiva_core::Fault;
+use std::sync::Arc;
 use attiva_wasm::Surroundings;
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Whose time it is.
+#[derive(Clone)]
+pub enum Time {
+    /// Every scene begins at this time, and only waiting moves it on.
+    Staged(u64),
+    /// The machine's: the vendor is there and goes by it.
+    Machine,
+    /// The vendor's own, in milliseconds since 1970-01-01T00:00:00Z: a simulator's.
+    Vendor(Arc<dyn Fn() -> u64 + Send + Sync>),
+}
+
 /// Both, as the kit sets them.
-#[derive(Debug)]
 pub(crate) struct Staged {
-    /// The time at which every scene begins; `None`: the machine's, since the vendor is there and goes by it.
-    start_ms: Option<u64>,
+    time: Time,
     passed_ms: AtomicU64,
     seed: AtomicU64,
     drawn: AtomicU64,
 }
 
 impl Staged {
-    pub(crate) fn new(start_ms: Option<u64>) -> Self {
-        Self { start_ms, passed_ms: AtomicU64::new(0), seed: AtomicU64::new(0), drawn: AtomicU64::new(0) }
+    pub(crate) fn new(time: Time) -> Self {
+        Self { time, passed_ms: AtomicU64::new(0), seed: AtomicU64::new(0), drawn: AtomicU64::new(0) }
     }
 
     /// Begins again, with other random bytes for another seed.
@@ -34,15 +44,16 @@ impl Staged {
 
     /// Whether waiting takes time here.
     pub(crate) fn is_real(&self) -> bool {
-        self.start_ms.is_none()
+        matches!(self.time, Time::Machine)
     }
 }
 
 impl Surroundings for Staged {
     fn now_ms(&self) -> u64 {
-        match self.start_ms {
-            Some(start) => start.saturating_add(self.passed_ms.load(Ordering::Relaxed)),
-            None => machine_ms(),
+        match &self.time {
+            Time::Staged(start) => start.saturating_add(self.passed_ms.load(Ordering::Relaxed)),
+            Time::Machine => machine_ms(),
+            Time::Vendor(now) => now(),
         }
     }
 

@@ -31,6 +31,14 @@ async fn settled(s: &Subject, target: &TargetSuite, scene: &str, rows: &[Row]) -
     Ok(settle(rows, outcomes, &end))
 }
 
+/// As `settled`, with the batch sent as one whatever comes of it.
+async fn settled_whole(s: &Subject, target: &TargetSuite, scene: &str, rows: &[Row]) -> Result<Vec<Outcome>, Fault> {
+    let mut delivery = s.prepared(target, scene).await?;
+    let outcomes = delivery.send_whole(rows).await?;
+    let end = delivery.finish().await?;
+    Ok(settle(rows, outcomes, &end))
+}
+
 pub(super) fn settle(rows: &[Row], outcomes: Vec<Outcome>, end: &End) -> Vec<Outcome> {
     let one = |(row, outcome): (&Row, Outcome)| match (end.exceptions.get(&row.key), outcome.status, end.pending_become) {
         (Some(exception), ..) => exception.clone(),
@@ -174,7 +182,8 @@ async fn widened(s: &Subject, target: &TargetSuite) -> Result<(), String> {
 pub(super) async fn outcomes(s: &Subject) -> Verdict {
     let mut found = Findings::default();
     for target in or_end!(targets(s)) {
-        let Some(poisoned) = target.poisoned(1) else { continue };
+        // What a job refuses is check 48.
+        let Some(poisoned) = target.poisoned(1).filter(|_| !target.is_job) else { continue };
         found.looked();
         let name = &target.object;
         let rows = vec![target.member(0), poisoned, target.member(2)];
@@ -249,8 +258,7 @@ pub(super) async fn batch_size(s: &Subject) -> Verdict {
         for rows in [1, declared.saturating_sub(1).max(1), declared] {
             found.looked();
             let scene = format!("batch-of-{rows} {}", target.object);
-            let sent = settled(s, target, &scene, &target.members(0..rows)).await;
-            match sent {
+            match settled_whole(s, target, &scene, &target.members(0..rows)).await {
                 Ok(outcomes) => {
                     let refused = outcomes.iter().filter(|o| o.status == OutcomeStatus::Rejected).count();
                     found.hold(refused == 0, || format!("{}: {refused} of {rows} rows are rejected", target.object));

@@ -23,6 +23,12 @@ pub(super) async fn error_texts(s: &Subject) -> Verdict {
             found.problem(format!("{function} (`{scene}`): {fault} {problem}"));
         }
     }
+    for fault in s.evidence.faults() {
+        found.looked();
+        for problem in wrong_words(&fault) {
+            found.problem(format!("a test of check: {fault} {problem}"));
+        }
+    }
     found.verdict("it has made no error yet")
 }
 

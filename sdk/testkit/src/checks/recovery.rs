@@ -9,9 +9,14 @@ use crate::subject::{Connection, Subject};
 use crate::suite::TargetSuite;
 use crate::wire::fault::{Fault as Made, Injection};
 use attiva_core::ports::connector::Stream;
+use attiva_core::page::OutcomeStatus;
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Limits, Plugin};
 use std::time::Duration;
+
+/// Kills and repeats of one delivery; more are an endless one.
+const KILLS_MAX: usize = 2_000;
+const TURNS_MAX: usize = 2_000;
 
 /// The plugin, ended at its host call number `at`: those before it have had their effect.
 fn ended_at(s: &Subject, at: u64) -> Plugin {
@@ -99,36 +104,56 @@ async fn killed_delivery(s: &Subject, target: &TargetSuite) -> Result<String, St
     delivery.patient = true;
     let rows = target.members(0..target.rows);
     let mut kills = 0;
-    for at in 0..1_000 {
+    // Each call is ended at one place after the other, and goes through when there is none left.
+    for at in 0.. {
+        let prepared = ended_at(s, at).prepare(&delivery.connection.context, &delivery.target, &delivery.run).await;
+        match went_through(s, prepared, &mut kills).await.map_err(said("prepare after a kill"))? {
+            Some(prepared) => {
+                delivery.state = prepared.state;
+                if let Some(wait) = prepared.wait_ms {
+                    s.wait(wait).await;
+                }
+                break;
+            }
+            None => continue,
+        }
+    }
+    for at in 0.. {
+        let batch = delivery.batch(&rows);
+        let Delivery { connection, target, run, state, .. } = &delivery;
+        let delivered = ended_at(s, at).deliver(&connection.context, target, run, state, &batch).await;
+        let Some(delivered) = went_through(s, delivered, &mut kills).await.map_err(said("deliver after a kill"))? else {
+            continue;
+        };
+        delivery.state = delivered.state;
+        if let Some(refused) = delivered.outcomes.iter().find(|o| o.status == OutcomeStatus::Rejected) {
+            return Err(format!("rejects a row after a kill: {} {}", refused.code, refused.message));
+        }
+        break;
+    }
+    let mut has_finished = false;
+    let mut at = 0;
+    for _ in 0..TURNS_MAX {
+        let Delivery { connection, target, run, state, .. } = &delivery;
         let plugin = ended_at(s, at);
-        let prepared = plugin.prepare(&delivery.connection.context, &delivery.target, &delivery.run).await;
-        if !counted(prepared.err(), &mut kills).map_err(said("prepare after a kill"))? {
+        let answer = if has_finished {
+            plugin.poll(&connection.context, target, run, state).await
+        } else {
+            plugin.finish(&connection.context, target, run, state).await
+        };
+        at += 1;
+        let Some(finished) = went_through(s, answer, &mut kills).await.map_err(said("finish after a kill"))? else {
+            continue;
+        };
+        (has_finished, at) = (true, 0);
+        if let Some((key, refused)) = finished.exceptions.first() {
+            return Err(format!("refuses {key} after a kill: {} {}", refused.code, refused.message));
+        }
+        delivery.state = finished.state;
+        if finished.pending_become != OutcomeStatus::Pending {
             break;
         }
-    }
-    delivery.prepare().await.map_err(said("prepare after a kill"))?;
-    for at in 0..1_000 {
-        let (plugin, batch) = (ended_at(s, at), delivery.batch(&rows));
-        let Delivery { connection, target, run, state, .. } = &delivery;
-        let delivered = plugin.deliver(&connection.context, target, run, state, &batch).await;
-        if !counted(delivered.err(), &mut kills).map_err(said("deliver after a kill"))? {
-            break;
-        }
-    }
-    let outcomes = delivery.send(&rows).await.map_err(said("deliver after a kill"))?;
-    if let Some(refused) = outcomes.iter().find(|o| o.status == attiva_core::page::OutcomeStatus::Rejected) {
-        return Err(format!("rejects a row after a kill: {} {}", refused.code, refused.message));
-    }
-    for at in 0..1_000 {
-        let Delivery { connection, target, run, state, .. } = &delivery;
-        let finished = ended_at(s, at).finish(&connection.context, target, run, state).await;
-        if !counted(finished.err(), &mut kills).map_err(said("finish after a kill"))? {
-            break;
-        }
-    }
-    let end = delivery.finish().await.map_err(said("finish after a kill"))?;
-    if let Some((key, refused)) = end.exceptions.iter().next() {
-        return Err(format!("refuses {key} after a kill: {} {}", refused.code, refused.message));
+        s.wait(finished.wait_ms.unwrap_or(1_000)).await;
     }
     if let Some(members) = delivery.members().await.map_err(said("members after a kill"))?
         && members.len() != rows.len()
@@ -138,15 +163,24 @@ async fn killed_delivery(s: &Subject, target: &TargetSuite) -> Result<String, St
     Ok(format!("{}: killed {kills} times", target.object))
 }
 
-/// Whether there are more places to kill at.
-fn counted(fault: Option<Fault>, kills: &mut usize) -> Result<bool, Fault> {
-    match fault {
-        None => Ok(false),
-        Some(fault) if fault.code == "limit.host-calls" => {
+/// What a call answered that was not ended; `None`: it was, or said that it has to be made again.
+async fn went_through<T>(
+    s: &Subject,
+    answer: Result<(T, attiva_wasm::Usage), Fault>,
+    kills: &mut usize,
+) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok((answer, _)) => Ok(Some(answer)),
+        Err(fault) if fault.code == "limit.host-calls" && *kills < KILLS_MAX => {
             *kills += 1;
-            Ok(true)
+            Ok(None)
         }
-        Some(fault) => Err(fault),
+        Err(fault) if fault.kind.is_retried() && *kills < KILLS_MAX => {
+            *kills += 1;
+            s.wait(fault.retry_after_ms.unwrap_or(60_000)).await;
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
     }
 }
 

@@ -1,17 +1,18 @@
 //! Deliveries: a target that is prepared, batches, an end.
 
+use crate::run::source::JITTER;
 use crate::subject::{Connection, Subject};
 use crate::suite::TargetSuite;
 use arrow_array::{Array, StringArray};
 use attiva_core::page::{Batch, Operation, Outcome, OutcomeStatus, Rows, column};
 use attiva_core::ports::connector::{Artifact, DeliveryRun, Target};
+use attiva_core::retry::{self, Verdict};
 use attiva_core::spec::{Access, EgressRule};
 use attiva_core::{Fault, FaultKind, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Turns of `finish` and `poll`; more are an endless job.
 const TURNS_MAX: usize = 200;
-const ATTEMPTS_MAX: u32 = 5;
 
 /// One row of a batch.
 #[derive(Debug, Clone)]
@@ -158,12 +159,16 @@ macro_rules! patiently {
         loop {
             match $call.await {
                 Ok((answer, _usage)) => break Ok(answer),
-                Err(fault) if $delivery.patient && fault.kind.is_retried() && attempts < ATTEMPTS_MAX => {
+                Err(fault) => {
                     attempts += 1;
-                    $delivery.subject.wait(fault.retry_after_ms.unwrap_or(100)).await;
-                    $delivery.faults.push(fault);
+                    match retry::decide(&fault, attempts, JITTER) {
+                        Verdict::Again { wait_ms } if $delivery.patient && attempts <= retry::ATTEMPTS_MAX => {
+                            $delivery.subject.wait(wait_ms).await;
+                            $delivery.faults.push(fault);
+                        }
+                        Verdict::Again { .. } | Verdict::Stop => break Err(fault),
+                    }
                 }
-                Err(fault) => break Err(fault),
             }
         }
     }};

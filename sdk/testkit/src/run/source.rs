@@ -3,6 +3,7 @@
 use crate::subject::{Connection, Subject};
 use attiva_core::page::{Cursor, Page, RowKind};
 use attiva_core::ports::connector::Stream;
+use attiva_core::retry::{self, Verdict};
 use attiva_core::{Fault, FaultKind, Value};
 use attiva_wasm::{Plugin, ReadRequest};
 use std::collections::{BTreeMap, HashMap};
@@ -10,8 +11,8 @@ use tokio::sync::Mutex;
 
 /// Pages of one reading; more are an endless one.
 const PAGES_MAX: usize = 2_000;
-/// Faults in a row that are waited out.
-const ATTEMPTS_MAX: u32 = 5;
+/// A host's waits between repeats have a random part: half of it.
+pub(crate) const JITTER: u8 = 128;
 /// Bytes of a page.
 const PAGE_BYTES: u64 = 4 << 20;
 
@@ -227,12 +228,17 @@ impl Subject {
                     self.note(&page);
                     return Ok((page, usage.host_calls));
                 }
-                Err(fault) if how.patient && fault.kind.is_retried() && attempts < ATTEMPTS_MAX => {
+                Err(fault) => {
                     attempts += 1;
-                    self.wait(fault.retry_after_ms.unwrap_or(100)).await;
-                    reading.faults.push(fault);
+                    let verdict = retry::decide(&fault, attempts, JITTER);
+                    match verdict {
+                        Verdict::Again { wait_ms } if how.patient && attempts <= retry::ATTEMPTS_MAX => {
+                            self.wait(wait_ms).await;
+                            reading.faults.push(fault);
+                        }
+                        Verdict::Again { .. } | Verdict::Stop => return Err(fault),
+                    }
                 }
-                Err(fault) => return Err(fault),
             }
         }
     }

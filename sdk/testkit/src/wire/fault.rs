@@ -79,12 +79,29 @@ impl Injection {
 pub(crate) const PIECES: usize = 8;
 pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
-/// The page with the last record of the page before in front of it; `None` where no list of records is found.
+/// Whether two answers are pages of one kind: lists of records that have the same fields.
+pub(crate) fn is_page_like(answer: &Answer, before: &Answer) -> bool {
+    let fields = |answer: &Answer| -> Option<Vec<String>> {
+        let mut page: Value = serde_json::from_slice(&answer.body).ok()?;
+        let first = records(&mut page)?.first()?.as_object()?;
+        Some(first.keys().cloned().collect())
+    };
+    fields(before).is_some_and(|before| fields(answer) == Some(before))
+}
+
+/// The page with the last record of the page before in front of it; `None` where no list of records is found, or the
+/// page has no room left: a vendor never sends more than was asked for.
 pub(crate) fn moved(answer: &Answer, before: &Answer) -> Option<Answer> {
     let mut page: Value = serde_json::from_slice(&answer.body).ok()?;
     let mut last: Value = serde_json::from_slice(&before.body).ok()?;
-    let last = records(&mut last)?.pop()?;
-    records(&mut page)?.insert(0, last);
+    let before = records(&mut last)?;
+    let room = before.len();
+    let last = before.pop()?;
+    let records = records(&mut page)?;
+    if records.len() >= room {
+        return None;
+    }
+    records.insert(0, last);
     Some(Answer { body: page.to_string().into_bytes(), ..answer.clone() })
 }
 
@@ -110,10 +127,16 @@ const SURROGATE_MARK: &str = "half-of-a-character";
 /// One more than a double holds.
 pub(crate) const LARGE: i64 = 9_007_199_254_740_993;
 
+/// How names of fields end that say which record it is, or take one word of a few.
+const FIXED: [&str; 14] = [
+    "id", "key", "url", "link", "href", "type", "status", "state", "format", "code", "token", "checksum", "cursor",
+    "next",
+];
+
 fn replacement(name: &str, value: &Value, change: Change) -> Option<Value> {
     let names = name.to_ascii_lowercase();
     // What names or orders the record stays, else it would be another record.
-    let is_name = ["id", "key", "url", "link", "href", "type"].iter().any(|part| names.ends_with(part));
+    let is_name = FIXED.iter().any(|part| names.ends_with(part));
     let is_time = |text: &str| text.len() >= 19 && text.as_bytes().get(10) == Some(&b'T');
     match (change, value) {
         (Change::Nul, Value::String(text)) if !is_name && !is_time(text) => Some(format!("{text}\u{0}\u{5d0}\u{1f600}").into()),
@@ -170,9 +193,10 @@ mod tests {
 
     #[test]
     fn pages_move_and_records_change() {
-        let (first, second) = (page(&json!([{"id": 1}, {"id": 2}])), page(&json!([{"id": 3}, {"id": 4}])));
+        let (first, second) = (page(&json!([{"id": 1}, {"id": 2}, {"id": 3}])), page(&json!([{"id": 4}, {"id": 5}])));
+        assert!(is_page_like(&second, &first) && moved(&first, &first).is_none());
         let moved = body(moved(&second, &first));
-        assert!(moved.contains(r#"[{"id":2},{"id":3},{"id":4}]"#), "{moved}");
+        assert!(moved.contains(r#"[{"id":3},{"id":4},{"id":5}]"#), "{moved}");
         let record = page(&json!([{"id": 7, "n": 5, "t": "2026-01-01T00:00:00Z", "name": "Ada"}, {"id": 8}]));
         assert!(body(changed(&page(&json!([{"id": 7, "n": 5}])), Change::Large)).contains(r#""id":7,"n":9007199254740993"#));
         let text = Answer { body: body(Some(record)).replace(r#",{"id":8}"#, "").into_bytes(), ..first.clone() };

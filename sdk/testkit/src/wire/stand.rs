@@ -64,7 +64,8 @@ struct State {
     /// Added to every answer.
     stamp: Option<String>,
     seen: Vec<Seen>,
-    before: HashMap<String, Answer>,
+    /// By method and path: the query asked for last, and its answer.
+    before: HashMap<String, (String, Answer)>,
     kept: Option<Recording>,
     unrecorded: Vec<String>,
     /// Tokens that were answered, of all scenes.
@@ -285,9 +286,12 @@ impl Inner {
         }
         let is_faulty = fault.is_some();
         let path = format!("{} {}", request.method, request.path());
-        let before = state.before.get(&path).cloned();
+        let is_before = |before: &&Answer| answer.as_ref().is_some_and(|answer| fault::is_page_like(answer, before));
+        // Another query of the same path is another page; the same one is the same question.
+        let earlier = state.before.get(&path).filter(|(target, _)| *target != request.target);
+        let before = earlier.map(|(_, before)| before).filter(is_before).cloned();
         if let Some(answer) = answer.as_ref().filter(|_| !is_token) {
-            state.before.insert(path, answer.clone());
+            state.before.insert(path, (request.target.clone(), answer.clone()));
         }
         let reply = match (fault, answer) {
             (Some(Fault::Answered(answer)), _) => Reply::Whole(answer),
