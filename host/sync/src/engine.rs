@@ -1,5 +1,6 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
+use crate::accounts::{self, AccountMatch, BasisCache, Hierarchy};
 use crate::explain::{self, Explanation};
 use crate::place::{Active, lane};
 use crate::policies::PoliciesCache;
@@ -13,7 +14,7 @@ use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore, StoreError};
+use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind, Millis};
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) segments: SegmentCatalog,
     pub(crate) columns: ColumnCache,
     pub(crate) last_evaluation: LastEvaluation,
+    pub(crate) accounts: BasisCache,
     /// Held during a step of the profile projector.
     pub(crate) projecting: tokio::sync::Mutex<()>,
     /// Read while a page is mapped and committed; written while mappings or the model change.
@@ -90,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) profiles_changed: Notify,
     /// An evaluation was queued, or a segment has no result.
     pub(crate) evaluations_wanted: Notify,
+    pub(crate) accounts_changed: Notify,
     pub(crate) projected: Notify,
     /// A pause is over, or somebody approved of something.
     pub(crate) released: Notify,
@@ -119,6 +122,7 @@ impl Engine {
                 segments: SegmentCatalog::default(),
                 columns: ColumnCache::default(),
                 last_evaluation: LastEvaluation::default(),
+                accounts: BasisCache::default(),
                 projecting: tokio::sync::Mutex::default(),
                 publishing: tokio::sync::RwLock::default(),
                 stop: CancellationToken::new(),
@@ -126,6 +130,7 @@ impl Engine {
                 records_changed: Notify::new(),
                 profiles_changed: Notify::new(),
                 evaluations_wanted: Notify::new(),
+                accounts_changed: Notify::new(),
                 projected: Notify::new(),
                 released: Notify::new(),
                 place_free: Notify::new(),
@@ -136,6 +141,7 @@ impl Engine {
         inner.tasks.spawn(projector::follow_records(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_profiles(Arc::clone(inner)));
         inner.tasks.spawn(segments::follow_evaluations(Arc::clone(inner)));
+        inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
         engine.resume()?;
         Ok(engine)
@@ -295,7 +301,26 @@ impl Engine {
         self.inner.columns.forget();
         drop(step);
         self.inner.records_changed.notify_one();
+        self.inner.accounts_changed.notify_one();
         Ok(())
+    }
+
+    /// To be called when rules that match leads, rates of exchange or limits were written: what hangs on them is worked
+    /// out anew.
+    pub fn accounts_changed(&self) {
+        self.inner.accounts_changed.notify_one();
+    }
+
+    /// Which account a person belongs to by matching, and why.
+    pub async fn match_of(&self, person: Profile) -> Result<AccountMatch, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || accounts::match_of(&inner, &person)).await
+    }
+
+    /// An account's place in its family; `None`: it has not been looked at yet.
+    pub async fn hierarchy(&self, account: Profile) -> Result<Option<Hierarchy>, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || accounts::hierarchy(&inner, &account)).await
     }
 
     /// Why a profile is what it is; `None`: it has no record (any more).
@@ -323,6 +348,7 @@ impl Engine {
             && segments_upto >= newest_profile_seq
             && events_upto >= newest_event_seq
             && !is_due
+            && accounts::is_caught_up(&self.inner)?
             && self.inner.all::<Segment>(Kind::Segment)?.iter().all(|s| s.evaluated);
         Ok(Projection {
             newest_record_seq,

@@ -23,6 +23,7 @@ pub fn additions() -> Custom {
     let attribute =
         |name: &str, data_type| CustomAttribute { entity: EntityKind::Person, field: field(name, data_type) };
     Custom {
+        roll_ups: Vec::new(),
         version: 1,
         attributes: vec![attribute("birthday", DataType::Date), attribute("rating", DataType::Float)],
         entities: vec![CustomEntity {

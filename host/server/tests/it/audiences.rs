@@ -53,7 +53,7 @@ fn business() -> Api {
     api
 }
 
-fn make(api: &Api, body: &Value) -> String {
+pub(crate) fn make(api: &Api, body: &Value) -> String {
     let made = api.post("segments", body);
     made.is(201).text("/id").to_owned()
 }
@@ -79,7 +79,7 @@ fn evaluated(api: &Api, started: &Answer) -> Value {
     panic!("{id} does not end");
 }
 
-fn evaluate(api: &Api) -> Value {
+pub(crate) fn evaluate(api: &Api) -> Value {
     evaluated(api, &api.post("evaluations", &json!({})))
 }
 
@@ -105,7 +105,7 @@ fn named(api: &Api, ids: impl Iterator<Item = String>) -> Vec<String> {
     names
 }
 
-fn members(api: &Api, segment: &str) -> Vec<String> {
+pub(crate) fn members(api: &Api, segment: &str) -> Vec<String> {
     let found = api.get(&format!("segments/{segment}/members"));
     let items = found.is(200).body["items"].as_array().unwrap().clone();
     named(api, items.into_iter().map(|item| item["profile"].as_str().unwrap().to_owned()))

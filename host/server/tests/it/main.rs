@@ -4,6 +4,7 @@
 mod audiences;
 mod auth;
 mod bounds;
+mod compositions;
 mod conduct;
 mod connections;
 mod consents;

@@ -52,13 +52,17 @@ fn profiles(connection: &Connection, number: usize, wanted: &EntityWanted, sink:
         return Ok(());
     }
     let mut statement = connection.prepare_cached(
-        "SELECT p.number, a.body FROM profile p JOIN attributes a ON a.profile = p.number
-         WHERE p.entity = ?1 ORDER BY p.number",
+        "SELECT p.number, a.body, d.body FROM profile p JOIN attributes a ON a.profile = p.number
+         LEFT JOIN derived d ON d.profile = p.number WHERE p.entity = ?1 ORDER BY p.number",
     )?;
     let mut rows = statement.query([entity])?;
     while let Some(row) = rows.next()? {
         let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        sink.profile(number, row.get(0)?, json::attributes_of(body, &wanted.attributes)?);
+        let mut attributes = json::attributes_of(body, &wanted.attributes)?;
+        if let Some(derived) = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+            attributes.extend(json::attributes_of(derived, &wanted.attributes)?);
+        }
+        sink.profile(number, row.get(0)?, attributes);
     }
     Ok(())
 }
@@ -88,16 +92,19 @@ fn references(
          WHERE f.relation = ?1 AND (NOT ?3 OR f.key =
            (SELECT json_extract(a.body, '$.' || ?4) FROM attributes a WHERE a.profile = f.profile))",
     )?;
-    let survived = wanted.entity == EntityName::PERSON && !wanted.of_all_records;
+    let survived = wanted.entity == EntityName::PERSON && wanted.field == "account_key" && !wanted.of_all_records;
     let mut rows = statement.query(params![relation, target, survived, wanted.field])?;
     while let Some(row) = rows.next()? {
         let found: Option<i64> = row.get(2)?;
         let to = match found {
             Some(to) => Some(to),
-            None => links::profile_of_key(connection, target, &row.get::<_, String>(1)?)?,
+            None => {
+                links::profile_of_key(connection, target, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?
+            }
         };
         if let Some(to) = to {
-            sink.reference(number, row.get(0)?, to);
+            let key = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+            sink.reference(number, row.get(0)?, key, to);
         }
     }
     Ok(())

@@ -133,7 +133,7 @@ impl SnapshotSink for MemberSink<'_> {
     }
 
     fn profile(&mut self, _: usize, _: i64, _: Vec<(String, Value)>) {}
-    fn reference(&mut self, _: usize, _: i64, _: i64) {}
+    fn reference(&mut self, _: usize, _: i64, _: &str, _: i64) {}
     fn component(&mut self, _: i64, _: StoredRecord) {}
     fn event(&mut self, _: EventSeen<'_>) {}
     fn event_attributes(&mut self, _: i64, _: Vec<(String, Value)>) {}

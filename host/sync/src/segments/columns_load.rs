@@ -7,7 +7,7 @@ use super::links::{Kept, Links};
 use crate::engine::Inner;
 use attiva_core::id::SegmentId;
 use attiva_core::merge::MappedRecord;
-use attiva_core::model::{EntityKind, EntityName, components};
+use attiva_core::model::{EntityKind, EntityName, components, matched_component};
 use attiva_core::ports::store::{
     Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted, StoredRecord,
 };
@@ -108,6 +108,55 @@ struct Components {
     known: HashMap<String, u32>,
     account_rows: Vec<u32>,
     by_key: HashMap<String, u32>,
+    /// Persons who were matched to an account, by row, until they are added.
+    matched: HashMap<u32, Matched>,
+}
+
+/// The field that says which account a person was matched to.
+const MATCHED: &str = "matched_account_key";
+
+struct Matched {
+    account_key: String,
+    /// The first of the person's records.
+    person_key: Option<String>,
+}
+
+impl Components {
+    fn name(&mut self, person: u32, key: &str, account: u32) {
+        if self.are_named {
+            self.person.push(person);
+            self.account.push(account);
+            self.rows.push_row(&[]);
+        } else {
+            self.matched.insert(person, Matched { account_key: key.to_owned(), person_key: None });
+        }
+    }
+
+    fn add(&mut self, person: u32, values: &[Value]) -> u32 {
+        let account = values.get(1).and_then(Value::as_text).map_or(NOBODY, |key| match self.known.get(key) {
+            Some(place) => *place,
+            None => {
+                let place = u32::try_from(self.keys.len()).unwrap_or(NOBODY);
+                self.keys.push(key.to_owned());
+                self.known.insert(key.to_owned(), place);
+                place
+            }
+        });
+        let wanted: Vec<Value> =
+            self.rows.slots.iter().map(|slot| values.get(*slot).cloned().unwrap_or(Value::Null)).collect();
+        self.person.push(person);
+        self.account.push(account);
+        self.rows.push_row(&wanted)
+    }
+
+    /// Accounts that persons were matched to, as one more component each.
+    fn add_matched(&mut self) {
+        let mut matched: Vec<(u32, Matched)> = std::mem::take(&mut self.matched).into_iter().collect();
+        matched.sort_unstable_by_key(|(person, _)| *person);
+        for (person, Matched { account_key, person_key }) in matched {
+            self.add(person, &matched_component(&person_key.unwrap_or_default(), &account_key));
+        }
+    }
 }
 
 impl<'a> Loader<'a> {
@@ -146,6 +195,7 @@ impl<'a> Loader<'a> {
             known: HashMap::new(),
             account_rows: Vec::new(),
             by_key: HashMap::new(),
+            matched: HashMap::new(),
         });
         let has_events = needs.fields.contains_key(&entity(EntityKind::Activity));
         let events = has_events.then(|| EventTable::new(&audiences.language.model, links, &needs));
@@ -183,13 +233,18 @@ impl<'a> Loader<'a> {
             }
         };
         let mut relations: Vec<RelationWanted> = self.followed.iter().map(relation).collect();
+        // Accounts of persons: those that their records name, and that to which one was matched that names none.
+        let account_by = |field: &str| RelationWanted {
+            entity: EntityName::PERSON,
+            field: field.to_owned(),
+            to: EntityName::ACCOUNT,
+            of_all_records: true,
+        };
+        if self.components.is_some() {
+            relations.push(account_by(MATCHED));
+        }
         if self.are_named() {
-            relations.push(RelationWanted {
-                entity: EntityName::PERSON,
-                field: "account_key".to_owned(),
-                to: EntityName::ACCOUNT,
-                of_all_records: true,
-            });
+            relations.push(account_by("account_key"));
         }
         SnapshotWanted {
             entities: self.profiles.iter().map(entity).collect(),
@@ -276,13 +331,11 @@ impl SnapshotSink for Loader<'_> {
         self.row_of[place] = row;
     }
 
-    fn reference(&mut self, relation: usize, from: i64, to: i64) {
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: i64) {
         let (from, to) = (self.row(from), self.row(to));
         let Some(number) = self.followed.get(relation).copied() else {
             if let Some(components) = &mut self.components {
-                components.person.push(from);
-                components.account.push(to);
-                components.rows.push_row(&[]);
+                components.name(from, key, to);
             }
             return;
         };
@@ -310,22 +363,11 @@ impl SnapshotSink for Loader<'_> {
         let key = record.source_key;
         let mapped = MappedRecord { source_key: key.clone(), at: 0, row };
         let values = components(&[mapped]).pop().unwrap_or_default();
-        let account = values.get(1).and_then(Value::as_text);
-        let account = account.map_or(NOBODY, |account| match components_rows.known.get(account) {
-            Some(place) => *place,
-            None => {
-                let place = u32::try_from(components_rows.keys.len()).unwrap_or(NOBODY);
-                components_rows.keys.push(account.to_owned());
-                components_rows.known.insert(account.to_owned(), place);
-                place
-            }
-        });
-        let wanted: Vec<Value> =
-            components_rows.rows.slots.iter().map(|slot| values.get(*slot).cloned().unwrap_or(Value::Null)).collect();
-        let place = components_rows.rows.push_row(&wanted);
-        components_rows.person.push(person);
-        components_rows.account.push(account);
-        components_rows.by_key.insert(key, place);
+        if let Some(matched) = components_rows.matched.get_mut(&person) {
+            matched.person_key.get_or_insert_with(|| key.clone());
+        }
+        let row = components_rows.add(person, &values);
+        components_rows.by_key.insert(key, row);
     }
 
     fn event(&mut self, event: EventSeen<'_>) {
@@ -345,6 +387,7 @@ impl SnapshotSink for Loader<'_> {
         // Events come first, and then the records.
         let mut keys = self.events.as_mut().map(EventTable::keys).unwrap_or_default();
         if let Some(components) = &mut self.components {
+            components.add_matched();
             components.known = HashMap::new();
             components.account_rows = vec![NOBODY; components.keys.len()];
             keys.push(KeysWanted { entity: EntityName::ACCOUNT, keys: std::mem::take(&mut components.keys) });

@@ -7,7 +7,7 @@ use attiva_core::event::EventReader;
 use attiva_core::id::SegmentId;
 use attiva_core::identity::Identity;
 use attiva_core::merge::MappedRecord;
-use attiva_core::model::{EntityKind, EntityName, components};
+use attiva_core::model::{EntityKind, EntityName, components, matched_component};
 use attiva_core::ports::store::{Order, Profile, Relation, StoreError, StoredEvent, StoredRecord};
 use attiva_core::{Fault, FaultKind, Millis, Value};
 use attiva_expr::Step;
@@ -16,6 +16,9 @@ use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// Numbers of components that no record is behind: from here on, by person. No record has one.
+const MATCHED: Id = 1 << 62;
 
 /// One profile and what is around it. Records are numbered as in the store: profiles, records of persons and events each
 /// by numbers of their own.
@@ -144,6 +147,7 @@ impl<'a> World<'a> {
             Kept::Profile => {
                 store.profiles_by_number(&[number(of)])?.pop().map(|it| profile_row(self.links, entity, it))
             }
+            Kept::Component if of >= MATCHED => self.matched(entity, number(of - MATCHED))?,
             Kept::Component => match store.records_by_number(&[number(of)])?.pop() {
                 Some(record) => Some(self.component(entity, record)?),
                 None => None,
@@ -155,6 +159,18 @@ impl<'a> World<'a> {
                 values: self.event_row(event),
             }),
         })
+    }
+
+    /// The component of the account that a person was matched to, if there is one.
+    fn matched(&self, entity: usize, person: i64) -> Result<Option<Row>, Fault> {
+        let persons = self.links.entity(EntityKind::Person);
+        let slot = self.links.slot(persons, "matched_account_key");
+        let Some(account_key) = self.with(persons, id(person), |row| text(&row.values, slot)) else { return Ok(None) };
+        let record = self.records_of(person).first().copied();
+        let record = record.map(|record| self.inner.store.records_by_number(&[record])).transpose()?;
+        let person_key = record.and_then(|mut found| found.pop()).map(|record| record.source_key).unwrap_or_default();
+        let values = matched_component(&person_key, &account_key);
+        Ok(Some(Row { entity, id: MATCHED + id(person), values, of: Of::Component(Some(person)) }))
     }
 
     fn component(&self, entity: usize, record: StoredRecord) -> Result<Row, Fault> {
@@ -223,8 +239,11 @@ impl<'a> World<'a> {
             Kept::Component if self.links.is_of_component(relation) => self.components_of(number(to)),
             Kept::Component => {
                 // Who belongs to an account is said by records; who refers to it by any of them is found first.
-                let by = Relation { entity: EntityName::PERSON, field: "account_key".into() };
-                let persons = self.referrers(number(to), &by);
+                let by = |field: &str| Relation { entity: EntityName::PERSON, field: field.into() };
+                let mut persons = self.referrers(number(to), &by("account_key"));
+                persons.extend(self.referrers(number(to), &by("matched_account_key")));
+                persons.sort_unstable();
+                persons.dedup();
                 let mut records: Vec<Id> = persons.into_iter().flat_map(|person| self.components_of(person)).collect();
                 records.retain(is_named);
                 records
@@ -265,13 +284,21 @@ impl<'a> World<'a> {
     }
 
     fn components_of(&self, person: i64) -> Vec<Id> {
+        let persons = self.links.entity(EntityKind::Person);
+        let slot = self.links.slot(persons, "matched_account_key");
+        let is_matched = self.with(persons, id(person), |row| text(&row.values, slot).is_some());
+        let matched = is_matched.then(|| MATCHED + id(person));
+        self.records_of(person).into_iter().map(id).chain(matched).collect()
+    }
+
+    fn records_of(&self, person: i64) -> Vec<i64> {
         let entity = self.links.entity(EntityKind::Person);
         let profile = self.with(entity, id(person), |row| match &row.of {
             Of::Profile(profile) => Some(profile.id.clone()),
             _ => None,
         });
         let Some(profile) = profile else { return Vec::new() };
-        self.known(self.inner.store.records_of(&profile)).into_iter().map(id).collect()
+        self.known(self.inner.store.records_of(&profile))
     }
 
     fn referrers(&self, to: i64, by: &Relation) -> Vec<i64> {

@@ -230,6 +230,42 @@ async fn every_example_of_the_guide_has_its_members_in_a_sandbox() {
     assert!(run.segments.len() > 15 && run.segments.iter().all(|it| it.entered + it.left == 0), "{:?}", run.segments);
 }
 
+/// A lead that names no company is among the people of the one it was matched to, whichever way that is asked.
+#[tokio::test]
+async fn who_was_matched_to_an_account_belongs_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = started(dir.path(), &SetClock::at(NOW)).await;
+    let lead = |key: &str, mail: &str| change(key, vec![("email", text(mail))]);
+    send(&office, "person", vec![lead("ann", "ann@mail.acme.com"), lead("bo", "bo@gmail.com")]).await;
+    send(&office, "account", vec![change("acme", vec![("name", text("Acme")), ("website", text("https://acme.com"))])])
+        .await;
+    office.settled().await;
+    let mut found = Vec::new();
+    for (n, rule) in [
+        "person.accounts.exists(a, a.name == \"Acme\")",
+        "person.components.exists(c, c.is_matched && c.account.name == \"Acme\")",
+        "person.matched_account.name == \"Acme\"",
+        "person.accounts.size() == 1 && person.components.size() == 2",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        found.push((persons(&office, &n.to_string(), rule).await, rule));
+    }
+    let people = define(&office, "p", "p", AudienceEntity::Account, "account.people.size() == 1").await;
+    office.settled().await;
+    let (ann, bo) = (profile(&office, "person", "ann"), profile(&office, "person", "bo"));
+    for (id, rule) in found {
+        assert_eq!(members(&office, &id), [ann], "{rule}");
+        for number in [ann, bo] {
+            let profile = office.store.profiles_by_number(&[number]).unwrap().remove(0);
+            let why = office.engine.explain_membership(&id, profile).await.unwrap();
+            assert_eq!(why.explanation.member, number == ann, "{rule}: {}", why.explanation);
+        }
+    }
+    assert_eq!(members(&office, &people), [profile(&office, "account", "acme")]);
+}
+
 fn view(id: &str, person: &str, time: Millis) -> RecordChange {
     change(
         id,

@@ -81,8 +81,8 @@ pub trait SnapshotSink {
     /// In the order of numbers, by entity.
     fn profile(&mut self, entity: usize, number: i64, attributes: Vec<(String, Value)>);
 
-    /// A profile names another, both by number.
-    fn reference(&mut self, relation: usize, from: i64, to: i64);
+    /// A profile names another by a key; both by number.
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: i64);
 
     /// A record of a person, who has this number.
     fn component(&mut self, profile: i64, record: StoredRecord);
