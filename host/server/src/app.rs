@@ -24,6 +24,7 @@ pub mod instances;
 pub mod keys;
 mod learning;
 pub mod mappings;
+pub mod metrics;
 mod model;
 pub(crate) mod name;
 pub mod operations;

@@ -18,6 +18,7 @@ mod journey;
 mod listings;
 mod lookup;
 mod mappings;
+mod metrics;
 mod operators;
 mod plugins;
 mod problems;
