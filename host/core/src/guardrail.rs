@@ -84,6 +84,8 @@ guardrails! {
         "Parents above an account", "";
     "account.family" Count warn 1_000 max 100_000 Degraded,
         "Accounts under one ultimate parent", "";
+"account.sharing_key" Count warn 0 max 100 Degraded,
+        "Accounts that have a domain or a name in common, and are still found by it", "";
     "opportunity.stages_seen" Count warn 0 max 500 Trimmed,
         "Sightings of an opportunity's stage that are kept", "";
     "identity.value" Characters warn 0 max 1_024 Refused,

@@ -178,6 +178,7 @@ fn link(record: &StoredRecord) -> RecordLink {
 fn profile(record: &StoredRecord) -> ProfileWrite {
     let attributes = record.body.fields.iter().filter(|(_, value)| !value.is_null()).take(ATTRIBUTES);
     ProfileWrite {
+        concerns_accounts: false,
         entity: PERSON,
         references: Vec::new(),
         id: ProfileId::founded_by(&record.source_key),
@@ -192,8 +193,7 @@ fn memberships(store: &Sandbox, after: u64) -> MembershipCommit {
     let changes = store.changes(Feed::Profiles, after, usize::MAX).expect("changes");
     let members = changes.iter().filter(|change| change.subject % 5 == 0);
     MembershipCommit {
-        projector: "segments".into(),
-        upto: changes.last().map_or(after, |change| change.seq),
+        cursor: Some(("segments".into(), changes.last().map_or(after, |change| change.seq))),
         cause: "change".into(),
         changes: members
             .map(|change| MembershipChange {
@@ -202,8 +202,8 @@ fn memberships(store: &Sandbox, after: u64) -> MembershipCommit {
                 status: MembershipStatus::Realized,
             })
             .collect(),
-        document: None,
         now: 1,
+        ..MembershipCommit::default()
     }
 }
 

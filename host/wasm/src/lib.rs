@@ -31,6 +31,7 @@ pub mod rate;
 mod schema;
 pub mod signature;
 pub mod source;
+pub mod surroundings;
 pub mod usage;
 
 pub use admission::{AdmissionError, Compiled, Examined};
@@ -47,4 +48,5 @@ pub use plugin::Plugin;
 pub use rate::{InstanceBudget, InstanceBudgets};
 pub use signature::{SigningKey, is_good};
 pub use source::ReadRequest;
+pub use surroundings::Surroundings;
 pub use usage::{CallReport, Denial, HostTraffic, LogLine, Usage};

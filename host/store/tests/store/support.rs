@@ -111,6 +111,7 @@ pub(crate) fn always(write: DocumentWrite) -> PageDocument {
 
 pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
     ProfileWrite {
+        concerns_accounts: false,
         entity: PERSON,
         id: profile_id(id),
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
@@ -148,12 +149,11 @@ pub(crate) fn memberships(upto: u64, changes: &[(u8, i64, MembershipStatus)]) ->
         status: *status,
     });
     MembershipCommit {
-        projector: "segments".into(),
-        upto,
+        cursor: Some(("segments".into(), upto)),
         cause: "change".into(),
         changes: changes.collect(),
-        document: None,
         now: 30,
+        ..MembershipCommit::default()
     }
 }
 
