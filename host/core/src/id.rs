@@ -59,6 +59,8 @@ ids! {
     OperationId = "op_";
     /// Two records that are never one.
     NeverLinkId = "nev_";
+    /// A request about personal data.
+    PrivacyId = "prv_";
     /// An API key's public half.
     KeyId = "key_";
 }
@@ -114,6 +116,13 @@ impl ProfileId {
             other => (Self::OTHER, digest(&format!("{other}\0{source_key}"))),
         };
         Self(format!("{prefix}{of}"))
+    }
+
+    /// What a profile is called that was erased, where history counts it still: by its number, which says nothing of it.
+    #[must_use]
+    pub fn erased(&self, number: i64) -> Self {
+        let prefix = self.0.split_inclusive('_').next().unwrap_or(Self::PERSON);
+        Self(format!("{prefix}erased-{number}"))
     }
 
     /// Takes text from outside: it must carry one of the prefixes and be short and plain.

@@ -8,6 +8,7 @@ mod body;
 mod bounded;
 mod conduct;
 mod connections;
+mod consent_rules;
 mod consents;
 mod deliveries;
 mod etag;
@@ -103,6 +104,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(connections::routes())
         .merge(conduct::routes())
         .merge(consents::routes())
+        .merge(consent_rules::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(runs::routes())

@@ -8,6 +8,7 @@ pub mod chance;
 pub mod conduct;
 pub mod connections;
 mod connectors;
+mod consent_rules;
 pub mod consents;
 mod deliveries;
 pub mod disk;

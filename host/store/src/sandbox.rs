@@ -12,6 +12,7 @@ mod json;
 mod ledger;
 mod links;
 mod memberships;
+mod privacy;
 mod profiles;
 mod projection;
 mod records;
@@ -55,6 +56,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-6.sql"),
         include_str!("schema/sandbox-7.sql"),
         include_str!("schema/sandbox-8.sql"),
+        include_str!("schema/sandbox-9.sql"),
     ],
 };
 
@@ -391,6 +393,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::Mapping => "mapping",
         Kind::Guardrails => "guardrails",
         Kind::ExchangeRates => "exchange-rates",
+        Kind::ConsentRules => "consent-rules",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
     }
@@ -417,6 +420,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Mapping
         | Kind::Guardrails
         | Kind::ExchangeRates
+        | Kind::ConsentRules
         | Kind::Cancellation
         | Kind::Approval => Ok(()),
     }

@@ -10,6 +10,7 @@ mod engine;
 mod explain;
 mod export;
 mod field_errors;
+mod gate;
 mod ingest;
 mod intake;
 mod keyed;

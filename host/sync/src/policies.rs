@@ -2,6 +2,7 @@
 //! and which value survives. Loaded when first needed, and again after each change.
 
 use crate::engine::{Inner, read};
+use attiva_core::consent::ConsentRules;
 use attiva_core::guardrail::{Guardrails, Overrides};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
@@ -77,6 +78,14 @@ pub fn guardrails(store: &dyn SandboxStore) -> Result<Guardrails, Fault> {
 pub fn merge_policy(store: &dyn SandboxStore, entity: &EntityName) -> Result<MergePolicy, Fault> {
     let usual = || MergePolicy { version: 1, ..MergePolicy::default() };
     Ok(published(store, Kind::MergePolicy, entity.as_str())?.unwrap_or_else(usual))
+}
+
+/// The id of the document of what has to be asked before something is sent.
+pub const CONSENT_RULES: &str = "sandbox";
+
+/// Published, or those that hold until some are.
+pub fn consent_rules(store: &dyn SandboxStore) -> Result<ConsentRules, Fault> {
+    Ok(published(store, Kind::ConsentRules, CONSENT_RULES)?.unwrap_or_default())
 }
 
 /// What the operator added to the model; nothing, until something was published.

@@ -3,6 +3,8 @@
 
 #[path = "engine/activation.rs"]
 mod activation;
+#[path = "engine/consent.rs"]
+mod consent;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]

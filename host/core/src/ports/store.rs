@@ -3,6 +3,8 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
+use super::consent::ConsentStore;
+use super::privacy::PrivacyStore;
 use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
@@ -60,6 +62,8 @@ pub enum Kind {
     Guardrails,
     /// Rates of exchange; the id is their base.
     ExchangeRates,
+    /// What has to be asked before something is sent; one for the sandbox.
+    ConsentRules,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
@@ -255,7 +259,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: Send + Sync + 'static {
+pub trait SandboxStore: ConsentStore + PrivacyStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.

@@ -5,6 +5,7 @@ mod auth;
 mod bounds;
 mod conduct;
 mod connections;
+mod consent_rules;
 mod consents;
 mod demo;
 mod documents;
