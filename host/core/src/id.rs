@@ -59,6 +59,10 @@ ids! {
     OperationId = "op_";
     /// Two records that are never one.
     NeverLinkId = "nev_";
+    /// What a connection brought, taken back.
+    RemovalId = "rem_";
+    /// A choice that somebody made for a field.
+    PinId = "pin_";
     /// A request about personal data.
     PrivacyId = "prv_";
     /// An API key's public half.
@@ -146,6 +150,14 @@ impl fmt::Display for ProfileId {
 }
 
 impl NeverLinkId {
+    /// The same for the same founder, always.
+    #[must_use]
+    pub fn founded_by(text: &str) -> Self {
+        Self(format!("{}{}", Self::PREFIX, digest(text)))
+    }
+}
+
+impl PinId {
     /// The same for the same founder, always.
     #[must_use]
     pub fn founded_by(text: &str) -> Self {

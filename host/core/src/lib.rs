@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod ports;
 pub mod privacy;
 pub mod record;
+pub mod removal;
 pub mod retry;
 pub mod run;
 pub mod spec;

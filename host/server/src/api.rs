@@ -10,6 +10,7 @@ mod conduct;
 mod connections;
 mod consent_rules;
 mod consents;
+mod data_removal;
 mod deliveries;
 mod etag;
 mod exchange_rates;
@@ -26,7 +27,9 @@ mod mappings;
 mod model;
 mod operations;
 mod organisations;
+mod pins;
 mod plugins;
+mod privacy;
 mod problem;
 mod problem_pages;
 mod profiles;
@@ -104,10 +107,13 @@ fn v1(state: &State) -> Router<State> {
         .merge(connections::routes())
         .merge(conduct::routes())
         .merge(consents::routes())
+        .merge(data_removal::routes())
         .merge(consent_rules::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(runs::routes())
+        .merge(pins::routes())
+        .merge(privacy::routes())
         .merge(profiles::routes())
         .merge(ingestion::routes())
         .merge(exchange_rates::routes())

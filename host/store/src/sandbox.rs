@@ -17,6 +17,7 @@ mod profiles;
 mod projection;
 mod records;
 mod references;
+mod removal;
 mod search;
 mod spaces;
 mod stages;
@@ -40,6 +41,7 @@ use attiva_core::ports::store::{
     Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
+use attiva_core::removal::{Place, Removed};
 use attiva_core::stages::StageHistory;
 use rusqlite::Connection;
 use std::path::Path;
@@ -140,6 +142,32 @@ impl SandboxStore for Sandbox {
 
     fn stage_history(&self, profile: i64) -> Result<StageHistory> {
         self.database.read(|connection| stages::of_profile(connection, profile))
+    }
+
+    fn stream_size(&self, connection: &ConnectionId, stream: &str) -> Result<(u64, u64)> {
+        self.database.read(|sqlite| removal::size(sqlite, connection, stream))
+    }
+
+    async fn remove_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        place: Place,
+        limit: usize,
+        now: Millis,
+    ) -> Result<Removed> {
+        let (connection, stream) = (connection.clone(), stream.to_owned());
+        self.database.write(move |sqlite| removal::remove(sqlite, &connection, &stream, place, limit, now)).await
+    }
+
+    async fn forget_stream(&self, connection: &ConnectionId, stream: &str) -> Result<()> {
+        let (connection, stream) = (connection.clone(), stream.to_owned());
+        self.database.write(move |sqlite| removal::forget(sqlite, &connection, &stream)).await
+    }
+
+    async fn forget_rejects(&self, connection: &ConnectionId) -> Result<()> {
+        let connection = connection.clone();
+        self.database.write(move |sqlite| removal::forget_rejects(sqlite, &connection)).await
     }
 
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
@@ -389,6 +417,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
         Kind::NeverLink => "never-link",
+        Kind::Pin => "pin",
+        Kind::Removal => "removal",
         Kind::CustomModel => "custom-model",
         Kind::Mapping => "mapping",
         Kind::Guardrails => "guardrails",
@@ -416,6 +446,8 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::NeverLink
+        | Kind::Pin
+        | Kind::Removal
         | Kind::CustomModel
         | Kind::Mapping
         | Kind::Guardrails

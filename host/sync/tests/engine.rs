@@ -15,6 +15,8 @@ mod identity;
 mod keyed;
 #[path = "engine/mappings.rs"]
 mod mappings;
+#[path = "engine/privacy.rs"]
+mod privacy;
 mod support;
 #[path = "engine/versions.rs"]
 mod versions;

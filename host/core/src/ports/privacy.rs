@@ -45,6 +45,8 @@ pub struct Sent {
 pub trait PrivacyStore: Send + Sync + 'static {
     /// What hangs together with whoever carries one of these.
     fn footprint(&self, of: &[Subject]) -> Result<Footprint>;
+    /// All that is kept of a footprint, as JSON for people.
+    fn export(&self, footprint: &Footprint) -> Result<serde_json::Value>;
     /// Removes a footprint, and notes that the request did. No page may be committed and no step of a projector be under
     /// way. Answers with all that the request has removed, also where it is asked again.
     async fn erase(&self, request: &PrivacyId, footprint: Footprint, now: Millis) -> Result<Counts>;

@@ -1,6 +1,7 @@
 //! What is kept about somebody: found, removed, taken out of what else says it.
 
 mod erase;
+mod export;
 mod footprint;
 mod sweep;
 
@@ -20,6 +21,10 @@ use rusqlite::{Connection, params};
 impl PrivacyStore for Sandbox {
     fn footprint(&self, of: &[Subject]) -> Result<Footprint> {
         self.database.read(|connection| footprint::find(connection, of))
+    }
+
+    fn export(&self, footprint: &Footprint) -> Result<serde_json::Value> {
+        self.database.read(|connection| export::export(connection, footprint))
     }
 
     async fn erase(&self, request: &PrivacyId, footprint: Footprint, now: Millis) -> Result<Counts> {
