@@ -1,9 +1,11 @@
 //! A sandbox's store: one file per part of the port, each a set of functions over a connection. Writes run in the
 //! writer's transaction, reads in a snapshot.
 
+mod accounts;
 mod consents;
 mod counter;
 mod deliveries;
+mod derived;
 mod difference;
 mod entities;
 mod events;
@@ -59,6 +61,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-7.sql"),
         include_str!("schema/sandbox-8.sql"),
         include_str!("schema/sandbox-9.sql"),
+        include_str!("schema/sandbox-10.sql"),
     ],
 };
 
@@ -416,6 +419,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::Delivery => "delivery",
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
+        Kind::MatchRules => "match-rules",
         Kind::NeverLink => "never-link",
         Kind::Pin => "pin",
         Kind::Removal => "removal",
@@ -445,6 +449,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Catalog
         | Kind::IdentityRules
         | Kind::MergePolicy
+        | Kind::MatchRules
         | Kind::NeverLink
         | Kind::Pin
         | Kind::Removal

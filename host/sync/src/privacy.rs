@@ -21,6 +21,7 @@ impl Drop for Standstill<'_> {
         self.inner.policies.forget();
         self.inner.records_changed.notify_one();
         self.inner.profiles_changed.notify_one();
+        self.inner.accounts_changed.notify_one();
     }
 }
 
@@ -36,6 +37,7 @@ impl Engine {
         self.inner.policies.forget();
         self.inner.records_changed.notify_one();
         self.inner.profiles_changed.notify_one();
+        self.inner.accounts_changed.notify_one();
     }
 
     /// Asks a destination to remove somebody from a target, by `(field, value)`.

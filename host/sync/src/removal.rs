@@ -241,7 +241,10 @@ fn stays(inner: &Inner, profile: &Profile, rest: &[StoredRecord]) -> Result<bool
     let chosen = merge(&mapped, &policies.survivorship, &policies.pins(&mapped));
     let fields = policies.layout.fields().iter().zip(chosen).filter(|(_, chosen)| !chosen.value.is_null());
     let then: BTreeMap<String, Value> = fields.map(|(field, chosen)| (field.name.to_string(), chosen.value)).collect();
-    let now: BTreeMap<String, Value> = profile.attributes.iter().cloned().collect();
+    // What is worked out from other profiles follows later.
+    let of_records = |name: &str| policies.layout.find(name).is_some_and(|(_, field)| !field.derived);
+    let now = profile.attributes.iter().filter(|(name, _)| of_records(name)).cloned();
+    let now: BTreeMap<String, Value> = now.collect();
     Ok(then == now)
 }
 

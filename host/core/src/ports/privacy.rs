@@ -59,7 +59,7 @@ pub trait PrivacyStore: Send + Sync + 'static {
     fn erased_by(&self) -> Result<Vec<PrivacyId>>;
     async fn note_erased(&self, requests: Vec<PrivacyId>, now: Millis) -> Result<()>;
     /// Everything that names anybody, by place; for a store that is older than some erasures.
-    fn names(&self, each: &mut dyn FnMut(Subject)) -> Result<()>;
+    fn everybody(&self, each: &mut dyn FnMut(Subject)) -> Result<()>;
     /// Makes the file hold nothing that was deleted, as far as SQLite overwrites it: the log is emptied into it. False
     /// while a reader keeps some of the log.
     async fn empty_log(&self) -> Result<bool>;

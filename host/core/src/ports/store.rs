@@ -17,6 +17,7 @@ use crate::stages::StageHistory;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod account;
 mod delivery;
 mod error;
 mod event;
@@ -24,6 +25,7 @@ mod mapping;
 mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
+pub use account::{AccountStore, AccountTask, AccountsCommit, CompanyRow, Derived, DerivedWrite, Due, Side};
 pub use delivery::{
     Begin, Begun, Books, Item, ItemOutcome, ItemStatus, LedgerEntry, OpenBatch, OpenRow, QueuedMember, Reason,
     Reconcile, RefusalFilter, Refused, TargetKey,
@@ -53,6 +55,8 @@ pub enum Kind {
     IdentityRules,
     /// A merge policy that was published; the id is the entity's name.
     MergePolicy,
+    /// Rules that match leads to accounts, once some were published; one for the sandbox.
+    MatchRules,
     /// Two records that are never one.
     NeverLink,
     /// A choice that somebody made for a field of a record's profile.
@@ -264,7 +268,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: ConsentStore + PrivacyStore {
+pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.

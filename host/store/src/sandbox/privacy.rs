@@ -83,7 +83,7 @@ impl PrivacyStore for Sandbox {
         self.database.write(work).await
     }
 
-    fn names(&self, each: &mut dyn FnMut(Subject)) -> Result<()> {
+    fn everybody(&self, each: &mut dyn FnMut(Subject)) -> Result<()> {
         self.database.read(|connection| names(connection, each))
     }
 

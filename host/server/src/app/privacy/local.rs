@@ -208,7 +208,7 @@ pub(in crate::app) async fn replay(
     tracing::warn!(erasures = missing.len(), "the store is older than some erasures: they are done again");
     let tombstones = &connectors.tombstones;
     let mut subjects = Vec::new();
-    store.names(&mut |subject: Subject| {
+    store.everybody(&mut |subject: Subject| {
         if attiva_core::privacy::Erasures::covers(&**tombstones, &subject.entity, &subject.identity) {
             subjects.push(subject);
         }

@@ -2,7 +2,7 @@
 
 use super::super::counter::Counter;
 use super::super::profiles::ProfileWriter;
-use super::super::{links, memberships};
+use super::super::{accounts, links, memberships};
 use super::number;
 use crate::failure::Outcome;
 use attiva_core::Millis;
@@ -30,9 +30,9 @@ pub(super) fn erase(
     add(Place::Records, records(connection, &footprint.records)?);
     let mut writer = ProfileWriter::new(connection)?;
     for (number, id) in footprint.profiles.iter().chain(&footprint.related) {
-        add(Place::Memberships, history(connection, *number)?);
-        writer.remove(&mut counter, id, None, now)?;
+        add(Place::Memberships, current(connection, *number)?);
         add(Place::Memberships, forget(connection, "membership_history", *number)?);
+        writer.remove(&mut counter, id, None, now)?;
         for table in ["want", "refusal", "ledger", "target_member"] {
             add(Place::Ledger, forget(connection, table, *number)?);
         }
@@ -140,8 +140,8 @@ fn consents(connection: &Connection, names: &[Name]) -> Outcome<usize> {
     Ok(removed)
 }
 
-/// Memberships there are; the profile's removal ends them.
-fn history(connection: &Connection, profile: i64) -> Outcome<usize> {
+/// Memberships there are; the profile's removal ends them, and what history says of that goes as well.
+fn current(connection: &Connection, profile: i64) -> Outcome<usize> {
     Ok(memberships::of_profiles(connection, &[profile])?.first().map_or(0, Vec::len))
 }
 
@@ -178,6 +178,7 @@ fn anonymous(connection: &Connection, request: &PrivacyId, profile: i64, id: &Pr
             forget(connection, table, *number)?;
         }
         outcomes(connection, *number)?;
+        accounts::forget_person(connection, *number)?;
         connection
             .prepare_cached("UPDATE profile SET id = ?2, changed_at = 0, gone = 1 WHERE number = ?1")?
             .execute(params![number, ProfileId::parse(former).as_ref().unwrap_or(id).erased(*number).as_str()])?;
