@@ -2,6 +2,7 @@
 //! nothing else; what holds for all requests is a layer.
 
 mod activations;
+mod audiences;
 mod audit;
 mod auth;
 mod body;
@@ -13,6 +14,7 @@ mod consents;
 mod data_removal;
 mod deliveries;
 mod etag;
+mod evaluations;
 mod exchange_rates;
 mod explanation;
 mod grants;
@@ -123,6 +125,8 @@ fn v1(state: &State) -> Router<State> {
         .merge(mappings::routes())
         .merge(timeline::routes())
         .merge(segments::routes())
+        .merge(audiences::routes())
+        .merge(evaluations::routes())
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())

@@ -1,8 +1,10 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod audiences;
 mod auth;
 mod bounds;
+mod compositions;
 mod conduct;
 mod connections;
 mod consent_rules;

@@ -53,7 +53,6 @@ impl Sandbox {
                     }
                 }
                 Err(refusal) => {
-                    eprintln!("DBG {refusal}");
                     tracing::error!(erasure = %id, "a step of an erasure failed, and is tried again: {refusal}");
                     tokio::time::sleep(PAUSE).await;
                 }

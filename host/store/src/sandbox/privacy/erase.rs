@@ -174,7 +174,7 @@ fn anonymous(connection: &Connection, request: &PrivacyId, profile: i64, id: &Pr
         connection.prepare_cached("DELETE FROM redirect WHERE target = ?1 OR id = ?1")?.execute([&target])?;
     }
     for (number, former) in &all {
-        for table in ["membership_history", "want", "refusal", "ledger", "target_member"] {
+        for table in ["membership_history", "membership_due", "want", "refusal", "ledger", "target_member"] {
             forget(connection, table, *number)?;
         }
         outcomes(connection, *number)?;
