@@ -1,6 +1,7 @@
 //! What people configure: connections, segments, activations. Stored as documents, shown by the API as they are.
 
 use crate::Millis;
+use crate::consent::Use;
 use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
 use crate::key::Instance;
 use crate::model::EntityKind;
@@ -153,6 +154,9 @@ pub struct Activation {
     /// Share of the target's members, in percent, that one delivery may remove; more waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removals_max_percent: Option<u8>,
+    /// What it sends for; the sandbox's consent rules say what that needs, and what becomes of one that names nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Use>,
     pub created_at: Millis,
 }
 

@@ -1,6 +1,10 @@
 //! Whether somebody may be sent something: what they said by channel and purpose, and who is never sent anything. What
 //! nothing covers is not sent.
 
+mod rules;
+
+pub use rules::{ConsentRules, ConsentRulesProblem, Needs, Rule, Unnamed, Use};
+
 use crate::Millis;
 use crate::identity::Identity;
 use serde::{Deserialize, Serialize};
@@ -50,6 +54,10 @@ pub enum Refused {
     Withdrawn { channel: String, purpose: String, source_name: String },
     #[error("nobody consented to {channel} for {purpose}")]
     NotCovered { channel: String, purpose: String },
+    #[error("no rule of the sandbox says what {channel} for {purpose} needs")]
+    NoRule { channel: String, purpose: String },
+    #[error("the activation names no channel and purpose, and the sandbox's rules refuse that")]
+    Unnamed,
 }
 
 impl Refused {
@@ -60,15 +68,25 @@ impl Refused {
             Self::Suppressed { .. } => "consent.suppressed",
             Self::Withdrawn { .. } => "consent.withdrawn",
             Self::NotCovered { .. } => "consent.not-covered",
+            Self::NoRule { .. } => "consent.no-rule",
+            Self::Unnamed => "consent.unnamed",
         }
     }
 }
 
-/// Decides for one person: `consents` and `suppressions` are those of all their identities, in any order. Of what was
-/// said about the channel and purpose the newest counts, of two at the same time the one that refuses.
+/// Decides for one person where consent is needed: `consents` and `suppressions` are those of all their identities, in
+/// any order. Of what was said about the channel and purpose the newest counts, of two at the same time the one that
+/// refuses.
 #[must_use]
 pub fn may_send(channel: &str, purpose: &str, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
-    let is_about = |said: &str, asked: &str| said == ANY || said == asked;
+    decide(channel, purpose, Needs::Consent, consents, suppressions)
+}
+
+fn is_about(said: &str, asked: &str) -> bool {
+    said == ANY || said == asked
+}
+
+fn decide(channel: &str, purpose: &str, needs: Needs, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
     // The first by what it says, so that the answer does not hang on the order.
     let suppressed = suppressions.iter().filter(|s| is_about(&s.channel, channel)).map(|s| &s.reason).min();
     if let Some(reason) = suppressed {
@@ -77,6 +95,7 @@ pub fn may_send(channel: &str, purpose: &str, consents: &[Consent], suppressions
     let (channel, purpose) = (channel.to_owned(), purpose.to_owned());
     let covering = consents.iter().filter(|c| is_about(&c.channel, &channel) && is_about(&c.purpose, &purpose));
     match covering.max_by(|a, b| (a.at, !a.given, &a.source).cmp(&(b.at, !b.given, &b.source))) {
+        None if needs == Needs::NoRefusal => Decision::Yes,
         None => Decision::No { reason: Refused::NotCovered { channel, purpose } },
         Some(consent) if consent.given => Decision::Yes,
         Some(consent) => {

@@ -61,6 +61,12 @@ ids! {
     OperationId = "op_";
     /// Two records that are never one.
     NeverLinkId = "nev_";
+    /// What a connection brought, taken back.
+    RemovalId = "rem_";
+    /// A choice that somebody made for a field.
+    PinId = "pin_";
+    /// A request about personal data.
+    PrivacyId = "prv_";
     /// An API key's public half.
     KeyId = "key_";
 }
@@ -118,6 +124,13 @@ impl ProfileId {
         Self(format!("{prefix}{of}"))
     }
 
+    /// What a profile is called that was erased, where history counts it still: by its number, which says nothing of it.
+    #[must_use]
+    pub fn erased(&self, number: i64) -> Self {
+        let prefix = self.0.split_inclusive('_').next().unwrap_or(Self::PERSON);
+        Self(format!("{prefix}erased-{number}"))
+    }
+
     /// Takes text from outside: it must carry one of the prefixes and be short and plain.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -139,6 +152,14 @@ impl fmt::Display for ProfileId {
 }
 
 impl NeverLinkId {
+    /// The same for the same founder, always.
+    #[must_use]
+    pub fn founded_by(text: &str) -> Self {
+        Self(format!("{}{}", Self::PREFIX, digest(text)))
+    }
+}
+
+impl PinId {
     /// The same for the same founder, always.
     #[must_use]
     pub fn founded_by(text: &str) -> Self {

@@ -119,6 +119,18 @@ fn field(layout: &Layout, name: &str, json: &Json, problems: &mut Vec<SentProble
     Some((Arc::from(name), value))
 }
 
+/// A value that somebody gives to a field of an entity, null for none.
+///
+/// # Errors
+/// What is wrong with the field or the value.
+pub fn value_of(layout: &Layout, name: &str, json: &Json) -> Result<Value, String> {
+    let mut problems = Vec::new();
+    match field(layout, name, json, &mut problems) {
+        Some((_, value)) => Ok(value),
+        None => Err(problems.pop().map(|problem| problem.problem).unwrap_or_default()),
+    }
+}
+
 /// JSON as a value of a type, without loss; `None` for what is none.
 fn value(json: &Json, to: DataType) -> Option<Value> {
     match (to, json) {

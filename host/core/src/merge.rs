@@ -5,6 +5,7 @@ mod policy;
 
 pub use policy::{FieldRule, MergePolicy, PolicyProblem, Survivorship};
 
+use crate::id::PinId;
 use crate::key::SourceKey;
 use crate::{Millis, Value};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,15 @@ pub struct Pin {
     pub value: Option<Value>,
     pub by: String,
     pub at: Millis,
+}
+
+impl Pin {
+    /// One for each record and field: a later choice takes the place of an earlier one.
+    #[must_use]
+    pub fn id(&self) -> PinId {
+        // No source key and no field's name holds a NUL.
+        PinId::founded_by(&format!("{}\0{}", self.source_key, self.field))
+    }
 }
 
 /// A null that is there is not a value that is absent.
@@ -118,8 +128,10 @@ struct Candidate<'a> {
     value: &'a Value,
 }
 
-/// The pin of each field: where two are in one profile since, the newest; of one time, that of the first source key.
-fn effective<'a, R: Borrow<MappedRecord>>(
+/// The pin of each field by slot: where two are in one profile since, the newest; of one time, that of the first source
+/// key.
+#[must_use]
+pub fn effective<'a, R: Borrow<MappedRecord>>(
     pins: &'a [Pin],
     records: &[R],
     survivorship: &Survivorship,

@@ -4,4 +4,5 @@ pub mod clock;
 pub mod connector;
 pub mod consent;
 pub mod control;
+pub mod privacy;
 pub mod store;

@@ -9,7 +9,9 @@ mod body;
 mod bounded;
 mod conduct;
 mod connections;
+mod consent_rules;
 mod consents;
+mod data_removal;
 mod deliveries;
 mod etag;
 mod evaluations;
@@ -28,7 +30,9 @@ mod metrics;
 mod model;
 mod operations;
 mod organisations;
+mod pins;
 mod plugins;
+mod privacy;
 mod problem;
 mod problem_pages;
 mod profiles;
@@ -108,9 +112,13 @@ fn v1(state: &State) -> Router<State> {
         .merge(connections::routes())
         .merge(conduct::routes())
         .merge(consents::routes())
+        .merge(data_removal::routes())
+        .merge(consent_rules::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(runs::routes())
+        .merge(pins::routes())
+        .merge(privacy::routes())
         .merge(profiles::routes())
         .merge(ingestion::routes())
         .merge(exchange_rates::routes())

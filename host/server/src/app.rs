@@ -8,7 +8,9 @@ pub mod chance;
 pub mod conduct;
 pub mod connections;
 mod connectors;
+mod consent_rules;
 pub mod consents;
+mod data_removal;
 mod deliveries;
 pub mod disk;
 mod documents;
@@ -29,7 +31,9 @@ mod model;
 pub(crate) mod name;
 pub mod operations;
 pub mod oversight;
+pub mod pins;
 pub mod plugins;
+pub mod privacy;
 pub mod profiles;
 mod reconcile;
 pub mod refusal;
@@ -53,13 +57,13 @@ use attiva_core::id::OrganisationId;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{AuditEvent, ControlStore, SandboxStore, StoreError};
 use attiva_core::{Fault, FaultKind};
-use attiva_store::{Control, DataDir, Options, Sealer};
+use attiva_store::{Control, DataDir, Options, Sealer, TombstoneKey, Tombstones};
 use attiva_sync::{Engine, EngineOptions};
 use attiva_wasm::{HostOptions, PluginHost};
 use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
 use disk::Disk;
-use files::{PluginFiles, Spools};
+use files::{PluginFiles, SandboxFiles, Spools};
 use instances::Instances;
 use keys::{Caller, Keys, NewKey, NewKeyOf};
 use oversight::Oversight;
@@ -93,6 +97,8 @@ struct Inner {
     tenancy: Tenancy,
     plugins: Arc<Plugins>,
     vault: Vault,
+    sealer: Arc<Sealer>,
+    tombstone_key: TombstoneKey,
     instances: Instances,
     shared: Shared,
     oversight: Arc<Oversight>,
@@ -126,13 +132,16 @@ impl App {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let data = Arc::new(DataDir::open(data_dir)?);
         let sealer = Arc::new(Sealer::load(data.keys())?);
+        let tombstone_key = TombstoneKey::load(data.keys())?;
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
         let plugins = Arc::new(plugins(&data, &control, &clock)?);
         let inner = Inner {
             keys: Keys::new(Arc::clone(&control), Arc::clone(&clock)),
             answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance), Arc::clone(&sealer)),
             tenancy: Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
-            vault: Vault::new(Arc::clone(&control), sealer),
+            vault: Vault::new(Arc::clone(&control), Arc::clone(&sealer)),
+            sealer,
+            tombstone_key,
             instances: Instances::new(Arc::clone(&control)),
             shared: Shared::default(),
             oversight: Oversight::start(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&plugins)),
@@ -194,6 +203,7 @@ impl App {
         let id = entry.id();
         let place = inner.data.sandbox(&id).ok_or_else(|| Refusal::internal(format!("`{id}` is no sandbox's id")))?;
         let store = attiva_store::Sandbox::open(&place, &Options::default())?;
+        let hashes = inner.control.tombstones(&id)?;
         let connectors = Arc::new(SandboxConnectors {
             entry: entry.clone(),
             plugins: Arc::clone(&inner.plugins),
@@ -201,6 +211,7 @@ impl App {
             vault: inner.vault.clone(),
             instances: inner.instances.clone(),
             spools: Spools::new(inner.data.spool(), &id)?,
+            tombstones: Arc::new(Tombstones::new(inner.tombstone_key.clone(), id.clone(), hashes)),
             disk: Disk::new(Arc::clone(&inner.data), id, inner.disk_free_bytes_min),
             shared: inner.shared.clone(),
             oversight: Arc::clone(&inner.oversight),
@@ -213,6 +224,7 @@ impl App {
         let id = entry.id();
         let (stored, connectors) = self.parts(&entry)?;
         let store: Arc<dyn SandboxStore> = Arc::clone(&stored) as _;
+        privacy::replay(&*store, &connectors, inner.clock.now()).await?;
         reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
         let engine = Engine::start(
@@ -231,10 +243,15 @@ impl App {
             plugins: Arc::clone(&inner.plugins),
             control: Arc::clone(&inner.control),
             vault: inner.vault.clone(),
+            sealer: Arc::clone(&inner.sealer),
             clock,
             connections_change: tokio::sync::Mutex::default(),
+            files: SandboxFiles::new(inner.data.control(), &id),
+            erasing: tokio::sync::Mutex::default(),
+            erasing_on: tokio::sync::Notify::new(),
         };
         let sandbox = Arc::new(sandbox);
+        sandbox.resume_erasures()?;
         inner.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         Ok(sandbox)
     }
@@ -358,6 +375,11 @@ impl App {
     fn open_sandboxes(&self) -> Vec<Arc<Sandbox>> {
         self.inner.sandboxes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
+}
+
+/// Runs what reads much off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Refusal::internal(error.to_string())))
 }
 
 fn plugins(data: &DataDir, control: &Arc<dyn ControlStore>, clock: &Arc<dyn Clock>) -> Result<Plugins> {

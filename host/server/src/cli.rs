@@ -22,6 +22,7 @@ mod model;
 mod organisation;
 mod output;
 mod plugin;
+mod privacy;
 mod profile;
 mod run;
 mod sandbox;
@@ -119,6 +120,9 @@ enum Command {
     /// Profiles.
     #[command(subcommand)]
     Profile(profile::Profile),
+    /// What is kept about somebody, and that they are forgotten.
+    #[command(subcommand)]
+    Privacy(privacy::Privacy),
     /// Segments: rules that say who belongs.
     #[command(subcommand)]
     Segment(segment::Segment),
@@ -170,6 +174,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
+        Command::Privacy(privacy) => return privacy::run(privacy, &Client::new(global)?, output),
         Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),

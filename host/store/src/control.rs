@@ -6,16 +6,23 @@ use crate::failure::{Outcome, limited};
 use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::Millis;
+use attiva_core::id::PrivacyId;
+use attiva_core::ports::privacy::TombstoneStore;
 use attiva_core::ports::store::{
     AuditEvent, ControlKind, ControlStore, Document, Expect, KeptAnswer, KeptRequest, Result,
 };
+use attiva_core::privacy::Mentions;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 use std::sync::Arc;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0002,
-    steps: &[include_str!("schema/control-1.sql"), include_str!("schema/control-2.sql")],
+    steps: &[
+        include_str!("schema/control-1.sql"),
+        include_str!("schema/control-2.sql"),
+        include_str!("schema/control-3.sql"),
+    ],
 };
 
 /// The control database in SQLite.
@@ -101,6 +108,84 @@ impl ControlStore for Control {
     }
 }
 
+#[async_trait]
+impl TombstoneStore for Control {
+    fn tombstones(&self, sandbox: &str) -> Result<Vec<[u8; 32]>> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT hash FROM tombstone WHERE sandbox = ?1")?;
+            let hashes = statement.query_map([sandbox], |row| row.get(0))?;
+            Ok(hashes.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    async fn put_tombstones(&self, sandbox: &str, request: &PrivacyId, hashes: Vec<[u8; 32]>) -> Result<u64> {
+        let (sandbox, request) = (sandbox.to_owned(), request.clone());
+        let work = move |connection: &Connection| {
+            let mut put = connection
+                .prepare_cached("INSERT OR IGNORE INTO tombstone (sandbox, hash, request) VALUES (?1, ?2, ?3)")?;
+            let mut new = 0;
+            for hash in &hashes {
+                new += put.execute(params![sandbox, hash, request.as_str()])? as u64;
+            }
+            Ok(new)
+        };
+        self.database.write(work).await
+    }
+
+    async fn forget_tombstones(&self, sandbox: &str) -> Result<()> {
+        let sandbox = sandbox.to_owned();
+        let work = move |connection: &Connection| {
+            connection.prepare_cached("DELETE FROM tombstone WHERE sandbox = ?1")?.execute([sandbox])?;
+            Ok(())
+        };
+        self.database.write(work).await
+    }
+
+    async fn forget_answers(&self) -> Result<u64> {
+        let work = |connection: &Connection| {
+            connection.pragma_update(None, "secure_delete", true)?;
+            let forgotten = connection
+                .prepare_cached("UPDATE kept_request SET status = NULL, body = NULL WHERE body IS NOT NULL")?
+                .execute([])?;
+            Ok(forgotten as u64)
+        };
+        self.database.write(work).await
+    }
+
+    async fn sweep_audit(&self, of: Mentions) -> Result<u64> {
+        let said = self.database.read(|connection| {
+            let mut statement = connection.prepare("SELECT number, subject, detail FROM audit")?;
+            let mut rows = statement.query([])?;
+            let mut said: Vec<(i64, String, String)> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (subject, detail): (String, String) = (row.get(1)?, row.get(2)?);
+                let (out, rest) = (of.taken_out(&subject), of.taken_out(&detail));
+                if out.is_some() || rest.is_some() {
+                    said.push((row.get(0)?, out.unwrap_or(subject), rest.unwrap_or(detail)));
+                }
+            }
+            Ok(said)
+        })?;
+        let work = move |connection: &Connection| {
+            let mut update =
+                connection.prepare_cached("UPDATE audit SET subject = ?2, detail = ?3 WHERE number = ?1")?;
+            for (number, subject, detail) in &said {
+                update.execute(params![number, subject, detail])?;
+            }
+            Ok(said.len() as u64)
+        };
+        self.database.write(work).await
+    }
+
+    async fn empty_log(&self) -> Result<bool> {
+        self.database.empty_log().await
+    }
+
+    async fn rewrite(&self) -> Result<()> {
+        self.database.rewrite().await
+    }
+}
+
 fn name(kind: ControlKind) -> &'static str {
     match kind {
         ControlKind::Organisation => "organisation",
@@ -113,6 +198,7 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
         ControlKind::Instance => "instance",
+        ControlKind::Erasure => "erasure",
     }
 }
 

@@ -138,6 +138,42 @@ impl Database {
         let answer = answer.await.unwrap_or(Err(StoreError::Closed));
         if dies { Err(StoreError::Closed) } else { answer }
     }
+
+    /// Runs `work` outside of any transaction, between those of the writer.
+    async fn between<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    {
+        let (request, answer) = Work::alone(work);
+        let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
+        requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Copies the whole log into the file, and cuts it off; false while a reader needs some of it. What was deleted is
+    /// then in neither, as far as SQLite overwrites what it frees.
+    pub(crate) async fn empty_log(&self) -> Result<bool> {
+        self.between(|connection| {
+            let (busy, ..): (i64, i64, i64) = connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            overwrite_freed(connection)?;
+            Ok(busy == 0)
+        })
+        .await
+    }
+
+    /// Writes the file anew: nothing is left in gaps of its pages, where SQLite may leave copies of what it moved.
+    pub(crate) async fn rewrite(&self) -> Result<()> {
+        self.between(|connection| {
+            // The copy may be as large as the file, so it is not made in memory.
+            connection.pragma_update(None, "temp_store", "FILE")?;
+            let done = connection.execute_batch("VACUUM");
+            connection.pragma_update(None, "temp_store", "MEMORY")?;
+            Ok(done?)
+        })
+        .await
+    }
 }
 
 impl Drop for Database {
@@ -188,11 +224,18 @@ fn prepare_writer(connection: &Connection, options: &Options) -> Outcome<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    overwrite_freed(connection)?;
     cache(connection, options.writer_cache_kib, options)?;
     if let Some(pages) = options.pages_max {
         connection.pragma_update(None, "max_page_count", pages)?;
     }
     Ok(())
+}
+
+/// What is freed within a page is overwritten with zeros, which costs no write more; an erasure has whole pages that are
+/// given up overwritten too.
+fn overwrite_freed(connection: &Connection) -> Outcome<()> {
+    Ok(connection.pragma_update(None, "secure_delete", "FAST")?)
 }
 
 fn readers(file: PathBuf, options: Options) -> Readers {

@@ -2,6 +2,9 @@
 //! that are replaced whole or not at all.
 
 mod sandboxes;
+mod search;
+
+pub use search::{Searched, search};
 
 use crate::database::unusable;
 use crate::lock::Lock;

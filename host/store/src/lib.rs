@@ -13,10 +13,12 @@ mod migration;
 mod readers;
 mod sandbox;
 mod seal;
+mod tombstones;
 mod writer;
 
 pub use control::Control;
 pub use database::{Death, Options};
-pub use files::{DataDir, read, write_atomic};
+pub use files::{DataDir, Searched, read, search, write_atomic};
 pub use sandbox::Sandbox;
 pub use seal::Sealer;
+pub use tombstones::{TombstoneKey, Tombstones};

@@ -15,10 +15,12 @@ mod json;
 mod ledger;
 mod links;
 mod memberships;
+mod privacy;
 mod profiles;
 mod projection;
 mod records;
 mod references;
+mod removal;
 mod search;
 mod snapshot;
 mod spaces;
@@ -44,6 +46,7 @@ use attiva_core::ports::store::{
     StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
+use attiva_core::removal::{Place, Removed};
 use attiva_core::stages::StageHistory;
 use rusqlite::Connection;
 use std::path::Path;
@@ -62,6 +65,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-8.sql"),
         include_str!("schema/sandbox-9.sql"),
         include_str!("schema/sandbox-10.sql"),
+        include_str!("schema/sandbox-11.sql"),
     ],
 };
 
@@ -145,6 +149,32 @@ impl SandboxStore for Sandbox {
 
     fn stage_history(&self, profile: i64) -> Result<StageHistory> {
         self.database.read(|connection| stages::of_profile(connection, profile))
+    }
+
+    fn stream_size(&self, connection: &ConnectionId, stream: &str) -> Result<(u64, u64)> {
+        self.database.read(|sqlite| removal::size(sqlite, connection, stream))
+    }
+
+    async fn remove_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        place: Place,
+        limit: usize,
+        now: Millis,
+    ) -> Result<Removed> {
+        let (connection, stream) = (connection.clone(), stream.to_owned());
+        self.database.write(move |sqlite| removal::remove(sqlite, &connection, &stream, place, limit, now)).await
+    }
+
+    async fn forget_stream(&self, connection: &ConnectionId, stream: &str) -> Result<()> {
+        let (connection, stream) = (connection.clone(), stream.to_owned());
+        self.database.write(move |sqlite| removal::forget(sqlite, &connection, &stream)).await
+    }
+
+    async fn forget_rejects(&self, connection: &ConnectionId) -> Result<()> {
+        let connection = connection.clone();
+        self.database.write(move |sqlite| removal::forget_rejects(sqlite, &connection)).await
     }
 
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
@@ -415,10 +445,13 @@ fn name(kind: Kind) -> &'static str {
         Kind::MergePolicy => "merge-policy",
         Kind::MatchRules => "match-rules",
         Kind::NeverLink => "never-link",
+        Kind::Pin => "pin",
+        Kind::Removal => "removal",
         Kind::CustomModel => "custom-model",
         Kind::Mapping => "mapping",
         Kind::Guardrails => "guardrails",
         Kind::ExchangeRates => "exchange-rates",
+        Kind::ConsentRules => "consent-rules",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
         Kind::Evaluation => "evaluation",
@@ -444,10 +477,13 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::MergePolicy
         | Kind::MatchRules
         | Kind::NeverLink
+        | Kind::Pin
+        | Kind::Removal
         | Kind::CustomModel
         | Kind::Mapping
         | Kind::Guardrails
         | Kind::ExchangeRates
+        | Kind::ConsentRules
         | Kind::Cancellation
         | Kind::Approval
         | Kind::Evaluation

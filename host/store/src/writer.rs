@@ -13,6 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) trait Request: Send {
     /// Does it. After an error, what it did must be rolled back.
     fn run(&mut self, connection: &Connection) -> Result<()>;
+    /// Whether it is to be run outside of any transaction.
+    fn is_alone(&self) -> bool {
+        false
+    }
     /// It was not even tried.
     fn refuse(&mut self, error: StoreError);
     /// Tells what came of it, once that is durable; `lost`: why the whole group was not.
@@ -21,6 +25,7 @@ pub(crate) trait Request: Send {
 
 /// A closure as a request.
 pub(crate) struct Work<T, F> {
+    alone: bool,
     work: Option<F>,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -29,7 +34,13 @@ pub(crate) struct Work<T, F> {
 impl<T, F> Work<T, F> {
     pub(crate) fn new(work: F) -> (Box<Self>, oneshot::Receiver<Result<T>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { work: Some(work), result: None, reply }), answer)
+        (Box::new(Self { alone: false, work: Some(work), result: None, reply }), answer)
+    }
+
+    /// What cannot be in a transaction.
+    pub(crate) fn alone(work: F) -> (Box<Self>, oneshot::Receiver<Result<T>>) {
+        let (request, answer) = Self::new(work);
+        (Box::new(Self { alone: true, ..*request }), answer)
     }
 }
 
@@ -40,6 +51,10 @@ impl<T: Send, F: FnOnce(&Connection) -> Outcome<T> + Send> Request for Work<T, F
         let done = result.as_ref().map(|_| ()).map_err(StoreError::clone);
         self.result = Some(result);
         done
+    }
+
+    fn is_alone(&self) -> bool {
+        self.alone
     }
 
     fn refuse(&mut self, error: StoreError) {
@@ -64,12 +79,21 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 
 /// Runs until every sender is gone and every request is answered.
 pub(crate) fn run(connection: &Connection, mut requests: mpsc::Receiver<Box<dyn Request>>, pressure: &Arc<Pressure>) {
-    while let Some(first) = requests.blocking_recv() {
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| requests.blocking_recv()) {
+        if first.is_alone() {
+            run_alone(connection, first);
+            continue;
+        }
         let mut group = Group::default();
         group.add(connection, first);
         let began = Instant::now();
         while group.has_room() && began.elapsed() < GROUP_TIME_MAX {
             match requests.try_recv() {
+                Ok(alone) if alone.is_alone() => {
+                    next = Some(alone);
+                    break;
+                }
                 Ok(next) => group.add(connection, next),
                 Err(_) => break,
             }
@@ -77,6 +101,12 @@ pub(crate) fn run(connection: &Connection, mut requests: mpsc::Receiver<Box<dyn 
         group.commit(connection);
         pressure.relieve(connection);
     }
+}
+
+fn run_alone(connection: &Connection, mut request: Box<dyn Request>) {
+    // What it answers is kept in it.
+    drop(request.run(connection));
+    request.answer(None);
 }
 
 /// Requests that share a transaction.

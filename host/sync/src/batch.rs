@@ -16,9 +16,9 @@ pub(crate) enum Next {
     Settle(ItemStatus, Option<Why>),
 }
 
-/// Decides about a member.
-pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, now: Millis) -> Next {
-    let desired = desired(mapping, member, now);
+/// Decides about a member; `refused`: why it must not be sent.
+pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, refused: Option<Why>, now: Millis) -> Next {
+    let desired = desired(mapping, member, refused, now);
     match ledger::decide(&desired, &member.standing, now) {
         Decision::Send(operation) => {
             let row = match (operation, desired) {
@@ -33,13 +33,16 @@ pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, now: Millis) 
     }
 }
 
-fn desired(mapping: &ExportMapping, member: &QueuedMember, now: Millis) -> Desired {
+fn desired(mapping: &ExportMapping, member: &QueuedMember, refused: Option<Why>, now: Millis) -> Desired {
     if !member.wanted {
         return Desired::Unwanted;
     }
     let Some(profile) = &member.profile else {
         return Desired::Excluded(Why::excluded("profile.gone", None, "the profile is no more"));
     };
+    if let Some(why) = refused {
+        return Desired::Excluded(why);
+    }
     match mapping.row(&profile.attributes, now) {
         Ok(row) => Desired::Row(row),
         Err(why) => Desired::Excluded(why),
@@ -61,9 +64,10 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     let members = inner.store.queued(&delivery.id, delivery.position, usize::try_from(most).unwrap_or(usize::MAX))?;
     let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
     let now = inner.clock.now();
+    let refused = work.gate.ask(inner.store.as_ref(), &members)?;
     let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
-    for member in members {
-        match next(&work.mapping, &member, now) {
+    for (member, refused) in members.into_iter().zip(refused) {
+        match next(&work.mapping, &member, refused, now) {
             Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
             Next::Send(operation, _) if rows.first().is_some_and(|first| first.operation != operation) => {
                 left = left.or(Some(member.position));

@@ -54,7 +54,7 @@ async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault>
 fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault> {
     let reconcile = (delivery.mode == DeliveryMode::Records).then(|| Reconcile {
         activation: delivery.activation.clone(),
-        mapping: work.mapping.fingerprint(),
+        mapping: work.mapping.fingerprint() + &work.gate.fingerprint(),
         anew: work.mapping.reads_the_clock(),
         dry_run: delivery.dry_run,
         now: inner.clock.now(),
@@ -75,8 +75,9 @@ fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan
         let members = inner.store.queued(&delivery.id, first, CHUNK)?;
         let Some(last) = members.last() else { return Ok(()) };
         first = last.position + 1;
-        for member in members {
-            match batch::next(&work.mapping, &member, now) {
+        let refused = work.gate.ask(inner.store.as_ref(), &members)?;
+        for (member, refused) in members.into_iter().zip(refused) {
+            match batch::next(&work.mapping, &member, refused, now) {
                 Next::Send(operation, row) => {
                     let counted = match operation {
                         Operation::Upsert => &mut plan.upserts,

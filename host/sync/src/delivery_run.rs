@@ -5,6 +5,7 @@ use crate::crash;
 use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
+use crate::gate::Gate;
 use attiva_core::config::{Activation, Connection};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
@@ -22,6 +23,7 @@ pub(crate) struct Work {
     pub(crate) destination: Arc<dyn Destination>,
     pub(crate) spec: DeliverySpec,
     pub(crate) mapping: ExportMapping,
+    pub(crate) gate: Gate,
     pub(crate) activation: Activation,
 }
 
@@ -32,7 +34,8 @@ impl Work {
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let mapping = ExportMapping::compile(&activation.mapping)?;
         let target = Target { id: delivery.target.clone(), ..activation.target() };
-        Ok(Self { target, destination, spec, mapping, activation })
+        let gate = Gate::of(inner.store.as_ref(), &activation)?;
+        Ok(Self { target, destination, spec, mapping, gate, activation })
     }
 
     fn run(&self, delivery: &Delivery) -> DeliveryRun {

@@ -148,6 +148,7 @@ impl Engine {
     }
 
     fn resume(&self) -> Result<(), Fault> {
+        self.resume_removals()?;
         for run in self.inner.all::<Run>(Kind::Run)?.into_iter().filter(|r| !r.status.has_ended()) {
             tracing::info!(run = %run.id, "resuming a run");
             let id = run.id.clone();

@@ -6,7 +6,7 @@ use crate::neighbours::{Entry, Records};
 use crate::profiles::resolve;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{Component, Held, Level, Link};
-use attiva_core::merge::{Chosen, MappedRecord, Why, merge};
+use attiva_core::merge::{self, Chosen, MappedRecord, Why};
 use attiva_core::model::Layout;
 use attiva_core::{Fault, Millis, Value};
 
@@ -18,6 +18,16 @@ pub struct FieldOrigin {
     pub why: Why,
     /// `None`: somebody set it.
     pub from: Option<RecordOrigin>,
+    /// Who chose it, where somebody did.
+    pub pinned: Option<Pinned>,
+}
+
+/// Who chose a value, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// An API key's id.
+    pub by: String,
+    pub at: Millis,
 }
 
 /// The record and the mapping that gave a value.
@@ -40,7 +50,7 @@ pub struct Explanation {
     pub level: Level,
     /// A limit keeps records out of it.
     pub degraded: bool,
-    /// Those that have a value, in the model's order.
+    /// Those that have a value, or that somebody keeps empty, in the model's order.
     pub fields: Vec<FieldOrigin>,
     pub links: Vec<Link>,
     pub held: Vec<Held>,
@@ -58,8 +68,12 @@ pub(crate) fn explain(inner: &Inner, profile: &ProfileId) -> Result<Option<Expla
     let members: Vec<&Entry> = component.nodes.iter().filter_map(node).collect();
     let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
     let mut fields = Vec::new();
-    for (slot, chosen) in merge(&mapped, &policies.survivorship, &[]).into_iter().enumerate() {
-        fields.extend(origin(&policies.layout, &records, &members, slot, chosen)?);
+    let pins = policies.pins(&mapped);
+    let effective = merge::effective(&pins, &mapped, &policies.survivorship);
+    for (slot, chosen) in merge::merge(&mapped, &policies.survivorship, &pins).into_iter().enumerate() {
+        let pin = effective.iter().find(|(of, _)| *of == slot).filter(|_| chosen.why == Why::Pinned);
+        let pinned = pin.map(|(_, pin)| Pinned { by: pin.by.clone(), at: pin.at });
+        fields.extend(origin(&policies.layout, &records, &members, slot, chosen, pinned)?);
     }
     let degraded = component.is_degraded();
     let Component { profile, level, links, held, .. } = component;
@@ -72,8 +86,11 @@ fn origin(
     members: &[&Entry],
     slot: usize,
     chosen: Chosen,
+    pinned: Option<Pinned>,
 ) -> Result<Option<FieldOrigin>, Fault> {
-    let Some(field) = layout.fields().get(slot).filter(|_| !chosen.value.is_null()) else { return Ok(None) };
+    // A field that somebody keeps empty is told as well.
+    let is_told = !chosen.value.is_null() || pinned.is_some();
+    let Some(field) = layout.fields().get(slot).filter(|_| is_told) else { return Ok(None) };
     let from = match chosen.from.and_then(|i| members.get(i)) {
         None => None,
         Some(Entry { stored, mapped, .. }) => {
@@ -88,5 +105,5 @@ fn origin(
             })
         }
     };
-    Ok(Some(FieldOrigin { field: field.name.to_string(), value: chosen.value, why: chosen.why, from }))
+    Ok(Some(FieldOrigin { field: field.name.to_string(), value: chosen.value, why: chosen.why, from, pinned }))
 }

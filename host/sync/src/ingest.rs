@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Inner};
 use crate::intake::{self, Origin, Taken};
 use crate::policies;
+use crate::sieve;
 use attiva_core::Fault;
 use attiva_core::config::Connection;
 use attiva_core::id::{ConnectionId, RunId};
@@ -30,6 +31,7 @@ impl Engine {
         let mapping = inner.catalogs.mapping(inner, &connection, stream)?;
         let from = Origin { connection: &connection, stream };
         let limits = policies::guardrails(inner.store.as_ref())?;
+        let (changes, erased) = sieve::sift(inner, &connection, stream, changes, now)?;
         let Taken { records, events, stages, rejects, errors } =
             intake::take(changes, mapping.as_deref(), from, limits, now);
         if !rejects.is_empty() {
@@ -48,7 +50,8 @@ impl Engine {
             events,
             stages,
             errors,
-            rejects,
+            // Who was erased does not keep the others out.
+            rejects: erased,
             state: StreamState { cursor: Cursor { state_version: 0, bytes: Vec::new() }, more: false },
             document: PageDocument(Arc::new(|_| None)),
             connection,

@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod export;
 mod field_errors;
+mod gate;
 mod ingest;
 mod intake;
 mod keyed;
@@ -20,20 +21,24 @@ mod model;
 mod neighbours;
 mod place;
 pub mod policies;
+mod privacy;
 mod profiles;
 mod projector;
+mod removal;
 mod schedule;
 mod segments;
+mod sieve;
 mod source_run;
 mod stream_start;
 mod what_if;
 
 pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatched, match_rules};
 pub use engine::{Engine, EngineOptions, Projection};
-pub use explain::{Explanation, FieldOrigin, RecordOrigin};
+pub use explain::{Explanation, FieldOrigin, Pinned, RecordOrigin};
 pub use mapping::MappingProblem;
 pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
+pub use privacy::Standstill;
 pub use segments::{
     Budget, Compared, Cost, Counted, Definition, MembershipExplanation, Preview, SCHEDULE as EVALUATION_SCHEDULE,
     SegmentWish,
@@ -46,6 +51,8 @@ use attiva_core::config::{ActivationField, Connection};
 use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::connector::{Destination, Source};
+use attiva_core::ports::store::StreamState;
+use attiva_core::privacy::{Erasures, NoErasures};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use std::sync::Arc;
 
@@ -71,6 +78,23 @@ pub trait Connectors: Send + Sync + 'static {
     /// What the sandbox takes of the disk. Unless somebody measures it, nothing is held for want of room.
     fn disk(&self) -> Result<DiskUse, Fault> {
         Ok(DiskUse { used_bytes: 0, free_bytes: None, free_bytes_min: 0 })
+    }
+
+    /// Who was erased: nothing that names them is taken. Unless somebody keeps account of it, nobody was.
+    fn erasures(&self) -> Arc<dyn Erasures> {
+        Arc::new(NoErasures)
+    }
+
+    /// Tells a source that cursors of a connection will not be used again, and forgets what was spooled for them. Best
+    /// effort.
+    async fn let_go(&self, connection: &Connection, streams: &[(String, StreamState)]) {
+        let _ = (connection, streams);
+    }
+
+    /// A connection is being removed: forgets all that is kept of it beside its document.
+    async fn forget(&self, connection: &Connection) -> Result<(), Fault> {
+        let _ = connection;
+        Ok(())
     }
 
     /// How a plugin version takes its rows.

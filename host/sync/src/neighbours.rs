@@ -37,7 +37,7 @@ impl Entry {
 }
 
 /// When the record came into being at its source, as far as that is known.
-fn created(layout: &Layout, mapped: &MappedRecord) -> Millis {
+pub(crate) fn created(layout: &Layout, mapped: &MappedRecord) -> Millis {
     match layout.slot("created_date").and_then(|slot| mapped.row.get(slot)) {
         Some(Value::Timestamp(at)) => *at,
         _ => 0,

@@ -181,6 +181,16 @@ impl Inner {
         if active.retired { Err(Refused::Retired) } else { Ok(active) }
     }
 
+    /// For what goes on since before the start: nobody else can have the place.
+    pub(crate) fn hold_run_place(&self, connection: &ConnectionId, id: RunId) {
+        self.active().runs.insert(connection.clone(), (id, CancellationToken::new()));
+    }
+
+    pub(crate) fn run_place_is_free(&self, id: &RunId) {
+        self.active().runs.retain(|_, (going, _)| going != id);
+        self.place_free.notify_waiters();
+    }
+
     pub(crate) fn run_is_over(&self, run: &Run) {
         self.active().runs.retain(|_, (id, _)| *id != run.id);
         self.place_free.notify_waiters();

@@ -2,14 +2,16 @@
 //! and which value survives. Loaded when first needed, and again after each change.
 
 use crate::engine::{Inner, read};
+use attiva_core::consent::ConsentRules;
 use attiva_core::guardrail::{Guardrails, Overrides};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
-use attiva_core::merge::{MergePolicy, Survivorship};
+use attiva_core::merge::{MappedRecord, MergePolicy, Pin, Survivorship};
 use attiva_core::model::custom::Custom;
 use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Kind, SandboxStore};
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +25,8 @@ pub(crate) struct Policies {
     pub(crate) reader: ClaimReader,
     pub(crate) never: NeverLinks,
     pub(crate) survivorship: Survivorship,
+    /// By source key. Those of persons: nothing else is merged of several records.
+    pins: HashMap<String, Vec<Pin>>,
 }
 
 impl Policies {
@@ -36,13 +40,29 @@ impl Policies {
         let layout = layout(inner.store.as_ref(), entity)?;
         let links: Vec<NeverLink> = inner.all(Kind::NeverLink)?;
         let policy = merge_policy(inner.store.as_ref(), entity)?;
+        let mut pins: HashMap<String, Vec<Pin>> = HashMap::new();
+        if *entity == EntityName::PERSON {
+            for pin in inner.all::<Pin>(Kind::Pin)? {
+                pins.entry(pin.source_key.clone()).or_default().push(pin);
+            }
+        }
         Ok(Self {
             reader: ClaimReader::new(&layout, &rules).map_err(|problems| unusable(&problems))?,
             never: links.iter().filter(|link| link.entity == *entity).collect(),
             survivorship: Survivorship::new(&layout, &policy).map_err(|problems| unusable(&problems))?,
             layout,
             rules,
+            pins,
         })
+    }
+
+    /// The pins of any of these records.
+    pub(crate) fn pins<R: Borrow<MappedRecord>>(&self, records: &[R]) -> Vec<Pin> {
+        if self.pins.is_empty() {
+            return Vec::new();
+        }
+        let of = |record: &R| self.pins.get(&record.borrow().source_key);
+        records.iter().filter_map(of).flatten().cloned().collect()
     }
 }
 
@@ -77,6 +97,14 @@ pub fn guardrails(store: &dyn SandboxStore) -> Result<Guardrails, Fault> {
 pub fn merge_policy(store: &dyn SandboxStore, entity: &EntityName) -> Result<MergePolicy, Fault> {
     let usual = || MergePolicy { version: 1, ..MergePolicy::default() };
     Ok(published(store, Kind::MergePolicy, entity.as_str())?.unwrap_or_else(usual))
+}
+
+/// The id of the document of what has to be asked before something is sent.
+pub const CONSENT_RULES: &str = "sandbox";
+
+/// Published, or those that hold until some are.
+pub fn consent_rules(store: &dyn SandboxStore) -> Result<ConsentRules, Fault> {
+    Ok(published(store, Kind::ConsentRules, CONSENT_RULES)?.unwrap_or_default())
 }
 
 /// What the operator added to the model; nothing, until something was published.

@@ -118,7 +118,7 @@ impl<'a> Decision<'a> {
         }
         let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
         let layout = &self.policies.layout;
-        let chosen = merge(&mapped, &self.policies.survivorship, &[]);
+        let chosen = merge(&mapped, &self.policies.survivorship, &self.policies.pins(&mapped));
         let references = references(layout, &mapped, &chosen);
         let named = layout.fields().iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
         let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_string(), c.value)).collect();

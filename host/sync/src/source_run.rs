@@ -2,7 +2,7 @@
 
 use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
-use crate::{crash, intake, policies, stream_start};
+use crate::{crash, intake, policies, sieve, stream_start};
 use attiva_core::config::Connection;
 use attiva_core::disk;
 use attiva_core::guardrail::Guardrails;
@@ -172,6 +172,7 @@ async fn commit(
     let entity = mapping.as_ref().map(|mapping| mapping.entity().clone());
     let from = intake::Origin { connection: &connection.id, stream };
     let limits = policies::guardrails(inner.store.as_ref())?;
+    let (changes, erased) = sieve::sift(inner, &connection.id, stream, changes, now)?;
     let intake::Taken { records, events, stages, rejects, errors } =
         intake::take(changes, mapping.as_deref(), from, limits, now);
     // Records that change what they are of are not looked at meanwhile.
@@ -194,7 +195,7 @@ async fn commit(
         events,
         stages,
         errors,
-        rejects: page.rejects.iter().chain(&rejects).map(cut).collect(),
+        rejects: kept_rejects(page, &rejects, erased, inner),
         state: StreamState { cursor: page.next.clone(), more: page.more },
         document,
         now,
@@ -219,6 +220,13 @@ impl Told {
         let counts = Counts { changed, unchanged, stale, rejected };
         Event::Committed { counts, more: self.more, wait_ms: self.wait_ms, estimate: self.estimate.clone() }
     }
+}
+
+/// Those of the connector, of the host's limits, and of who was erased. A connector's may say a name, too.
+fn kept_rejects(page: &Page, rejects: &[Reject], erased: Vec<Reject>, inner: &Inner) -> Vec<Reject> {
+    let erasures = inner.connectors.erasures();
+    let kept = page.rejects.iter().chain(rejects).map(cut);
+    kept.map(|reject| sieve::take_out_of(&*erasures, reject)).chain(erased).collect()
 }
 
 /// A reject as it is kept: its sample is the vendor's, of any length.

@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "engine/activation.rs"]
 mod activation;
+#[path = "engine/consent.rs"]
+mod consent;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]
@@ -15,6 +17,8 @@ mod identity;
 mod keyed;
 #[path = "engine/mappings.rs"]
 mod mappings;
+#[path = "engine/privacy.rs"]
+mod privacy;
 #[path = "engine/segments.rs"]
 mod segments;
 mod support;

@@ -139,6 +139,7 @@ impl World {
                 paused: false,
                 retired: false,
                 removals_max_percent: None,
+                consent: None,
                 created_at: 0,
             };
             self.put(Kind::Activation, id, &activation).await;

@@ -1,6 +1,7 @@
 //! The connectors, as the host's drivers see them.
 
 use crate::page::{Batch, CheckResult, Cursor, Outcome, OutcomeStatus, Page, Warning};
+use crate::privacy::ReceiptStatus;
 use crate::{DataType, Fault, FaultKind, Millis};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -185,6 +186,13 @@ pub struct Finished {
     pub wait_ms: Option<u64>,
 }
 
+/// What became of somebody who was to be erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    pub status: ReceiptStatus,
+    pub because: String,
+}
+
 /// A configured destination.
 #[async_trait]
 pub trait Destination: Send + Sync {
@@ -201,6 +209,11 @@ pub trait Destination: Send + Sync {
     async fn finish(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
     async fn poll(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
     async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<(), Fault>;
+    /// Removes somebody from a target, by `(field, value)`; more than one may be given, and any of them names them.
+    async fn erase(&self, target: &Target, identifiers: &[(String, String)]) -> Result<Erased, Fault> {
+        let _ = (target, identifiers);
+        Err(Fault::new(FaultKind::Unsupported, "plugin.erase", "the destination cannot erase anybody"))
+    }
     /// The delivery has ended: what it spooled is no longer needed.
     async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault>;
 }

@@ -1,5 +1,6 @@
 //! What spans sandboxes: organisations, keys, plugins, secrets, grants, vendors' instances, the audit log and kept requests.
 
+use super::privacy::TombstoneStore;
 use super::store::{Document, Expect, Result};
 use crate::Millis;
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub enum ControlKind {
     Grant,
     /// Which connections use an instance of a vendor's system, in one role.
     Instance,
+    /// An erasure, with its receipts; the id is `<sandbox>/<its own>`.
+    Erasure,
 }
 
 /// Something an operator or the host did that must be told later.
@@ -61,7 +64,7 @@ pub struct KeptAnswer {
 
 /// What spans sandboxes.
 #[async_trait]
-pub trait ControlStore: Send + Sync + 'static {
+pub trait ControlStore: TombstoneStore {
     fn document(&self, kind: ControlKind, id: &str) -> Result<Option<Document>>;
     fn documents(&self, kind: ControlKind, after: Option<&str>, limit: usize) -> Result<Vec<Document>>;
     /// Writes a document and what is to be told of it, together.

@@ -3,6 +3,8 @@
 //!
 //! Reads are synchronous and short (one snapshot each); a caller that reads much moves off the runtime's threads.
 
+use super::consent::ConsentStore;
+use super::privacy::PrivacyStore;
 use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
@@ -10,6 +12,7 @@ use crate::identity::{Ask, Identity, Level};
 use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
+use crate::removal::{Place, Removed};
 use crate::stages::StageHistory;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -60,6 +63,10 @@ pub enum Kind {
     MatchRules,
     /// Two records that are never one.
     NeverLink,
+    /// A choice that somebody made for a field of a record's profile.
+    Pin,
+    /// What a connection or a dataset brought, taken back.
+    Removal,
     /// What the operator added to the model; the id is `model`.
     CustomModel,
     /// A mapping in the place of the one that the connector ships; the id is `<connection>:<stream>`.
@@ -68,6 +75,8 @@ pub enum Kind {
     Guardrails,
     /// Rates of exchange; the id is their base.
     ExchangeRates,
+    /// What has to be asked before something is sent; one for the sandbox.
+    ConsentRules,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
@@ -301,7 +310,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: AccountStore {
+pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.
@@ -337,6 +346,22 @@ pub trait SandboxStore: AccountStore {
     fn mapping_errors(&self, connection: &ConnectionId) -> Result<Vec<FieldError>>;
     /// The stages that the records of an opportunity were seen in.
     fn stage_history(&self, profile: i64) -> Result<StageHistory>;
+    /// How many records and events a stream has.
+    fn stream_size(&self, connection: &ConnectionId, stream: &str) -> Result<(u64, u64)>;
+    /// Takes back the next of what a stream brought; profiles that lose records are told as changed, or are gone. No page
+    /// may be committed and no step of the profile projector be under way.
+    async fn remove_of_stream(
+        &self,
+        connection: &ConnectionId,
+        stream: &str,
+        place: Place,
+        limit: usize,
+        now: Millis,
+    ) -> Result<Removed>;
+    /// Forgets where a stream stands. It has nothing any more.
+    async fn forget_stream(&self, connection: &ConnectionId, stream: &str) -> Result<()>;
+    /// Forgets what a connection's runs could not take.
+    async fn forget_rejects(&self, connection: &ConnectionId) -> Result<()>;
     /// A run's rejects in the order they came; `after` is the number returned with the last one.
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>>;
 

@@ -13,6 +13,7 @@ use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use crate::app::targets::Turn;
 use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
+use attiva_core::consent::Use;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -41,6 +42,9 @@ struct Create {
     schedule: Option<Schedule>,
     #[serde(default)]
     removals_max_percent: Option<u8>,
+    /// What it sends for.
+    #[serde(default)]
+    consent: Option<Use>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +69,8 @@ struct View {
     retired: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     removals_max_percent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<Use>,
     created_at: Instant,
     /// What could not be checked when it was made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -84,6 +90,7 @@ impl View {
             paused: activation.paused,
             retired: activation.retired,
             removals_max_percent: activation.removals_max_percent,
+            consent: activation.consent,
             created_at: Instant(activation.created_at),
             warnings: Vec::new(),
         }
@@ -104,6 +111,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
         mapping: body.mapping,
         schedule: body.schedule,
         removals_max_percent: body.removals_max_percent,
+        consent: body.consent,
     };
     let made = scope.sandbox.create_activation(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("activations/{}", made.activation.value.id));

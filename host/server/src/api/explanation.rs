@@ -6,7 +6,7 @@ use super::time::Instant;
 use crate::app::refusal::Result;
 use attiva_core::identity::{Held, Identity, Level, Link};
 use attiva_core::merge::Why;
-use attiva_sync::{Explanation, FieldOrigin, RecordOrigin};
+use attiva_sync::{Explanation, FieldOrigin, Pinned, RecordOrigin};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -35,6 +35,8 @@ struct FieldView {
     why: Why,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<FromView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<PinnedView>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +47,14 @@ struct FromView {
     changed_at: Instant,
     /// Over the native record.
     expression: String,
+}
+
+/// Who chose the value.
+#[derive(Serialize)]
+struct PinnedView {
+    /// The API key it was chosen with.
+    by: String,
+    at: Instant,
 }
 
 /// What did not join records, though they share it.
@@ -79,7 +89,14 @@ impl FieldView {
             changed_at: Instant(at),
             expression,
         };
-        Self { field: origin.field, value: origin.value.to_json(), why: origin.why, from: origin.from.map(from) }
+        let pinned = origin.pinned.map(|Pinned { by, at }| PinnedView { by, at: Instant(at) });
+        Self {
+            field: origin.field,
+            value: origin.value.to_json(),
+            why: origin.why,
+            from: origin.from.map(from),
+            pinned,
+        }
     }
 }
 

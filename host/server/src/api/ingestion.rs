@@ -23,10 +23,12 @@ struct Kept {
     unchanged: u64,
     /// Something newer was known of all they said.
     stale: u64,
+    /// They name somebody who was erased, and were not taken.
+    erased: u64,
 }
 
 async fn send(scope: Scope, Body(sent): Body<Sent>) -> Result<Json<Kept>> {
     let kept = scope.sandbox.ingest(&sent).await?;
-    let (changed, unchanged, stale) = (kept.changed, kept.unchanged, kept.stale);
-    Ok(Json(Kept { received: sent.records.len(), changed, unchanged, stale }))
+    let (changed, unchanged, stale, erased) = (kept.changed, kept.unchanged, kept.stale, kept.rejected);
+    Ok(Json(Kept { received: sent.records.len(), changed, unchanged, stale, erased }))
 }

@@ -20,9 +20,9 @@ pub(super) fn routes() -> Router<State> {
 #[derive(Serialize)]
 struct View {
     id: String,
-    /// `run`, `delivery`, `evaluation`.
+    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`.
     kind: &'static str,
-    /// The id of the run, delivery or evaluation.
+    /// The id of the work.
     subject: String,
     /// Where it is, with all its particulars.
     subject_url: String,
@@ -40,7 +40,7 @@ struct View {
     fault: Option<Fault>,
 }
 
-/// Records of a run, members of a delivery, segments of an evaluation.
+/// Records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
 #[derive(Serialize)]
 struct Progress {
     done: u64,
@@ -52,6 +52,8 @@ fn view(scope: &Scope, operation: &Operation) -> View {
     let (kind, subject, place) = match &operation.work {
         Work::Run(id) => ("run", id.to_string(), format!("runs/{id}")),
         Work::Delivery(id) => ("delivery", id.to_string(), format!("deliveries/{id}")),
+        Work::Removal(id) => ("removal", id.to_string(), format!("removals/{id}")),
+        Work::Erasure(id) => ("erasure", id.to_string(), format!("privacy/erasures/{id}")),
         Work::Evaluation(id) => ("evaluation", id.to_string(), format!("evaluations/{id}")),
     };
     View {

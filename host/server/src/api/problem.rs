@@ -87,6 +87,9 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "plugin.quarantined"
         | "plugin.version-taken"
         | "plugin.name-taken"
+        | "connection.has-data"
+        | "privacy.ambiguous"
+        | "privacy.not-asking"
         | "segment.in-use" => StatusCode::CONFLICT,
         "request.method" => StatusCode::METHOD_NOT_ALLOWED,
         "request.too-large" => StatusCode::PAYLOAD_TOO_LARGE,

@@ -25,6 +25,18 @@ use FaultKind::{Auth, Config, Internal, Quota, Scope, Transient, Unsupported};
 
 const ENTRIES: &[Entry] = &[
     entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
+    entry(
+        "privacy.ambiguous",
+        Config,
+        "More than one profile carries the identity that a request about personal data names.",
+        "`errors` names the profiles: repeat it for one, by `{\"namespace\": \"profile\"}`, or with `everybody`.",
+    ),
+    entry(
+        "connection.has-data",
+        Config,
+        "The connection brought records or events: without it nobody could say what they are.",
+        "Remove it with what it brought: `POST …/connections/{connection}/removal`; `…/removal/preview` shows first what becomes of profiles, audiences and activations.",
+    ),
     entry("key.refused", Auth, "The API key is unknown, wrong or revoked.", "Make a new key with `attiva key create`."),
     entry(
         "key.scope",

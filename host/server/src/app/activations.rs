@@ -8,6 +8,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
 use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Schedule, Segment, TargetSettings};
+use attiva_core::consent::Use;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
@@ -25,6 +26,7 @@ pub struct NewActivation {
     pub mapping: Vec<ActivationField>,
     pub schedule: Option<Schedule>,
     pub removals_max_percent: Option<u8>,
+    pub consent: Option<Use>,
 }
 
 /// A new activation, and what could not be checked.
@@ -39,7 +41,7 @@ impl Sandbox {
     /// left to the first delivery, with a warning.
     ///
     /// # Errors
-    /// `activation.mapping`, `activation.target` with each field at fault; `segment.missing`, `connection.missing`;
+    /// `activation.mapping`, `activation.target`, `activation.consent` with each field at fault; `segment.missing`, `connection.missing`;
     /// `plugin.no-destination`.
     pub async fn create_activation(
         &self,
@@ -65,6 +67,7 @@ impl Sandbox {
         persons_only(&segment)?;
         let connection = self.connection(&new.connection)?.value;
         expressions::check_mapping("/mapping", &new.mapping)?;
+        self.check_use(new.consent.as_ref())?;
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
@@ -84,6 +87,7 @@ impl Sandbox {
             paused: false,
             retired: false,
             removals_max_percent: new.removals_max_percent,
+            consent: new.consent,
             created_at: self.now(),
         };
         self.check_shared_target(&activation, &connection)?;

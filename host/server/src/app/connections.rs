@@ -11,7 +11,7 @@ use super::plugins::Ready;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::{Activation, Connection, Schedule};
+use attiva_core::config::{Connection, Schedule};
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
@@ -200,17 +200,14 @@ impl Sandbox {
         Ok(Versioned { value: connection, version })
     }
 
-    /// Removes a connection that nothing stands on. What was read from it stays.
+    /// Removes a connection that nothing stands on and that brought nothing.
     ///
     /// # Errors
-    /// `connection.in-use`: an activation or a run that is going needs it.
+    /// `connection.in-use`: an activation or a run that is going needs it; `connection.has-data`.
     pub async fn delete_connection(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
         let _alone = self.connections_change.lock().await;
         let Versioned { value: connection, version } = self.connection(id)?;
-        let uses = |a: &Activation| a.connection == connection.id;
-        if let Some(activation) = self.list(Kind::Activation, None, 1, uses)?.first() {
-            return Err(in_use(&connection.id, activation.id.as_str()));
-        }
+        self.nothing_stands_on(&connection.id)?;
         let goes = |r: &Run| r.connection == connection.id && !r.status.has_ended();
         if let Some(run) = self.list(Kind::Run, None, 1, goes)?.first() {
             return Err(in_use(&connection.id, run.id.as_str()));
@@ -218,6 +215,7 @@ impl Sandbox {
         if let Expect::Version(expected) = expect {
             same_version(expected, version)?;
         }
+        self.brought_nothing(&connection.id)?;
         self.connectors.give_up(&connection, &self.store.stream_states(&connection.id)?).await;
         self.store.delete_document(Kind::Connection, id, expect).await?;
         self.connectors.forget(id).await?;
@@ -332,7 +330,7 @@ pub(super) fn same_version(expected: u64, found: u64) -> Result<()> {
     Err(StoreError::VersionMismatch { expected: expected.to_string(), found: found.to_string() }.into())
 }
 
-fn in_use(connection: &ConnectionId, by: &str) -> Refusal {
+pub(super) fn in_use(connection: &ConnectionId, by: &str) -> Refusal {
     Fault::new(FaultKind::Config, "connection.in-use", format!("{connection} is needed by {by}"))
         .action("End or remove what needs it first.")
         .into()

@@ -17,12 +17,15 @@ use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::connector::{
-    Delivered, DeliveryRun, Destination, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject, Usage,
+    Delivered, DeliveryRun, Destination, Erased, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject,
+    Usage,
 };
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
+use attiva_core::privacy::{Erasures, ReceiptStatus};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
-use attiva_wasm::{ConnectionContext, InstanceBudgets, Plugin, ReadRequest, TokenCache};
+use attiva_store::Tombstones;
+use attiva_wasm::{ConnectionContext, EraseResult, EraseStatus, InstanceBudgets, Plugin, ReadRequest, TokenCache};
 use std::sync::Arc;
 
 /// What connections of all sandboxes share: a vendor's budget and tokens do not know our sandboxes.
@@ -40,6 +43,7 @@ pub struct SandboxConnectors {
     pub(super) vault: Vault,
     pub(super) instances: Instances,
     pub(super) spools: Spools,
+    pub(super) tombstones: Arc<Tombstones>,
     pub(super) disk: Disk,
     pub(super) shared: Shared,
     pub(super) oversight: Arc<Oversight>,
@@ -166,6 +170,24 @@ impl attiva_sync::Connectors for SandboxConnectors {
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
     }
 
+    fn erasures(&self) -> Arc<dyn Erasures> {
+        Arc::clone(&self.tombstones) as Arc<dyn Erasures>
+    }
+
+    async fn let_go(&self, connection: &Connection, streams: &[(String, StreamState)]) {
+        self.give_up(connection, streams).await;
+        for (stream, _) in streams {
+            if let Err(refusal) = self.spools.remove(&Spools::of_stream(&connection.id, stream)) {
+                tracing::warn!(connection = %connection.id, stream, "its spool stays until the next start: {refusal}");
+            }
+        }
+    }
+
+    async fn forget(&self, connection: &Connection) -> std::result::Result<(), Fault> {
+        SandboxConnectors::forget(self, connection.id.as_str()).await.map_err(|refusal| refusal.fault)?;
+        self.spools.remove_of(&connection.id).map_err(|refusal| refusal.fault)
+    }
+
     fn disk(&self) -> std::result::Result<DiskUse, Fault> {
         Ok(self.disk.measure()?)
     }
@@ -287,6 +309,17 @@ impl Destination for PluginDestination {
 
     async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> std::result::Result<(), Fault> {
         self.connector.plugin.abort(&self.connector.context, target, run, state).await.map(|_| ())
+    }
+
+    async fn erase(&self, target: &Target, identifiers: &[(String, String)]) -> std::result::Result<Erased, Fault> {
+        let (EraseResult { status, message }, _) =
+            self.connector.plugin.erase(&self.connector.context, target, identifiers).await?;
+        let status = match status {
+            EraseStatus::Removed => ReceiptStatus::Removed,
+            EraseStatus::NotFound => ReceiptStatus::NotFound,
+            EraseStatus::Cannot => ReceiptStatus::Cannot,
+        };
+        Ok(Erased { status, because: message })
     }
 
     async fn clear_spool(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {

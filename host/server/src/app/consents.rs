@@ -5,7 +5,9 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::consent::{self, Consent, Decision, Suppression};
 use attiva_core::identity::Identity;
+use attiva_core::model::EntityName;
 use attiva_core::ports::consent::Put;
+use attiva_core::privacy::Erasures;
 use attiva_core::time;
 
 /// Most items of one request.
@@ -59,8 +61,16 @@ impl Sandbox {
             consents.push(Consent { identity, channel, purpose, given, source, at });
         }
         check.passed()?;
-        let put = self.consents.put_consents(consents).await?;
+        let received = consents.len() as u64;
+        consents.retain(|consent| !self.is_erased(&consent.identity));
+        let put = Put { received, ..self.consents.put_consents(consents).await? };
         self.told(caller, "consents.put", put).await
+    }
+
+    /// Of somebody who was erased nothing is kept, and nothing is sent to them: no record of theirs is taken any more.
+    fn is_erased(&self, identity: &Identity) -> bool {
+        let tombstones = &self.connectors.tombstones;
+        !tombstones.is_empty() && tombstones.covers(&EntityName::PERSON, identity)
     }
 
     pub fn consents(&self, after: i64, limit: usize) -> Result<Vec<(i64, Consent)>> {
@@ -84,7 +94,9 @@ impl Sandbox {
             suppressions.push(Suppression { identity, channel: one.channel, reason, source, at });
         }
         check.passed()?;
-        let put = self.consents.put_suppressions(suppressions).await?;
+        let received = suppressions.len() as u64;
+        suppressions.retain(|suppression| !self.is_erased(&suppression.identity));
+        let put = Put { received, ..self.consents.put_suppressions(suppressions).await? };
         self.told(caller, "suppressions.put", put).await
     }
 

@@ -8,6 +8,7 @@ use attiva_wasm::SigningKey;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -84,6 +85,28 @@ pub(super) fn development_key(keys: &Dir) -> Result<SigningKey> {
     let (key, text) = SigningKey::generate().map_err(|e| Refusal::internal(e.to_string()))?;
     write_atomic(keys, DEVELOPMENT_KEY, text.as_bytes())?;
     Ok(key)
+}
+
+/// Where everything of a sandbox stands, for those who look through it byte by byte.
+#[derive(Debug, Clone)]
+pub struct SandboxFiles {
+    root: PathBuf,
+    store: PathBuf,
+    pub(super) spools: PathBuf,
+}
+
+impl SandboxFiles {
+    /// `root`: the host's data directory.
+    pub fn new(root: &Path, sandbox: &str) -> Self {
+        let (store, spools) = (root.join("sandboxes").join(sandbox), root.join("spool").join(sandbox));
+        Self { root: root.to_owned(), store, spools }
+    }
+
+    /// Its own, and what the host keeps for all sandboxes.
+    pub(super) fn all(&self) -> Vec<PathBuf> {
+        let shared = ["control.db", "control.db-wal", "exports"].map(|name| self.root.join(name));
+        [self.store.clone(), self.spools.clone()].into_iter().chain(shared).collect()
+    }
 }
 
 /// The spools of one sandbox: a directory for each stream of a connection, and for each delivery.

@@ -5,7 +5,9 @@ use super::refusal::{Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::delivery::{Delivery, Phase};
 use attiva_core::evaluation::{self, Evaluation, EvaluationStatus};
-use attiva_core::id::{DeliveryId, EvaluationId, OperationId, RunId};
+use attiva_core::id::{DeliveryId, EvaluationId, OperationId, PrivacyId, RemovalId, RunId};
+use attiva_core::privacy::{Erasure, Phase as ErasurePhase};
+use attiva_core::removal::Removal;
 use attiva_core::run::{Run, RunStatus};
 use attiva_core::{Fault, Millis};
 
@@ -32,6 +34,8 @@ pub struct Operation {
 pub enum Work {
     Run(RunId),
     Delivery(DeliveryId),
+    Erasure(PrivacyId),
+    Removal(RemovalId),
     Evaluation(EvaluationId),
 }
 
@@ -102,6 +106,57 @@ impl From<&Delivery> for Operation {
     }
 }
 
+impl From<&Erasure> for Operation {
+    fn from(erasure: &Erasure) -> Self {
+        let phase = match erasure.phase {
+            ErasurePhase::Removing => "removing",
+            ErasurePhase::Sweeping => "taking names out of what others say",
+            ErasurePhase::Asking => "asking destinations",
+            ErasurePhase::Clearing => "clearing files",
+            ErasurePhase::Proving => "searching for what is left",
+            ErasurePhase::Done => "",
+        };
+        let status = match (erasure.has_ended(), erasure.waiting_until) {
+            (true, _) => "succeeded",
+            (false, Some(_)) => "waiting",
+            (false, None) => "running",
+        };
+        let waits = Some(&erasure.waiting_for).filter(|what| !what.is_empty());
+        Self {
+            id: operation_id(erasure.id.as_str()),
+            work: Work::Erasure(erasure.id.clone()),
+            done: erasure.has_ended(),
+            status: status.to_owned(),
+            phase: waits.map_or_else(|| phase.to_owned(), |what| format!("{phase}: {what}")),
+            units_done: erasure.destinations.iter().filter(|d| d.receipt.is_some()).count() as u64,
+            units_total: Some(erasure.destinations.len() as u64),
+            started_at: erasure.started_at,
+            ended_at: erasure.ended_at,
+            waiting_until: erasure.waiting_until,
+            fault: erasure.destinations.iter().find_map(|d| d.fault.clone()),
+        }
+    }
+}
+
+impl From<&Removal> for Operation {
+    fn from(removal: &Removal) -> Self {
+        let phase = removal.next().map(|(stream, _)| format!("removing {stream}")).unwrap_or_default();
+        Self {
+            id: operation_id(removal.id.as_str()),
+            work: Work::Removal(removal.id.clone()),
+            done: removal.has_ended(),
+            status: if removal.has_ended() { "succeeded" } else { "running" }.to_owned(),
+            phase,
+            units_done: removal.records_removed + removal.events_removed,
+            units_total: Some(removal.effect.records + removal.effect.events),
+            started_at: removal.started_at,
+            ended_at: removal.ended_at,
+            waiting_until: None,
+            fault: None,
+        }
+    }
+}
+
 impl From<&Evaluation> for Operation {
     fn from(evaluation: &Evaluation) -> Self {
         let phase = match (evaluation.status, evaluation.phase) {
@@ -135,6 +190,12 @@ impl Sandbox {
         }
         if work.starts_with(DeliveryId::PREFIX) {
             return Ok(Operation::from(&self.delivery(work)?));
+        }
+        if work.starts_with(RemovalId::PREFIX) {
+            return Ok(Operation::from(&self.removal(work)?));
+        }
+        if work.starts_with(PrivacyId::PREFIX) {
+            return Ok(Operation::from(&self.erasure(work)?));
         }
         if work.starts_with(EvaluationId::PREFIX) {
             return Ok(Operation::from(&self.evaluation(work)?));

@@ -196,11 +196,12 @@ impl App {
     async fn forget_connections(&self, entry: &SandboxEntry) -> Result<()> {
         let control = &*self.inner.control;
         let prefix = format!("{}/", entry.id());
-        for kind in [ControlKind::Secret, ControlKind::Grant] {
+        for kind in [ControlKind::Secret, ControlKind::Grant, ControlKind::Erasure] {
             for id in documents::ids(control, kind, &prefix)? {
                 control.delete_document(kind, &id, Expect::Anything, None).await?;
             }
         }
+        control.forget_tombstones(&entry.id()).await?;
         self.inner.instances.leave(entry, |_| true).await
     }
 

@@ -4,6 +4,7 @@
 use super::audit;
 use super::connectors::SandboxConnectors;
 use super::documents;
+use super::files::SandboxFiles;
 use super::keys::Caller;
 use super::plugins::Plugins;
 use super::refusal::{Refusal, Result};
@@ -13,6 +14,7 @@ use attiva_core::Millis;
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::consent::ConsentStore;
 use attiva_core::ports::store::{AuditEvent, ControlStore, Document, DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_store::Sealer;
 use attiva_sync::Engine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,9 +30,15 @@ pub struct Sandbox {
     pub(super) plugins: Arc<Plugins>,
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) vault: Vault,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) clock: Arc<dyn Clock>,
     /// Held while a connection, or what stands on one, is changed: a connection is several documents in two stores.
     pub(super) connections_change: tokio::sync::Mutex<()>,
+    pub(super) files: SandboxFiles,
+    /// Held during a step of an erasure.
+    pub(super) erasing: tokio::sync::Mutex<()>,
+    /// Somebody decided something about an erasure that waits.
+    pub(super) erasing_on: tokio::sync::Notify,
 }
 
 /// A document with its version.

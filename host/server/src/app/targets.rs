@@ -104,7 +104,8 @@ impl Sandbox {
         Ok(self.store.target(&key)?.unwrap_or_default())
     }
 
-    /// Two activations that fill one target make the same rows, or each would undo what the other wrote.
+    /// Two activations that fill one target make the same rows, of the same people they may send, or each would undo
+    /// what the other wrote.
     pub(super) fn check_shared_target(&self, new: &Activation, connection: &Connection) -> Result<()> {
         if self.connectors.delivery(&connection.plugin)?.mode == DeliveryMode::Snapshot {
             return Ok(());
@@ -112,13 +113,19 @@ impl Sandbox {
         let key = new.target_key(&connection.instance);
         for other in self.list(Kind::Activation, None, usize::MAX, |_: &Activation| true)? {
             let instance = self.connection(other.connection.as_str())?.value.instance;
-            if other.id != new.id && other.target_key(&instance) == key && other.mapping != new.mapping {
-                let message = format!("{} fills this target too, and maps other fields", other.id);
-                let fault = Fault::new(FaultKind::Config, "activation.target", message).field("/mapping");
-                return Err(Refusal::from(
-                    fault.action("Map the same fields in the same way, or name another target."),
-                ));
+            if other.id == new.id || other.target_key(&instance) != key {
+                continue;
             }
+            let (what, field) = match () {
+                () if other.mapping != new.mapping => ("maps other fields", "/mapping"),
+                () if other.consent != new.consent => ("sends for something else", "/consent"),
+                () => continue,
+            };
+            let message = format!("{} fills this target too, and {what}", other.id);
+            let fault = Fault::new(FaultKind::Config, "activation.target", message).field(field);
+            return Err(Refusal::from(
+                fault.action("Map the same fields in the same way for the same use, or name another target."),
+            ));
         }
         Ok(())
     }

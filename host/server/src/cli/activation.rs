@@ -42,6 +42,9 @@ pub(crate) enum Activation {
         /// Share of the target's members that one delivery may remove; more waits for approval.
         #[arg(long, value_name = "PERCENT")]
         removals_max_percent: Option<u8>,
+        /// What it sends for, as channel/purpose: `email/newsletter`. The sandbox's consent rules say what that needs.
+        #[arg(long = "for", value_name = "CHANNEL/PURPOSE")]
+        consent: Option<String>,
     },
     /// List activations.
     List(PageArgs),
@@ -117,6 +120,7 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             required,
             every_seconds,
             removals_max_percent,
+            consent,
         } => {
             let options = options.map(|path| input::json_file(&path)).transpose()?.unwrap_or_else(|| json!({}));
             let mut body = json!({
@@ -129,6 +133,11 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             });
             if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
                 body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
+            }
+            if let (Some(of), Some(body)) = (consent, body.as_object_mut()) {
+                let (channel, purpose) =
+                    of.split_once('/').ok_or_else(|| Failure::Usage(format!("--for {of}: must be CHANNEL/PURPOSE")))?;
+                body.insert("consent".into(), json!({ "channel": channel, "purpose": purpose }));
             }
             let made = client.post(&client.scoped("activations"), &body)?;
             output.one(&made, &COLUMNS);

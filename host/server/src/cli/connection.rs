@@ -55,8 +55,43 @@ pub(crate) enum Connection {
     Evidence { connection: String },
     /// Let a connection out of quarantine.
     Release { connection: String },
-    /// Remove a connection. What was read from it stays.
+    /// Remove a connection that brought nothing.
     Delete { connection: String },
+    /// Remove a connection, or some of its datasets, with what it brought.
+    Remove {
+        connection: String,
+        /// A dataset; may be repeated. Without any, the connection goes with all of its.
+        #[arg(long = "stream")]
+        streams: Vec<String>,
+        /// Show what would become of profiles, audiences and activations, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Wait for its end.
+        #[arg(long)]
+        follow: bool,
+    },
+}
+
+fn effect(effect: &Value, output: Output) {
+    output.one(
+        effect,
+        &[
+            ("records", "/records"),
+            ("events", "/events"),
+            ("all looked at", "/whole"),
+            ("profiles that disappear", "/disappear"),
+            ("profiles that change", "/change"),
+            ("profiles that stay", "/stay"),
+            ("activations", "/activations"),
+        ],
+    );
+    if output.is_json() {
+        return;
+    }
+    for (segment, effect) in effect.get("audiences").and_then(Value::as_object).into_iter().flatten() {
+        let count = |name: &str| effect.get(name).and_then(Value::as_u64).unwrap_or_default();
+        output.line(&format!("AUDIENCE {segment}: {} leave, {} change", count("leave"), count("change")));
+    }
 }
 
 fn granted(text: &str) -> Result<(String, String), String> {
@@ -123,6 +158,22 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         Connection::Release { connection } => {
             let released = client.post(&format!("{}/release", place(&connection)), &json!({}))?;
             super::conduct::evidence(&released, *output);
+        }
+        Connection::Remove { connection, streams, dry_run, follow } => {
+            let body = if streams.is_empty() { json!({}) } else { json!({ "streams": streams }) };
+            let path = format!("{}/removal", place(&connection));
+            if dry_run {
+                effect(&client.post(&format!("{path}/preview"), &body)?, *output);
+                return Ok(Exit::Done);
+            }
+            let operation = client.post(&path, &body)?;
+            if follow {
+                super::follow::operation(client, &operation, output)?;
+            }
+            let id = operation.get("subject").and_then(Value::as_str).unwrap_or_default();
+            let removal = client.get(&client.scoped(&format!("removals/{id}")))?;
+            let columns = [("id", "/id"), ("done", "/done"), ("records removed", "/records_removed")];
+            output.one(&removal, &[&columns[..], &[("events removed", "/events_removed")]].concat());
         }
         Connection::Delete { connection } => {
             client.send(Method::DELETE, &place(&connection), None)?;

@@ -6,6 +6,7 @@ use super::{Client, Failure};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Consent {
@@ -31,6 +32,20 @@ pub(crate) enum Consent {
         /// An identity of theirs, such as email=a@example.com; may be repeated.
         #[arg(long = "identity", value_name = "NAMESPACE=VALUE", required = true)]
         identities: Vec<String>,
+    },
+    /// What has to be asked before something is sent.
+    #[command(subcommand)]
+    Rules(Rules),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rules {
+    /// Show the rules that hold.
+    Show,
+    /// Publish rules: the next deliveries ask again about every member.
+    Publish {
+        /// JSON file with the rules; `-` for standard input.
+        file: PathBuf,
     },
 }
 
@@ -93,8 +108,22 @@ pub(crate) fn run(command: Consent, client: &Client, output: Output) -> Result<(
             let decided = client.post(&client.scoped("consents/decide"), &body)?;
             output.one(&decided, &[("may send", "/may_send"), ("because", "/reason")]);
         }
+        Consent::Rules(Rules::Show) => document(&client.get(&client.scoped("consent-rules"))?, output),
+        Consent::Rules(Rules::Publish { file }) => {
+            let published = client.send_json(Method::PUT, &client.scoped("consent-rules"), &json_file(&file)?)?;
+            document(&published.json()?, output);
+        }
     }
     Ok(())
+}
+
+/// A document that people edit, whole.
+fn document(document: &Value, output: Output) {
+    if output.is_json() {
+        output.json(document);
+    } else {
+        output.line(&format!("{document:#}"));
+    }
 }
 
 pub(crate) fn suppress(command: Suppression, client: &Client, output: Output) -> Result<(), Failure> {

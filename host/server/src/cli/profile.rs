@@ -6,6 +6,7 @@ use super::output::{Column, Output};
 use super::{Client, Failure};
 use clap::Subcommand;
 use serde_json::{Value, json};
+use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Profile {
@@ -44,6 +45,21 @@ pub(crate) enum Profile {
     },
     /// Tell why a profile has its values and its records.
     Explain { profile: String },
+    /// Choose a field's value: attiva profile pin prf_… job_title CEO
+    Pin {
+        profile: String,
+        field: String,
+        /// Absent: none, the field is kept empty. Text, or JSON for another type.
+        #[arg(conflicts_with = "record")]
+        value: Option<String>,
+        /// What this record says, by its source key.
+        #[arg(long)]
+        record: Option<String>,
+    },
+    /// Take a choice back: the merge policy decides again.
+    Unpin { profile: String, field: String },
+    /// List what was chosen for a profile, by whom and when.
+    Pins { profile: String },
     /// Divide a profile for good: attiva profile unmerge prf_… --reason "two people" 7@123-ABC-456.Marketo
     Unmerge {
         profile: String,
@@ -97,6 +113,21 @@ pub(crate) fn run(command: Profile, client: &Client, output: &Output) -> Result<
         Profile::Explain { profile } => {
             explain(&client.get(&client.scoped(&format!("profiles/{profile}/explanation")))?, *output);
         }
+        Profile::Pin { profile, field, value, record } => {
+            let path = client.scoped(&format!("profiles/{}/pins/{}", encoded(&profile), encoded(&field)));
+            let body = match record {
+                Some(record) => json!({ "record": record }),
+                None => json!({ "value": value.map_or(Value::Null, |text| typed(&text)) }),
+            };
+            output.one(&client.send_json(Method::PUT, &path, &body)?.json()?, &PINS);
+        }
+        Profile::Unpin { profile, field } => {
+            let path = client.scoped(&format!("profiles/{}/pins/{}", encoded(&profile), encoded(&field)));
+            client.send(Method::DELETE, &path, None)?;
+        }
+        Profile::Pins { profile } => {
+            output.list(&client.get(&client.scoped(&format!("profiles/{}/pins", encoded(&profile))))?, &PINS);
+        }
         Profile::Unmerge { profile, records, reason } => {
             let body = json!({ "groups": [records], "reason": reason });
             let unmerged = client.post(&client.scoped(&format!("profiles/{profile}/unmerge")), &body)?;
@@ -105,6 +136,14 @@ pub(crate) fn run(command: Profile, client: &Client, output: &Output) -> Result<
         }
     }
     Ok(())
+}
+
+const PINS: [Column; 5] =
+    [("field", "/field"), ("value", "/value"), ("record", "/record"), ("by", "/by"), ("at", "/at")];
+
+/// A list, a number, a truth value or quoted text as JSON; everything else is text.
+fn typed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 fn explain(explanation: &Value, output: Output) {

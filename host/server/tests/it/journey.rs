@@ -60,7 +60,7 @@ pub(crate) fn connect_marketo(api: &Api, vendors: &Vendors, secret: &str) -> Str
     connect(api, &body, "api", &vendors.marketo.base_url())
 }
 
-fn connect_s3(api: &Api, vendors: &Vendors, secret: &str) -> String {
+pub(crate) fn connect_s3(api: &Api, vendors: &Vendors, secret: &str) -> String {
     let body = json!({"name": "s3", "plugin": "destination-s3", "configuration": {"bucket": "bucket",
         "region": "eu-central-1", "addressing": "path", "access_key_id": "AKIDEXAMPLE", "secret_access_key": secret}});
     connect(api, &body, "path", &vendors.s3.endpoint())
@@ -73,7 +73,7 @@ fn start_date() -> String {
 }
 
 /// Starts long work and waits for its end; returns the run or delivery.
-fn work(api: &Api, path: &str) -> Answer {
+pub(crate) fn work(api: &Api, path: &str) -> Answer {
     let begun = api.post(path, &json!({}));
     let place = begun.is(202).header("location").to_owned();
     assert_eq!(begun.body["done"], false);

@@ -1,13 +1,18 @@
 //! Consents and suppressions.
 
-use super::Sandbox;
+use super::{Sandbox, ledger, links};
 use crate::failure::{Outcome, limited};
 use async_trait::async_trait;
 use attiva_core::consent::{Consent, Suppression};
 use attiva_core::identity::Identity;
-use attiva_core::ports::consent::{ConsentStore, Put};
+use attiva_core::ports::consent::{ConsentStore, Put, Said};
 use attiva_core::ports::store::Result;
 use rusqlite::{Connection, Row, ToSql, params};
+
+const CONSENTS_OF: &str = "SELECT number, namespace, value, channel, purpose, at, given, source FROM consent
+    WHERE namespace = ?1 AND value = ?2";
+const SUPPRESSIONS_OF: &str = "SELECT number, namespace, value, channel, at, reason, source FROM suppression
+    WHERE namespace = ?1 AND value = ?2";
 
 #[async_trait]
 impl ConsentStore for Sandbox {
@@ -19,16 +24,16 @@ impl ConsentStore for Sandbox {
             )?;
             each(&consents, |c| {
                 let Identity { namespace, value } = &c.identity;
-                Ok(statement.execute(params![namespace, value, c.channel, c.purpose, c.at, c.given, c.source])?)
+                let changed =
+                    statement.execute(params![namespace, value, c.channel, c.purpose, c.at, c.given, c.source])?;
+                look_again(connection, changed, &c.identity)
             })
         };
         self.database.write(work).await
     }
 
     fn consents_of(&self, identities: &[Identity]) -> Result<Vec<Consent>> {
-        const OF: &str = "SELECT number, namespace, value, channel, purpose, at, given, source FROM consent
-                          WHERE namespace = ?1 AND value = ?2";
-        self.database.read(|connection| of_each(connection, OF, identities, consent))
+        self.database.read(|connection| of_each(connection, CONSENTS_OF, identities, consent))
     }
 
     fn consents(&self, after: i64, limit: usize) -> Result<Vec<(i64, Consent)>> {
@@ -47,7 +52,8 @@ impl ConsentStore for Sandbox {
             )?;
             each(&suppressions, |s| {
                 let Identity { namespace, value } = &s.identity;
-                Ok(statement.execute(params![namespace, value, s.channel, s.at, s.reason, s.source])?)
+                let changed = statement.execute(params![namespace, value, s.channel, s.at, s.reason, s.source])?;
+                look_again(connection, changed, &s.identity)
             })
         };
         self.database.write(work).await
@@ -58,16 +64,33 @@ impl ConsentStore for Sandbox {
             let mut statement = connection
                 .prepare_cached("DELETE FROM suppression WHERE namespace = ?1 AND value = ?2 AND channel = ?3")?;
             each(&which, |(identity, channel)| {
-                Ok(statement.execute(params![identity.namespace, identity.value, channel])?)
+                let changed = statement.execute(params![identity.namespace, identity.value, channel])?;
+                look_again(connection, changed, identity)
             })
         };
         self.database.write(work).await
     }
 
     fn suppressions_of(&self, identities: &[Identity]) -> Result<Vec<Suppression>> {
-        const OF: &str = "SELECT number, namespace, value, channel, at, reason, source FROM suppression
-                          WHERE namespace = ?1 AND value = ?2";
-        self.database.read(|connection| of_each(connection, OF, identities, suppression))
+        self.database.read(|connection| of_each(connection, SUPPRESSIONS_OF, identities, suppression))
+    }
+
+    fn said_of(&self, profiles: &[i64]) -> Result<Vec<Said>> {
+        self.database.read(|connection| {
+            let mut any = connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM consent) OR EXISTS (SELECT 1 FROM suppression)")?;
+            if !any.query_row([], |row| row.get(0))? {
+                return Ok(vec![Said::default(); profiles.len()]);
+            }
+            let said = |profile: &i64| {
+                let identities = links::identities_of_profile(connection, *profile)?;
+                Ok(Said {
+                    consents: of_each(connection, CONSENTS_OF, &identities, consent)?,
+                    suppressions: of_each(connection, SUPPRESSIONS_OF, &identities, suppression)?,
+                })
+            };
+            profiles.iter().map(said).collect()
+        })
     }
 
     fn suppressions(&self, after: i64, limit: usize) -> Result<Vec<(i64, Suppression)>> {
@@ -75,6 +98,16 @@ impl ConsentStore for Sandbox {
                              WHERE number > ?1 ORDER BY number LIMIT ?2";
         self.database.read(|connection| select(connection, AFTER, &[&after, &limited(limit)], suppression))
     }
+}
+
+/// Where something was said anew, the next delivery to each target asks again about whoever it was said of.
+fn look_again(connection: &Connection, changed: usize, said_of: &Identity) -> Outcome<usize> {
+    if changed > 0 {
+        for profile in links::persons_with(connection, said_of)? {
+            ledger::look_again(connection, profile)?;
+        }
+    }
+    Ok(changed)
 }
 
 fn each<T>(all: &[T], mut write: impl FnMut(&T) -> Outcome<usize>) -> Outcome<Put> {

@@ -191,6 +191,12 @@ fn settle(connection: &Connection, delivery: &Found, settled: &[ItemOutcome], no
         ];
         let profile: Option<i64> = update.query_row(values, |row| row.get(0)).optional()?;
         let profile = profile.ok_or(StoreError::Missing)?;
+        if is_erased(connection, profile)? {
+            connection
+                .prepare_cached("UPDATE item SET field = NULL, message = '' WHERE delivery = ?1 AND position = ?2")?
+                .execute(params![delivery.number, position.cast_signed()])?;
+            continue;
+        }
         if let Some(target) = delivery.ledger {
             ledger::settle(connection, target, profile, outcome, now)?;
         }
@@ -199,6 +205,11 @@ fn settle(connection: &Connection, delivery: &Found, settled: &[ItemOutcome], no
         }
     }
     Ok(())
+}
+
+/// Somebody was erased while this was with the vendor: nothing of it is kept but that it happened.
+fn is_erased(connection: &Connection, profile: i64) -> Outcome<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM erased WHERE profile = ?1")?.exists([profile])?)
 }
 
 /// Keeps what the vendor calls the member, for its next row.

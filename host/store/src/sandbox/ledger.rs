@@ -70,7 +70,7 @@ fn why(row: &rusqlite::Row<'_>, first: usize) -> Outcome<Why> {
     Ok(Why { status, code: row.get(first + 1)?, field: row.get(first + 2)?, message: row.get(first + 3)? })
 }
 
-fn read_row(text: &str) -> Outcome<Row> {
+pub(super) fn read_row(text: &str) -> Outcome<Row> {
     Ok(serde_json::from_str(text)?)
 }
 
@@ -211,6 +211,14 @@ fn put_refusal(connection: &Connection, target: i64, profile: i64, refusal: &Ref
             refusal.retry_at,
             refusal.attempts
         ])?;
+    Ok(())
+}
+
+/// The next delivery to each target that knows the profile looks at it again.
+pub(super) fn look_again(connection: &Connection, profile: i64) -> Outcome<()> {
+    connection
+        .prepare_cached("UPDATE ledger SET due = 0 WHERE target IN (SELECT number FROM target) AND profile = ?1")?
+        .execute([profile])?;
     Ok(())
 }
 

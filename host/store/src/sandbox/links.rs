@@ -1,6 +1,6 @@
 //! The identity graph: which identities each record carries, and which profile it belongs to.
 
-use super::entities;
+use super::{entities, ledger};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::id::ProfileId;
 use attiva_core::identity::{Ask, Identity, Level};
@@ -54,6 +54,8 @@ pub(super) struct LinkWriter<'a> {
     connection: &'a Connection,
     /// By entity and name.
     namespaces: HashMap<(i64, String), i64>,
+    /// Whether there is a target that keeps its members.
+    targets: bool,
     profile: CachedStatement<'a>,
     find: CachedStatement<'a>,
     set: CachedStatement<'a>,
@@ -67,6 +69,9 @@ impl<'a> LinkWriter<'a> {
         Ok(Self {
             connection,
             namespaces: HashMap::new(),
+            targets: connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM target)")?
+                .query_row([], |row| row.get(0))?,
             profile: connection.prepare_cached("SELECT number FROM profile WHERE id = ?1")?,
             find: connection.prepare_cached(
                 "SELECT r.source_key, l.profile, coalesce(l.own_key, 0), l.identities, coalesce(l.level, 0), r.entity
@@ -94,6 +99,12 @@ impl<'a> LinkWriter<'a> {
         let level = level_number(link.level);
         if (was_in, &had, was_level) == (profile, &carried, level) {
             return Ok(Vec::new());
+        }
+        if self.targets && (was_in, &had) != (profile, &carried) {
+            // Other identities may have said something else about being sent anything.
+            for profile in was_in.into_iter().chain(profile) {
+                ledger::look_again(self.connection, profile)?;
+            }
         }
         let renamed = was_in.is_some() && (was_in, &had) != (profile, &carried);
         for (namespace, value) in had.others.difference(&carried.others) {
@@ -222,6 +233,38 @@ pub(super) fn identities_of(connection: &Connection, records: &[i64]) -> Outcome
         Ok(own.into_iter().chain(others).collect())
     };
     records.iter().map(&mut of_one).collect()
+}
+
+/// What any of a profile's records carries, each once.
+pub(super) fn identities_of_profile(connection: &Connection, profile: i64) -> Outcome<Vec<Identity>> {
+    let mut records = connection.prepare_cached("SELECT record FROM link WHERE profile = ?1")?;
+    let records: Vec<i64> = records.query_map([profile], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let all: BTreeSet<Identity> = identities_of(connection, &records)?.into_iter().flatten().collect();
+    Ok(all.into_iter().collect())
+}
+
+/// The persons of whom some record carries an identity: several, where it is shared.
+pub(super) fn persons_with(connection: &Connection, identity: &Identity) -> Outcome<BTreeSet<i64>> {
+    match entities::find(connection, &EntityName::PERSON)? {
+        Some(person) => profiles_carrying(connection, person, identity),
+        None => Ok(BTreeSet::new()),
+    }
+}
+
+/// The records of an entity that carry an identity.
+pub(super) fn carriers(connection: &Connection, entity: i64, identity: &Identity) -> Outcome<Vec<i64>> {
+    Carriers::new(connection, entity)?.of(&identity.namespace, &identity.value, usize::MAX)
+}
+
+/// The profiles of an entity of which some record carries an identity.
+pub(super) fn profiles_carrying(connection: &Connection, entity: i64, identity: &Identity) -> Outcome<BTreeSet<i64>> {
+    let mut profile = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1")?;
+    let mut found = BTreeSet::new();
+    for record in carriers(connection, entity, identity)? {
+        let of: Option<Option<i64>> = profile.query_row([record], |row| row.get(0)).optional()?;
+        found.extend(of.flatten());
+    }
+    Ok(found)
 }
 
 /// In rising order. A profile that was merged away has none.

@@ -88,7 +88,12 @@ fn newer(connection: &Connection, record: i64, other: i64) -> Outcome<bool> {
 }
 
 /// Profiles that records have left: gone, or made anew of the rest.
-fn leave(connection: &Connection, counter: &mut Counter, profiles: &BTreeSet<i64>, now: Millis) -> Outcome<()> {
+pub(super) fn leave(
+    connection: &Connection,
+    counter: &mut Counter,
+    profiles: &BTreeSet<i64>,
+    now: Millis,
+) -> Outcome<()> {
     let mut writer = ProfileWriter::new(connection)?;
     let mut id = connection.prepare("SELECT id FROM profile WHERE number = ?1")?;
     let mut rest = connection.prepare("SELECT record FROM link WHERE profile = ?1")?;

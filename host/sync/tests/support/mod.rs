@@ -381,6 +381,7 @@ impl World {
             paused: false,
             retired: false,
             removals_max_percent: None,
+            consent: None,
             created_at: 0,
         };
         put(&self.store, Kind::Activation, id.as_str(), &activation).await;

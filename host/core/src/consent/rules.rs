@@ -1,0 +1,207 @@
+//! What has to be asked before something is sent: by what it is for, as a sandbox's rules say.
+
+use super::{ANY, Consent, Decision, Refused, Suppression, check_name, decide, is_about};
+use serde::{Deserialize, Serialize};
+
+/// What something is sent for: what an activation names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Use {
+    /// `email`, `ads`; one, not [`ANY`].
+    pub channel: String,
+    /// `newsletter`; one, not [`ANY`].
+    pub purpose: String,
+}
+
+/// What must have been said. Suppressions count in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needs {
+    /// The newest word is a yes.
+    Consent,
+    /// The newest word, if there is one, is no refusal.
+    NoRefusal,
+}
+
+/// What a use needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// [`ANY`]: all.
+    pub channel: String,
+    /// [`ANY`]: all.
+    pub purpose: String,
+    pub needs: Needs,
+}
+
+/// What becomes of an activation that names no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unnamed {
+    /// It sends to whom did not refuse everything, and whom nobody suppressed from everything.
+    NoRefusal,
+    /// It sends nothing.
+    Refuse,
+}
+
+/// The rules of a sandbox, published as a whole. The first that fits a use counts; what none fits is not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentRules {
+    pub version: u32,
+    pub rules: Vec<Rule>,
+    pub unnamed: Unnamed,
+}
+
+/// Why rules cannot be taken: where, as a JSON pointer, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConsentRulesProblem {
+    pub place: String,
+    pub problem: String,
+}
+
+const RULES_MAX: usize = 200;
+
+impl Default for ConsentRules {
+    /// Those that hold until some are published: every named use needs consent.
+    fn default() -> Self {
+        let all = Rule { channel: ANY.into(), purpose: ANY.into(), needs: Needs::Consent };
+        Self { version: 1, rules: vec![all], unnamed: Unnamed::NoRefusal }
+    }
+}
+
+impl ConsentRules {
+    /// Everything that is wrong, or nothing.
+    pub fn check(&self) -> Result<(), Vec<ConsentRulesProblem>> {
+        let mut problems = Vec::new();
+        if self.rules.len() > RULES_MAX {
+            problems
+                .push(ConsentRulesProblem { place: "/rules".into(), problem: format!("must be {RULES_MAX} at most") });
+        }
+        for (i, rule) in self.rules.iter().enumerate() {
+            for (field, name) in [("channel", &rule.channel), ("purpose", &rule.purpose)] {
+                let place = format!("/rules/{i}/{field}");
+                problems.extend(
+                    check_name(name).err().map(|problem| ConsentRulesProblem { place, problem: problem.into() }),
+                );
+            }
+            if let Some(first) = self.rules.iter().take(i).position(|earlier| earlier.hides(rule)) {
+                let problem = format!("is never asked: rule {first} fits all that it fits");
+                problems.push(ConsentRulesProblem { place: format!("/rules/{i}"), problem });
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What a use needs; `None`: no rule fits it.
+    #[must_use]
+    pub fn needs(&self, of: &Use) -> Option<Needs> {
+        let fits = |rule: &&Rule| is_about(&rule.channel, &of.channel) && is_about(&rule.purpose, &of.purpose);
+        self.rules.iter().find(fits).map(|rule| rule.needs)
+    }
+
+    /// Decides for one person: `consents` and `suppressions` are those of all their identities, in any order. `None`:
+    /// whoever sends names no use.
+    #[must_use]
+    pub fn may_send(&self, of: Option<&Use>, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
+        let no = |reason| Decision::No { reason };
+        match (of, self.unnamed) {
+            (None, Unnamed::Refuse) => no(Refused::Unnamed),
+            (None, Unnamed::NoRefusal) => decide(ANY, ANY, Needs::NoRefusal, consents, suppressions),
+            (Some(of), _) => match self.needs(of) {
+                Some(needs) => decide(&of.channel, &of.purpose, needs, consents, suppressions),
+                None => no(Refused::NoRule { channel: of.channel.clone(), purpose: of.purpose.clone() }),
+            },
+        }
+    }
+
+    /// Whether somebody of whom nothing was ever said is sent something: then nothing need be looked up for most.
+    #[must_use]
+    pub fn silence_is_yes(&self, of: Option<&Use>) -> bool {
+        self.may_send(of, &[], &[]) == Decision::Yes
+    }
+}
+
+impl Rule {
+    /// Whether it fits all that another fits.
+    fn hides(&self, other: &Self) -> bool {
+        let covers = |a: &str, b: &str| a == ANY || a == b;
+        covers(&self.channel, &other.channel) && covers(&self.purpose, &other.purpose)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn rule(channel: &str, purpose: &str, needs: Needs) -> Rule {
+        Rule { channel: channel.into(), purpose: purpose.into(), needs }
+    }
+
+    fn said(channel: &str, given: bool) -> Consent {
+        let identity = Identity { namespace: "email".into(), value: "a@x.example".into() };
+        Consent { identity, channel: channel.into(), purpose: ANY.into(), given, source: "form".into(), at: 1 }
+    }
+
+    fn of(channel: &str) -> Use {
+        Use { channel: channel.into(), purpose: "news".into() }
+    }
+
+    fn code(decision: &Decision) -> &'static str {
+        match decision {
+            Decision::Yes => "yes",
+            Decision::No { reason } => reason.code(),
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_counts_and_what_none_fits_is_not_sent() {
+        let rules = ConsentRules {
+            version: 1,
+            rules: vec![rule("email", "service", Needs::NoRefusal), rule("email", ANY, Needs::Consent)],
+            unnamed: Unnamed::Refuse,
+        };
+        let service = Use { channel: "email".into(), purpose: "service".into() };
+        assert_eq!(code(&rules.may_send(Some(&service), &[], &[])), "yes");
+        assert_eq!(code(&rules.may_send(Some(&service), &[said("email", false)], &[])), "consent.withdrawn");
+        assert_eq!(code(&rules.may_send(Some(&of("email")), &[], &[])), "consent.not-covered");
+        assert_eq!(code(&rules.may_send(Some(&of("ads")), &[said(ANY, true)], &[])), "consent.no-rule");
+        assert_eq!(code(&rules.may_send(None, &[said(ANY, true)], &[])), "consent.unnamed");
+    }
+
+    /// What holds where nobody published anything: documented in `docs/tenancy.md`.
+    #[test]
+    fn by_default_a_named_use_needs_consent_and_an_unnamed_one_no_refusal_of_everything() {
+        let rules = ConsentRules::default();
+        rules.check().unwrap();
+        assert!(!rules.silence_is_yes(Some(&of("email"))) && rules.silence_is_yes(None));
+        let unnamed = |consents: &[Consent]| code(&rules.may_send(None, consents, &[]));
+        assert_eq!((unnamed(&[said("email", false)]), unnamed(&[said(ANY, false)])), ("yes", "consent.withdrawn"));
+        let everything = Suppression {
+            identity: said(ANY, true).identity,
+            channel: ANY.into(),
+            reason: "asked us".into(),
+            source: "desk".into(),
+            at: 0,
+        };
+        assert_eq!(code(&rules.may_send(None, &[], std::slice::from_ref(&everything))), "consent.suppressed");
+        let of_ads = Suppression { channel: "ads".into(), ..everything };
+        assert_eq!(code(&rules.may_send(None, &[], &[of_ads])), "yes");
+    }
+
+    #[test]
+    fn what_is_wrong_with_rules_is_named() {
+        let rules = ConsentRules {
+            rules: vec![
+                rule("E-Mail!", ANY, Needs::Consent),
+                rule("ads", ANY, Needs::Consent),
+                rule("ads", "news", Needs::NoRefusal),
+            ],
+            ..ConsentRules::default()
+        };
+        let places: Vec<String> = rules.check().unwrap_err().into_iter().map(|p| p.place).collect();
+        assert_eq!(places, ["/rules/0/channel", "/rules/2"]);
+    }
+}
