@@ -26,6 +26,7 @@ pub mod limits;
 mod meter;
 pub mod plugin;
 pub mod rate;
+mod schema;
 pub mod signature;
 pub mod source;
 pub mod surroundings;
