@@ -53,6 +53,10 @@ impl Asked<'_> {
 
 impl State {
     fn answer(&mut self, request: &Request) -> Answer {
+        if request.path() == "/control/change" {
+            self.records.change();
+            return fine(&json!({}));
+        }
         if request.path() == "/oauth/token" {
             self.tokens += 1;
             let token = format!("acme-token-{:08}", self.tokens);

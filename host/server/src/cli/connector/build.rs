@@ -26,7 +26,7 @@ pub(super) fn build(project: &Path, version: Option<&str>) -> Result<Built, Fail
     }
     let module = module(project, version)?;
     let bytes = std::fs::read(&module).map_err(|e| Failure::Usage(format!("{}: {e}", module.display())))?;
-    let encoded = ComponentEncoder::default().validate(true).module(&bytes).and_then(|mut encoder| encoder.encode());
+    let encoded = ComponentEncoder::default().validate(true).module(&bytes).and_then(|encoder| encoder.encode());
     let bytes = encoded.map_err(|e| {
         Failure::Usage(format!("{} does not become a component: {e:#}. Is there an export_source! in it?", module.display()))
     })?;
