@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// What is embedded: a place in the repository, and where it goes in the archive.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 10] = [
     ("wit", "wit"),
     ("sdk/connector/src", "sdk/connector/src"),
     ("sdk/connector/Cargo.toml", "sdk/connector/Cargo.toml"),
     ("sdk/connector/README.md", "sdk/connector/README.md"),
+    ("sdk/javascript/attiva.js", "sdk/javascript/attiva.js"),
+    ("sdk/javascript/package.json", "sdk/javascript/package.json"),
+    ("sdk/python/attiva.py", "sdk/python/attiva.py"),
+    ("sdk/python/requirements.txt", "sdk/python/requirements.txt"),
     ("sdk/templates", "templates"),
     ("rust-toolchain.toml", "rust-toolchain.toml"),
 ];

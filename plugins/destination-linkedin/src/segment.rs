@@ -40,7 +40,9 @@ pub(crate) fn prepare(api: &Api<'_>, kind: Kind, target: &Target, run: &Run, dry
     }
     if let Some(age_ms) = noted.map(|at| now_ms.saturating_sub(at)).filter(|age| *age < YOUNG_MS) {
         let what = "a segment may have been made a moment ago, and LinkedIn does not list it yet";
-        return Err(Fault::transient("linkedin.segment-unlisted", what).retry_after_ms((YOUNG_MS - age_ms).min(UNLISTED_MS)));
+        return Err(
+            Fault::transient("linkedin.segment-unlisted", what).retry_after_ms((YOUNG_MS - age_ms).min(UNLISTED_MS))
+        );
     }
     api.host.spool(NOTE).write(0, now_ms.to_string().as_bytes())?;
     let create = request::create(api.config, kind, &target.id, &target.name);

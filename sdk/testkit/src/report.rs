@@ -10,9 +10,15 @@ use std::fmt::Write;
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum Verdict {
     /// With what was measured, or left out.
-    Passed { notes: Vec<String> },
-    Failed { problems: Vec<String> },
-    NotApplicable { reason: String },
+    Passed {
+        notes: Vec<String>,
+    },
+    Failed {
+        problems: Vec<String>,
+    },
+    NotApplicable {
+        reason: String,
+    },
 }
 
 /// One row.
@@ -90,7 +96,11 @@ impl Report {
             }
         }
         let Self { passed, failed, not_applicable, .. } = self;
-        let _ = writeln!(text, "\n{passed} passed, {failed} failed, {not_applicable} not applicable, of {}", self.rows.len());
+        let _ = writeln!(
+            text,
+            "\n{passed} passed, {failed} failed, {not_applicable} not applicable, of {}",
+            self.rows.len()
+        );
         text
     }
 

@@ -3,11 +3,11 @@
 use crate::evidence::Evidence;
 use crate::suite::Suite;
 use crate::surroundings::{Staged, Time};
-use attiva_wasm::Surroundings;
 use crate::wire::stand::{Stand, Upstream};
 use attiva_core::id::ConnectionId;
 use attiva_core::ports::connector::{Stream, TargetObject};
 use attiva_core::{Fault, spec::Spec};
+use attiva_wasm::Surroundings;
 use attiva_wasm::{
     AdmissionError, ConnectionContext, HostOptions, InstanceBudget, Plugin, PluginHost, Secrets, TokenCache,
     split_configuration,
@@ -185,7 +185,8 @@ impl Subject {
     }
 
     pub(crate) fn connection_with(&self, public: Value) -> Result<Connection, Fault> {
-        let broken = |e: &dyn std::fmt::Display| Fault::new(attiva_core::FaultKind::Internal, "kit.place", e.to_string());
+        let broken =
+            |e: &dyn std::fmt::Display| Fault::new(attiva_core::FaultKind::Internal, "kit.place", e.to_string());
         let spool = tempfile::tempdir().map_err(|e| broken(&e))?;
         let dir = Dir::open_ambient_dir(spool.path(), ambient_authority()).map_err(|e| broken(&e))?;
         let connection_id = ConnectionId::parse("con_1").ok_or_else(|| broken(&"no id"))?;
@@ -278,7 +279,9 @@ fn configured(spec: &Spec, suite: &Suite, is_recorded: bool) -> Result<(Value, V
                 // Nobody checks it: whatever it is, it must not come out anywhere.
                 format!("canary-{name}-5b1f0e7c2a")
             } else {
-                let missing = |_| KitError::Configuration(format!("the variable {variable} is not set, which `{name}` is read from"));
+                let missing = |_| {
+                    KitError::Configuration(format!("the variable {variable} is not set, which `{name}` is read from"))
+                };
                 std::env::var(variable).map_err(missing)?
             };
             secrets.push((name.clone(), told.clone()));

@@ -1,9 +1,9 @@
 //! The clock and the randomness of a scene: the same every time, unless a check wants them to differ.
 
 use attiva_core::Fault;
-use std::sync::Arc;
 use attiva_wasm::Surroundings;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -57,7 +57,8 @@ fn report(defect: &str, mark: &str, with: impl FnOnce(&mut Options, &mut Value))
     let acme = Acme::default();
     let mut suite = suite(defect);
     let mut options = Options::new(component(mark), Suite::default(), Upstream::Made(acme.made()));
-    let documents = "team client_id client_secret region pin defect api_token workspace persons companies list bulk-list";
+    let documents =
+        "team client_id client_secret region pin defect api_token workspace persons companies list bulk-list";
     options.documents = Documents { readme: Some(documents.into()), changelog: Some("## 0.1.0".into()) };
     options.change = Some(Arc::new(move |_| acme.change()));
     options.previous = Some(component(""));
@@ -92,11 +93,48 @@ fn the_sound_connector_passes_all() {
 
 /// Mistakes in what it does, each chosen by the configuration: so one component is compiled for all.
 const BEHAVIOUR: [&str; 42] = [
-    "egress", "limits", "determinism", "optional", "canary", "check", "discover", "odd-names",
-    "records", "expected", "coverage", "progress", "paging", "repeatable", "resume", "caught-up", "killed", "changes",
-    "deletions", "values", "vendor-faults", "restraint", "token-expiry", "jobs", "error-texts", "cancel", "rows",
-    "columns", "outcomes", "repeat", "retryable", "dry-run", "find-or-create", "add-remove", "remove-unknown",
-    "full-and-delta", "hashing", "erase", "removal-sends-nothing", "settled-jobs", "clean-up", "log-volume",
+    "egress",
+    "limits",
+    "determinism",
+    "optional",
+    "canary",
+    "check",
+    "discover",
+    "odd-names",
+    "records",
+    "expected",
+    "coverage",
+    "progress",
+    "paging",
+    "repeatable",
+    "resume",
+    "caught-up",
+    "killed",
+    "changes",
+    "deletions",
+    "values",
+    "vendor-faults",
+    "restraint",
+    "token-expiry",
+    "jobs",
+    "error-texts",
+    "cancel",
+    "rows",
+    "columns",
+    "outcomes",
+    "repeat",
+    "retryable",
+    "dry-run",
+    "find-or-create",
+    "add-remove",
+    "remove-unknown",
+    "full-and-delta",
+    "hashing",
+    "erase",
+    "removal-sends-nothing",
+    "settled-jobs",
+    "clean-up",
+    "log-volume",
 ];
 
 fn behaviour(part: usize) {
@@ -127,7 +165,9 @@ fn mistakes_in_what_it_does_are_found_4() {
 
 #[test]
 fn mistakes_in_the_specification_are_found() {
-    for defect in ["world", "schema", "secrets", "required", "catalog-compatibility", "batch-size", "state", "documents"] {
+    for defect in
+        ["world", "schema", "secrets", "required", "catalog-compatibility", "batch-size", "state", "documents"]
+    {
         found(defect, &report("", defect, |_, _| {}));
     }
     let compatibility = report("", "config-compatibility", |_, suite| {

@@ -41,14 +41,22 @@ fn every_command_of_the_partners_document_works() {
     let change = format!("printf '#!/bin/sh\\ncurl -sS -X POST {url}/control/change\\n' > change; chmod +x change\n");
     // The template's own recording is made by this test, so without one it goes on.
     let flags = if std::env::var_os("KIT_BLESS").is_some() { "-ux" } else { "-eux" };
-    let script = format!("set {flags}\n{}", commands.replace("attiva connector test --record", &format!("{change}attiva connector test --record")));
-    let output = shell(&script, place.path(), &bin, &[
-        ("ATTIVA_URL", host.url("")),
-        ("ATTIVA_KEY", host.key().to_owned()),
-        ("DATA_DIR", data.display().to_string()),
-        ("VENDOR_URL", url.clone()),
-        ("EXAMPLE_CLIENT_SECRET", "a-true-client-secret".into()),
-    ]);
+    let script = format!(
+        "set {flags}\n{}",
+        commands.replace("attiva connector test --record", &format!("{change}attiva connector test --record"))
+    );
+    let output = shell(
+        &script,
+        place.path(),
+        &bin,
+        &[
+            ("ATTIVA_URL", host.url("")),
+            ("ATTIVA_KEY", host.key().to_owned()),
+            ("DATA_DIR", data.display().to_string()),
+            ("VENDOR_URL", url.clone()),
+            ("EXAMPLE_CLIENT_SECRET", "a-true-client-secret".into()),
+        ],
+    );
     let project = place.path().join("source-acme");
     println!("{output}");
     assert!(output.contains("turn 1: ") && output.contains("0 failed, source-acme@"), "{output}");
@@ -73,7 +81,10 @@ fn shell(script: &str, place: &Path, bin: &Path, variables: &[(&str, String)]) -
     shell.arg("-c").arg(script).current_dir(place);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_") && text != "CARGO_HOME" || text.starts_with("ATTIVA_") || text == "RUSTUP_TOOLCHAIN" {
+        if text.starts_with("CARGO_") && text != "CARGO_HOME"
+            || text.starts_with("ATTIVA_")
+            || text == "RUSTUP_TOOLCHAIN"
+        {
             shell.env_remove(&name);
         }
     }

@@ -53,11 +53,15 @@ pub(crate) enum Connector {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
     Rust,
+    /// Needs npm to build.
+    Javascript,
+    /// Needs pip to build.
+    Python,
 }
 
 pub(super) fn run(connector: Connector, global: &Global, output: Output) -> Result<Exit, Failure> {
     match connector {
-        Connector::New { name, lang: Language::Rust, within } => new::rust(&name, &within, output),
+        Connector::New { name, lang, within } => new::project(&name, lang, &within, output),
         Connector::Build { path } => {
             let built = build::build(&path, None)?;
             build::shown(&built, output);

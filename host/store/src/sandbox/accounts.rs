@@ -94,9 +94,8 @@ fn companies(connection: &Connection, profiles: &[i64]) -> Outcome<Vec<Option<Co
 }
 
 fn companies_with(connection: &Connection, side: Side, keys: &[&str], most: usize) -> Outcome<Vec<Vec<i64>>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT profile FROM company_key WHERE side = ?1 AND key = ?2 ORDER BY profile LIMIT ?3",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT profile FROM company_key WHERE side = ?1 AND key = ?2 ORDER BY profile LIMIT ?3")?;
     let mut of_one = |key: &&str| {
         let rows = statement.query_map(params![side_number(side), key, limited(most)], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

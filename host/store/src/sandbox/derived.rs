@@ -47,8 +47,11 @@ impl<'a> DerivedWriter<'a> {
         } else {
             Some((json::attributes_text(&derived.attributes)?, derived.degraded))
         };
-        let reference =
-            reference.as_ref().map(|(field, to, key)| Reference { field: (*field).into(), to: to.clone(), key: key.clone() });
+        let reference = reference.as_ref().map(|(field, to, key)| Reference {
+            field: (*field).into(),
+            to: to.clone(),
+            key: key.clone(),
+        });
         let refers_anew = self.references.set(*profile, entity, reference.as_slice(), had.is_none())?;
         if had == has && !refers_anew {
             return Ok(());

@@ -76,7 +76,8 @@ impl<'a> ReferenceWriter<'a> {
             "INSERT INTO relation (entity, field, target, derived) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (entity, field, target) DO UPDATE SET derived = excluded.derived RETURNING number",
         )?;
-        let number: i64 = statement.query_row(params![entity, reference.field, target, self.derived], |row| row.get(0))?;
+        let number: i64 =
+            statement.query_row(params![entity, reference.field, target, self.derived], |row| row.get(0))?;
         self.relations.insert(key, number);
         Ok(number)
     }

@@ -7,9 +7,7 @@ use attiva_core::account::hierarchy::{End, Family, Ultimate, family, ultimate};
 use attiva_core::account::matching::Matcher;
 use attiva_core::account::roll_up::{LeftOut, Part, RollUp, Rolled, roll_up as roll};
 use attiva_core::model::{EntityName, rolled};
-use attiva_core::ports::store::{
-    AccountTask, AccountsCommit, Derived, DerivedWrite, Due, SandboxStore,
-};
+use attiva_core::ports::store::{AccountTask, AccountsCommit, Derived, DerivedWrite, Due, SandboxStore};
 use attiva_core::{Fault, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -174,7 +172,11 @@ pub(super) fn roll_up(
             let currency = roll_up.currency.clone().map(|base| (rolled::currency_name(roll_up), Value::Text(base)));
             attributes.extend(currency);
         }
-        commit.derived.push(DerivedWrite { profile: top.number, derived: Derived { attributes, degraded }, reference: None });
+        commit.derived.push(DerivedWrite {
+            profile: top.number,
+            derived: Derived { attributes, degraded },
+            reference: None,
+        });
     }
     also_done(store, commit, &families)
 }

@@ -108,7 +108,10 @@ pub(super) async fn remove_unknown(s: &Subject) -> Verdict {
         let outcomes = deliver(&mut delivery, &stranger).await?;
         let refused = outcomes.iter().find(|outcome| outcome.status == OutcomeStatus::Rejected);
         Ok(sound_or(refused.is_none(), || {
-            format!("to remove who is not there is rejected: {}", refused.map(|r| r.message.clone()).unwrap_or_default())
+            format!(
+                "to remove who is not there is rejected: {}",
+                refused.map(|r| r.message.clone()).unwrap_or_default()
+            )
         }))
     })
     .await
@@ -285,7 +288,9 @@ pub(super) async fn settled_jobs(s: &Subject) -> Verdict {
         let refused: Vec<usize> =
             settled.iter().enumerate().filter(|(_, o)| o.status == OutcomeStatus::Rejected).map(|(n, _)| n).collect();
         let wanted = if poisoned.is_some() { vec![1] } else { vec![] };
-        Ok(sound_or(refused == wanted, || format!("the rows {wanted:?} are refused by the vendor, it says {refused:?}")))
+        Ok(sound_or(refused == wanted, || {
+            format!("the rows {wanted:?} are refused by the vendor, it says {refused:?}")
+        }))
     })
     .await
 }

@@ -10,7 +10,14 @@ use std::collections::BTreeSet;
 
 /// Parts of a name that say it is a secret.
 const SECRET_WORDS: [&str; 9] = [
-    "secret", "password", "passphrase", "private_key", "api_key", "access_token", "refresh_token", "session_token",
+    "secret",
+    "password",
+    "passphrase",
+    "private_key",
+    "api_key",
+    "access_token",
+    "refresh_token",
+    "session_token",
     "api_token",
 ];
 
@@ -75,14 +82,17 @@ pub(super) async fn secrets(s: &Subject) -> Verdict {
         let plain = name.to_ascii_lowercase().replace('-', "_");
         let looks = SECRET_WORDS.iter().any(|word| plain.contains(word)) && !plain.ends_with("_id");
         if looks && !hidden.contains(&name.as_str()) {
-            found.problem(format!("{name} looks like a secret and is not `writeOnly`: the connector would be given it"));
+            found
+                .problem(format!("{name} looks like a secret and is not `writeOnly`: the connector would be given it"));
         }
     }
     for credential in &s.spec().credentials {
         let used = match &credential.method {
             CredentialMethod::OAuth2ClientCredentials { client_secret, .. } => vec![client_secret],
             CredentialMethod::OAuth2JwtBearer { private_key, .. } => vec![private_key],
-            CredentialMethod::OAuth2RefreshToken { client_secret, refresh_token, .. } => vec![client_secret, refresh_token],
+            CredentialMethod::OAuth2RefreshToken { client_secret, refresh_token, .. } => {
+                vec![client_secret, refresh_token]
+            }
             CredentialMethod::AwsSigv4 { secret_access_key, .. } => vec![secret_access_key],
             #[allow(unreachable_patterns, reason = "methods are added; a new one has no secret that is known here yet")]
             _ => vec![],
@@ -124,7 +134,8 @@ pub(super) async fn required(s: &Subject) -> Verdict {
         if let Err(problems) = validate_configuration(s.spec(), &without(&whole, name)) {
             needed.push(name.as_str());
             let names = problems.iter().any(|p| p.path == format!("/{name}"));
-            found.hold(names, || format!("without {name} a configuration is refused, and the refusal does not name it"));
+            found
+                .hold(names, || format!("without {name} a configuration is refused, and the refusal does not name it"));
         }
     }
     found.note(format!("required: {}", needed.join(", ")));
@@ -225,7 +236,10 @@ pub(super) async fn compatibility(s: &Subject) -> Verdict {
         found.looked();
         if let Err(problems) = validate_configuration(s.spec(), &configuration) {
             for problem in problems {
-                found.problem(format!("valid in {}, and now {} {}", previous.spec.version, problem.path, problem.problem));
+                found.problem(format!(
+                    "valid in {}, and now {} {}",
+                    previous.spec.version, problem.path, problem.problem
+                ));
             }
         }
     }

@@ -40,7 +40,8 @@ async fn settled_whole(s: &Subject, target: &TargetSuite, scene: &str, rows: &[R
 }
 
 pub(super) fn settle(rows: &[Row], outcomes: Vec<Outcome>, end: &End) -> Vec<Outcome> {
-    let one = |(row, outcome): (&Row, Outcome)| match (end.exceptions.get(&row.key), outcome.status, end.pending_become) {
+    let one = |(row, outcome): (&Row, Outcome)| match (end.exceptions.get(&row.key), outcome.status, end.pending_become)
+    {
         (Some(exception), ..) => exception.clone(),
         (None, OutcomeStatus::Pending, Some(status)) => Outcome { status, ..outcome },
         _ => outcome,
@@ -62,7 +63,9 @@ pub(super) async fn rows(s: &Subject) -> Verdict {
             match settled(s, target, &scene, &rows).await {
                 Ok(outcomes) => {
                     let pending = outcomes.iter().filter(|o| o.status == OutcomeStatus::Pending).count();
-                    found.hold(pending == 0, || format!("{} with {what}: {pending} rows are pending after the end", target.object));
+                    found.hold(pending == 0, || {
+                        format!("{} with {what}: {pending} rows are pending after the end", target.object)
+                    });
                     let refused = outcomes.iter().find(|o| o.status == OutcomeStatus::Rejected);
                     if let Some(refused) = refused.filter(|_| what == "plain rows") {
                         found.problem(format!("{} with {what}: {} {}", target.object, refused.code, refused.message));
@@ -191,14 +194,18 @@ pub(super) async fn outcomes(s: &Subject) -> Verdict {
             Ok(outcomes) => {
                 for (row, outcome) in [(0, outcomes.first()), (2, outcomes.get(2))] {
                     let Some(outcome) = outcome.filter(|o| o.status == OutcomeStatus::Rejected) else { continue };
-                    found.problem(format!("{name}: row {row} is sound, and rejected: {} {}", outcome.code, outcome.message));
+                    found.problem(format!(
+                        "{name}: row {row} is sound, and rejected: {} {}",
+                        outcome.code, outcome.message
+                    ));
                 }
                 match outcomes.get(1) {
                     Some(refused) if refused.status == OutcomeStatus::Rejected => {
                         found.hold(!refused.code.is_empty(), || format!("{name}: the rejected row has no code"));
                         found.hold(!refused.message.is_empty(), || format!("{name}: the rejected row has no words"));
                     }
-                    other => found.problem(format!("{name}: the row that the vendor refuses is {:?}", other.map(|o| o.status))),
+                    other => found
+                        .problem(format!("{name}: the row that the vendor refuses is {:?}", other.map(|o| o.status))),
                 }
             }
             Err(fault) => found.problem(format!("{name} with a row that the vendor refuses: {fault}")),

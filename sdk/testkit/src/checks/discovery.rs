@@ -165,7 +165,8 @@ fn sound_objects(s: &Subject, objects: &[TargetObject], found: &mut Findings) {
     }
     for suite in &s.suite.targets {
         let object = objects.iter().find(|object| object.name == suite.object);
-        found.hold(object.is_some(), || format!("the suite names the target {}, which is not discovered", suite.object));
+        found
+            .hold(object.is_some(), || format!("the suite names the target {}, which is not discovered", suite.object));
         for column in &suite.columns {
             let known = object.is_none_or(|o| o.open_fields || o.fields.iter().any(|f| f.name == column.name));
             found.hold(known, || format!("{} has no field {}", suite.object, column.name));
@@ -190,7 +191,9 @@ pub(super) async fn compatibility(s: &Subject) -> Verdict {
         match (before, s.streams().await) {
             (Ok(before), Ok(now)) => before.iter().for_each(|stream| kept(stream, &now, &mut found)),
             (Err(fault), _) => found.problem(format!("the version before cannot discover: {fault}")),
-            (_, Err(fault)) => return not_applicable(format!("its streams cannot be discovered ({}): see check 13", fault.code)),
+            (_, Err(fault)) => {
+                return not_applicable(format!("its streams cannot be discovered ({}): see check 13", fault.code));
+            }
         }
     }
     found.verdict("there are no streams in both versions")

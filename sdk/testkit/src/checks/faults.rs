@@ -40,7 +40,11 @@ fn cases(s: &Subject) -> Vec<Case> {
         case("too many calls", Made::Answered(limited), &[RateLimited, Quota]),
         case("the day's quota spent", Made::Answered(answer(&s.suite.answers.quota_spent)), &[Quota, RateLimited]),
         Case { times: 2, ..case("503 twice", Made::Answered(Answer::new(503, "text/plain", "busy")), &[Transient]) },
-        case("an HTML page in the place of data", Made::Answered(Answer::new(200, "text/html", html)), &[Transient, Data]),
+        case(
+            "an HTML page in the place of data",
+            Made::Answered(Answer::new(200, "text/html", html)),
+            &[Transient, Data],
+        ),
         case("a body that stops in the middle", Made::Cut, &[Transient]),
         case("a connection that is closed", Made::Refused, &[Transient]),
         case("an answer that is lost", Made::Lost, &[Transient]),
@@ -52,7 +56,9 @@ fn cases(s: &Subject) -> Vec<Case> {
 fn places(s: &Subject) -> Vec<usize> {
     let mut kinds = BTreeSet::new();
     let kind = |request: &crate::wire::message::Request| {
-        let named = |part: &str| if part.bytes().any(|b| b.is_ascii_digit()) && part.len() > 3 { "*".into() } else { part.to_owned() };
+        let named = |part: &str| {
+            if part.bytes().any(|b| b.is_ascii_digit()) && part.len() > 3 { "*".into() } else { part.to_owned() }
+        };
         let path: Vec<String> = request.path().split('/').map(named).collect();
         format!("{} {}", request.method, path.join("/"))
     };
@@ -222,7 +228,11 @@ pub(super) async fn restraint(s: &Subject) -> Verdict {
                 let _ = went && delivery.finish().await.is_ok();
                 let asked = s.stand.requests().len();
                 found.hold(asked <= place + 1, || {
-                    format!("{} asks {} times more after a refusal for too many calls", target.object, asked - place - 1)
+                    format!(
+                        "{} asks {} times more after a refusal for too many calls",
+                        target.object,
+                        asked - place - 1
+                    )
                 });
             }
         }
@@ -250,7 +260,9 @@ pub(super) async fn token_expiry(s: &Subject) -> Verdict {
                 found.looked();
                 match s.read(&connection, &stream, &keys, &how).await {
                     Ok(read) => {
-                        difference(&plain.records(), &read.records()).into_iter().for_each(|w| found.problem(format!("{told}: {w}")));
+                        difference(&plain.records(), &read.records())
+                            .into_iter()
+                            .for_each(|w| found.problem(format!("{told}: {w}")));
                         found.hold(tokens(s) >= 2, || format!("{told}: no new one was asked for"));
                     }
                     Err(fault) => found.problem(format!("{told}: {fault}")),

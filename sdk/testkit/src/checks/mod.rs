@@ -14,11 +14,11 @@ mod reading;
 mod recovery;
 
 use crate::report::{Verdict, not_applicable};
-pub(crate) use operations::refused;
 use crate::run::source::Reading;
 use crate::subject::Subject;
 use crate::suite::TargetSuite;
 use attiva_core::ports::connector::Stream;
+pub(crate) use operations::refused;
 use std::future::Future;
 use std::pin::Pin;
 

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 /// Most characters of a message that is still a sentence.
 const MESSAGE_CHARS: usize = 600;
 /// What stands in a message that was made for a programmer.
-const INSIDES: [&str; 7] = ["panicked at", "stack backtrace", "RUST_BACKTRACE", "src/", ".rs:", "Traceback", "unwrap()"];
+const INSIDES: [&str; 7] =
+    ["panicked at", "stack backtrace", "RUST_BACKTRACE", "src/", ".rs:", "Traceback", "unwrap()"];
 
 pub(super) async fn error_texts(s: &Subject) -> Verdict {
     let mut found = Findings::default();
@@ -120,7 +121,11 @@ pub(super) async fn clean_up(s: &Subject) -> Verdict {
                 let retired = s.plugin.retire(&delivery.connection.context, &delivery.target).await;
                 let fine = retired.as_ref().err().is_none_or(|fault| fault.kind == FaultKind::Unsupported);
                 found.hold(fine, || {
-                    format!("{} is not retired{turn}: {}", target.object, retired.err().map(|f| f.to_string()).unwrap_or_default())
+                    format!(
+                        "{} is not retired{turn}: {}",
+                        target.object,
+                        retired.err().map(|f| f.to_string()).unwrap_or_default()
+                    )
                 });
             }
         }
@@ -141,7 +146,9 @@ pub(super) async fn cost(s: &Subject) -> Verdict {
     let most = s.suite.budget.record_us;
     for (function, (cpu, rows, _)) in calls {
         let each_us = cpu / 1_000 / rows.max(1);
-        found.hold(each_us <= most, || format!("{function} takes {each_us} us of CPU time a record; its budget is {most}"));
+        found.hold(each_us <= most, || {
+            format!("{function} takes {each_us} us of CPU time a record; its budget is {most}")
+        });
         found.note(format!("{function}: {each_us} us of CPU time a record, over {rows}"));
     }
     found.verdict("it has moved no record")
@@ -184,7 +191,9 @@ pub(super) async fn documents(s: &Subject) -> Verdict {
     }
     if s.plugin.is_destination {
         for object in s.objects().await.unwrap_or_default() {
-            found.hold(readme.contains(&object.name), || format!("README.md does not speak of the target `{}`", object.name));
+            found.hold(readme.contains(&object.name), || {
+                format!("README.md does not speak of the target `{}`", object.name)
+            });
         }
     }
     if let Some(changelog) = &s.documents.changelog {

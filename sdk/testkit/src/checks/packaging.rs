@@ -72,7 +72,10 @@ pub(super) async fn limits(s: &Subject) -> Verdict {
         (memory, cpu) = (memory.max(usage.peak_memory), cpu.max(usage.cpu_ns));
         if usage.peak_memory > memory_max {
             let of = limits.memory_bytes;
-            found.problem(format!("{} took {} bytes of memory, of {of} that there are", report.function, usage.peak_memory));
+            found.problem(format!(
+                "{} took {} bytes of memory, of {of} that there are",
+                report.function, usage.peak_memory
+            ));
         }
         if usage.cpu_ns > cpu_max {
             let of = limits.cpu.as_millis();

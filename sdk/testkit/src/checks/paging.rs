@@ -14,7 +14,13 @@ use attiva_wasm::ReadRequest;
 const PLACES_MAX: usize = 3;
 
 /// A reading in a scene of its own.
-async fn read_in(s: &Subject, stream: &Stream, scene: &str, how: &How, more: impl Fn(&Subject)) -> Result<Reading, Fault> {
+async fn read_in(
+    s: &Subject,
+    stream: &Stream,
+    scene: &str,
+    how: &How,
+    more: impl Fn(&Subject),
+) -> Result<Reading, Fault> {
     let keys = s.keys(stream).await?;
     s.enter(scene);
     more(s);
@@ -127,7 +133,9 @@ pub(super) async fn caught_up(s: &Subject) -> Verdict {
                     found.problem(format!("{name} after its end: {what}"));
                 }
                 let starts_over = stream.cursor_column.is_some() && plain.rows() > 2 && after.rows() >= plain.rows();
-                found.hold(!starts_over, || format!("{name} has a cursor column, and reads all {} rows again after its end", after.rows()));
+                found.hold(!starts_over, || {
+                    format!("{name} has a cursor column, and reads all {} rows again after its end", after.rows())
+                });
             }
             Err(fault) => found.problem(format!("{name} after its end: {fault}")),
         }

@@ -17,7 +17,9 @@ pub(super) async fn records(s: &Subject) -> Verdict {
     let mut found = Findings::default();
     let streams = match s.suite_streams().await {
         Ok(streams) => streams,
-        Err(fault) => return not_applicable(format!("its streams cannot be discovered ({}): see check 13", fault.code)),
+        Err(fault) => {
+            return not_applicable(format!("its streams cannot be discovered ({}): see check 13", fault.code));
+        }
     };
     found.hold(!s.suite.streams.is_empty(), || "the suite names no stream, so nothing is proved".into());
     for stream in &streams {
@@ -40,7 +42,12 @@ fn sound(stream: &Stream, reading: &Reading, found: &mut Findings) {
             match stream.columns.iter().find(|c| c.name == column.name) {
                 None => found.problem(format!("{name} gives the column {}, which was not discovered", column.name)),
                 Some(spec) if spec.data_type != column.data_type() => {
-                    found.problem(format!("{name}.{} is {:?}, and was discovered as {:?}", column.name, column.data_type(), spec.data_type));
+                    found.problem(format!(
+                        "{name}.{} is {:?}, and was discovered as {:?}",
+                        column.name,
+                        column.data_type(),
+                        spec.data_type
+                    ));
                 }
                 Some(spec) if !spec.nullable => {
                     let is_null = |row: usize| {
@@ -106,13 +113,20 @@ pub(super) async fn coverage(s: &Subject) -> Verdict {
             let columns = reading.pages.iter().flat_map(|page| &page.rows.columns).filter(|c| c.name == name);
             columns.into_iter().any(|c| (0..c.len()).any(|row| c.get(row).is_some_and(|value| value != Value::Null)))
         };
-        let unseen: Vec<&str> =
-            stream.columns.iter().map(|c| c.name.as_str()).filter(|name| !is_seen(name)).collect();
+        let unseen: Vec<&str> = stream.columns.iter().map(|c| c.name.as_str()).filter(|name| !is_seen(name)).collect();
         for name in unseen.iter().filter(|name| !listed.iter().any(|l| l == *name)) {
-            found.problem(format!("{}.{name} has no value anywhere, and the suite does not list it as unseen", stream.name));
+            found.problem(format!(
+                "{}.{name} has no value anywhere, and the suite does not list it as unseen",
+                stream.name
+            ));
         }
         found.looked();
-        found.note(format!("{}: {} of {} columns seen", stream.name, stream.columns.len() - unseen.len(), stream.columns.len()));
+        found.note(format!(
+            "{}: {} of {} columns seen",
+            stream.name,
+            stream.columns.len() - unseen.len(),
+            stream.columns.len()
+        ));
     }
     found.verdict("nothing was read")
 }

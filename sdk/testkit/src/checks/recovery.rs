@@ -8,8 +8,8 @@ use crate::run::source::{Reading, Records, apply, difference, scene};
 use crate::subject::{Connection, Subject};
 use crate::suite::TargetSuite;
 use crate::wire::fault::{Fault as Made, Injection};
-use attiva_core::ports::connector::Stream;
 use attiva_core::page::OutcomeStatus;
+use attiva_core::ports::connector::Stream;
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Limits, Plugin};
 use std::time::Duration;
@@ -88,7 +88,12 @@ async fn killed_reading(s: &Subject, stream: &Stream, plain: &Reading) -> Result
 }
 
 /// Whether the call was ended; one that needed fewer calls this time has come to its end.
-async fn kill(s: &Subject, at: u64, connection: &Connection, request: &attiva_wasm::ReadRequest) -> Result<bool, Fault> {
+async fn kill(
+    s: &Subject,
+    at: u64,
+    connection: &Connection,
+    request: &attiva_wasm::ReadRequest,
+) -> Result<bool, Fault> {
     match ended_at(s, at).read(&connection.context, request).await {
         Ok(_) => Ok(false),
         Err(fault) if fault.code == "limit.host-calls" => Ok(true),
@@ -122,7 +127,8 @@ async fn killed_delivery(s: &Subject, target: &TargetSuite) -> Result<String, St
         let batch = delivery.batch(&rows);
         let Delivery { connection, target, run, state, .. } = &delivery;
         let delivered = ended_at(s, at).deliver(&connection.context, target, run, state, &batch).await;
-        let Some(delivered) = went_through(s, delivered, &mut kills).await.map_err(said("deliver after a kill"))? else {
+        let Some(delivered) = went_through(s, delivered, &mut kills).await.map_err(said("deliver after a kill"))?
+        else {
             continue;
         };
         delivery.state = delivered.state;
@@ -196,7 +202,8 @@ pub(super) async fn cancel(s: &Subject) -> Verdict {
             cut_off(s, call).await;
             let asked = s.stand.seen().len();
             tokio::time::sleep(Duration::from_millis(5)).await;
-            found.hold(s.stand.seen().len() == asked, || format!("{} goes on asking after it was cut off", stream.name));
+            found
+                .hold(s.stand.seen().len() == asked, || format!("{} goes on asking after it was cut off", stream.name));
             s.stand.heal();
             for cursor in plain.pages.iter().map(|page| &page.next) {
                 let released = s.plugin.release(&connection.context, &stream.name, cursor).await;

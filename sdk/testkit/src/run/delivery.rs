@@ -109,7 +109,12 @@ impl Subject {
         };
         let columns = suite.columns.iter().map(|c| (c.name.clone(), c.data_type)).collect();
         let started_at = i64::try_from(self.started_ms()).unwrap_or(i64::MAX);
-        let run = DeliveryRun { id: format!("{id}-{run}"), started_at, rows_expected: None, columns };
+        let run = DeliveryRun {
+            id: format!("{id}-{run}"),
+            started_at,
+            rows_expected: suite.is_job.then_some(u64::from(suite.rows)),
+            columns,
+        };
         Ok(Delivery {
             subject: self,
             connection: self.connection()?,
@@ -209,10 +214,8 @@ impl Delivery<'_> {
     pub(crate) async fn send_whole(&mut self, rows: &[Row]) -> Result<Vec<Outcome>, Fault> {
         let batch = self.batch(rows);
         let plugin = &self.subject.plugin;
-        let delivered = patiently!(
-            self,
-            plugin.deliver(&self.connection.context, &self.target, &self.run, &self.state, &batch)
-        )?;
+        let delivered =
+            patiently!(self, plugin.deliver(&self.connection.context, &self.target, &self.run, &self.state, &batch))?;
         self.state = delivered.state;
         self.number += 1;
         self.subject.evidence.note("a delivery state", self.state.clone());

@@ -95,7 +95,8 @@ impl Reading {
 pub(crate) fn apply(records: &mut Records, page: &Page) {
     for (row, kind) in page.kinds.iter().enumerate().take(page.rows.len) {
         let key = page.keys.value(row).to_owned();
-        let values = || page.rows.columns.iter().filter_map(move |column| Some((column.name.clone(), column.get(row)?)));
+        let values =
+            || page.rows.columns.iter().filter_map(move |column| Some((column.name.clone(), column.get(row)?)));
         let record = match kind {
             RowKind::Tombstone => Record::Gone,
             RowKind::Merge => {
@@ -205,7 +206,8 @@ impl Subject {
                     break;
                 }
                 if reading.pages.len() >= PAGES_MAX {
-                    let what = format!("the stream has no end: {PAGES_MAX} pages, and the last one says there are more");
+                    let what =
+                        format!("the stream has no end: {PAGES_MAX} pages, and the last one says there are more");
                     return Err(Fault::new(FaultKind::Internal, "kit.endless", what));
                 }
             }

@@ -152,7 +152,9 @@ fn replacement(name: &str, value: &Value, change: Change) -> Option<Value> {
     let is_name = FIXED.iter().any(|part| names.ends_with(part));
     let is_time = |text: &str| text.len() >= 19 && text.as_bytes().get(10) == Some(&b'T');
     match (change, value) {
-        (Change::Nul, Value::String(text)) if !is_name && !is_time(text) => Some(format!("{text}\u{0}\u{5d0}\u{1f600}").into()),
+        (Change::Nul, Value::String(text)) if !is_name && !is_time(text) => {
+            Some(format!("{text}\u{0}\u{5d0}\u{1f600}").into())
+        }
         (Change::Surrogate, Value::String(text)) if !is_name && !is_time(text) => Some(SURROGATE_MARK.into()),
         (Change::Large, Value::Number(number)) if !is_name && number.is_i64() => Some(LARGE.into()),
         (Change::Leap, Value::String(text)) if is_time(text) => Some("2016-12-31T23:59:60Z".into()),
@@ -211,9 +213,12 @@ mod tests {
         let moved = body(moved(&second, &first));
         assert!(moved.contains(r#"[{"id":3},{"id":4},{"id":5}]"#), "{moved}");
         let keys: BTreeSet<String> = ["7".to_owned()].into_iter().collect();
-        let record = page(&json!([{"id": 7, "n": 5, "t": "2026-01-01T00:00:00Z", "name": "Ada"}, {"id": 8, "name": "Bo"}]));
+        let record =
+            page(&json!([{"id": 7, "n": 5, "t": "2026-01-01T00:00:00Z", "name": "Ada"}, {"id": 8, "name": "Bo"}]));
         let with = |change| body(changed(&record, change, &keys));
-        assert!(with(Change::Large).contains(r#""id":7,"n":9007199254740993"#) && with(Change::Nul).contains(r"Ada\u0000"));
+        assert!(
+            with(Change::Large).contains(r#""id":7,"n":9007199254740993"#) && with(Change::Nul).contains(r"Ada\u0000")
+        );
         assert!(with(Change::Surrogate).contains(r#""name":"\ud800""#) && with(Change::Leap).contains("23:59:60Z"));
         assert!(with(Change::Nul).contains(r#""name":"Bo""#), "it is none of the records");
         assert_eq!(changed(&Answer::json(200, &json!({"a": [1, 2]})), Change::Nul, &keys), None);

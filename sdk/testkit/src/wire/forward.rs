@@ -12,7 +12,8 @@ const BODY_BYTES_MAX: u64 = 64 << 20;
 /// In words: there was no answer.
 pub(super) fn forward(agent: &ureq::Agent, base: &str, request: &Request) -> Result<Answer, String> {
     let broken = |error: &dyn std::fmt::Display| format!("{} cannot be asked: {error}", request.line());
-    let mut built = ureq::http::Request::builder().method(request.method.as_str()).uri(format!("{base}{}", request.target));
+    let mut built =
+        ureq::http::Request::builder().method(request.method.as_str()).uri(format!("{base}{}", request.target));
     // A signature covers the host that the connector's request named, so a vendor on loopback is told that one.
     let keeps_host = base.starts_with("http://");
     for (name, value) in &request.headers {

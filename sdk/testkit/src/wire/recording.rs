@@ -194,7 +194,13 @@ fn writings(secret: &str) -> Vec<String> {
     let json = serde_json::to_string(secret).unwrap_or_default();
     let percent: String = secret
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect();
     vec![json.trim_matches('"').to_owned(), secret.to_owned(), percent, STANDARD.encode(secret)]
 }
@@ -211,7 +217,8 @@ mod tests {
 
     fn recording() -> Recording {
         let mut recording = Recording::new(7);
-        let exchange = |target: &str, n: u64| Exchange::of(&request(target), &Answer::json(200, &json!({"n": n})), false);
+        let exchange =
+            |target: &str, n: u64| Exchange::of(&request(target), &Answer::json(200, &json!({"n": n})), false);
         let scene = vec![exchange("/job", 1), exchange("/job", 2), exchange("/page?limit=5", 3)];
         recording.scenes.insert("read".into(), scene);
         recording.scenes.insert("other".into(), vec![exchange("/elsewhere", 4)]);
@@ -228,7 +235,10 @@ mod tests {
             serde_json::from_slice::<Value>(&found.answer().body).ok()?["n"].as_u64()
         };
         assert_eq!(["/job", "/job", "/job"].map(&mut asked), [Some(1), Some(2), Some(2)]);
-        assert_eq!(["/page?limit=6", "/page?limit=6", "/elsewhere", "/none"].map(asked), [Some(3), None, Some(4), None]);
+        assert_eq!(
+            ["/page?limit=6", "/page?limit=6", "/elsewhere", "/none"].map(asked),
+            [Some(3), None, Some(4), None]
+        );
     }
 
     #[test]

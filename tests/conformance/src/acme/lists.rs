@@ -28,7 +28,9 @@ impl Lists {
             ("GET", ["lists"]) => {
                 let wanted = asked.query("external_id").unwrap_or_default();
                 let found = self.lists.iter().filter(|(_, list)| list.external_id == wanted);
-                fine(&json!({"lists": found.map(|(id, list)| json!({"id": id, "columns": list.columns})).collect::<Vec<_>>()}))
+                fine(
+                    &json!({"lists": found.map(|(id, list)| json!({"id": id, "columns": list.columns})).collect::<Vec<_>>()}),
+                )
             }
             ("POST", ["lists"]) => self.create(&asked.body),
             ("DELETE", ["lists", id]) => match self.lists.remove(*id) {
@@ -92,7 +94,9 @@ impl List {
     fn refusals(&self, body: &Value) -> Vec<Value> {
         let members = body["members"].as_array().into_iter().flatten().enumerate();
         let refused = members.filter(|(_, member)| member["country"] == "xx");
-        refused.map(|(n, _)| json!({"index": n, "code": "bad_country", "message": "The country xx is unknown."})).collect()
+        refused
+            .map(|(n, _)| json!({"index": n, "code": "bad_country", "message": "The country xx is unknown."}))
+            .collect()
     }
 
     fn take(&mut self, body: &Value) -> Answer {

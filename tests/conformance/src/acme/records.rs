@@ -77,7 +77,8 @@ impl Records {
                 None => refused(404, "not_found", "There is no such export."),
             },
             ("GET", ["exports", _, "rows"]) => {
-                let company = |n: i64| json!({"id": format!("c{n}"), "name": format!("Company {n}"), "employees": n * 100});
+                let company =
+                    |n: i64| json!({"id": format!("c{n}"), "name": format!("Company {n}"), "employees": n * 100});
                 fine(&json!({"items": (1..=COMPANIES).map(company).collect::<Vec<_>>()}))
             }
             _ => refused(405, "not_allowed", "That is not done here."),

@@ -57,8 +57,7 @@ impl Destination for Acme {
             let created: Value = call(host, config, "POST", "/v1/lists", Some(&made))?.json()?;
             Ok(created["id"].as_str().unwrap_or_default().to_owned())
         };
-        let found: Value =
-            call(host, config, "GET", &format!("/v1/lists?external_id={}", target.id), None)?.json()?;
+        let found: Value = call(host, config, "GET", &format!("/v1/lists?external_id={}", target.id), None)?.json()?;
         let list = found["lists"].get(0);
         let id = list.and_then(|list| list["id"].as_str()).map(str::to_owned);
         let notes = |what: &str| vec![format!("the list {} {what}", target.name)];

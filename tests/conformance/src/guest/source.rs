@@ -228,7 +228,9 @@ fn add(
 /// The value as it is passed on; what the sound connector passes is what came.
 fn altered(host: &dyn Host, config: &Config, name: &str, value: &Value, request_id: &str) -> Value {
     match name {
-        "name" if config.has("expected") => json!(value.as_str().unwrap_or_default().chars().take(3).collect::<String>()),
+        "name" if config.has("expected") => {
+            json!(value.as_str().unwrap_or_default().chars().take(3).collect::<String>())
+        }
         "note" if config.has("repeatable") => json!(request_id),
         // One in so many times: the kit's other random bytes are such a time.
         "name" if config.has("determinism") && host.random(4) == [0x4c, 0xbb, 0xd8, 0xca] => json!("by chance"),

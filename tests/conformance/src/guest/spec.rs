@@ -39,7 +39,8 @@ pub(crate) fn spec() -> Spec {
 }
 
 fn configuration(defect: &str) -> Value {
-    let text = |title: &str| json!({"type": "string", "title": title, "description": "As Acme shows it under Settings."});
+    let text =
+        |title: &str| json!({"type": "string", "title": title, "description": "As Acme shows it under Settings."});
     let secret = |title: &str| json!({"type": "string", "title": title, "description": "As Acme shows it once.", "writeOnly": true});
     let mut schema = json!({
         "type": "object", "additionalProperties": false,

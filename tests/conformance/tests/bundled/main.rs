@@ -31,7 +31,8 @@ fn options(name: &str, suite: &Value, url: &str, origins: &[&str]) -> Options {
 
 /// All 53, told; nothing may fail.
 fn proved(runtime: &tokio::runtime::Runtime, options: Options) {
-    let only: Vec<u8> = std::env::var("KIT_ONLY").unwrap_or_default().split(',').filter_map(|n| n.parse().ok()).collect();
+    let only: Vec<u8> =
+        std::env::var("KIT_ONLY").unwrap_or_default().split(',').filter_map(|n| n.parse().ok()).collect();
     let Proof { report, .. } = runtime.block_on(prove(options, &only)).unwrap();
     println!("{}", report.to_text());
     assert_eq!(report.failures(), Vec::<u8>::new(), "{}", report.to_text());
@@ -40,9 +41,7 @@ fn proved(runtime: &tokio::runtime::Runtime, options: Options) {
 
 /// Marketo says nearly everything with status 200.
 fn marketo_answers() -> Value {
-    let answer = |code: &str, message: &str| {
-        json!({"status": 200, "body": {"requestId": "kit", "success": false, "errors": [{"code": code, "message": message}]}})
-    };
+    let answer = |code: &str, message: &str| json!({"status": 200, "body": {"requestId": "kit", "success": false, "errors": [{"code": code, "message": message}]}});
     json!({
         "token_expired": answer("602", "Access token expired"), "scope_missing": answer("603", "Access denied"),
         "rate_limited": answer("606", "Max rate limit '100' exceeded with in '20' secs"),

@@ -3,8 +3,8 @@
 //! to be looked at.
 
 use super::Result;
-use crate::model::EntityName;
 use crate::Value;
+use crate::model::EntityName;
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 

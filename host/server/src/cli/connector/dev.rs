@@ -2,9 +2,9 @@
 
 use super::{build, prove};
 use crate::api::PACKAGE;
+use crate::cli::client::encoded;
 use crate::cli::output::Output;
 use crate::cli::plugin::{Signer, packaged};
-use crate::cli::client::encoded;
 use crate::cli::{Client, Failure, Global};
 use crate::exit::Exit;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ fn development_version(project: &Path) -> Result<String, Failure> {
     let manifest: toml::Table =
         manifest.parse().map_err(|e| Failure::Usage(format!("{}/Cargo.toml: {e}", project.display())))?;
     let version = manifest.get("package").and_then(|package| package.get("version")?.as_str()).unwrap_or("0.1.0");
-    let mut version = semver::Version::parse(version).map_err(|e| Failure::Usage(format!("the package's version: {e}")))?;
+    let mut version =
+        semver::Version::parse(version).map_err(|e| Failure::Usage(format!("the package's version: {e}")))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // One that ranges follow, unlike a pre-release.
     version.patch = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);

@@ -64,7 +64,8 @@ pub(super) fn prove(test: &Test) -> Result<Proof, Failure> {
 
 pub(super) fn prove_built(test: &Test, component: Vec<u8>) -> Result<Proof, Failure> {
     let home = if test.path.is_dir() { test.path.clone() } else { parent(&test.path) };
-    let beside = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| home.join("conformance").join(name));
+    let beside =
+        |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| home.join("conformance").join(name));
     let (suite_file, recording_file) = (beside(&test.suite, "suite.json"), beside(&test.recording, "recording.json"));
     let wrong = |file: &Path, e: &dyn std::fmt::Display| Failure::Usage(format!("{}: {e}", file.display()));
     let suite = Suite::parse(&text(&suite_file)?).map_err(|e| wrong(&suite_file, &e))?;
@@ -86,7 +87,8 @@ pub(super) fn prove_built(test: &Test, component: Vec<u8>) -> Result<Proof, Fail
         ..Options::new(component, suite, upstream)
     };
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
-    let proof = runtime.block_on(attiva_testkit::prove(options, &test.only)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let proof =
+        runtime.block_on(attiva_testkit::prove(options, &test.only)).map_err(|e| Failure::Usage(e.to_string()))?;
     if let (true, Some(recording)) = (test.record, &proof.recording) {
         let written = recording.to_text(&proof.secrets).map_err(|e| Failure::Usage(e.to_string()))?;
         std::fs::write(&recording_file, written).map_err(|e| wrong(&recording_file, &e))?;
@@ -112,10 +114,12 @@ fn changing(program: Option<PathBuf>) -> Option<Arc<dyn Fn(&str) + Send + Sync>>
 
 fn live(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let read = |pair: &String| {
-        let (origin, url) = pair.split_once('=').filter(|(_, url)| url.starts_with("http://") || url.starts_with("https://"))?;
+        let (origin, url) =
+            pair.split_once('=').filter(|(_, url)| url.starts_with("http://") || url.starts_with("https://"))?;
         Some((origin.to_owned(), url.trim_end_matches('/').to_owned()))
     };
-    let wrong = |pair: &String| Failure::Usage(format!("--live {pair}: must be ORIGIN=URL, as api=https://api.example.com"));
+    let wrong =
+        |pair: &String| Failure::Usage(format!("--live {pair}: must be ORIGIN=URL, as api=https://api.example.com"));
     pairs.iter().map(|pair| read(pair).ok_or_else(|| wrong(pair))).collect()
 }
 
