@@ -23,6 +23,7 @@ pub mod number;
 pub mod page;
 pub mod plugin;
 pub mod ports;
+pub mod quota;
 pub mod record;
 pub mod retry;
 pub mod run;

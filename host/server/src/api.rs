@@ -4,6 +4,7 @@
 mod activations;
 mod audit;
 mod auth;
+mod authorizations;
 mod body;
 mod bounded;
 mod conduct;
@@ -12,6 +13,7 @@ mod consents;
 mod deliveries;
 mod etag;
 mod exchange_rates;
+mod exchanges;
 mod explanation;
 mod grants;
 mod guardrails;
@@ -30,10 +32,12 @@ mod problem;
 mod problem_pages;
 mod profiles;
 mod publishers;
+mod quotas;
 mod request_id;
 mod runs;
 mod sandboxes;
 mod scope;
+mod secrets;
 mod segments;
 mod stamp;
 mod targets;
@@ -62,15 +66,18 @@ pub struct State {
     app: App,
     limits: Limits,
     pages: Pages,
+    /// Where vendors send a person back to who was asked for consent.
+    callback: Arc<str>,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
 impl State {
     #[must_use]
-    pub fn new(app: App, limits: Limits, pages: Pages) -> Self {
+    pub fn new(app: App, limits: Limits, pages: Pages, public_url: &str) -> Self {
         let permits = Arc::new(Semaphore::new(limits.requests_at_once as usize));
-        Self { app, limits, pages, permits, tasks: TaskTracker::new() }
+        let callback = format!("{public_url}{}", authorizations::CALLBACK).into();
+        Self { app, limits, pages, callback, permits, tasks: TaskTracker::new() }
     }
 
     /// Waits until every request that was begun has been dealt with, answered or not.
@@ -82,7 +89,8 @@ impl State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    let bounded = v1(&state).merge(problem_pages::routes()).layer(from_fn_with_state(state.clone(), bounded::layer));
+    let open = problem_pages::routes().merge(authorizations::callback());
+    let bounded = v1(&state).merge(open).layer(from_fn_with_state(state.clone(), bounded::layer));
     bounded
         .merge(health::routes())
         .fallback(async || Refusal::from(no_route()))
@@ -101,10 +109,14 @@ fn v1(state: &State) -> Router<State> {
         .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
+        .merge(authorizations::routes())
         .merge(conduct::routes())
         .merge(consents::routes())
+        .merge(exchanges::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
+        .merge(quotas::routes())
+        .merge(secrets::routes())
         .merge(runs::routes())
         .merge(profiles::routes())
         .merge(ingestion::routes())

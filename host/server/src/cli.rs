@@ -22,8 +22,10 @@ mod organisation;
 mod output;
 mod plugin;
 mod profile;
+mod quota;
 mod run;
 mod sandbox;
+mod secrets;
 mod segment;
 mod serve;
 mod simulate;
@@ -100,6 +102,12 @@ enum Command {
     /// Plugins: sign, install, approve, inspect, audit.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Budgets of vendors' instances: what is spent, by whom, and when it frees up.
+    #[command(subcommand)]
+    Quota(quota::Quota),
+    /// The key that connections' secrets are sealed with.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Connections to vendors.
     #[command(subcommand)]
     Connection(connection::Connection),
@@ -159,6 +167,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
+        Command::Quota(quota) => quota::run(quota, &Client::new(global)?, *output)?,
+        Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,

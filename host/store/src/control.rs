@@ -113,6 +113,10 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
         ControlKind::Instance => "instance",
+        ControlKind::Quota => "quota",
+        ControlKind::QuotaLimits => "quota-limits",
+        ControlKind::Authorization => "authorization",
+        ControlKind::AppConsent => "app-consent",
     }
 }
 

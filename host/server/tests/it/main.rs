@@ -2,6 +2,7 @@
 //! would link the whole host again.
 
 mod auth;
+mod authorizations;
 mod bounds;
 mod conduct;
 mod connections;
@@ -20,7 +21,9 @@ mod operators;
 mod plugins;
 mod problems;
 mod process;
+mod quotas;
 mod salesforce;
+mod secrets;
 mod segments;
 mod signing;
 mod tenancy;

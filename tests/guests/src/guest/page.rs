@@ -78,6 +78,7 @@ fn broken_rows(mut page: Page, wrong: &str) -> Option<Page> {
         }
         "wait" => page.wait_ms = Some(3_600_001),
         "cursor" => page.next.bytes = vec![0; 65_537],
+        "state-version" => page.next.state_version = 2,
         "rows" => return Some(with_columns(11, Vec::new())),
         "bytes" => page.columns.push(text("large", &["", &"x".repeat(70_000)])),
         _ => return None,
