@@ -2,6 +2,8 @@
 //! none belongs to.
 
 pub mod domain;
+pub mod facts;
 pub mod hierarchy;
 pub mod matching;
 pub mod roll_up;
+pub mod rules;

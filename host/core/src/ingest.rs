@@ -104,6 +104,10 @@ fn field(layout: &Layout, name: &str, json: &Json, problems: &mut Vec<SentProble
         problems.push(problem(place(), format!("{} has no such field", layout.entity())));
         return None;
     };
+    if field.derived {
+        problems.push(problem(place(), "is worked out by Attiva, and nobody sends it"));
+        return None;
+    }
     let Some(value) = value(json, field.data_type) else {
         problems.push(problem(place(), wanted(field.data_type)));
         return None;

@@ -14,6 +14,7 @@ mod layout;
 mod name;
 mod opportunity;
 mod person;
+pub mod rolled;
 mod schema;
 pub mod search;
 
@@ -21,7 +22,7 @@ pub use accept::FieldProblem;
 pub use account::{ACCOUNT, ACCOUNT_PERSON};
 pub use activity::{ACTIVITY, EVENT_TYPES};
 pub use campaign::{CAMPAIGN, CAMPAIGN_MEMBER, MARKETING_LIST, MARKETING_LIST_MEMBER};
-pub use component::{account_keys, components};
+pub use component::{account_keys, components, matched_component};
 pub use layout::{Layout, LayoutField};
 pub use name::EntityName;
 pub use opportunity::{OPPORTUNITY, OPPORTUNITY_PERSON};
@@ -35,7 +36,7 @@ use std::sync::LazyLock;
 
 /// Version of what this file's tables say. It moves when a name, type or relation does; a new field moves it, too,
 /// since a mapping written for the newer one does not fit the older.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The kinds of things Attiva knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,6 +162,8 @@ pub struct Field {
     pub values: &'static [&'static str],
     /// What a value of it names.
     pub role: Role,
+    /// Worked out by Attiva: no mapping gives it.
+    pub derived: bool,
 }
 
 /// What a value of a field names, beside being a value.
@@ -194,10 +197,14 @@ impl Field {
     const fn role(self, role: Role) -> Self {
         Self { role, ..self }
     }
+
+    const fn derived(self) -> Self {
+        Self { derived: true, ..self }
+    }
 }
 
 const fn field(name: &'static str, data_type: DataType, title: &'static str, path: &'static str) -> Field {
-    Field { name, data_type, title, path, values: &[], role: Role::Plain }
+    Field { name, data_type, title, path, values: &[], role: Role::Plain, derived: false }
 }
 
 const fn text(name: &'static str, title: &'static str, path: &'static str) -> Field {

@@ -178,6 +178,7 @@ fn link(record: &StoredRecord) -> RecordLink {
 fn profile(record: &StoredRecord) -> ProfileWrite {
     let attributes = record.body.fields.iter().filter(|(_, value)| !value.is_null()).take(ATTRIBUTES);
     ProfileWrite {
+        concerns_accounts: false,
         entity: PERSON,
         references: Vec::new(),
         id: ProfileId::founded_by(&record.source_key),

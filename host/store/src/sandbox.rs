@@ -1,9 +1,11 @@
 //! A sandbox's store: one file per part of the port, each a set of functions over a connection. Writes run in the
 //! writer's transaction, reads in a snapshot.
 
+mod accounts;
 mod consents;
 mod counter;
 mod deliveries;
+mod derived;
 mod difference;
 mod entities;
 mod events;
@@ -55,6 +57,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-6.sql"),
         include_str!("schema/sandbox-7.sql"),
         include_str!("schema/sandbox-8.sql"),
+        include_str!("schema/sandbox-9.sql"),
     ],
 };
 
@@ -386,6 +389,7 @@ fn name(kind: Kind) -> &'static str {
         Kind::Delivery => "delivery",
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
+        Kind::MatchRules => "match-rules",
         Kind::NeverLink => "never-link",
         Kind::CustomModel => "custom-model",
         Kind::Mapping => "mapping",
@@ -412,6 +416,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Catalog
         | Kind::IdentityRules
         | Kind::MergePolicy
+        | Kind::MatchRules
         | Kind::NeverLink
         | Kind::CustomModel
         | Kind::Mapping

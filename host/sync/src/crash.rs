@@ -4,11 +4,13 @@
 //! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
 
 /// Every point there is. The kill campaign goes through this list, so that none is forgotten.
-pub const POINTS: [&str; 13] = [
+pub const POINTS: [&str; 15] = [
     "page.read",
     "page.committed",
     "profiles.prepared",
     "profiles.committed",
+    "accounts.prepared",
+    "accounts.committed",
     "memberships.prepared",
     "memberships.committed",
     "batch.opened",

@@ -1,5 +1,6 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
+use crate::accounts::{self, AccountMatch, BasisCache, Hierarchy};
 use crate::explain::{self, Explanation};
 use crate::place::{Active, lane};
 use crate::policies::PoliciesCache;
@@ -12,7 +13,7 @@ use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Reconsider, SandboxStore, StoreError};
+use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind, Millis};
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) options: EngineOptions,
     pub(crate) catalogs: Catalogs,
     pub(crate) policies: PoliciesCache,
+    pub(crate) accounts: BasisCache,
     /// Held during a step of the profile projector.
     pub(crate) projecting: tokio::sync::Mutex<()>,
     /// Read while a page is mapped and committed; written while mappings or the model change.
@@ -75,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) records_changed: Notify,
     pub(crate) profiles_changed: Notify,
+    pub(crate) accounts_changed: Notify,
     pub(crate) projected: Notify,
     /// A pause is over, or somebody approved of something.
     pub(crate) released: Notify,
@@ -101,12 +104,14 @@ impl Engine {
                 options,
                 catalogs: Catalogs::default(),
                 policies: PoliciesCache::default(),
+                accounts: BasisCache::default(),
                 projecting: tokio::sync::Mutex::default(),
                 publishing: tokio::sync::RwLock::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
                 profiles_changed: Notify::new(),
+                accounts_changed: Notify::new(),
                 projected: Notify::new(),
                 released: Notify::new(),
                 place_free: Notify::new(),
@@ -116,6 +121,7 @@ impl Engine {
         let inner = &engine.inner;
         inner.tasks.spawn(projector::follow_records(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_profiles(Arc::clone(inner)));
+        inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
         engine.resume()?;
         Ok(engine)
@@ -270,7 +276,26 @@ impl Engine {
         self.inner.catalogs.forget_all();
         drop(step);
         self.inner.records_changed.notify_one();
+        self.inner.accounts_changed.notify_one();
         Ok(())
+    }
+
+    /// To be called when rules that match leads, rates of exchange or limits were written: what hangs on them is worked
+    /// out anew.
+    pub fn accounts_changed(&self) {
+        self.inner.accounts_changed.notify_one();
+    }
+
+    /// Which account a person belongs to by matching, and why.
+    pub async fn match_of(&self, person: Profile) -> Result<AccountMatch, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || accounts::match_of(&inner, &person)).await
+    }
+
+    /// An account's place in its family; `None`: it has not been looked at yet.
+    pub async fn hierarchy(&self, account: Profile) -> Result<Option<Hierarchy>, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || accounts::hierarchy(&inner, &account)).await
     }
 
     /// Why a profile is what it is; `None`: it has no record (any more).
@@ -293,6 +318,7 @@ impl Engine {
         let segments_upto = store.projector_cursor(projector::SEGMENTS)?;
         let caught_up = profiles_upto >= newest_record_seq
             && segments_upto >= newest_profile_seq
+            && accounts::is_caught_up(&self.inner)?
             && self.inner.all::<Segment>(Kind::Segment)?.iter().all(|s| s.evaluated);
         Ok(Projection { newest_record_seq, profiles_upto, newest_profile_seq, segments_upto, caught_up })
     }

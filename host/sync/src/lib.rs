@@ -1,6 +1,7 @@
 //! Drives the core's state machines with tokio: source runs, projectors, deliveries, schedules; resumes them after a
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
+mod accounts;
 mod batch;
 mod catalog;
 pub mod crash;
@@ -27,6 +28,7 @@ mod source_run;
 mod stream_start;
 mod what_if;
 
+pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatched, match_rules};
 pub use engine::{Engine, EngineOptions, Projection};
 pub use explain::{Explanation, FieldOrigin, RecordOrigin};
 pub use mapping::MappingProblem;

@@ -139,6 +139,15 @@ fn compile_field(layout: &Layout, target: &str, text: &str, scope: &Scope) -> Re
         let message = format!("{} has no field `{target}`", layout.entity());
         MappingProblem::new(target, MappingProblem::NO_FIELD, message, attiva_expr::closest(target, names))
     });
+    let found = found.and_then(|(slot, field)| match field.derived {
+        true => Err(MappingProblem::new(
+            target,
+            MappingProblem::DERIVED,
+            format!("`{target}` is worked out by Attiva, and no mapping gives it"),
+            None,
+        )),
+        false => Ok((slot, field)),
+    });
     let checked = attiva_expr::check(text, scope);
     match (found, checked) {
         (Ok((slot, to)), Ok(checked)) => {
@@ -169,6 +178,8 @@ pub struct MappingProblem {
 impl MappingProblem {
     /// The entity does not have the field.
     pub const NO_FIELD: &'static str = "mapping.no-field";
+    /// The field is worked out by Attiva.
+    pub const DERIVED: &'static str = "mapping.derived";
     /// The entity is none that the stream can be mapped to.
     pub const ENTITY: &'static str = "mapping.entity";
 

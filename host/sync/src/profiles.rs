@@ -7,7 +7,7 @@ use attiva_core::event::EventReader;
 use attiva_core::id::{ConnectionId, ProfileId};
 use attiva_core::identity::{self, Component, Level, Neighbourhood, Node, Resolution};
 use attiva_core::merge::{Chosen, MappedRecord, merge};
-use attiva_core::model::{EntityName, Layout};
+use attiva_core::model::{EntityKind, EntityName, Layout};
 use attiva_core::ports::store::{
     Change, ProfileCommit, ProfileWrite, RecordLink, Reference, SandboxStore, StoredRecord,
 };
@@ -122,7 +122,9 @@ impl<'a> Decision<'a> {
         let references = references(layout, &mapped, &chosen);
         let named = layout.fields().iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
         let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_string(), c.value)).collect();
+        let concerns_accounts = concerns_accounts(layout.entity(), &attributes, &references);
         self.commit.profiles.push(ProfileWrite {
+            concerns_accounts,
             entity: layout.entity().clone(),
             id: profile.clone(),
             attributes,
@@ -172,6 +174,20 @@ impl<'a> Decision<'a> {
             None if self.records.by_key(key).is_some_and(|entry| entry.claims.is_empty()) => Ok(None),
             None => Ok(store.record(self.records.entity(), key)?.and_then(|record| record.profile)),
         }
+    }
+}
+
+/// Whether what is worked out of accounts may hang on the profile: not on a person that a source puts into one, nor on
+/// one that says nothing of its company.
+fn concerns_accounts(entity: &EntityName, attributes: &[(String, Value)], references: &[Reference]) -> bool {
+    match entity.kind() {
+        Some(EntityKind::Account | EntityKind::AccountPerson) => true,
+        Some(EntityKind::Person) => {
+            let of_company = |name: &str| matches!(name, "email" | "company_name" | "company_website");
+            !references.iter().any(|reference| reference.field == "account_key")
+                && attributes.iter().any(|(name, _)| of_company(name))
+        }
+        _ => false,
     }
 }
 

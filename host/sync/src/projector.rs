@@ -1,6 +1,7 @@
 //! Projectors follow the sequence of accepted changes, each with a cursor of its own. They decide off the runtime's
 //! threads and commit what they decided together with their cursor, so a kill anywhere repeats a step and no more.
 
+use crate::accounts;
 use crate::crash;
 use crate::engine::{Inner, write};
 use crate::membership::{self, Audience};
@@ -45,6 +46,18 @@ pub(crate) async fn follow_profiles(inner: Arc<Inner>) {
     }
 }
 
+/// Works out accounts until the engine stops.
+pub(crate) async fn follow_accounts(inner: Arc<Inner>) {
+    while !inner.stop.is_cancelled() {
+        let changed = inner.accounts_changed.notified();
+        match project_accounts(&inner).await {
+            Ok(true) => {}
+            Ok(false) => idle(&inner, changed).await,
+            Err(fault) => pause(&inner, "accounts", &fault).await,
+        }
+    }
+}
+
 async fn idle(inner: &Inner, changed: tokio::sync::futures::Notified<'_>) {
     inner.projected.notify_waiters();
     tokio::select! {
@@ -81,6 +94,18 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
     crash::point("profiles.prepared");
     inner.store.commit_profiles(commit).await?;
     crash::point("profiles.committed");
+    inner.profiles_changed.notify_one();
+    inner.accounts_changed.notify_one();
+    Ok(true)
+}
+
+/// One step; false if there was nothing to do.
+async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
+    let worker = Arc::clone(inner);
+    let Some(commit) = blocking(move || accounts::step(&worker)).await? else { return Ok(false) };
+    crash::point("accounts.prepared");
+    inner.store.commit_accounts(commit).await?;
+    crash::point("accounts.committed");
     inner.profiles_changed.notify_one();
     Ok(true)
 }

@@ -1,6 +1,8 @@
 //! The engine against the real store, with connectors made of plain data.
 #![allow(clippy::disallowed_methods, reason = "tests look at their own files, and at the clock, from outside")]
 
+#[path = "engine/accounts.rs"]
+mod accounts;
 #[path = "engine/activation.rs"]
 mod activation;
 #[path = "engine/entities.rs"]

@@ -1,5 +1,6 @@
 //! The whole program, from outside: a real host process, killed as `kill -9` kills, against simulators that live on.
 
+pub mod crm;
 pub mod exports;
 pub mod host;
 pub mod journey;

@@ -164,6 +164,7 @@ impl World {
             attributes.sort_by(|a, b| a.0.cmp(&b.0));
             let id = person.id();
             commit.profiles.push(ProfileWrite {
+                concerns_accounts: false,
                 entity: EntityName::PERSON,
                 id,
                 attributes,

@@ -63,7 +63,8 @@ pub struct Family<K> {
     pub cut_off: bool,
 }
 
-/// Goes down from an account, at most to `members_max`. `children`: of an account.
+/// Goes down from an account, at most to `members_max`, and [`DEPTH_MAX`] steps: who is farther down does not find it
+/// going up, either. `children`: of an account.
 ///
 /// # Errors
 /// Those of `children`.
@@ -73,8 +74,11 @@ pub fn family<K: Ord + Clone, E>(
     mut children: impl FnMut(&K) -> Result<Vec<K>, E>,
 ) -> Result<Family<K>, E> {
     let mut members = BTreeSet::from([top.clone()]);
-    let mut next = VecDeque::from([top.clone()]);
-    while let Some(account) = next.pop_front() {
+    let mut next = VecDeque::from([(top.clone(), 0)]);
+    while let Some((account, depth)) = next.pop_front() {
+        if depth == DEPTH_MAX {
+            continue;
+        }
         for child in children(&account)? {
             if members.contains(&child) {
                 continue;
@@ -83,7 +87,7 @@ pub fn family<K: Ord + Clone, E>(
                 return Ok(Family { members, cut_off: true });
             }
             members.insert(child.clone());
-            next.push_back(child);
+            next.push_back((child, depth + 1));
         }
     }
     Ok(Family { members, cut_off: false })
@@ -132,6 +136,8 @@ mod tests {
     fn a_chain_without_end_is_left() {
         let Ok(top) = ultimate(&0usize, |k| Ok::<_, Infallible>(Some(k + 1)));
         assert_eq!((top.end, top.path.len()), (End::TooDeep, DEPTH_MAX));
+        let Ok(family) = family(&0usize, usize::MAX, |k| Ok::<_, Infallible>(vec![k + 1]));
+        assert_eq!(family.members.len(), DEPTH_MAX + 1);
     }
 
     proptest! {

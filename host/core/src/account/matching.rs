@@ -1,76 +1,15 @@
 //! Which account a lead belongs to that names none: by the domain of its address and website, by the name of its company.
 //! Every point of the score is shown; what is ambiguous is shown, too, and matches nobody.
 
-use super::domain::{DomainLists, Domains};
+use super::domain::Domains;
+use super::rules::{MatchRules, Points};
 use crate::Value;
 use crate::model::{EntityKind, slot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The rules, as data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MatchRules {
-    pub version: u32,
-    /// Points for each thing that agrees; a score is their sum, 100 at most.
-    #[serde(default)]
-    pub points: Points,
-    /// The score from which an account matches.
-    #[serde(default = "MatchRules::default_threshold")]
-    pub threshold: u32,
-    /// What the best must be ahead of the second.
-    #[serde(default = "MatchRules::default_margin")]
-    pub margin: u32,
-    #[serde(default)]
-    pub domains: DomainLists,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Points {
-    /// The domain of the lead's address is one of the account's.
-    pub email_domain: u32,
-    /// The domain of the website the lead named is.
-    pub website_domain: u32,
-    /// The names are the same, but for legal forms and punctuation.
-    pub name: u32,
-    /// At least half of the names' words are the same, and something else agrees.
-    pub name_similar: u32,
-    pub country: u32,
-    /// Taken off where the countries differ.
-    pub country_differs: u32,
-}
-
-impl Default for Points {
-    fn default() -> Self {
-        Self { email_domain: 60, website_domain: 60, name: 50, name_similar: 20, country: 10, country_differs: 10 }
-    }
-}
-
-impl MatchRules {
-    fn default_threshold() -> u32 {
-        60
-    }
-
-    fn default_margin() -> u32 {
-        10
-    }
-}
-
-impl Default for MatchRules {
-    fn default() -> Self {
-        Self {
-            version: 1,
-            points: Points::default(),
-            threshold: Self::default_threshold(),
-            margin: Self::default_margin(),
-            domains: DomainLists::default(),
-        }
-    }
-}
-
 /// What a lead or an account says of its company, in the form that is compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Company {
     pub email_domain: Option<String>,
     pub website_domains: BTreeSet<String>,

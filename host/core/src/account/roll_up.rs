@@ -17,6 +17,9 @@ pub struct RollUp {
     /// The field that holds the currency of `field`; absent: it is no money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency_field: Option<String>,
+    /// What the result is in, by the newest rate of each currency (ISO 4217); with `currency_field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
-//! The records of a person, each with what it says itself: how one person belongs to several accounts.
+//! The records of a person, each with what it says itself: how one person belongs to several accounts. A person that
+//! names none may have one more component, which no record is behind: that of the account it was matched to.
 
-use super::{PERSON_COMPONENT, person_slot};
+use super::{EntityKind, PERSON_COMPONENT, person_slot, slot};
 use crate::merge::MappedRecord;
 use crate::value::Value;
 use std::borrow::Borrow;
@@ -26,11 +27,31 @@ pub fn components<R: Borrow<MappedRecord>>(records: &[R]) -> Vec<Vec<Value>> {
     let row = |record: &MappedRecord| {
         let value = |field: &&str| person_slot(field).and_then(|slot| record.row.get(slot)).cloned();
         let taken = TAKEN.iter().map(|field| value(field).unwrap_or(Value::Null));
-        let row: Vec<Value> = std::iter::once(Value::Text(record.source_key.clone())).chain(taken).collect();
+        let key = std::iter::once(Value::Text(record.source_key.clone()));
+        let row: Vec<Value> = key.chain(taken).chain([Value::Boolean(false)]).collect();
         debug_assert_eq!(row.len(), PERSON_COMPONENT.len());
         row
     };
     records.iter().map(|record| row(record.borrow())).collect()
+}
+
+/// The component of the account that a person was matched to: so it is among the person's accounts, and told from those
+/// that a source names by `is_matched`. `person_key`: of any of the person's records.
+#[must_use]
+pub fn matched_component(person_key: &str, account_key: &str) -> Vec<Value> {
+    let mut row = vec![Value::Null; PERSON_COMPONENT.len()];
+    let of = |field: &str, value: Value| (slot(EntityKind::PersonComponent, field), value);
+    let said = [
+        of("source_person_key", Value::Text(person_key.to_owned())),
+        of("source_account_key", Value::Text(account_key.to_owned())),
+        of("is_matched", Value::Boolean(true)),
+    ];
+    for (place, value) in said {
+        if let Some(place) = place.and_then(|slot| row.get_mut(slot)) {
+            *place = value;
+        }
+    }
+    row
 }
 
 /// The accounts that a person's records name, each with the records that do, in the order of keys. A converted lead
@@ -49,7 +70,7 @@ pub fn account_keys<R: Borrow<MappedRecord>>(records: &[R]) -> BTreeMap<String, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EntityKind, PERSON, slot};
+    use super::super::PERSON;
     use super::*;
 
     #[test]
@@ -68,7 +89,14 @@ mod tests {
         assert_eq!(rows[1][at("source_person_key")], text("003@2.S"));
         assert_eq!(rows[1][at("source_account_key")], text("001@2.S"));
         assert_eq!((&rows[0][at("person_score")], &rows[0][at("email")]), (&Value::Integer(5), &Value::Null));
-        for row in rows {
+        assert!(rows.iter().all(|row| row[at("is_matched")] == Value::Boolean(false)));
+        let matched = matched_component("7@1.M", "8.mkto_org@1.M");
+        assert_eq!(matched[at("source_account_key")], text("8.mkto_org@1.M"));
+        assert_eq!(
+            (&matched[at("source_person_key")], &matched[at("is_matched")]),
+            (&text("7@1.M"), &Value::Boolean(true))
+        );
+        for row in rows.into_iter().chain([matched]) {
             for (field, value) in PERSON_COMPONENT.iter().zip(row) {
                 assert_eq!(field.accepts(&value), Ok(()), "{}", field.name);
             }

@@ -1,7 +1,8 @@
-//! What an operator adds to the model: attributes of its entities, and entities of their own, such as an object of the
-//! CRM that nobody published a class for.
+//! What an operator adds to the model: attributes of its entities, entities of their own, such as an object of the
+//! CRM that nobody published a class for, and what is rolled up along the hierarchy of accounts.
 
-use super::{EntityKind, Field, slot};
+use super::{EntityKind, Field, rolled, slot};
+use crate::account::roll_up::RollUp;
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ pub struct Custom {
     pub attributes: Vec<CustomAttribute>,
     #[serde(default)]
     pub entities: Vec<CustomEntity>,
+    /// Fields of accounts as one value of their ultimate parent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roll_ups: Vec<RollUp>,
 }
 
 /// An attribute beside the fields of an entity of the model.
@@ -91,6 +95,10 @@ impl Custom {
         for (i, entity) in self.entities.iter().enumerate() {
             self.entity_problems(i, entity, &mut problems);
         }
+        for (i, roll_up) in self.roll_ups.iter().enumerate() {
+            name_problem(&format!("roll_ups[{i}]"), &roll_up.name, &mut problems);
+        }
+        problems.extend(rolled::problems(self));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -135,7 +143,7 @@ impl Custom {
 }
 
 /// Whether a relation is called so, seen from the entity.
-fn is_relation(kind: EntityKind, name: &str) -> bool {
+pub(super) fn is_relation(kind: EntityKind, name: &str) -> bool {
     let from_here = kind.entity().relations.iter().any(|r| r.name == name);
     let mut all = EntityKind::ALL.into_iter().flat_map(|other| other.entity().relations);
     from_here || all.any(|r| r.to == kind && r.name_there == name)

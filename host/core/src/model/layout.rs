@@ -1,8 +1,9 @@
-//! How a row of an entity is laid out: the model's fields in their order, then what the operator added. Mapping, merge,
+//! How a row of an entity is laid out: the model's fields in their order, then what the operator added, attributes
+//! before roll-ups. Mapping, merge,
 //! identity and look-up work on rows, and take from here what stands where.
 
 use super::custom::{Custom, CustomField};
-use super::{EntityKind, EntityName, Field, FieldProblem, Resolution, Role};
+use super::{EntityKind, EntityName, Field, FieldProblem, Resolution, Role, rolled};
 use crate::key::SourceKey;
 use crate::value::{DataType, Value};
 use std::borrow::Cow;
@@ -25,6 +26,8 @@ pub struct LayoutField {
     pub role: Role,
     /// For a reference: to what.
     pub to: Option<EntityName>,
+    /// Worked out by Attiva: no mapping gives it.
+    pub derived: bool,
     says: Says,
 }
 
@@ -43,7 +46,9 @@ impl Layout {
         let fields: Vec<LayoutField> = match entity {
             EntityName::Model(kind) => {
                 let added = custom.attributes.iter().filter(|a| a.entity == *kind);
-                of_model(*kind).chain(added.map(|a| of_operator(&a.field, None))).collect()
+                let rolled = rolled::fields(custom).filter(|_| *kind == EntityKind::Account);
+                let rolled = rolled.map(|field| LayoutField { derived: true, ..of_operator(&field, None) });
+                of_model(*kind).chain(added.map(|a| of_operator(&a.field, None))).chain(rolled).collect()
             }
             EntityName::Custom(name) => {
                 let own = custom.entities.iter().find(|e| e.name == **name)?;
@@ -148,6 +153,7 @@ fn of_model(kind: EntityKind) -> impl Iterator<Item = LayoutField> {
         name: Cow::Borrowed(field.name),
         data_type: field.data_type,
         role: field.role,
+        derived: field.derived,
         to: entity.relations.iter().find(|r| r.field == field.name).map(|r| r.to.into()),
         says: Says::Model(field),
     })
@@ -159,6 +165,7 @@ fn of_operator(field: &CustomField, to: Option<EntityKind>) -> LayoutField {
         data_type: field.data_type,
         role: if to.is_some() { Role::Reference } else { Role::Plain },
         to: to.map(Into::into),
+        derived: false,
         says: Says::Operator(field.values.clone()),
     }
 }

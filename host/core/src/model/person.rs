@@ -51,9 +51,10 @@ pub const PERSON: &[Field] = &[
     field("departments", DataType::TextList, "Departments", "extendedWorkDetails.departments"),
     text("assistant", "Assistant", "extendedWorkDetails.assistant"),
     text("reports_to_id", "Reports to", "extendedWorkDetails.reportsToID"),
-    field("matched_account_score", DataType::Integer, "Score of the matched account", "b2b.matchedAccount.score"),
-    reference("matched_account_key", "Matched account", "b2b.matchedAccount.accountKey.sourceKey"),
-    field("matched_account_date", DataType::Timestamp, "Account matched", "b2b.matchedAccount.scoreDate"),
+    field("matched_account_score", DataType::Integer, "Score of the matched account", "b2b.matchedAccount.score")
+        .derived(),
+    reference("matched_account_key", "Matched account", "b2b.matchedAccount.accountKey.sourceKey").derived(),
+    field("matched_account_date", DataType::Timestamp, "Account matched", "b2b.matchedAccount.scoreDate").derived(),
 ];
 
 const PERSON_TYPE: Field = text("person_type", "Lead or Contact", "b2b.personType").one_of(&["Lead", "Contact"]);
@@ -74,6 +75,7 @@ pub const PERSON_COMPONENT: &[Field] = &[
     text("person_source", "Where the person came from", "personSource"),
     field("person_score", DataType::Integer, "Score", "personScore"),
     text("person_group_id", "Lead partition", "personGroupID"),
+    field("is_matched", DataType::Boolean, "The account was found by matching", "").derived(),
 ];
 
 pub(super) const ENTITY: Entity = Entity {

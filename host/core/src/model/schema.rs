@@ -1,7 +1,7 @@
 //! The model as a document: what the API serves, and what clients generate from.
 
 use super::custom::{Custom, CustomEntity, CustomField, ModelProblem};
-use super::{Entity, EntityKind, Field, Role, VERSION};
+use super::{Entity, EntityKind, Field, Role, VERSION, rolled};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub struct SchemaField {
     pub values: Vec<String>,
     #[serde(default)]
     pub role: Role,
+    /// Worked out by Attiva: no mapping gives it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
     pub origin: Origin,
 }
 
@@ -135,12 +138,14 @@ pub enum Direction {
 
 fn built_in(entity: &Entity, custom: &Custom) -> SchemaEntity {
     let attributes = custom.attributes.iter().filter(|a| a.entity == entity.kind).map(|a| custom_field(&a.field));
+    let rolled = rolled::fields(custom).filter(|_| entity.kind == EntityKind::Account);
+    let rolled = rolled.map(|field| SchemaField { derived: true, ..custom_field(&field) });
     SchemaEntity {
         name: entity.name.to_owned(),
         title: entity.title.to_owned(),
         class: entity.class.to_owned(),
         custom: false,
-        fields: entity.fields.iter().map(built_in_field).chain(attributes).collect(),
+        fields: entity.fields.iter().map(built_in_field).chain(attributes).chain(rolled).collect(),
         relations: entity
             .relations
             .iter()
@@ -158,6 +163,7 @@ fn built_in_field(field: &Field) -> SchemaField {
     SchemaField {
         path: field.path.to_owned(),
         role: field.role,
+        derived: field.derived,
         origin: if field.path.is_empty() { Origin::BuiltIn } else { Origin::Published },
         ..custom_field(&field.into())
     }
@@ -173,6 +179,7 @@ fn custom_field(field: &CustomField) -> SchemaField {
         path: String::new(),
         values: field.values.clone(),
         role: Role::Plain,
+        derived: false,
         origin: Origin::Custom,
     }
 }

@@ -53,6 +53,7 @@ fn custom() -> Custom {
         values: Vec::new(),
     };
     Custom {
+        roll_ups: Vec::new(),
         version: 3,
         attributes: vec![CustomAttribute { entity: EntityKind::Person, field: text("shoe_size") }],
         entities: vec![CustomEntity {

@@ -14,6 +14,7 @@ use crate::stages::StageHistory;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod account;
 mod delivery;
 mod error;
 mod event;
@@ -21,6 +22,7 @@ mod mapping;
 mod profile;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
+pub use account::{AccountStore, AccountTask, AccountsCommit, CompanyRow, Derived, DerivedWrite, Due, Side};
 pub use delivery::{
     Begin, Begun, Books, Item, ItemOutcome, ItemStatus, LedgerEntry, OpenBatch, OpenRow, QueuedMember, Reason,
     Reconcile, RefusalFilter, Refused, TargetKey,
@@ -50,6 +52,8 @@ pub enum Kind {
     IdentityRules,
     /// A merge policy that was published; the id is the entity's name.
     MergePolicy,
+    /// Rules that match leads to accounts, once some were published; one for the sandbox.
+    MatchRules,
     /// Two records that are never one.
     NeverLink,
     /// What the operator added to the model; the id is `model`.
@@ -255,7 +259,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: Send + Sync + 'static {
+pub trait SandboxStore: AccountStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.

@@ -1,7 +1,9 @@
 //! Budgets under any interleaving of calls, ends, kills and restarts; and tables of what is told.
 
 use super::*;
+use crate::spec::ToldBy;
 use crate::time::parse_timestamp;
+use crate::{Fault, FaultKind};
 use proptest::prelude::*;
 
 const START: &str = "2026-11-28T23:50:00Z";

@@ -18,6 +18,7 @@ pub fn schema() -> Schema {
     let attribute =
         |name: &str, data_type| CustomAttribute { entity: EntityKind::Person, field: field(name, data_type) };
     let custom = Custom {
+        roll_ups: Vec::new(),
         version: 1,
         attributes: vec![attribute("birthday", DataType::Date), attribute("rating", DataType::Float)],
         entities: vec![CustomEntity {

@@ -302,6 +302,13 @@ fn unknown() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::connections::NewConnection;
+    use crate::app::plugins::Upload;
+    use crate::app::settings::Settings;
+    use attiva_core::ports::clock::Clock;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
 
     #[test]
     fn an_end_is_warned_of_a_month_before() {
@@ -311,5 +318,54 @@ mod tests {
         let soon = consent(Some(29 * DAY_MS)).warning(0).unwrap();
         assert!(soon.contains("ends in 29 days, at 1970-01-30T00:00:00Z"), "{soon}");
         assert!(consent(Some(DAY_MS)).warning(2 * DAY_MS).unwrap().contains("ended at"));
+    }
+
+    struct Hands(AtomicI64);
+
+    impl Clock for Hands {
+        fn now(&self) -> Millis {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    async fn asked_at_zero(place: &std::path::Path, clock: &Arc<Hands>) -> (App, String) {
+        let opened = App::open_at(place, Settings::default(), Arc::clone(clock) as Arc<dyn Clock>).await.unwrap();
+        let (app, key) = (opened.app, opened.first_key.unwrap());
+        let spec = json!({"name": "asks", "version": "0.1.0", "publisher": "acme", "title": "Asks", "state_version": 1,
+            "configuration": {"type": "object", "properties": {"id": {"type": "string"},
+                "secret": {"type": "string", "writeOnly": true}, "token": {"type": "string", "writeOnly": true}}},
+            "credentials": [{"name": "consent", "method": "oauth2-refresh-token", "origin": "login", "path": "/token",
+                "client_id": "{id}", "client_secret": "{secret}", "refresh_token": "{token}",
+                "authorize": {"origin": "login", "path": "/authorize"}}],
+            "origins": [{"name": "login", "url": "https://login.example.com", "domains": ["example.com"], "rules": []}],
+            "instance": {"system": "Asks", "id": "{id}"}, "delivery": {"class": "at-least-once", "batch_rows": 100}});
+        let component = attiva_guests::component(&spec.to_string());
+        let stamp = app.fresh_stamp();
+        let upload = Upload { bytes: &component, by: "test", stamp, allow_unsigned: Some("a test"), approve: true };
+        app.plugins().install(upload).await.unwrap();
+        let caller = app.keys().authenticate(&key.text).unwrap();
+        let sandbox = app.sandbox(&caller, "default").unwrap();
+        let new = NewConnection {
+            name: "asks".into(),
+            plugin: "asks".into(),
+            configuration: json!({"id": "a1", "secret": "of-the-app"}),
+            streams: vec![],
+            schedule: None,
+            grants: BTreeMap::new(),
+        };
+        let id = sandbox.create_connection(&caller, app.fresh_stamp(), new).await.unwrap().value.id;
+        let begun = sandbox.ask_for_consent(&caller, id.as_str(), "https://a.example/oauth/callback").await.unwrap();
+        let state = begun.url.split_once("&state=").unwrap().1.split('&').next().unwrap().to_owned();
+        (app, state)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_person_has_ten_minutes() {
+        let (place, clock) = (tempfile::tempdir().unwrap(), Arc::new(Hands(AtomicI64::new(1_800_000_000_000))));
+        let (app, state) = asked_at_zero(place.path(), &clock).await;
+        let back = || Returned { state: state.as_str().into(), answer: Ok("code".into()) };
+        clock.0.fetch_add(ASKED_MS, Ordering::SeqCst);
+        assert_eq!(app.take_authorization(back()).await.unwrap_err().fault.code, "authorization.expired");
+        assert_eq!(app.take_authorization(back()).await.unwrap_err().fault.code, "authorization.unknown");
     }
 }

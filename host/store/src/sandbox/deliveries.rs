@@ -82,11 +82,12 @@ pub(super) fn queued(
     limit: usize,
 ) -> Outcome<Vec<QueuedMember>> {
     let sql = format!(
-        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, a.profile IS NULL,
+        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, v.body, v.degraded,
+           a.profile IS NULL,
            t.member_id, i.wanted, {}
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
            JOIN entity e ON e.number = p.entity
-           LEFT JOIN attributes a ON a.profile = p.number
+           LEFT JOIN attributes a ON a.profile = p.number LEFT JOIN derived v ON v.profile = p.number
            LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
            LEFT JOIN ledger l ON l.target = d.ledger AND l.profile = p.number
            LEFT JOIN refusal r ON r.target = d.ledger AND r.profile = p.number
@@ -101,14 +102,14 @@ pub(super) fn queued(
     while let Some(row) = rows.next()? {
         let position: i64 = row.get(0)?;
         let id: String = row.get(2)?;
-        let gone: bool = row.get(8)?;
+        let gone: bool = row.get(10)?;
         members.push(QueuedMember {
             position: position.cast_unsigned(),
             profile: if gone { None } else { Some(profiles::read_from(row, 1)?) },
             profile_id: known(ProfileId::parse(&id), "a profile's id")?,
-            member_id: row.get(9)?,
-            wanted: row.get(10)?,
-            standing: ledger::standing(row, 11)?,
+            member_id: row.get(11)?,
+            wanted: row.get(12)?,
+            standing: ledger::standing(row, 13)?,
         });
     }
     Ok(members)

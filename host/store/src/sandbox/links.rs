@@ -85,15 +85,17 @@ impl<'a> LinkWriter<'a> {
         })
     }
 
-    /// The record must exist, and by now the profile must; `written`: numbers of profiles that are known to.
-    pub(super) fn set(&mut self, link: &RecordLink, written: &HashMap<&ProfileId, i64>) -> Outcome<()> {
+    /// The record must exist, and by now the profile must; `written`: numbers of profiles that are known to. Returns the
+    /// profiles whose names are others now, but for one whose record is new.
+    pub(super) fn set(&mut self, link: &RecordLink, written: &HashMap<&ProfileId, i64>) -> Outcome<Vec<i64>> {
         let Known { entity, source_key, profile: was_in, carried: had, level: was_level } = self.find(link.record)?;
         let carried = Carried::new(&source_key, &link.identities);
         let profile = self.profile_number(link.profile.as_ref(), written)?;
         let level = level_number(link.level);
         if (was_in, &had, was_level) == (profile, &carried, level) {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let renamed = was_in.is_some() && (was_in, &had) != (profile, &carried);
         for (namespace, value) in had.others.difference(&carried.others) {
             let namespace = self.namespace(entity, namespace)?;
             self.drop.execute(params![namespace, value, link.record])?;
@@ -107,7 +109,7 @@ impl<'a> LinkWriter<'a> {
         } else {
             self.set.execute(params![link.record, profile, carried.own_key, carried.others_text()?, level])?;
         }
-        Ok(())
+        Ok(if renamed { [was_in, profile].into_iter().flatten().collect() } else { Vec::new() })
     }
 
     fn find(&mut self, record: i64) -> Outcome<Known> {

@@ -1,9 +1,10 @@
 //! Profiles: one row each that stays, attributes that come and go, and redirects from ids that were merged away.
 
+use super::accounts::Looks;
 use super::counter::Counter;
 use super::references::ReferenceWriter;
 use super::search::SearchWriter;
-use super::{entities, json, links, memberships, references};
+use super::{accounts, entities, json, links, memberships, references};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::ProfileId;
@@ -26,6 +27,7 @@ pub(super) struct ProfileWriter<'a> {
     unredirect: CachedStatement<'a>,
     references: ReferenceWriter<'a>,
     search: SearchWriter<'a>,
+    looks: Looks<'a>,
     /// By name: number, and how many more profiles there are.
     entities: HashMap<EntityName, i64>,
     more: HashMap<i64, i64>,
@@ -70,6 +72,7 @@ impl<'a> ProfileWriter<'a> {
             unredirect: connection.prepare_cached("DELETE FROM redirect WHERE id = ?1")?,
             references: ReferenceWriter::new(connection)?,
             search: SearchWriter::new(connection)?,
+            looks: Looks::new(connection)?,
             entities: HashMap::new(),
             more: HashMap::new(),
             redirects: connection
@@ -89,6 +92,9 @@ impl<'a> ProfileWriter<'a> {
                 self.references.set(number, entity, &profile.references, true)?;
                 self.search.set((&profile.entity, entity), number, &[], &profile.attributes)?;
                 self.appear(entity, &profile.id)?;
+                if profile.concerns_accounts {
+                    self.looks.at(number, counter.seq + 1)?;
+                }
                 number
             }
             Some(known) => {
@@ -103,18 +109,33 @@ impl<'a> ProfileWriter<'a> {
                     self.appear(entity, &profile.id)?;
                 } else if had.as_deref().map_or(Ok(false), |had| json::same_attributes(had, attributes))? {
                     if refers_anew {
+                        self.look(counter, known.number, profile.concerns_accounts)?;
                         self.tell.execute(params![counter.next_seq(), known.number])?;
                     }
                     return Ok(known.number);
                 }
                 let had = had.map_or_else(|| Ok(Vec::new()), |had| json::attributes(&had))?;
                 self.search.set((&profile.entity, entity), known.number, &had, &profile.attributes)?;
+                self.look(counter, known.number, profile.concerns_accounts)?;
                 known.number
             }
         };
         self.set_attributes.execute(params![number, attributes])?;
         self.tell.execute(params![counter.next_seq(), number])?;
         Ok(number)
+    }
+
+    /// Has a profile looked at that is about to be told.
+    fn look(&mut self, counter: &Counter, number: i64, concerns_accounts: bool) -> Outcome<()> {
+        let asked = counter.seq + 1;
+        if concerns_accounts { self.looks.at(number, asked) } else { self.looks.again(number, asked) }
+    }
+
+    /// A profile whose records, or what names them, are others now: who refers to it may be another.
+    pub(super) fn touch(&mut self, counter: &mut Counter, number: i64) -> Outcome<()> {
+        let asked = counter.next_seq();
+        self.tell.execute(params![asked, number])?;
+        self.looks.again(number, asked)
     }
 
     fn entity(&mut self, name: &EntityName) -> Outcome<i64> {
@@ -160,6 +181,10 @@ impl<'a> ProfileWriter<'a> {
         self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
         memberships::exit_all(self.connection, known.number, now)?;
         references::forget(self.connection, known.number)?;
+        self.looks.again(known.number, counter.seq + 1)?;
+        if entity == EntityName::PERSON {
+            accounts::forget_person(self.connection, known.number)?;
+        }
         *self.more.entry(known.entity).or_default() -= 1;
         self.tell.execute(params![counter.next_seq(), known.number])?;
         Ok(())
@@ -187,8 +212,10 @@ impl<'a> ProfileWriter<'a> {
 macro_rules! select_profiles {
     ($rest:literal) => {
         concat!(
-            "SELECT p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name FROM profile p
-             JOIN attributes a ON a.profile = p.number JOIN entity e ON e.number = p.entity ",
+            "SELECT p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, d.body, d.degraded
+             FROM profile p
+             JOIN attributes a ON a.profile = p.number JOIN entity e ON e.number = p.entity
+             LEFT JOIN derived d ON d.profile = p.number ",
             $rest
         )
     };
@@ -237,6 +264,12 @@ pub(super) fn entity_of(connection: &Connection, profile: i64) -> Outcome<Option
     Ok(statement.query_row([profile], |row| row.get(0)).optional()?)
 }
 
+/// As `entity_of`; `None` also for one that is gone.
+pub(super) fn entity_of_live(connection: &Connection, profile: i64) -> Outcome<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT entity FROM profile WHERE number = ?1 AND NOT gone")?;
+    Ok(statement.query_row([profile], |row| row.get(0)).optional()?)
+}
+
 /// In the order asked for; who is gone is left out.
 pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Outcome<Vec<Profile>> {
     let mut statement = connection.prepare_cached(select_profiles!("WHERE p.number = ?1"))?;
@@ -260,8 +293,12 @@ pub(super) fn list_degraded(
     after: i64,
     limit: usize,
 ) -> Outcome<Vec<Profile>> {
-    // By the index of those that are degraded, which are few.
-    let sql = select_profiles!("WHERE p.degraded AND +p.entity = ?1 AND p.number > ?2 ORDER BY p.number LIMIT ?3");
+    // By the indexes of those that are degraded, which are few.
+    let sql = select_profiles!(
+        "WHERE p.number IN (SELECT number FROM profile WHERE degraded AND number > ?2
+                            UNION SELECT profile FROM derived WHERE degraded AND profile > ?2)
+         AND +p.entity = ?1 ORDER BY p.number LIMIT ?3"
+    );
     page(connection, sql, entity, after, limit)
 }
 
@@ -281,18 +318,25 @@ fn read(row: &Row<'_>) -> Outcome<Profile> {
     read_from(row, 0)
 }
 
-/// Reads number, id, records, time, attributes, whether it is degraded, and the entity from `first` on.
+/// Reads number, id, records, time, attributes, whether it is degraded, the entity, and derived attributes with whether
+/// those degrade it, from `first` on.
 pub(super) fn read_from(row: &Row<'_>, first: usize) -> Outcome<Profile> {
     let id = row.get_ref(first + 1)?.as_str().map_err(rusqlite::Error::from)?;
     let attributes = row.get_ref(first + 4)?.as_str().map_err(rusqlite::Error::from)?;
     let entity = row.get_ref(first + 6)?.as_str().map_err(rusqlite::Error::from)?;
+    let mut attributes = json::attributes(attributes)?;
+    let derived = row.get_ref(first + 7)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    if let Some(derived) = derived {
+        attributes.extend(json::attributes(derived)?);
+    }
+    let degraded = row.get::<_, bool>(first + 5)? || row.get::<_, Option<bool>>(first + 8)?.unwrap_or(false);
     Ok(Profile {
         number: row.get(first)?,
         entity: known(EntityName::parse(entity), "an entity's name")?,
         id: known(ProfileId::parse(id), "a profile's id")?,
-        attributes: json::attributes(attributes)?,
+        attributes,
         records: row.get(first + 2)?,
         changed_at: row.get(first + 3)?,
-        degraded: row.get(first + 5)?,
+        degraded,
     })
 }

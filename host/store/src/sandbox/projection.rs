@@ -8,7 +8,7 @@ use crate::failure::{Outcome, limited};
 use attiva_core::Millis;
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The projector of profiles.
 const PROFILES: &str = "profiles";
@@ -39,8 +39,12 @@ pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Ou
     }
     // After the profiles: a link names one of them.
     let mut links = LinkWriter::new(connection)?;
+    let mut touched = BTreeSet::new();
     for link in &commit.links {
-        links.set(link, &written)?;
+        touched.extend(links.set(link, &written)?);
+    }
+    for number in touched {
+        profiles.touch(&mut counter, number)?;
     }
     profiles.finish()?;
     field_errors::note(connection, &commit.errors)?;

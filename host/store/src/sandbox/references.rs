@@ -12,6 +12,8 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) struct ReferenceWriter<'a> {
     connection: &'a Connection,
     relations: HashMap<(i64, String, EntityName), i64>,
+    /// Whether it writes the references that derived attributes make, or those that records make.
+    derived: bool,
     list: CachedStatement<'a>,
     add: CachedStatement<'a>,
     drop: CachedStatement<'a>,
@@ -19,10 +21,23 @@ pub(super) struct ReferenceWriter<'a> {
 
 impl<'a> ReferenceWriter<'a> {
     pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
+        Self::of(connection, false)
+    }
+
+    /// Of references that derived attributes make.
+    pub(super) fn of_derived(connection: &'a Connection) -> Outcome<Self> {
+        Self::of(connection, true)
+    }
+
+    fn of(connection: &'a Connection, derived: bool) -> Outcome<Self> {
         Ok(Self {
             connection,
             relations: HashMap::new(),
-            list: connection.prepare_cached("SELECT relation, key FROM reference WHERE profile = ?1")?,
+            derived,
+            list: connection.prepare_cached(
+                "SELECT f.relation, f.key FROM reference f JOIN relation r ON r.number = f.relation
+                 WHERE f.profile = ?1 AND r.derived = ?2",
+            )?,
             add: connection
                 .prepare_cached("INSERT OR IGNORE INTO reference (profile, relation, key) VALUES (?1, ?2, ?3)")?,
             drop: connection
@@ -32,7 +47,7 @@ impl<'a> ReferenceWriter<'a> {
 
     /// Sets what a profile refers to; `is_new`: it cannot have referred to anything. Returns whether that changed.
     pub(super) fn set(&mut self, profile: i64, entity: i64, references: &[Reference], is_new: bool) -> Outcome<bool> {
-        let had = if is_new { BTreeSet::new() } else { self.of(profile)? };
+        let had = if is_new { BTreeSet::new() } else { self.had(profile)? };
         let mut has = BTreeSet::new();
         for reference in references {
             has.insert((self.relation(entity, reference)?, reference.key.clone()));
@@ -46,8 +61,8 @@ impl<'a> ReferenceWriter<'a> {
         Ok(had != has)
     }
 
-    fn of(&mut self, profile: i64) -> Outcome<BTreeSet<(i64, String)>> {
-        let rows = self.list.query_map([profile], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    fn had(&mut self, profile: i64) -> Outcome<BTreeSet<(i64, String)>> {
+        let rows = self.list.query_map(params![profile, self.derived], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -58,10 +73,11 @@ impl<'a> ReferenceWriter<'a> {
         }
         let target = entities::make(self.connection, &reference.to)?;
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO relation (entity, field, target) VALUES (?1, ?2, ?3)
-             ON CONFLICT (entity, field, target) DO UPDATE SET field = field RETURNING number",
+            "INSERT INTO relation (entity, field, target, derived) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (entity, field, target) DO UPDATE SET derived = excluded.derived RETURNING number",
         )?;
-        let number: i64 = statement.query_row(params![entity, reference.field, target], |row| row.get(0))?;
+        let number: i64 =
+            statement.query_row(params![entity, reference.field, target, self.derived], |row| row.get(0))?;
         self.relations.insert(key, number);
         Ok(number)
     }

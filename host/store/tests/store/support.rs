@@ -111,6 +111,7 @@ pub(crate) fn always(write: DocumentWrite) -> PageDocument {
 
 pub(crate) fn write(id: &str, attributes: &[(&str, Value)]) -> ProfileWrite {
     ProfileWrite {
+        concerns_accounts: false,
         entity: PERSON,
         id: profile_id(id),
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

@@ -179,6 +179,7 @@ async fn an_entity_of_the_operators_own_is_joined_by_the_crm_key() {
 
     let custom = Custom {
         version: 1,
+        roll_ups: vec![],
         attributes: vec![CustomAttribute { entity: EntityKind::Account, field: text_field("tier") }],
         entities: vec![CustomEntity {
             name: "subscription".into(),

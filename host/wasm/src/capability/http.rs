@@ -3,7 +3,7 @@
 
 use crate::bindings::http::{Host, Request as WitRequest, Response as WitResponse};
 use crate::bindings::types::Fault as WitFault;
-use crate::broker::{GuestRequest, GuestResponse, Traffic, wall_clock_ms};
+use crate::broker::{GuestRequest, GuestResponse, Traffic};
 use crate::call::CallState;
 use crate::configuration::Secrets;
 use crate::connection::{ConnectionContext, SecretSource};
@@ -17,6 +17,7 @@ use crate::egress::transport::{Exchange, Transport, network};
 use crate::limits::{Limits, exceeded};
 use crate::plugin::Plugin;
 use crate::quota::{InstanceBudget, Permit};
+use crate::surroundings::wall_clock_ms;
 use crate::usage::{Body, Denial, Exchanged, HostTraffic};
 use attiva_core::quota::{Priority, User};
 use attiva_core::spec::Learnt;

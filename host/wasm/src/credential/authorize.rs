@@ -3,13 +3,13 @@
 
 use super::Wallet;
 use super::refresh::ends_at;
-use crate::broker::wall_clock_ms;
 use crate::capability::http::Gate;
 use crate::connection::ConnectionContext;
 use crate::egress::body;
 use crate::egress::policy::{Mode, placeholders};
 use crate::egress::redact::{Redactor, percent_encoded};
 use crate::plugin::Plugin;
+use crate::surroundings::wall_clock_ms;
 use attiva_core::spec::{Authorize, CredentialMethod};
 use attiva_core::{Fault, FaultKind, Millis};
 use base64::Engine;

@@ -4,12 +4,12 @@
 //! the access token beside it is used for anything, and the exchange is a task of its own, which goes on when the call
 //! that wanted the token is cut off: whoever lost that answer would have to ask the person again.
 
-use crate::broker::wall_clock_ms;
 use crate::connection::SecretSource;
 use crate::egress::body;
 use crate::egress::policy::Endpoint;
 use crate::egress::redact::{Redactor, percent_encoded};
 use crate::egress::transport::Transport;
+use crate::surroundings::wall_clock_ms;
 use attiva_core::{Fault, FaultKind, Millis};
 use bytes::Bytes;
 use http::{Method, Request, header};

@@ -18,6 +18,8 @@ pub struct ProfileWrite {
     pub changed_at: Millis,
     /// A limit keeps records out of it.
     pub degraded: bool,
+    /// What is worked out of accounts may hang on it: on an account, on a relation to one, on a person that names none.
+    pub concerns_accounts: bool,
 }
 
 /// A profile names another, by a source key. Whether there is such a record is not asked: it may come later.
