@@ -17,7 +17,7 @@ use ring::digest;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
@@ -197,7 +197,7 @@ fn texts(xml: &[u8]) -> HashMap<String, String> {
 
 #[expect(clippy::disallowed_methods, reason = "keys end at a time of the wall clock")]
 fn now_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_else(|_| Duration::ZERO);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
