@@ -2,6 +2,7 @@
 //! nothing else; what holds for all requests is a layer.
 
 mod activations;
+mod audiences;
 mod audit;
 mod auth;
 mod authorizations;
@@ -12,6 +13,7 @@ mod connections;
 mod consents;
 mod deliveries;
 mod etag;
+mod evaluations;
 mod exchange_rates;
 mod exchanges;
 mod explanation;
@@ -127,6 +129,8 @@ fn v1(state: &State) -> Router<State> {
         .merge(mappings::routes())
         .merge(timeline::routes())
         .merge(segments::routes())
+        .merge(audiences::routes())
+        .merge(evaluations::routes())
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())

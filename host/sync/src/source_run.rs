@@ -160,6 +160,8 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let committed = commit(inner, run, &connection, name, &page).await?;
     crash::point("page.committed");
     inner.records_changed.notify_one();
+    // Events need no projection: memberships follow them at once.
+    inner.profiles_changed.notify_one();
     Ok(Some(Told::of(&page).event(committed)))
 }
 

@@ -78,6 +78,12 @@ pub fn same(reference: &Landed, found: &Landed) -> Result<()> {
         found.changed,
         reference.changed
     );
+    ensure!(
+        reference.audience == found.audience,
+        "an audience differs: {} members and changes instead of {}",
+        found.audience.len(),
+        reference.audience.len()
+    );
     ensure!(reference.made == found.made, "there are {:?} things instead of {:?}", found.made, reference.made);
     ensure!(reference.books == found.books, "the books say {} instead of {}", found.books, reference.books);
     Ok(())

@@ -1,9 +1,11 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod audiences;
 mod auth;
 mod authorizations;
 mod bounds;
+mod compositions;
 mod conduct;
 mod connections;
 mod consents;
