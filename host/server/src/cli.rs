@@ -25,8 +25,10 @@ mod output;
 mod plugin;
 mod privacy;
 mod profile;
+mod quota;
 mod run;
 mod sandbox;
+mod secrets;
 mod segment;
 mod serve;
 mod simulate;
@@ -107,6 +109,12 @@ enum Command {
     /// Write connectors: new, build, test, package, dev.
     #[command(subcommand)]
     Connector(connector::Connector),
+    /// Budgets of vendors' instances: what is spent, by whom, and when it frees up.
+    #[command(subcommand)]
+    Quota(quota::Quota),
+    /// The key that connections' secrets are sealed with.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Connections to vendors.
     #[command(subcommand)]
     Connection(connection::Connection),
@@ -176,6 +184,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),
+        Command::Quota(quota) => quota::run(quota, &Client::new(global)?, *output)?,
+        Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,

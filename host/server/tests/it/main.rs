@@ -3,6 +3,7 @@
 
 mod audiences;
 mod auth;
+mod authorizations;
 mod bounds;
 mod compositions;
 mod conduct;
@@ -27,7 +28,9 @@ mod plugins;
 mod privacy;
 mod problems;
 mod process;
+mod quotas;
 mod salesforce;
+mod secrets;
 mod segments;
 mod signing;
 mod tenancy;

@@ -68,6 +68,8 @@ fn spec(name: &str, title: &str, version: &str, methods: &[&str]) -> Value {
             "client_id": "{client_id}", "client_secret": "{client_secret}"}],
         "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
             "rules": methods.iter().map(rule).collect::<Vec<_>>()}],
+        "rates": [{"kind": "window", "calls": 50, "seconds": 20}, {"kind": "concurrent", "calls": 5},
+            {"kind": "day", "calls": 50_000, "resets": "UTC0"}],
         "instance": {"system": title, "id": "{id}"},
         "delivery": {"class": "at-least-once", "batch_rows": 100}
     })

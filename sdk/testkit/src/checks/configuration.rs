@@ -94,6 +94,7 @@ pub(super) async fn secrets(s: &Subject) -> Verdict {
                 vec![client_secret, refresh_token]
             }
             CredentialMethod::AwsSigv4 { secret_access_key, .. } => vec![secret_access_key],
+            CredentialMethod::ApiKey { value, .. } => vec![value],
             #[allow(unreachable_patterns, reason = "methods are added; a new one has no secret that is known here yet")]
             _ => vec![],
         };

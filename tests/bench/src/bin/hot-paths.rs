@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use attiva_core::id::ConnectionId;
+use attiva_core::quota::{Priority, User};
 use attiva_wasm::{
     ConnectionContext, HostOptions, InstanceBudget, Limits, Plugin, PluginHost, ReadRequest, Secrets, TokenCache,
 };
@@ -166,6 +167,9 @@ fn connection(spools: &Path, configuration: Value) -> Result<ConnectionContext> 
         grants: Arc::new([]),
         spool: Arc::new(Dir::open_ambient_dir(spools, cap_std::ambient_authority())?),
         budget: InstanceBudget::new(&[]),
+        user: User { organisation: "bench".into(), connection: "bench".into() },
+        priority: Priority::Backfill,
+        memory: Arc::default(),
         tokens: Arc::new(TokenCache::default()),
         dry_run: false,
         observer: Arc::new(()),
