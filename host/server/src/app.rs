@@ -26,6 +26,7 @@ pub mod instances;
 pub mod keys;
 mod learning;
 pub mod mappings;
+pub mod metrics;
 mod model;
 pub(crate) mod name;
 pub mod operations;

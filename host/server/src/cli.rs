@@ -5,6 +5,7 @@ mod activation;
 mod client;
 mod conduct;
 mod connection;
+mod connector;
 mod consent;
 mod delivery;
 mod demo;
@@ -61,7 +62,7 @@ pub(crate) struct Global {
     /// The sandbox to work in.
     #[arg(long, global = true, env = "ATTIVA_SANDBOX", default_value = "default")]
     sandbox: String,
-    /// `table` for people, `json` for programs.
+    /// `table` for people, `json` for programs, `junit` for what `connector test` finds.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
 }
@@ -70,6 +71,7 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Table,
     Json,
+    Junit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +104,9 @@ enum Command {
     /// Plugins: sign, install, approve, inspect, audit.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Write connectors: new, build, test, package, dev.
+    #[command(subcommand)]
+    Connector(connector::Connector),
     /// Connections to vendors.
     #[command(subcommand)]
     Connection(connection::Connection),
@@ -156,6 +161,9 @@ pub fn run(cli: Cli) -> Exit {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let global = &cli.global;
+    if global.output == Format::Junit && !matches!(cli.command, Command::Connector(connector::Connector::Test(_))) {
+        return Err(Failure::Usage("--output junit is for `connector test` alone".into()));
+    }
     match cli.command {
         Command::Serve(serve) => return serve::run(&serve),
         Command::Demo(demo) => return demo::run(&demo, output),
@@ -167,6 +175,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
+        Command::Connector(connector) => return connector::run(connector, global, *output),
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,

@@ -24,6 +24,8 @@ impl AotCache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        // What is found here is not validated again.
+        crate::admission::rules().hash(&mut hasher);
         let environment = format!("{:016x}", hasher.finish());
         Self { dir, key: hmac::Key::new(hmac::HMAC_SHA256, key), environment }
     }
@@ -36,9 +38,7 @@ impl AotCache {
     /// Keeps compiled code. A cache that cannot be written costs time, not the plugin.
     pub(crate) fn keep(&self, digest: &str, code: &[u8]) {
         let name = self.name(digest);
-        let mut file = Vec::with_capacity(TAG_BYTES + code.len());
-        file.extend_from_slice(self.tag(&name, code).as_ref());
-        file.extend_from_slice(code);
+        let file = self.file(&name, code);
         if let Err(error) = directory::replace(&self.dir, &name, &file) {
             tracing::warn!(%error, file = name, "a compiled component could not be kept; it will be compiled again");
         }
@@ -74,14 +74,20 @@ impl AotCache {
         let file = directory::read(&self.dir, name)
             .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component could not be read"))
             .ok()??;
-        let (tag, code) = file.split_at_checked(TAG_BYTES)?;
-        if !self.is_signed(name, code, tag) {
+        let Some(code) = self.authentic(name, &file) else {
             tracing::warn!(file = name, "a compiled component is not as this host wrote it; it is compiled again");
             return None;
-        }
+        };
         Self::load(engine, code)
             .inspect_err(|error| tracing::warn!(%error, file = name, "a compiled component does not fit this host"))
             .ok()
+    }
+
+    fn file(&self, name: &str, code: &[u8]) -> Vec<u8> {
+        let mut file = Vec::with_capacity(TAG_BYTES + code.len());
+        file.extend_from_slice(self.tag(name, code).as_ref());
+        file.extend_from_slice(code);
+        file
     }
 
     /// The name belongs to what is signed: else one plugin's code could be put in another's place.
@@ -93,8 +99,44 @@ impl AotCache {
         context.sign()
     }
 
-    fn is_signed(&self, name: &str, code: &[u8], tag: &[u8]) -> bool {
-        self.tag(name, code).as_ref().ct_eq(tag).into()
+    /// The code in a file, if this host wrote it under this name.
+    fn authentic<'f>(&self, name: &str, file: &'f [u8]) -> Option<&'f [u8]> {
+        let (tag, code) = file.split_at_checked(TAG_BYTES)?;
+        let is_ours: bool = self.tag(name, code).as_ref().ct_eq(tag).into();
+        is_ours.then_some(code)
+    }
+}
+
+/// For the fuzzer: a file under a name is taken if it is the one that was written, to the last bit.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) struct Forger {
+    cache: AotCache,
+    good: Vec<u8>,
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Forger {
+    const NAME: &'static str = "d-0.cwasm";
+
+    pub(crate) fn new() -> std::io::Result<Self> {
+        // Nothing is read or written there.
+        let dir = Dir::open_ambient_dir("/", cap_std::ambient_authority())?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let cache = AotCache { dir, key, environment: "0".into() };
+        let good = cache.file(Self::NAME, &[7; 1000]);
+        Ok(Self { cache, good })
+    }
+
+    pub(crate) fn good(&self) -> &[u8] {
+        &self.good
+    }
+
+    pub(crate) fn takes(&self, name: &str, file: &[u8]) -> bool {
+        self.cache.authentic(name, file).is_some()
+    }
+
+    pub(crate) fn is_the_one(&self, name: &str, file: &[u8]) -> bool {
+        name == Self::NAME && file == self.good
     }
 }
 

@@ -21,6 +21,8 @@ mod directory;
 mod egress;
 mod engine;
 pub mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod host;
 pub mod limits;
 mod meter;

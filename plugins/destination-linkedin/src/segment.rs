@@ -6,7 +6,7 @@ use crate::request;
 use crate::response::{self, Segment};
 use crate::state::State;
 use attiva_connector::{
-    Artifact, Fault, Finished, OutcomeStatus, Prepared, Result, Run, Target, Warning, encode_state,
+    Artifact, Fault, FaultKind, Finished, OutcomeStatus, Prepared, Result, Run, Target, Warning, encode_state,
 };
 
 /// Says when a segment was about to be made, in decimal milliseconds: what made it may have been killed before it
@@ -16,6 +16,8 @@ const NOTE: &str = "segment";
 const SETTLES_MS: u64 = 5_000;
 /// A new segment may be unknown to other calls for so long.
 pub(crate) const YOUNG_MS: u64 = 120_000;
+/// Pause before a segment that may have been made is looked for again: the host gives up after a few.
+const UNLISTED_MS: u64 = 30_000;
 /// Fewer matched members than this, and LinkedIn shows the audience no advertisement.
 const MATCHED_MIN: u64 = 300;
 
@@ -38,11 +40,20 @@ pub(crate) fn prepare(api: &Api<'_>, kind: Kind, target: &Target, run: &Run, dry
     }
     if let Some(age_ms) = noted.map(|at| now_ms.saturating_sub(at)).filter(|age| *age < YOUNG_MS) {
         let what = "a segment may have been made a moment ago, and LinkedIn does not list it yet";
-        return Err(Fault::transient("linkedin.segment-unlisted", what).retry_after_ms((YOUNG_MS - age_ms).min(10_000)));
+        return Err(
+            Fault::transient("linkedin.segment-unlisted", what).retry_after_ms((YOUNG_MS - age_ms).min(UNLISTED_MS))
+        );
     }
     api.host.spool(NOTE).write(0, now_ms.to_string().as_bytes())?;
     let create = request::create(api.config, kind, &target.id, &target.name);
-    let response = api.send(&create, &[409], "make the segment")?;
+    let response = match api.send(&create, &[409], "make the segment") {
+        Err(fault) if is_refusal(&fault) => {
+            // Nothing was made, so a repeat has nothing to wait for.
+            api.host.spool(NOTE).remove()?;
+            return Err(fault);
+        }
+        answered => answered?,
+    };
     if response.status == 409 {
         // Somebody was faster: our own call that was killed, or another host.
         let Some(segment) = find(api, kind, &target.id)? else {
@@ -54,6 +65,12 @@ pub(crate) fn prepare(api: &Api<'_>, kind: Kind, target: &Target, run: &Run, dry
     let id = response::created_id(&response)?;
     let state = State { segment: id, created_ms: now_ms, is_new: true, added: 0, removed: 0 };
     Ok(Prepared { state: encode_state(&state)?, notes, wait_ms: Some(SETTLES_MS) })
+}
+
+/// Whether LinkedIn has surely not made what it was asked to make: it said no. A 5xx or a broken exchange says nothing.
+fn is_refusal(fault: &Fault) -> bool {
+    use FaultKind::{Auth, Config, Quota, RateLimited, Scope};
+    matches!(fault.kind, Auth | Config | Quota | RateLimited | Scope)
 }
 
 /// The segment of a target. A user and a company segment may share an id; of several alike the oldest is ours.

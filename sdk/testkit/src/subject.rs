@@ -15,6 +15,7 @@ use attiva_wasm::{
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -233,8 +234,8 @@ impl Subject {
 
     /// An id for what is made at the vendor in a scene: the same in a replay, another one in another recording.
     pub(crate) fn id(&self, scene: &str) -> String {
-        let plain: String = scene.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        format!("kit-{}-{plain}", self.started_ms / 1000)
+        let digest = Sha256::digest(format!("{} {scene}", self.started_ms));
+        format!("kit-{}", hex::encode(digest.get(..8).unwrap_or_default()))
     }
 
     pub(crate) fn started_ms(&self) -> u64 {

@@ -90,6 +90,11 @@ impl HostProcess {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// The program that it runs.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     pub fn key(&self) -> &str {
         &self.key
     }

@@ -115,7 +115,8 @@ fn module() -> Result<Vec<u8>> {
 /// Beside the outer build's own, wherever that is.
 fn target_dir() -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let target = exe.ancestors().nth(3).context("a test runs in target/<profile>/deps")?;
+    let is_test = exe.parent().is_some_and(|folder| folder.ends_with("deps"));
+    let target = exe.ancestors().nth(if is_test { 3 } else { 2 }).context("a program runs in target/<profile>")?;
     Ok(target.join("guests"))
 }
 

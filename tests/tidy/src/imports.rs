@@ -22,11 +22,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "attiva-simulators",
             "attiva-store",
             "attiva-sync",
+            "attiva-testkit",
             "attiva-wasm",
         ],
     ),
     ("sdk/connector", &[]),
     ("sdk/simulators", &[]),
+    // A connector is proved in the host's own sandbox, and by nothing that the host decides.
+    ("sdk/testkit", &["attiva-core", "attiva-wasm"]),
     ("plugins/bundled", &[]),
     // What is known of one vendor's interface, for the source and the destination that both stand on it: refusals and
     // who acts on them are facts, and two copies of them drift apart.
@@ -57,7 +60,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { name: "axum", ours: &["host/server", "sdk/simulators"], in_tests: true },
     Reserved { name: "rusqlite", ours: &["host/store"], in_tests: true },
     Reserved { name: "hyper", ours: &["host/wasm", "sdk/simulators"], in_tests: true },
-    Reserved { name: "ureq", ours: &["host/server"], in_tests: true },
+    Reserved { name: "ureq", ours: &["host/server", "sdk/testkit"], in_tests: true },
     Reserved { name: "cel", ours: &["host/expr"], in_tests: false },
     Reserved { name: "wit-bindgen", ours: &["sdk/connector"], in_tests: true },
 ];

@@ -1,4 +1,5 @@
-//! One id for each request, in the answer's header and in every log line about it; and one line when it is answered.
+//! One id for each request, in the answer's header and in every log line about it; and one line
+//! and a count when it is answered.
 
 use super::State;
 use axum::extract::{MatchedPath, Request};
@@ -20,13 +21,13 @@ pub(super) async fn layer(state: axum::extract::State<State>, mut request: Reque
     // The route, not the path: a path can hold what should stay out of logs, and cannot be counted by.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     request.headers_mut().insert(HEADER, header.clone());
-    let span = tracing::info_span!("request", id, %method, route);
+    let span = tracing::info_span!("request", id, %method, %route);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     response.headers_mut().insert(HEADER, header);
-    let status = response.status().as_u16();
-    let ms = began.elapsed().as_millis();
-    span.in_scope(|| tracing::info!(status, ms, "answered"));
+    let (status, took) = (response.status(), began.elapsed());
+    state.requests.answered(&method, &route, status, took);
+    span.in_scope(|| tracing::info!(status = status.as_u16(), ms = took.as_millis(), "answered"));
     response
 }
 

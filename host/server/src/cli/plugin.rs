@@ -3,6 +3,8 @@
 mod shown;
 mod signing;
 
+pub(crate) use signing::{Signer, package, packaged};
+
 use super::input::{self, PageArgs};
 use super::output::{Column, Output};
 use super::{Client, Failure, Global};

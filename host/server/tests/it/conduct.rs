@@ -15,20 +15,20 @@ fn spec(version: &str) -> Value {
         "delivery": {"class": "at-least-once", "batch_rows": 100}})
 }
 
-fn install(harness: &Harness, version: &str) {
+pub(crate) fn install(harness: &Harness, version: &str) {
     let spec = spec(version);
     let package = signed(&attiva_guests::component(&spec.to_string()), &development_key(harness), &spec);
     let headers = [("content-type", "application/vnd.attiva.plugin")];
     harness.api("").send(Method::POST, "/v1/plugins?approve=true", &headers, package).is(201);
 }
 
-fn connect(api: &Api, plugin: &str, configuration: &Value) -> String {
+pub(crate) fn connect(api: &Api, plugin: &str, configuration: &Value) -> String {
     let body = json!({"name": "c", "plugin": plugin, "configuration": configuration});
     api.post("connections", &body).is(201).text("/id").to_owned()
 }
 
 /// A server that answers everything with ten bytes.
-fn server() -> String {
+pub(crate) fn server() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {

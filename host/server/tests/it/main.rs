@@ -20,6 +20,7 @@ mod journey;
 mod listings;
 mod lookup;
 mod mappings;
+mod metrics;
 mod operators;
 mod pins;
 mod plugins;

@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 pub(super) fn read(connection: &Connection, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Outcome<()> {
     let cut = Cut {
+        records: projection::newest(connection, Feed::Records)?,
         profiles: projection::newest(connection, Feed::Profiles)?,
         events: projection::newest(connection, Feed::Events)?,
     };

@@ -1,5 +1,6 @@
 //! A sandbox of a size that is wanted, through the engine and the real store: how fast records become profiles, how fast
-//! profiles are found while there are many, how long everything takes to be derived anew, and how long a start takes.
+//! profiles are found while there are many, what evaluations of segments cost, how long everything takes to be derived
+//! anew, and how long a start takes.
 //!
 //! `cargo run --release -p attiva-sync --example scale -- [PROFILES] [EVENTS_PER_PERSON] [DIRECTORY]`
 //!
@@ -7,6 +8,7 @@
 //! commit, mapping, identity, merge, accounts. Making up a page counts, too.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
 
+mod audiences;
 mod look_up;
 mod vendor;
 
@@ -66,6 +68,9 @@ async fn measure(directory: &Path, size: Size) {
     println!("{:.0} MB on disk, {}", megabytes(directory), memory());
     let sample = store.clone();
     tokio::task::spawn_blocking(move || look_up::measure(&sample, size)).await.expect("look-ups");
+
+    audiences::measure(&store, &engine, 10).await;
+    println!("{}", memory());
 
     let (began, cpu_before) = (Instant::now(), cpu());
     engine.reconsider(vec![], vec![], Reconsider::All).await.expect("reconsidered");

@@ -104,12 +104,17 @@ struct Evaluated {
 async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault> {
     evaluation.begin(inner.clock.now());
     inner.put(Kind::Evaluation, evaluation.id.as_str(), &evaluation).await?;
-    let (worker, wanted, cause) = (Arc::clone(inner), evaluation.wanted.clone(), evaluation.cause);
-    let evaluated = projector::blocking(move || evaluate(&worker, &wanted, cause)).await;
+    let (worker, ids, cause) = (Arc::clone(inner), evaluation.wanted.clone(), evaluation.cause);
+    let evaluated = projector::blocking(move || evaluate(&worker, &ids, cause)).await;
     let evaluated = match evaluated {
         Ok(evaluated) => evaluated,
         Err(fault) if fault.kind.is_retried() && !inner.stop.is_cancelled() => return Err(fault),
         Err(fault) => {
+            // None of them is asked again at once for it.
+            let audiences = inner.segments.get(inner)?;
+            for Compiled { segment, .. } in wanted(&audiences, &evaluation.wanted).into_iter().map(Arc::as_ref) {
+                evaluation.outcome(&segment.id, segment.version).fault = Some(fault.clone());
+            }
             evaluation.end(Some(fault), inner.clock.now());
             return inner.put(Kind::Evaluation, evaluation.id.as_str(), &evaluation).await;
         }
@@ -287,9 +292,9 @@ fn bits(
     while !rest.is_empty() {
         let waits = |it: &&Arc<Compiled>| rest.iter().any(|other| it.definition.asks_for.contains(&other.segment.id));
         let (later, layer): (Vec<_>, Vec<_>) = rest.iter().copied().partition(waits);
-        // Circles are not compiled, so that a layer is never empty.
-        let layer = if layer.is_empty() { std::mem::take(&mut rest) } else { layer };
-        rest = if layer.len() == rest.len() { Vec::new() } else { later };
+        // Circles are not compiled, so that a layer is never empty; if one were, it would end here.
+        let (layer, later) = if layer.is_empty() { (later, Vec::new()) } else { (layer, later) };
+        rest = later;
         let plans: Vec<&Plan> = layer.iter().map(|it| &it.definition.plan).collect();
         for (compiled, bits) in layer.iter().zip(members(inner, audiences, &plans, loaded, now)) {
             let id = &compiled.segment.id;

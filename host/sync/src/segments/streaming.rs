@@ -163,7 +163,7 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Membe
     let upto = profiles.last().map_or(after, |p| u64::try_from(p.number).unwrap_or(after));
     let mut commit = commit("definition", inner);
     if profiles.is_empty() {
-        let evaluated = Segment { evaluated: true, has_result: true, ..compiled.segment.clone() };
+        let evaluated = Segment { evaluated: true, has_result: true, result_of: None, ..compiled.segment.clone() };
         commit.documents.push(document(&evaluated, compiled.version)?);
     } else {
         look(inner, audiences, &[compiled], profiles, &mut commit)?;

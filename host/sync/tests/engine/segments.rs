@@ -266,6 +266,28 @@ async fn who_was_matched_to_an_account_belongs_to_it() {
     assert_eq!(members(&office, &people), [profile(&office, "account", "acme")]);
 }
 
+/// A record that does not decide what its person is still says something itself.
+#[tokio::test]
+async fn what_a_record_says_itself_is_followed_by_the_next_evaluation() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = started(dir.path(), &SetClock::at(NOW)).await;
+    let record = |key: &str, at, score| RecordChange {
+        at,
+        ..change(key, vec![("email", text("a@x.com")), ("person_score", Value::Integer(score))])
+    };
+    send(&office, "person", vec![record("a1", 1, 10), record("a2", 100, 50)]).await;
+    let ten = persons(&office, "ten", "person.components.exists(c, c.person_score == 10)").await;
+    office.settled().await;
+    let a = profile(&office, "person", "a1");
+    assert_eq!(members(&office, &ten), [a]);
+    evaluate(&office, "1").await;
+    send(&office, "person", vec![record("a1", 5, 11)]).await;
+    office.settled().await;
+    assert_eq!(members(&office, &ten), [a]);
+    let run = evaluate(&office, "2").await;
+    assert_eq!((members(&office, &ten), run.segments[0].left), (vec![], 1));
+}
+
 fn view(id: &str, person: &str, time: Millis) -> RecordChange {
     change(
         id,

@@ -91,20 +91,21 @@ impl PluginHost {
         self.inspect(self.compile(examined, bytes).await?).await
     }
 
-    /// Reads a component's structure. Nothing of it is compiled or run.
+    /// Reads a component's structure. Nothing of it is compiled or run, and its instructions are not looked at yet.
     ///
     /// # Errors
-    /// Those of [`AdmissionError`] that are about bytes, imports and exports.
+    /// Those of [`AdmissionError`] that are about imports and exports, and bytes that are no component.
     pub fn examine(&self, bytes: &[u8]) -> Result<Examined, AdmissionError> {
         let Structure { is_source, is_destination, imports } =
             structure::read(bytes, self.services.limits.component_bytes)?;
         Ok(Examined { digest: hex::encode(Sha256::digest(bytes)), is_source, is_destination, imports })
     }
 
-    /// Compiles what was examined, or finds what was compiled before. `bytes` are those that were examined.
+    /// Validates and compiles what was examined, or finds what was compiled before. `bytes` are those that were examined.
     ///
     /// # Errors
-    /// [`AdmissionError::Contract`] and [`AdmissionError::Compile`].
+    /// [`AdmissionError::Malformed`], [`AdmissionError::UnsupportedFeature`], [`AdmissionError::Contract`] and
+    /// [`AdmissionError::Compile`].
     pub async fn compile(&self, examined: Examined, bytes: &[u8]) -> Result<Compiled, AdmissionError> {
         let (component, code) = self.component(&examined.digest, bytes).await?;
         Ok(Compiled { examined, component, code })
@@ -144,18 +145,34 @@ impl PluginHost {
 
     /// Compiles, or finds what was compiled before. Not on a runtime thread.
     async fn component(&self, digest: &str, bytes: &[u8]) -> Result<(Component, Option<Vec<u8>>), AdmissionError> {
-        let host = self.clone();
-        let (digest, bytes) = (digest.to_owned(), bytes.to_vec());
+        let (host, known) = (self.clone(), digest.to_owned());
+        let broke = |panicked| AdmissionError::Compile(format!("the compiler gave up: {panicked}"));
+        let found = tokio::task::spawn_blocking(move || host.aot.find(&host.engine, &known)).await.map_err(broke)?;
+        if let Some(component) = found {
+            return Ok((component, None));
+        }
+        let (host, digest, bytes) = (self.clone(), digest.to_owned(), bytes.to_vec());
         let work = tokio::task::spawn_blocking(move || {
-            if let Some(component) = host.aot.find(&host.engine, &digest) {
-                return Ok((component, None));
-            }
+            structure::validate(&bytes)?;
             let code = compile(&host.compiler, host.form, &host.compile_limits, &digest, &bytes)?;
             let component = AotCache::load(&host.engine, &code).map_err(contract)?;
             Ok((component, Some(code)))
         });
-        work.await.unwrap_or_else(|panicked| Err(AdmissionError::Compile(format!("the compiler gave up: {panicked}"))))
+        work.await.map_err(broke)?
     }
+}
+
+/// For the fuzzer: whether bytes pass for a component of ours, and what they import.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn imports_of(bytes: &[u8]) -> Option<Vec<String>> {
+    let structure = structure::read(bytes, 1 << 20).ok()?;
+    structure::validate(bytes).ok()?;
+    Some(structure.imports)
+}
+
+/// What the rules of admission come to, for whoever keeps what has passed them.
+pub(crate) fn rules() -> u64 {
+    structure::rules()
 }
 
 fn contract(error: wasmtime::Error) -> AdmissionError {

@@ -2,6 +2,7 @@
 
 use super::AdmissionError;
 use semver::Version;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload, Validator, WasmFeatures};
 
 /// The contract's package and the version this host has.
@@ -18,7 +19,7 @@ pub(super) struct Structure {
     pub(super) imports: Vec<String>,
 }
 
-/// Walks a component's sections.
+/// Walks a component's sections. Whether their contents are valid is for [`validate`].
 pub(super) fn read(bytes: &[u8], bytes_max: usize) -> Result<Structure, AdmissionError> {
     if bytes.len() > bytes_max {
         return Err(AdmissionError::TooLarge { bytes: bytes.len(), bytes_max });
@@ -65,8 +66,19 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize) -> Result<Structure, Admissio
             "{PACKAGE}/source@{VERSION}` or `{PACKAGE}/destination@{VERSION}"
         )));
     }
-    Validator::new_with_features(features()).validate_all(bytes).map_err(invalid)?;
     Ok(structure)
+}
+
+/// Checks every instruction of it. What was walked is not yet valid; what this host has compiled before was.
+pub(super) fn validate(bytes: &[u8]) -> Result<(), AdmissionError> {
+    Validator::new_with_features(features()).validate_all(bytes).map(drop).map_err(invalid)
+}
+
+/// What hangs on the rules above: another number, and what passed before is looked at again.
+pub(super) fn rules() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    features().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What guests may use: WebAssembly 2.0 and the plain component model. No threads, no 64-bit memories, no garbage

@@ -3,8 +3,10 @@
 use crate::server::{Server, ok};
 use crate::support::{Connection, guest, guest_with, stopped};
 use attiva_core::FaultKind;
-use attiva_wasm::Limits;
+use attiva_wasm::{Limits, Plugin, ReadRequest};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,6 +54,32 @@ async fn waiting_in_the_host_costs_no_cpu() {
     let connection = Connection::sending(json!([{"origin": "api", "method": "GET", "path": "/open"}]), &server);
     assert_eq!(connection.texts(&plugin, "body").await, ["late"]);
     assert!(connection.usage().wall_ns >= 600_000_000);
+}
+
+/// By time on the wall, four times what the same work takes in peace would long be over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_machine_kills_no_innocent_guest() {
+    let work = |plugin: Arc<Plugin>| async move {
+        let connection = Connection::that("twelve");
+        let request = ReadRequest { max_rows: 10_000, max_bytes: 8 << 20, ..crate::support::request() };
+        plugin.read(&connection.context, &request).await.map(|(_, usage)| usage)
+    };
+    let in_peace = work(guest().await).await.unwrap();
+    let budget = Duration::from_nanos(in_peace.cpu_ns * 4);
+    let plugin = guest_with(Limits { cpu: budget, ..Limits::default() }).await;
+    let busy = Arc::new(AtomicBool::new(true));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) * 8;
+    for _ in 0..threads {
+        let busy = busy.clone();
+        std::thread::spawn(move || while busy.load(Ordering::Relaxed) {});
+    }
+    let mut longest = Duration::ZERO;
+    for _ in 0..5 {
+        let usage = work(plugin.clone()).await.unwrap();
+        longest = longest.max(Duration::from_nanos(usage.wall_ns));
+    }
+    busy.store(false, Ordering::Relaxed);
+    assert!(longest > Duration::from_nanos(in_peace.cpu_ns), "{longest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

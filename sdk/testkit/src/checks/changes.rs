@@ -10,6 +10,8 @@ use crate::suite::{ChangeKind, ChangeSuite};
 use crate::wire::fault::{Change, Fault as Made, Injection, LARGE};
 use attiva_core::ports::connector::Stream;
 use attiva_core::{Fault, FaultKind, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn of_kind(s: &Subject, stream: &Stream, is: fn(ChangeKind) -> bool) -> Vec<ChangeSuite> {
     let suite = s.suite.streams.iter().find(|suite| suite.name == stream.name);
@@ -86,6 +88,7 @@ pub(super) async fn values(s: &Subject) -> Verdict {
     let mut found = Findings::default();
     for (stream, plain) in or_end!(plains(s).await) {
         let wanted = plain.records();
+        let of: Arc<BTreeSet<String>> = Arc::new(wanted.keys().cloned().collect());
         for (change, what, may_refuse) in [
             (Change::Nul, "NUL and other scripts", false),
             (Change::Surrogate, "half a character", true),
@@ -94,7 +97,7 @@ pub(super) async fn values(s: &Subject) -> Verdict {
         ] {
             let Ok(keys) = s.keys(&stream).await else { continue };
             s.enter(&scene("read", &stream));
-            s.stand.inject(Injection::always(Made::Changed(change)));
+            s.stand.inject(Injection::always(Made::Changed(change, of.clone())));
             let Ok(connection) = s.connection() else { continue };
             let how = How { patient: false, ..How::default() };
             found.looked();

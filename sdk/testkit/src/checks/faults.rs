@@ -125,7 +125,7 @@ fn judge_reading(
     let told = format!("{} with {} (request {place})", stream.name, case.what);
     match read {
         Ok(read) => {
-            for fault in read.faults.iter().filter(|fault| !case.kinds.contains(&fault.kind)) {
+            if let Some(fault) = unexpected(case, &read.faults) {
                 found.problem(format!("{told}: {fault}"));
             }
             let limited = read.faults.iter().find(|fault| fault.kind == FaultKind::RateLimited);
@@ -140,6 +140,16 @@ fn judge_reading(
         Err(fault) if case.kinds.contains(&fault.kind) && !fault.kind.is_retried() => {}
         Err(fault) => found.problem(format!("{told}: {fault}")),
     }
+}
+
+/// The fault that is not told as what it is. Only the first is the vendor's: that what it left behind has to be waited
+/// out may follow.
+fn unexpected<'f>(case: &Case, faults: &'f [Fault]) -> Option<&'f Fault> {
+    let (first, later) = faults.split_first()?;
+    if !case.kinds.contains(&first.kind) {
+        return Some(first);
+    }
+    later.iter().find(|fault| fault.kind != FaultKind::Transient && !case.kinds.contains(&fault.kind))
 }
 
 async fn delivery_places(s: &Subject, target: &TargetSuite) -> Vec<usize> {
@@ -181,7 +191,7 @@ async fn deliver_with(s: &Subject, target: &TargetSuite, case: &Case, place: usi
     let injection = Injection { times: case.times, ..Injection::once(case.fault.clone(), place) };
     let scene = format!("fault {place} {} {}", case.what, target.object);
     match delivered(s, target, &scene, Some(injection)).await {
-        Ok(faults) => faults.into_iter().find(|fault| !case.kinds.contains(&fault.kind)).map(|fault| fault.to_string()),
+        Ok(faults) => unexpected(case, &faults).map(ToString::to_string),
         Err(fault) if case.kinds.contains(&fault.kind) && !fault.kind.is_retried() => None,
         Err(fault) => Some(fault.to_string()),
     }

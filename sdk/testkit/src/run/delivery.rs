@@ -109,7 +109,12 @@ impl Subject {
         };
         let columns = suite.columns.iter().map(|c| (c.name.clone(), c.data_type)).collect();
         let started_at = i64::try_from(self.started_ms()).unwrap_or(i64::MAX);
-        let run = DeliveryRun { id: format!("{id}-{run}"), started_at, rows_expected: None, columns };
+        let run = DeliveryRun {
+            id: format!("{id}-{run}"),
+            started_at,
+            rows_expected: suite.is_job.then_some(u64::from(suite.rows)),
+            columns,
+        };
         Ok(Delivery {
             subject: self,
             connection: self.connection()?,

@@ -8,11 +8,19 @@ use super::recording::{Exchange, Recording};
 use super::serve::{self, Reply};
 use attiva_core::spec::Spec;
 use attiva_wasm::{Grant, Scheme};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
+
+/// How the tokens begin that the host is given.
+const STAND_IN_TOKEN: &str = "stand-in-token-";
+
+fn stand_in_token(number: usize) -> String {
+    format!("{STAND_IN_TOKEN}{number:06}")
+}
 
 /// A vendor as a function.
 pub type Made = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
@@ -68,7 +76,8 @@ struct State {
     before: HashMap<String, (String, Answer)>,
     kept: Option<Recording>,
     unrecorded: Vec<String>,
-    /// Tokens that were answered, of all scenes.
+    /// The vendor's tokens, of all scenes. The host is given others in their place, a new one each time, so that one that
+    /// ends is followed by another, and so that the vendor's own go nowhere.
     tokens: Vec<String>,
 }
 
@@ -175,7 +184,10 @@ impl Stand {
 
     /// Every token that was answered so far, by what it is.
     pub(crate) fn tokens(&self) -> Vec<(String, String)> {
-        self.inner.state().tokens.iter().map(|token| ("token".to_owned(), token.clone())).collect()
+        let state = self.inner.state();
+        let theirs = state.tokens.iter().cloned();
+        let ours = (0..state.tokens.len()).map(stand_in_token);
+        theirs.chain(ours).map(|token| ("token".to_owned(), token)).collect()
     }
 
     /// Requests that a recording had no answer for.
@@ -203,11 +215,33 @@ impl Inner {
         let mut answer = None;
         if asks {
             let inner = self.clone();
-            let asked = request.clone();
+            let asked = self.with_true_token(request.clone());
             let answered = tokio::task::spawn_blocking(move || inner.ask(&asked, is_token)).await;
             answer = answered.unwrap_or_else(|e| Err(e.to_string())).ok();
         }
         self.made(request, answer, fault, is_token)
+    }
+
+    /// A request as the vendor has to get it: with its own token.
+    fn with_true_token(&self, mut request: Request) -> Request {
+        let state = self.state();
+        for (name, value) in &mut request.headers {
+            let number = value.strip_prefix("Bearer ").and_then(|token| token.strip_prefix(STAND_IN_TOKEN));
+            let token = number.and_then(|number| state.tokens.get(number.parse::<usize>().ok()?));
+            if let Some(token) = token.filter(|_| name == "authorization") {
+                *value = format!("Bearer {token}");
+            }
+        }
+        request
+    }
+
+    /// An answer that brings a token, with another in its place.
+    fn with_stand_in_token(state: &mut State, answer: Answer) -> Answer {
+        let Ok(mut said) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
+        let Some(token) = said.get("access_token").and_then(Value::as_str).map(str::to_owned) else { return answer };
+        said["access_token"] = stand_in_token(state.tokens.len()).into();
+        state.tokens.push(token);
+        Answer { body: said.to_string().into_bytes(), ..answer }
     }
 
     /// The fault that is meant for a request, and counts it.
@@ -279,12 +313,10 @@ impl Inner {
             answer.headers.push(("x-request-id".into(), stamp.unwrap_or_else(|| "kit".into())));
             answer
         });
-        if is_token {
-            let said =
-                answer.as_ref().and_then(|answer| serde_json::from_slice::<serde_json::Value>(&answer.body).ok());
-            let token = said.as_ref().and_then(|said| said.get("access_token")?.as_str());
-            state.tokens.extend(token.map(str::to_owned));
-        }
+        let answer = match answer {
+            Some(answer) if is_token => Some(Self::with_stand_in_token(&mut state, answer)),
+            answer => answer,
+        };
         let is_faulty = fault.is_some();
         let path = format!("{} {}", request.method, request.path());
         let is_before = |before: &&Answer| answer.as_ref().is_some_and(|answer| fault::is_page_like(answer, before));
@@ -304,8 +336,8 @@ impl Inner {
             (Some(Fault::Moved), Some(answer)) => {
                 Reply::Whole(before.and_then(|before| fault::moved(&answer, &before)).unwrap_or(answer))
             }
-            (Some(Fault::Changed(change)), Some(answer)) => {
-                Reply::Whole(fault::changed(&answer, change).unwrap_or(answer))
+            (Some(Fault::Changed(change, keys)), Some(answer)) => {
+                Reply::Whole(fault::changed(&answer, change, &keys).unwrap_or(answer))
             }
             (None, Some(answer)) => Reply::Whole(answer),
         };

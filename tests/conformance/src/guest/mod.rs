@@ -112,7 +112,7 @@ pub(crate) fn call(
     let said = response.json::<Refusal>().map(|refusal| refusal.message).unwrap_or_default();
     let fault = Fault { message: format!("{}. {said}", fault.message), ..fault };
     // Acme takes or refuses a call as a whole.
-    let is_final = matches!(response.status, 400 | 404 | 422);
+    let is_final = matches!(response.status, 400 | 422);
     Err(if is_final && config.has("retryable") { Fault::transient("acme.refused", fault.message) } else { fault })
 }
 

@@ -147,7 +147,8 @@ fn page_of_persons(host: &dyn Host, config: &Config, request: &ReadRequest, plac
     if config.has("records") {
         columns.iter_mut().filter(|column| column.name == "score").for_each(|column| column.data_type = DataType::Text);
     }
-    let limit = if config.has("paging") { 4 } else { request.limits.max_rows.min(100) };
+    let least = if config.has("paging") { 2 } else { 1 };
+    let limit = request.limits.max_rows.clamp(least, 100);
     let mut path = format!("/v1/persons?limit={limit}&since={}", place.since);
     if let Some(after) = &place.after {
         path.push_str(&format!("&after={}", after.replace(':', "%3A")));
@@ -271,7 +272,7 @@ fn companies(host: &dyn Host, config: &Config, request: &ReadRequest) -> Result<
         "queued" => Ok(Page::moved(at(&Export { id: Some(id), ..export.clone() })?).wait_ms(1_000)),
         "done" => {
             let listed: Listed = call(host, config, "GET", &format!("/v1/exports/{id}/rows"), None)?.json()?;
-            read_companies(config, request, &listed.items, export)
+            read_companies(request, &listed.items, export)
         }
         _ if config.has("jobs") => Ok(Page::moved(at(&Export { id: Some(id), rows: 0, is_read: true })?).caught_up()),
         // Whatever became of it: another one is made.
@@ -283,14 +284,14 @@ fn companies(host: &dyn Host, config: &Config, request: &ReadRequest) -> Result<
 }
 
 /// As many as a page takes, from where the spool says the page before ended.
-fn read_companies(config: &Config, request: &ReadRequest, items: &[Value], export: Export) -> Result<Page> {
+fn read_companies(request: &ReadRequest, items: &[Value], export: Export) -> Result<Page> {
     let specs = [
         ColumnSpec::new("id", DataType::Text),
         ColumnSpec::new("name", DataType::Text),
         ColumnSpec::new("employees", DataType::Integer),
     ];
     let wanted: Vec<ColumnSpec> = specs.into_iter().filter(|column| request.wants(&column.name)).collect();
-    let most = if config.has("paging") { usize::MAX } else { request.limits.max_rows as usize };
+    let most = request.limits.max_rows as usize;
     let mut page = PageBuilder::new(&wanted);
     for item in items.iter().skip(export.rows).take(most) {
         let mut row = page.row(item["id"].as_str().unwrap_or_default()).full();

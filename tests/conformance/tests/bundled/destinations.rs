@@ -1,4 +1,4 @@
-use crate::{options, proved, runtime};
+use crate::{marketo_answers, options, proved, runtime};
 use attiva_simulators::linkedin::{LinkedIn, LinkedInConfig};
 use attiva_simulators::marketo::{Limits, Marketo, MarketoConfig};
 use attiva_simulators::s3::{S3, S3Config};
@@ -45,6 +45,7 @@ fn destination_marketo() {
             "columns": [{"name": "email", "type": "text"}, {"name": "firstName", "type": "text"}],
             "row": {"email": "kit-{n}@example.com", "firstName": "Ada {n}"},
         }],
+        "answers": marketo_answers(),
     });
     proved(&runtime, options("destination-marketo", &suite, &marketo.base_url(), &["api"]));
 }

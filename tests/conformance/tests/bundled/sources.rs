@@ -1,43 +1,109 @@
-use crate::{options, proved, runtime};
+use crate::{marketo_answers, options, proved, runtime};
 use attiva_simulators::marketo::{Limits, Marketo, MarketoConfig};
 use attiva_simulators::salesforce::{Salesforce, SalesforceConfig};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Columns that no record of the simulator's has a value in.
+fn unseen(stream: &str) -> Vec<&'static str> {
+    match stream {
+        "activities" => vec!["campaignId", "referrerUrl", "linkUrl", "opportunityRole"],
+        _ => vec![],
+    }
+}
 
 #[test]
 fn source_marketo() {
     let runtime = runtime();
     let config = MarketoConfig {
-        leads: 6,
+        leads: 24,
         limits: Limits::OFF,
         status_interval: Duration::from_millis(1),
         export_bytes_per_day: u64::MAX,
         history_days: 20,
+        shared_email_every: 0,
+        missing_email_every: 0,
         ..MarketoConfig::default()
     };
-    let marketo = runtime.block_on(Marketo::start(config)).unwrap();
+    let marketo = Arc::new(runtime.block_on(Marketo::start(config)).unwrap());
+    let email = |id: u64| marketo.lead(id).unwrap()["email"].clone();
+    let ended = |status: &str| json!({"status": 200, "body": {"requestId": "kit", "success": true, "result": [{"exportId": "kit", "status": status}]}});
+    let gone = json!({"status": 200, "body": {"requestId": "kit", "success": false, "errors": [{"code": "1013", "message": "Export not found"}]}});
+    let start = marketo.now() - jiff::SignedDuration::from_hours(24 * 25);
     let suite = json!({
         "configuration": {
             "munchkin_id": "123-ABC-456", "client_id": marketo.config().client_id,
             "client_secret": marketo.config().client_secret, "poll_seconds": 1,
-            "start_date": "2026-11-01", "fields": ["email", "firstName", "lastName"],
+            "start_date": start.to_string().get(..10), "fields": ["email", "firstName", "lastName"],
         },
-        "streams": [{"name": "persons"}, {"name": "activities"}, {"name": "static_lists"}, {"name": "programs"}],
+        "streams": [
+            {
+                "name": "persons",
+                "expected": {"2": {"email": email(2)}},
+                "changes": [
+                    {"key": "3", "kind": "changed", "expected": {"firstName": "Changed"}},
+                    {"key": "5", "kind": "deleted"}, {"key": "7", "kind": "merged", "into": "6"},
+                ],
+            },
+            {"name": "companies", "unseen": unseen("companies")}, {"name": "opportunities", "unseen": unseen("opportunities")},
+            {"name": "opportunity_roles", "unseen": unseen("opportunity_roles")},
+            {"name": "static_lists", "unseen": ["programName"]}, {"name": "static_list_memberships"},
+            {"name": "programs", "unseen": ["sfdcId", "sfdcName", "startDate", "endDate"]},
+            {"name": "program_memberships", "unseen": unseen("program_memberships")},
+            {"name": "activities", "unseen": unseen("activities")},
+        ],
+        "answers": marketo_answers(),
+        "jobs": [{"stream": "persons", "status_path": "status.json", "failed": [ended("Failed"), ended("Cancelled"), gone]}],
     });
-    proved(&runtime, options("source-marketo", &suite, &marketo.base_url(), &["api"]));
+    let mut options = options("source-marketo", &suite, &marketo.base_url(), &["api"]);
+    options.change = Some(Arc::new(move |_| {
+        marketo.change_lead(3, json!({"firstName": "Changed"})).unwrap();
+        marketo.delete_lead(5).unwrap();
+        marketo.merge_leads(6, &[7]).unwrap();
+    }));
+    proved(&runtime, options);
 }
 
 #[test]
 fn source_salesforce() {
     let runtime = runtime();
-    let salesforce =
-        runtime.block_on(Salesforce::start(SalesforceConfig { people: 12, ..SalesforceConfig::default() })).unwrap();
+    let config = SalesforceConfig { people: 12, ..SalesforceConfig::default() };
+    let salesforce = Arc::new(runtime.block_on(Salesforce::start(config)).unwrap());
+    let contacts: Vec<String> =
+        salesforce.records("Contact").iter().map(|record| record["Id"].as_str().unwrap().to_owned()).collect();
+    let of = |n: usize| contacts[n].clone();
+    let email = |n: usize| salesforce.records("Contact")[n]["Email"].clone();
+    let ended = |state: &str| json!({"status": 200, "body": {"id": "kit", "state": state, "errorMessage": "it could not be done"}});
+    let gone =
+        json!({"status": 404, "body": [{"errorCode": "NOTFOUND", "message": "The requested resource does not exist"}]});
+    let expired = json!([{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]);
+    let mut expected = serde_json::Map::new();
+    expected.insert(of(0), json!({"Email": email(0)}));
     let suite = json!({
         "configuration": {
             "my_domain": "acme", "client_id": salesforce.config().client_id, "client_secret": salesforce.config().client_secret,
-            "fields": {"Contact": ["Email", "FirstName", "LastName"], "Account": ["Name"]},
+            "fields": {"Contact": ["Email", "FirstName", "LastName"], "Account": ["Name"]}, "bulk_from": 3,
         },
-        "streams": [{"name": "Contact"}, {"name": "Account"}],
+        "streams": [
+            {
+                "name": "Contact", "unseen": ["MasterRecordId"], "expected": expected,
+                "changes": [
+                    {"key": of(1), "kind": "changed", "expected": {"LastName": "Changed"}},
+                    {"key": of(2), "kind": "deleted"}, {"key": of(3), "kind": "merged", "into": of(0)},
+                ],
+            },
+            {"name": "Account", "unseen": ["MasterRecordId"]},
+            {"name": "Opportunity", "unseen": unseen("Opportunity")},
+        ],
+        "answers": {"token_expired": {"status": 401, "body": expired}},
+        "jobs": [{"stream": "Contact", "status_path": "/jobs/query/", "failed": [ended("Failed"), ended("Aborted"), gone]}],
     });
-    proved(&runtime, options("source-salesforce", &suite, &salesforce.base_url(), &["login", "api"]));
+    let mut options = options("source-salesforce", &suite, &salesforce.base_url(), &["login", "api"]);
+    options.change = Some(Arc::new(move |_| {
+        assert!(salesforce.change("Contact", &contacts[1], &json!({"LastName": "Changed"})));
+        assert!(salesforce.delete("Contact", &contacts[2]));
+        assert!(salesforce.merge("Contact", &contacts[3], &contacts[0]));
+    }));
+    proved(&runtime, options);
 }

@@ -64,6 +64,10 @@ impl Source for Guest {
             "pages" => Ok(numbered(&config, cursor.as_ref(), limits.max_rows.min(10))),
             "fetch" => fetch(&config),
             "spool" => write_and_read(&config),
+            "host-calls" => {
+                (0..config.count).for_each(|_| drop(clock::now_ms()));
+                Ok(good(1))
+            }
             "clock-random" => clock_and_random(),
             "own" => own(&config),
             "fault" => {

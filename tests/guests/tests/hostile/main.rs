@@ -7,6 +7,7 @@
 
 mod columns;
 mod compiler;
+mod fixture;
 mod guests;
 mod installs;
 mod suite;

@@ -253,8 +253,12 @@ impl World {
 
     /// Runs the connector that behaves: three pages of ten rows, committed with their cursor.
     pub(crate) async fn neighbour(&self) {
-        let plugin = self.guest("usual", &self.host).await;
-        let made = self.connect(&plugin, json!({"behaviour": "pages", "count": 3})).await;
+        self.reads(&self.guest("usual", &self.host).await).await;
+    }
+
+    /// Runs the guest of a component, where it behaves.
+    pub(crate) async fn reads(&self, plugin: &Arc<Plugin>) {
+        let made = self.connect(plugin, json!({"behaviour": "pages", "count": 3})).await;
         let run = self.run(&made).await.unwrap();
         assert_eq!((run.status, &run.fault), (RunStatus::Succeeded, &None), "{run:?}");
         assert_eq!((run.streams[0].pages, run.streams[0].changed), (3, 30), "{run:?}");

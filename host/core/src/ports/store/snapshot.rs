@@ -50,6 +50,8 @@ pub enum EventsWanted {
 /// How far a sandbox had come at the moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cut {
+    /// What a record says itself may change without its profile.
+    pub records: Seq,
     pub profiles: Seq,
     pub events: Seq,
 }

@@ -34,6 +34,11 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
+    /// The development key of the host with this data directory.
+    pub(crate) fn development(data_dir: &Path) -> Self {
+        Self { signing_key: None, development: Some(data_dir.to_owned()) }
+    }
+
     fn key(&self) -> Result<SigningKey, Failure> {
         let path = match (&self.signing_key, &self.development) {
             (Some(file), _) => file.clone(),
@@ -64,7 +69,7 @@ pub(super) fn sign(component: &Path, signer: &Signer, out: Option<PathBuf>, outp
     Ok(Exit::Done)
 }
 
-pub(super) fn package(
+pub(crate) fn package(
     component: &Path,
     signature: Option<&Path>,
     signer: &Signer,
@@ -93,6 +98,13 @@ pub(super) fn package(
         output.line(&format!("sha256       {}", hex::encode(Sha256::digest(&package))));
     }
     Ok(Exit::Done)
+}
+
+/// A package in memory, and what is in it: `name@version`.
+pub(crate) fn packaged(component: &[u8], signer: &Signer) -> Result<(String, Vec<u8>), Failure> {
+    let signed = signed(component, &signer.key()?)?;
+    let Statement { name, version, .. } = &signed.statement;
+    Ok((format!("{name}@{version}"), package::write(&signed, component)))
 }
 
 /// Whether a file is the one it should be.

@@ -1,0 +1,176 @@
+//! `/metrics`: OpenMetrics text for a monitor, with an operator's key as its bearer token.
+//!
+//! Requests are counted as they are answered, from the start of the process. All else is read when it is asked for
+//! (`app::metrics`), with labels for organisation, sandbox and connection; sums of connections go on over a restart.
+
+use super::State;
+use crate::app::keys::Caller;
+use crate::app::metrics::SandboxFigures;
+use crate::app::oversight::{Conduct, Sum};
+use crate::app::refusal::{Refusal, Result};
+use axum::Router;
+use axum::extract;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Seconds. Most answers take a millisecond, an install takes seconds.
+const BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2, 1.0, 5.0, 30.0];
+
+type Labels = Vec<(&'static str, String)>;
+type Count = Family<Labels, Counter>;
+type Seconds = Family<Labels, Counter<f64, AtomicU64>>;
+type Level = Family<Labels, Gauge>;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(state: extract::State<State>, caller: Caller) -> Result<Response> {
+    let figures = state.app.figures(&caller)?;
+    let mut registry = Registry::with_prefix("attiva");
+    state.requests.register(&mut registry);
+    Figures::of(&figures).register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| Refusal::internal("the metrics could not be written"))?;
+    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
+}
+
+/// Requests as they were answered.
+#[derive(Clone)]
+pub(super) struct Requests {
+    answered: Count,
+    duration: Family<Labels, Histogram, fn() -> Histogram>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { answered: Count::default(), duration: Family::new_with_constructor(histogram) }
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl Requests {
+    /// `route`, not the path: routes are few.
+    pub(super) fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let of = vec![("method", method.to_string()), ("route", route.to_owned())];
+        self.duration.get_or_create(&of).observe(took.as_secs_f64());
+        let mut labels = of;
+        labels.push(("status", status.as_u16().to_string()));
+        self.answered.get_or_create(&labels).inc();
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("http_requests", "Requests that were answered", self.answered.clone());
+        let help = "Time from a request's head to the answer's";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.duration.clone());
+    }
+}
+
+/// Everything that is read when it is asked for.
+#[derive(Default)]
+struct Figures {
+    waiting: Level,
+    disk: Level,
+    calls: Count,
+    pages: Count,
+    rows: Count,
+    cpu: Seconds,
+    wall: Seconds,
+    peak_memory: Level,
+    last_call: Level,
+    requests: Count,
+    bytes: Count,
+    denials: Count,
+    quarantined: Level,
+}
+
+impl Figures {
+    fn of(sandboxes: &[SandboxFigures]) -> Self {
+        let figures = Self::default();
+        for sandbox in sandboxes {
+            let labels = vec![("organisation", sandbox.organisation.clone()), ("sandbox", sandbox.sandbox.clone())];
+            for (projector, changes) in sandbox.waiting {
+                level(&figures.waiting, &with(&labels, [("projector", projector)]), changes);
+            }
+            level(&figures.disk, &labels, sandbox.disk_bytes);
+            for (connection, conduct) in &sandbox.connections {
+                figures.connection(&with(&labels, [("connection", connection)]), conduct);
+            }
+        }
+        figures
+    }
+
+    fn connection(&self, labels: &Labels, conduct: &Conduct) {
+        level(&self.quarantined, labels, u64::from(conduct.containment.quarantined));
+        for denied in &conduct.denials {
+            self.denials.get_or_create(&with(labels, [("code", &denied.code)])).inc_by(denied.times);
+        }
+        for (plugin, sum) in &conduct.sums {
+            self.plugin(&with(labels, [("plugin", plugin)]), sum);
+        }
+    }
+
+    fn plugin(&self, labels: &Labels, sum: &Sum) {
+        self.calls.get_or_create(&with(labels, [("result", "ok")])).inc_by(sum.calls.saturating_sub(sum.failed));
+        self.calls.get_or_create(&with(labels, [("result", "failed")])).inc_by(sum.failed);
+        self.pages.get_or_create(labels).inc_by(sum.pages);
+        self.rows.get_or_create(labels).inc_by(sum.rows);
+        self.cpu.get_or_create(labels).inc_by(Duration::from_nanos(sum.cpu_ns).as_secs_f64());
+        self.wall.get_or_create(labels).inc_by(Duration::from_nanos(sum.wall_ns).as_secs_f64());
+        level(&self.peak_memory, labels, sum.peak_memory);
+        self.last_call.get_or_create(labels).set(sum.last_at / 1000);
+        for (host, traffic) in &sum.hosts {
+            let labels = with(labels, [("host", host)]);
+            self.requests.get_or_create(&labels).inc_by(traffic.requests);
+            self.bytes.get_or_create(&with(&labels, [("direction", "out")])).inc_by(traffic.bytes_out);
+            self.bytes.get_or_create(&with(&labels, [("direction", "in")])).inc_by(traffic.bytes_in);
+        }
+    }
+
+    fn register(self, registry: &mut Registry) {
+        let changes = "Accepted changes that the projector has still to follow";
+        registry.register("projection_waiting_changes", changes, self.waiting);
+        registry.register_with_unit("sandbox_disk", "Data of the sandbox", Unit::Bytes, self.disk);
+        registry.register("plugin_calls", "Finished calls of a connection's plugin", self.calls);
+        registry.register("plugin_pages", "Pages read and batches delivered", self.pages);
+        registry.register("plugin_rows", "Rows of those", self.rows);
+        registry.register_with_unit("plugin_cpu", "CPU time of calls", Unit::Seconds, self.cpu);
+        registry.register_with_unit("plugin_wall", "Time of calls, waiting included", Unit::Seconds, self.wall);
+        let peak = "The most memory that one call held at once";
+        registry.register_with_unit("plugin_peak_memory", peak, Unit::Bytes, self.peak_memory);
+        let last = "When the last call ended, in seconds since 1970";
+        registry.register_with_unit("plugin_last_call_timestamp", last, Unit::Seconds, self.last_call);
+        registry.register("egress_requests", "Requests that were sent, by host", self.requests);
+        registry.register_with_unit("egress", "Bytes on the wire, by host and direction", Unit::Bytes, self.bytes);
+        let denials = "Requests that nothing declared or granted allows; the last 50 different ones of a connection";
+        registry.register("egress_denials", denials, self.denials);
+        registry.register(
+            "connection_quarantined",
+            "1: no call is made until an operator releases it",
+            self.quarantined,
+        );
+    }
+}
+
+fn level(family: &Level, labels: &Labels, value: u64) {
+    family.get_or_create(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+fn with<const N: usize>(labels: &Labels, more: [(&'static str, &str); N]) -> Labels {
+    let more = more.into_iter().map(|(name, value)| (name, value.to_owned()));
+    labels.iter().cloned().chain(more).collect()
+}

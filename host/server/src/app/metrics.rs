@@ -1,0 +1,51 @@
+//! What a monitor asks for: where the host stands, read when it is asked. Nothing is counted here: connections' sums are
+//! kept already, and survive a restart.
+
+use super::App;
+use super::keys::Caller;
+use super::oversight::Conduct;
+use super::refusal::Result;
+use std::collections::BTreeMap;
+
+/// Where one sandbox stands.
+pub struct SandboxFigures {
+    pub organisation: String,
+    pub sandbox: String,
+    /// Changes that a projector has still to follow, by projector.
+    pub waiting: [(&'static str, u64); 2],
+    /// Bytes of its data.
+    pub disk_bytes: u64,
+    /// By connection.
+    pub connections: BTreeMap<String, Conduct>,
+}
+
+impl App {
+    /// All open sandboxes, in order.
+    ///
+    /// # Errors
+    /// `key.scope`: the key is none of an operator. An error of the store.
+    pub fn figures(&self, caller: &Caller) -> Result<Vec<SandboxFigures>> {
+        caller.must_operate()?;
+        let mut all = Vec::new();
+        for sandbox in self.open_sandboxes() {
+            let projection = sandbox.engine().projection()?;
+            let prefix = sandbox.control_id("");
+            let mut connections = BTreeMap::new();
+            for (id, conduct) in self.inner.oversight.all(&prefix)? {
+                connections.insert(id.strip_prefix(&prefix).unwrap_or(&id).to_owned(), conduct);
+            }
+            all.push(SandboxFigures {
+                organisation: sandbox.entry().organisation.to_string(),
+                sandbox: sandbox.entry().name.clone(),
+                waiting: [
+                    ("profiles", projection.newest_record_seq.saturating_sub(projection.profiles_upto)),
+                    ("segments", projection.newest_profile_seq.saturating_sub(projection.segments_upto)),
+                ],
+                disk_bytes: sandbox.disk()?.found.used_bytes,
+                connections,
+            });
+        }
+        all.sort_by(|a, b| (&a.organisation, &a.sandbox).cmp(&(&b.organisation, &b.sandbox)));
+        Ok(all)
+    }
+}

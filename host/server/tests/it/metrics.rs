@@ -1,0 +1,63 @@
+//! What a monitor reads.
+
+use crate::conduct::{connect, install, server};
+use crate::harness::{Answer, Api, Harness};
+use serde_json::json;
+use ureq::http::Method;
+
+/// The value of a line, by its name and what its labels hold, in any order.
+fn value(metrics: &Answer, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+    metrics.text.lines().find_map(|line| {
+        let (of, value) = line.rsplit_once(' ')?;
+        let (found, rest) = of.split_once('{')?;
+        (found == name && wanted.iter().all(|label| rest.contains(label))).then(|| value.parse().ok())?
+    })
+}
+
+#[test]
+fn a_monitor_reads_what_plugins_used_and_how_requests_went() {
+    let harness = Harness::start(&[]);
+    install(&harness, "0.1.0");
+    let api = harness.api("default");
+    let address = server();
+    let get = json!({"origin": "api", "method": "GET", "path": "/a"});
+    let connection = connect(&api, "conduct", &json!({"requests": [get]}));
+    let url = json!({ "url": format!("http://{address}") });
+    api.json(Method::PUT, &format!("connections/{connection}/grants/api"), &[], &url).is(200);
+    api.post(&format!("connections/{connection}/check"), &json!({})).is(200);
+    api.get("connections/none").refused(404, "connection.missing");
+
+    let metrics = harness.api("").get("/metrics");
+    assert!(metrics.is(200).header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(metrics.text.ends_with("# EOF\n"), "{}", metrics.text);
+    let of = [("sandbox", "default"), ("connection", connection.as_str())];
+    let version = [of[0], of[1], ("plugin", "conduct@0.1.0")];
+    let calls = |result| {
+        value(&metrics, "attiva_plugin_calls_total", &[version[0], version[1], version[2], ("result", result)])
+    };
+    assert_eq!((calls("ok"), calls("failed")), (Some(2.0), Some(0.0)), "{}", metrics.text);
+    let host =
+        |name, direction: &[_]| value(&metrics, name, &[&[of[0], of[1], ("host", &address)], direction].concat());
+    let requests = host("attiva_egress_requests_total", &[]).unwrap();
+    assert!(requests >= 2.0);
+    assert_eq!(host("attiva_egress_bytes_total", &[("direction", "in")]), Some(requests * 10.0));
+    assert!(value(&metrics, "attiva_plugin_cpu_seconds_total", &version).unwrap() > 0.0);
+    assert_eq!(value(&metrics, "attiva_connection_quarantined", &of), Some(0.0));
+    assert!(value(&metrics, "attiva_sandbox_disk_bytes", &of[..1]).unwrap() > 0.0);
+    assert_eq!(value(&metrics, "attiva_projection_waiting_changes", &[of[0], ("projector", "profiles")]), Some(0.0));
+    let route = ("route", "/v1/sandboxes/{sandbox}/connections/{connection}");
+    let answered =
+        |status| value(&metrics, "attiva_http_requests_total", &[("method", "GET"), route, ("status", status)]);
+    assert_eq!((answered("404"), answered("200")), (Some(1.0), None), "{}", metrics.text);
+    let count = value(&metrics, "attiva_http_request_duration_seconds_count", &[("method", "GET"), route]);
+    assert_eq!(count, Some(1.0), "{}", metrics.text);
+}
+
+#[test]
+fn metrics_are_for_operators() {
+    let harness = Harness::start(&[]);
+    harness.stranger().get("/metrics").refused(403, "key.scope");
+    let nobody = Api { key: String::new(), ..harness.api("") };
+    nobody.get("/metrics").refused(401, "key.missing");
+}
