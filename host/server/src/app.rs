@@ -232,7 +232,7 @@ impl App {
         let id = entry.id();
         let (stored, connectors) = self.parts(&entry)?;
         let store: Arc<dyn SandboxStore> = Arc::clone(&stored) as _;
-        privacy::replay(&*store, &connectors, inner.clock.now()).await?;
+        let replayed = privacy::replay(&*store, &connectors, inner.clock.now()).await?;
         reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
         let engine = Engine::start(
@@ -260,6 +260,9 @@ impl App {
         };
         let sandbox = Arc::new(sandbox);
         sandbox.resume_erasures()?;
+        if let Some(replayed) = replayed {
+            sandbox.finish_replay(replayed);
+        }
         inner.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         Ok(sandbox)
     }
