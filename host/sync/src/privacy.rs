@@ -19,6 +19,8 @@ impl Drop for Standstill<'_> {
     /// Records may have gone, and documents on which profiles hang.
     fn drop(&mut self) {
         self.inner.policies.forget();
+        // What was taken away is not kept in memory, either.
+        self.inner.columns.forget();
         self.inner.records_changed.notify_one();
         self.inner.profiles_changed.notify_one();
         self.inner.accounts_changed.notify_one();
@@ -35,6 +37,8 @@ impl Engine {
     /// Records were changed, or taken away, and documents about them.
     pub fn records_changed(&self) {
         self.inner.policies.forget();
+        // What was taken away is not kept in memory, either.
+        self.inner.columns.forget();
         self.inner.records_changed.notify_one();
         self.inner.profiles_changed.notify_one();
         self.inner.accounts_changed.notify_one();

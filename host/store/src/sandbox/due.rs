@@ -1,6 +1,7 @@
 //! When memberships are to be looked at again although nothing has happened.
 
 use super::memberships::segment_number;
+use super::timeline::People;
 use crate::failure::{Outcome, limited};
 use attiva_core::Millis;
 use attiva_core::ports::store::MembershipDue;
@@ -26,6 +27,22 @@ pub(super) fn set(connection: &Connection, looked_at: &[i64], due: &[MembershipD
             None => ALL,
         };
         put.execute(params![profile, segment, at])?;
+    }
+    Ok(())
+}
+
+/// Whoever these names of events lead to is looked at again from `at` on: they lose an event, which itself does not say
+/// any more whose it was.
+pub(super) fn look_again<'a>(
+    connection: &Connection,
+    subjects: impl IntoIterator<Item = &'a i64>,
+    at: Millis,
+) -> Outcome<()> {
+    let mut people = People::new(connection);
+    for subject in subjects {
+        if let Some(profile) = people.profile(*subject)? {
+            set(connection, &[], &[MembershipDue { segment: None, profile, at }])?;
+        }
     }
     Ok(())
 }

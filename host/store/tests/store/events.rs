@@ -7,9 +7,10 @@ use attiva_core::identity::{Identity, Level};
 use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::page::RowKind;
 use attiva_core::ports::store::{
-    EventPlace, Feed, Order, PageCommit, ProfileCommit, RecordLink, SandboxStore, StoredEvent,
+    EventPlace, Feed, MembershipCommit, Order, PageCommit, ProfileCommit, RecordLink, SandboxStore, StoredEvent,
 };
 use attiva_core::record::{Fields, RecordChange};
+use attiva_core::removal::Place;
 use attiva_core::{Millis, Value};
 use attiva_store::Sandbox;
 use proptest::collection::vec;
@@ -118,6 +119,26 @@ fn an_event_is_there_once_as_it_was_told_last() {
     assert_eq!(f.store.newest(Feed::Events).unwrap(), changes[2].seq);
     assert_eq!(f.store.changes(Feed::Records, 0, 9).unwrap().len(), 1, "events are no records");
     assert_eq!(keys(&f.store.events_by_number(&[subjects[1], 99, subjects[0]]).unwrap()), ["6", "5"]);
+}
+
+#[test]
+fn who_loses_an_event_is_looked_at_again() {
+    let f = sandbox();
+    let (one, other) = (person(&f.store, &key(1), &[]), person(&f.store, &key(2), &[]));
+    let by = |n: usize| [Identity::source_key(&key(n))];
+    tell(
+        &f.store,
+        vec![event("5@m.M", 10, 100, &by(1)), event("6@m.M", 10, 50, &by(1)), event("7@m.M", 10, 50, &by(2))],
+    );
+    assert_eq!(f.store.next_due_membership().unwrap(), None, "an event that comes is followed by its number");
+    // It was somebody else's.
+    tell(&f.store, vec![event("5@m.M", 20, 100, &by(2))]);
+    assert_eq!(f.store.due_memberships(20, 9).unwrap(), [one]);
+    let settled = MembershipCommit { looked_at: vec![one, other], ..MembershipCommit::default() };
+    wait(f.store.commit_memberships(settled)).unwrap();
+    // All that the stream brought is taken away.
+    wait(f.store.remove_of_stream(&connection(), "activities", Place::Events(0), 9, 30)).unwrap();
+    assert_eq!(f.store.due_memberships(30, 9).unwrap(), [one, other]);
 }
 
 #[test]

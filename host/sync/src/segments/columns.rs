@@ -11,6 +11,7 @@ use attiva_core::{Fault, Millis, Value};
 use attiva_segments::Needs;
 use attiva_segments::column::{Bits, Dataset};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Stands for nobody.
@@ -32,20 +33,29 @@ pub(super) struct Loaded {
 
 /// What was loaded last.
 #[derive(Default)]
-pub(crate) struct ColumnCache(Mutex<Option<Loaded>>);
+pub(crate) struct ColumnCache {
+    loaded: Mutex<Option<Loaded>>,
+    /// It was to be forgotten while somebody worked with it.
+    is_stale: AtomicBool,
+}
 
 /// What nobody has asked for for so long is not kept.
 const IDLE: Millis = 10 * 60_000;
 
 impl ColumnCache {
+    /// Waits for nobody: what is at work ends with what it has.
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.is_stale.store(true, Ordering::SeqCst);
+        if let Ok(mut cached) = self.loaded.try_lock() {
+            *cached = None;
+        }
     }
 
     /// Forgets what nobody has asked for for long.
     pub(crate) fn forget_idle(&self, now: Millis) {
-        if let Ok(mut cached) = self.0.try_lock()
-            && cached.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.used_at) > IDLE)
+        if let Ok(mut cached) = self.loaded.try_lock()
+            && (self.is_stale.load(Ordering::SeqCst)
+                || cached.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.used_at) > IDLE))
         {
             *cached = None;
         }
@@ -60,7 +70,10 @@ impl ColumnCache {
         members: &[SegmentId],
         work: impl FnOnce(&mut Loaded) -> T,
     ) -> Result<T, Fault> {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_stale.swap(false, Ordering::SeqCst) {
+            *cached = None;
+        }
         let is_of_model = |loaded: &Loaded| Arc::ptr_eq(&loaded.model, &audiences.language.model);
         if let Some(loaded) = cached.as_mut().filter(|loaded| is_of_model(loaded) && loaded.needs.cover(needs))
             && refreshed(inner, audiences, loaded, members)?
