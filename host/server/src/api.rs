@@ -1,6 +1,7 @@
 //! The HTTP API: thin over the application layer. Each resource has a file with its routes, its wire forms and
 //! nothing else; what holds for all requests is a layer.
 
+mod accounts;
 mod activations;
 mod audit;
 mod auth;
@@ -115,6 +116,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(mappings::routes())
         .merge(timeline::routes())
         .merge(segments::routes())
+        .merge(accounts::routes())
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())

@@ -92,7 +92,10 @@ mod tests {
         assert!(rows.iter().all(|row| row[at("is_matched")] == Value::Boolean(false)));
         let matched = matched_component("7@1.M", "8.mkto_org@1.M");
         assert_eq!(matched[at("source_account_key")], text("8.mkto_org@1.M"));
-        assert_eq!((&matched[at("source_person_key")], &matched[at("is_matched")]), (&text("7@1.M"), &Value::Boolean(true)));
+        assert_eq!(
+            (&matched[at("source_person_key")], &matched[at("is_matched")]),
+            (&text("7@1.M"), &Value::Boolean(true))
+        );
         for row in rows.into_iter().chain([matched]) {
             for (field, value) in PERSON_COMPONENT.iter().zip(row) {
                 assert_eq!(field.accepts(&value), Ok(()), "{}", field.name);

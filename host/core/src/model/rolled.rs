@@ -88,7 +88,9 @@ pub(super) fn problems(custom: &Custom) -> Vec<ModelProblem> {
                 wrong(format!("`{field}` must be a text field of the account"));
             }
             (None, Some(_)) | (Some(_), None) => {
-                wrong("`currency_field` and `currency` go together: what amounts are in, and what the result is".into());
+                wrong(
+                    "`currency_field` and `currency` go together: what amounts are in, and what the result is".into(),
+                );
             }
             _ => {}
         }

@@ -1,7 +1,9 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod accounts;
 mod auth;
+mod bodea;
 mod bounds;
 mod conduct;
 mod connections;
@@ -13,6 +15,7 @@ mod harness;
 mod idempotency;
 mod identity;
 mod journey;
+mod limits;
 mod listings;
 mod lookup;
 mod mappings;

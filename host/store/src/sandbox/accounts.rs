@@ -45,6 +45,20 @@ impl AccountStore for Sandbox {
         self.database.read(|connection| due(connection, most))
     }
 
+    fn due_of(&self, task: AccountTask, profiles: &[i64]) -> Result<Vec<Due>> {
+        self.database.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT asked FROM account_due WHERE task = ?1 AND profile = ?2")?;
+            let mut found = Vec::new();
+            for profile in profiles {
+                let asked: Option<i64> =
+                    statement.query_row(params![task_number(task), profile], |row| row.get(0)).optional()?;
+                found.extend(asked.map(|asked| Due { task, profile: *profile, asked }));
+            }
+            Ok(found)
+        })
+    }
+
     fn accounts_basis(&self) -> Result<Option<String>> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT body FROM account_basis")?;
@@ -94,9 +108,8 @@ fn companies(connection: &Connection, profiles: &[i64]) -> Outcome<Vec<Option<Co
 }
 
 fn companies_with(connection: &Connection, side: Side, keys: &[&str], most: usize) -> Outcome<Vec<Vec<i64>>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT profile FROM company_key WHERE side = ?1 AND key = ?2 ORDER BY profile LIMIT ?3",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT profile FROM company_key WHERE side = ?1 AND key = ?2 ORDER BY profile LIMIT ?3")?;
     let mut of_one = |key: &&str| {
         let rows = statement.query_map(params![side_number(side), key, limited(most)], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -133,6 +146,7 @@ fn commit(connection: &Connection, commit: &AccountsCommit) -> Outcome<()> {
     for write in &commit.derived {
         derived.set(&mut counter, write)?;
     }
+    derived.finish()?;
     let mut done =
         connection.prepare_cached("DELETE FROM account_due WHERE task = ?1 AND profile = ?2 AND asked = ?3")?;
     for Due { task, profile, asked } in &commit.done {

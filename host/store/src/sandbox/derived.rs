@@ -33,6 +33,11 @@ impl<'a> DerivedWriter<'a> {
         })
     }
 
+    /// To be called at the end.
+    pub(super) fn finish(self) -> Outcome<()> {
+        self.references.finish()
+    }
+
     /// A profile that is gone has none. What is so already is no change.
     pub(super) fn set(&mut self, counter: &mut Counter, write: &DerivedWrite) -> Outcome<()> {
         let DerivedWrite { profile, derived, reference } = write;
@@ -47,8 +52,11 @@ impl<'a> DerivedWriter<'a> {
         } else {
             Some((json::attributes_text(&derived.attributes)?, derived.degraded))
         };
-        let reference =
-            reference.as_ref().map(|(field, to, key)| Reference { field: (*field).into(), to: to.clone(), key: key.clone() });
+        let reference = reference.as_ref().map(|(field, to, key)| Reference {
+            field: (*field).into(),
+            to: to.clone(),
+            key: key.clone(),
+        });
         let refers_anew = self.references.set(*profile, entity, reference.as_slice(), had.is_none())?;
         if had == has && !refers_anew {
             return Ok(());

@@ -152,12 +152,23 @@ impl Vendor {
 fn types(stream: &str) -> Vec<(&'static str, DataType)> {
     let texts = |names: &[&'static str]| names.iter().map(|name| (*name, DataType::Text)).collect::<Vec<_>>();
     match stream {
-        "account" => [texts(&["name", "site", "industry", "country", "parent"]), vec![("employees", DataType::Integer)]]
-            .concat(),
+        "account" => {
+            [texts(&["name", "site", "industry", "country", "parent"]), vec![("employees", DataType::Integer)]].concat()
+        }
         "person" => {
             let mut all = texts(&[
-                "mail", "first", "last", "title", "department", "company", "phone", "city", "country", "account",
-                "other", "notes",
+                "mail",
+                "first",
+                "last",
+                "title",
+                "department",
+                "company",
+                "phone",
+                "city",
+                "country",
+                "account",
+                "other",
+                "notes",
             ]);
             all.extend([("score", DataType::Integer), ("created", DataType::Timestamp)]);
             all.push(("unsubscribed", DataType::Boolean));
@@ -183,7 +194,12 @@ impl Source for Vendor {
             title: (*name).into(),
             columns: types(name)
                 .into_iter()
-                .map(|(name, data_type)| ColumnSpec { name: name.into(), data_type, nullable: true, label: String::new() })
+                .map(|(name, data_type)| ColumnSpec {
+                    name: name.into(),
+                    data_type,
+                    nullable: true,
+                    label: String::new(),
+                })
                 .collect(),
             key: "id".into(),
             cursor_column: None,
@@ -266,47 +282,58 @@ impl Connectors for Wiring {
         let (account, person, opportunity, parent, other) =
             (key("account"), key("person"), key("opportunity"), key("parent"), key("other"));
         Ok(vec![
-            mapping("account", "account", &[
-                ("name", "record.name"),
-                ("website", "record.site"),
-                ("industry", "record.industry"),
-                ("number_of_employees", "record.employees"),
-                ("billing_country", "record.country"),
-                ("parent_key", &parent),
-            ]),
-            mapping("person", "person", &[
-                ("email", "record.mail"),
-                ("first_name", "record.first"),
-                ("last_name", "record.last"),
-                ("job_title", "record.title"),
-                ("department", "record.department"),
-                ("company_name", "record.company"),
-                ("phone", "record.phone"),
-                ("city", "record.city"),
-                ("country", "record.country"),
-                ("person_score", "record.score"),
-                ("created_date", "record.created"),
-                ("is_unsubscribed", "record.unsubscribed"),
-                ("account_key", &account),
-                ("external_key", &other),
-            ]),
-            mapping("opportunity", "opportunity", &[
-                ("name", "record.name"),
-                ("stage", "record.stage"),
-                ("amount", "record.amount"),
-                ("account_key", &account),
-            ]),
-            mapping("role", "opportunity_person", &[
-                ("opportunity_key", &opportunity),
-                ("person_key", &person),
-                ("person_role", "record.role"),
-            ]),
-            mapping("activity", "activity", &[
-                ("type", "record.type"),
-                ("time", "record.time"),
-                ("person_key", &person),
-                ("page", "record.page"),
-            ]),
+            mapping(
+                "account",
+                "account",
+                &[
+                    ("name", "record.name"),
+                    ("website", "record.site"),
+                    ("industry", "record.industry"),
+                    ("number_of_employees", "record.employees"),
+                    ("billing_country", "record.country"),
+                    ("parent_key", &parent),
+                ],
+            ),
+            mapping(
+                "person",
+                "person",
+                &[
+                    ("email", "record.mail"),
+                    ("first_name", "record.first"),
+                    ("last_name", "record.last"),
+                    ("job_title", "record.title"),
+                    ("department", "record.department"),
+                    ("company_name", "record.company"),
+                    ("phone", "record.phone"),
+                    ("city", "record.city"),
+                    ("country", "record.country"),
+                    ("person_score", "record.score"),
+                    ("created_date", "record.created"),
+                    ("is_unsubscribed", "record.unsubscribed"),
+                    ("account_key", &account),
+                    ("external_key", &other),
+                ],
+            ),
+            mapping(
+                "opportunity",
+                "opportunity",
+                &[
+                    ("name", "record.name"),
+                    ("stage", "record.stage"),
+                    ("amount", "record.amount"),
+                    ("account_key", &account),
+                ],
+            ),
+            mapping(
+                "role",
+                "opportunity_person",
+                &[("opportunity_key", &opportunity), ("person_key", &person), ("person_role", "record.role")],
+            ),
+            mapping(
+                "activity",
+                "activity",
+                &[("type", "record.type"), ("time", "record.time"), ("person_key", &person), ("page", "record.page")],
+            ),
         ])
     }
 

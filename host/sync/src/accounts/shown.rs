@@ -51,11 +51,8 @@ pub enum Unmatched {
 pub(crate) fn match_of(inner: &Inner, person: &Profile) -> Result<AccountMatch, Fault> {
     let store = inner.store.as_ref();
     let basis = inner.accounts.get(store)?;
-    let answer = |outcome, shared| AccountMatch {
-        rules_version: basis.rules_version,
-        outcome,
-        shared_by_too_many: shared,
-    };
+    let answer =
+        |outcome, shared| AccountMatch { rules_version: basis.rules_version, outcome, shared_by_too_many: shared };
     let none = |why| Outcome::Unmatched { why, best: Vec::new() };
     if matches::is_placed(store, person)? {
         return Ok(answer(none(Unmatched::Placed), Vec::new()));

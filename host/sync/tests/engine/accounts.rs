@@ -252,7 +252,10 @@ async fn amounts_of_a_family_are_in_one_currency_or_left_out() {
     }
     office.engine.accounts_changed();
     office.settled().await;
-    assert_eq!((of("family_revenue"), of("family_revenue_currency")), (decimal("100"), Some(Value::Text("EUR".into()))));
+    assert_eq!(
+        (of("family_revenue"), of("family_revenue_currency")),
+        (decimal("100"), Some(Value::Text("EUR".into())))
+    );
     let shown = office.engine.hierarchy(top()).await.unwrap().unwrap();
     assert_eq!((shown.roll_ups[0].accounts, shown.roll_ups[0].left_out.len()), (2, 1));
     assert!(shown.roll_ups[0].left_out[0].contains("GBP"), "{:?}", shown.roll_ups[0].left_out);
@@ -335,10 +338,7 @@ fn naive(office: &Office) -> Outcome {
         let employees: Vec<i64> = family().filter_map(|a| number(a, "number_of_employees")).collect();
         let sum = (!employees.is_empty()).then(|| employees.iter().sum());
         let circle = tops.iter().any(|(top, circle)| *circle && *top == key(account));
-        outcome.insert(
-            format!("account {}", key(account)),
-            (None, None, sum, employees.iter().max().copied(), circle),
-        );
+        outcome.insert(format!("account {}", key(account)), (None, None, sum, employees.iter().max().copied(), circle));
     }
     let matcher = Matcher::new(MatchRules::default());
     let places = office.all(&EntityName::Model(EntityKind::AccountPerson));
