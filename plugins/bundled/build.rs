@@ -83,6 +83,8 @@ fn nested_cargo(root: &Path, target: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--locked", "--profile", "plugin", "--target", TARGET]);
     cargo.arg("--target-dir").arg(target);
+    // A dependency's hash tables draw their keys when they are compiled; the same sources must be the same component.
+    cargo.env("CONST_RANDOM_SEED", "attiva");
     for name in PLUGINS {
         cargo.args(["--package", name]);
     }

@@ -1,8 +1,9 @@
 //! What people configure: connections, segments, activations. Stored as documents, shown by the API as they are.
 
 use crate::Millis;
-use crate::id::{ActivationId, ConnectionId, SegmentId};
+use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
 use crate::key::Instance;
+use crate::model::EntityKind;
 use crate::ports::connector::Target;
 use crate::ports::store::TargetKey;
 use serde::{Deserialize, Serialize};
@@ -39,11 +40,97 @@ pub struct Schedule {
 pub struct Segment {
     pub id: SegmentId,
     pub name: String,
-    /// CEL over `person`.
+    /// CEL over the model, from `person` or `account`.
     pub expression: String,
-    /// Whether every profile has been looked at since the rule was made.
+    /// What its members are.
+    #[serde(default)]
+    pub entity: AudienceEntity,
+    /// How it is to be evaluated; `None`: in streaming where its rule allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationMethod>,
+    /// Rises with every change of the rule.
+    #[serde(default = "first")]
+    pub version: u32,
+    /// Whether everybody has been looked at since the rule was made.
     pub evaluated: bool,
+    /// Whether everybody has been looked at by this rule or one before it: until then, who asks for the audience gets no
+    /// answer.
+    #[serde(default)]
+    pub has_result: bool,
+    /// The batch evaluation whose result its audience is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_of: Option<EvaluationId>,
     pub created_at: Millis,
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl Segment {
+    /// A segment of persons that nobody has evaluated yet.
+    #[must_use]
+    pub fn new(id: SegmentId, name: &str, expression: &str, now: Millis) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            expression: expression.to_owned(),
+            entity: AudienceEntity::Person,
+            evaluation: None,
+            version: first(),
+            evaluated: false,
+            has_result: false,
+            result_of: None,
+            created_at: now,
+        }
+    }
+
+    /// Whether there is an audience that others may ask for.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.has_result || self.evaluated
+    }
+}
+
+/// What members of an audience are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AudienceEntity {
+    #[default]
+    Person,
+    Account,
+}
+
+impl AudienceEntity {
+    #[must_use]
+    pub fn kind(self) -> EntityKind {
+        match self {
+            Self::Person => EntityKind::Person,
+            Self::Account => EntityKind::Account,
+        }
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+}
+
+/// When members are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvaluationMethod {
+    /// With every change, and when a window of time runs out.
+    Streaming,
+    /// All together, by a schedule and on demand.
+    Batch,
+}
+
+impl EvaluationMethod {
+    #[must_use]
+    pub fn is_streaming(self) -> bool {
+        self == Self::Streaming
+    }
 }
 
 /// An audience joined to a destination.

@@ -43,6 +43,8 @@ pub enum Beyond {
     Warned,
     /// Nothing more is read until there is room again; then reading goes on by itself.
     Paused,
+    /// The run ends. Its cursors are kept, and the next run goes on from them.
+    Stopped,
 }
 
 macro_rules! guardrails {
@@ -80,7 +82,7 @@ guardrails! {
         "Parents above an account", "";
     "account.family" Count warn 0 max 100_000 Degraded,
         "Accounts of a family that are rolled up", "";
-"account.sharing_key" Count warn 0 max 100 Degraded,
+    "account.sharing_key" Count warn 0 max 100 Degraded,
         "Accounts that have a domain or a name in common, and are still found by it", "";
     "opportunity.stages_seen" Count warn 0 max 500 Trimmed,
         "Sightings of an opportunity's stage that are kept", "";
@@ -102,12 +104,16 @@ guardrails! {
         "Audiences of a destination", "250";
     "sandbox.destinations" Count warn 100 max 0 Warned,
         "Destinations", "100";
+    "run.pages" Count warn 0 max 1_000_000 Stopped,
+        "Pages of a run", "";
+    "run.empty_pages" Count warn 0 max 10_000 Stopped,
+        "Pages in a row that bring nothing and wait for nothing", "";
     "sandbox.disk_bytes" Bytes warn 85_899_345_920 max 107_374_182_400 Paused,
         "Disk use of a sandbox", "";
 }
 
 /// What holds today, and is published. The others wait for the part that they limit.
-const HOLDS: [&str; 21] = [
+const HOLDS: [&str; 23] = [
     "record.bytes",
     "record.identities",
     "event.bytes",
@@ -128,6 +134,8 @@ const HOLDS: [&str; 21] = [
     "destination.mapped_attributes",
     "destination.activations",
     "sandbox.destinations",
+    "run.pages",
+    "run.empty_pages",
     "sandbox.disk_bytes",
 ];
 

@@ -55,6 +55,8 @@ ids! {
     RunId = "run_";
     /// One execution of an activation.
     DeliveryId = "del_";
+    /// One batch evaluation of segments.
+    EvaluationId = "evl_";
     /// Long work that a client follows.
     OperationId = "op_";
     /// Two records that are never one.

@@ -8,10 +8,11 @@
 //!
 //! The run's document is stored with every page, so a killed host goes on where the last page was committed.
 
+use crate::guardrail::{Guardrails, Verdict as Limit};
 use crate::id::{ConnectionId, RunId};
 use crate::page::Estimate;
 use crate::retry::{self, Verdict};
-use crate::{Fault, Millis};
+use crate::{Fault, FaultKind, Millis};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,17 @@ pub struct StreamProgress {
     pub caught_up: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// The last pages, in a row, that brought nothing and waited for nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_pages: u64,
+}
+
+/// A page that brings nothing and waits at least so long, waits for its vendor.
+const WAITS_MS: u64 = 1_000;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A run, as it is stored and shown.
@@ -147,7 +159,7 @@ impl Run {
             Event::Resumed => {}
             Event::CancelRequested => self.cancel_requested = true,
             Event::Committed { counts, more, wait_ms, estimate } => {
-                self.count(counts, more, estimate);
+                self.count(counts, more, wait_ms, estimate);
                 self.fault = None;
                 self.attempts = 0;
                 self.waiting_until = wait_ms.map(|ms| now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
@@ -221,9 +233,32 @@ impl Run {
         self.streams.iter().position(|s| !s.caught_up)
     }
 
-    fn count(&mut self, counts: Counts, more: bool, estimate: Option<Estimate>) {
+    /// Whether another page may be read. A connector that never comes to an end would else keep its place for ever, and
+    /// nobody would hear of it.
+    ///
+    /// # Errors
+    /// `run.pages`, of kind quota: the run ends, and the next one goes on. `run.empty_pages`, of kind internal.
+    pub fn may_read(&self, limits: &Guardrails) -> Result<(), Fault> {
+        let empty = self.current().and_then(|i| self.streams.get(i)).map_or(0, |stream| stream.empty_pages);
+        // Of `max` pages the last is no page over it.
+        if let Limit::Over(_, reason) = limits.check("run.empty_pages", empty.saturating_add(1)) {
+            return Err(Fault::new(FaultKind::Internal, "run.empty-pages", reason).action(
+                "Report this to the connector's publisher, or have an operator raise run.empty_pages for this sandbox.",
+            ));
+        }
+        let pages: u64 = self.streams.iter().map(|stream| stream.pages).sum();
+        match limits.check("run.pages", pages.saturating_add(1)) {
+            Limit::Over(_, reason) => Err(Fault::new(FaultKind::Quota, "run.pages", reason)
+                .action("The next run goes on. Have an operator raise run.pages where so much is expected.")),
+            Limit::Within | Limit::Warn(_) => Ok(()),
+        }
+    }
+
+    fn count(&mut self, counts: Counts, more: bool, wait_ms: Option<u64>, estimate: Option<Estimate>) {
         let Some(stream) = self.current().and_then(|i| self.streams.get_mut(i)) else { return };
         stream.pages += 1;
+        let is_empty = counts == Counts::default() && wait_ms.is_none_or(|ms| ms < WAITS_MS);
+        stream.empty_pages = if is_empty { stream.empty_pages + 1 } else { 0 };
         stream.changed += counts.changed;
         stream.unchanged += counts.unchanged;
         stream.stale += counts.stale;
@@ -237,7 +272,6 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FaultKind;
 
     fn run(streams: &[&str]) -> Run {
         let streams: Vec<String> = streams.iter().map(|s| (*s).to_owned()).collect();
@@ -320,6 +354,37 @@ mod tests {
         assert_eq!(run.step(Event::Resumed, 10_000), Action::Pull { stream: 0 });
         assert_eq!(run.step(committed(false, None), 10_000), Action::End);
         assert_eq!((run.status, &run.fault), (RunStatus::Succeeded, &None));
+    }
+
+    #[test]
+    fn a_run_that_never_comes_to_an_end_is_ended() {
+        let limits = r#"{"run.pages": {"max": 6}, "run.empty_pages": {"max": 3}}"#;
+        let limits = Guardrails::new(&serde_json::from_str(limits).unwrap()).unwrap();
+        let empty = |wait_ms| Event::Committed { counts: Counts::default(), more: true, wait_ms, estimate: None };
+        let mut run = run(&["a"]);
+        for (event, code) in [
+            (empty(None), None),
+            (empty(Some(1)), None),
+            // What waits for its vendor, or brings something, begins anew.
+            (empty(Some(1_000)), None),
+            (empty(None), None),
+            (committed(true, None), None),
+            (empty(None), Some("run.pages")),
+            (empty(None), Some("run.pages")),
+            (empty(None), Some("run.empty-pages")),
+        ] {
+            run.step(event, 0);
+            assert_eq!(run.may_read(&limits).err().map(|fault| fault.code).as_deref(), code, "{run:?}");
+        }
+        let mut ended = run.clone();
+        let fault = ended.may_read(&limits).unwrap_err();
+        ended.step(Event::Failed { fault, jitter: 0 }, 9);
+        assert_eq!(ended.status, RunStatus::Failed);
+        run.streams[0].empty_pages = 0;
+        let fault = run.may_read(&limits).unwrap_err();
+        run.step(Event::Failed { fault, jitter: 0 }, 9);
+        assert_eq!((run.status, run.fault.unwrap().kind), (RunStatus::Stopped, FaultKind::Quota));
+        assert_eq!(ended.may_read(&Guardrails::default()), Ok(()));
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub fn format_date(days: i32) -> String {
         .map_or_else(|_| days.to_string(), |d| d.to_string())
 }
 
+/// Year, month and day of days since 1970-01-01; `None`: out of jiff's range.
+pub(crate) fn civil_date(days: i32) -> Option<(i16, i8, i8)> {
+    let date =
+        jiff::Span::new().try_days(days).and_then(|span| jiff::civil::date(1970, 1, 1).checked_add(span)).ok()?;
+    Some((date.year(), date.month(), date.day()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,11 +18,14 @@
 mod classify;
 pub mod column;
 mod condition;
+mod dependencies;
 mod evaluate;
 mod expiry;
 mod explain;
 mod graph;
 mod logic;
+mod meter;
+mod needs;
 mod plan;
 mod row;
 mod scalar;
@@ -30,10 +33,13 @@ mod scope;
 mod sql;
 
 pub use classify::{Classification, Reason, StreamingRefused, classify, require_streaming};
+pub use dependencies::Dependencies;
 pub use expiry::NextChange;
 pub use explain::{Explanation, Leaf, Seen};
 pub use graph::{Graph, Id, NoRates, Rates, RatesOn, Surroundings};
 pub use logic::Truth;
+pub use meter::Metered;
+pub use needs::Needs;
 pub use plan::{Node, NodeKind, Plan, plan};
 pub use row::{RowEvaluator, Transition};
 pub use scope::{person_scope, segment_model, segment_scope};

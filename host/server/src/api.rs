@@ -3,6 +3,7 @@
 
 mod accounts;
 mod activations;
+mod audiences;
 mod audit;
 mod auth;
 mod body;
@@ -12,6 +13,7 @@ mod connections;
 mod consents;
 mod deliveries;
 mod etag;
+mod evaluations;
 mod exchange_rates;
 mod explanation;
 mod grants;
@@ -117,6 +119,8 @@ fn v1(state: &State) -> Router<State> {
         .merge(timeline::routes())
         .merge(segments::routes())
         .merge(accounts::routes())
+        .merge(audiences::routes())
+        .merge(evaluations::routes())
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())

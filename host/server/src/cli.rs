@@ -10,6 +10,7 @@ mod consent;
 mod delivery;
 mod demo;
 mod doctor;
+mod evaluation;
 mod exchange_rate;
 mod failure;
 pub(crate) mod follow;
@@ -125,6 +126,9 @@ enum Command {
     /// Segments: rules that say who belongs.
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// Batch evaluations of segments.
+    #[command(subcommand)]
+    Evaluation(evaluation::Evaluation),
     /// Activations: audiences joined to destinations.
     #[command(subcommand)]
     Activation(activation::Activation),
@@ -171,6 +175,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
+        Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),

@@ -193,8 +193,7 @@ fn memberships(store: &Sandbox, after: u64) -> MembershipCommit {
     let changes = store.changes(Feed::Profiles, after, usize::MAX).expect("changes");
     let members = changes.iter().filter(|change| change.subject % 5 == 0);
     MembershipCommit {
-        projector: "segments".into(),
-        upto: changes.last().map_or(after, |change| change.seq),
+        cursor: Some(("segments".into(), changes.last().map_or(after, |change| change.seq))),
         cause: "change".into(),
         changes: members
             .map(|change| MembershipChange {
@@ -203,8 +202,8 @@ fn memberships(store: &Sandbox, after: u64) -> MembershipCommit {
                 status: MembershipStatus::Realized,
             })
             .collect(),
-        document: None,
         now: 1,
+        ..MembershipCommit::default()
     }
 }
 

@@ -7,6 +7,7 @@ mod counter;
 mod deliveries;
 mod derived;
 mod difference;
+mod due;
 mod entities;
 mod events;
 mod field_errors;
@@ -19,6 +20,7 @@ mod projection;
 mod records;
 mod references;
 mod search;
+mod snapshot;
 mod spaces;
 mod stages;
 mod streams;
@@ -36,9 +38,10 @@ use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
     Begin, Begun, Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found, FoundPlace,
-    Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, OpenBatch, Order, PageCommit,
-    PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred, RefusalFilter, Refused,
-    Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState, TargetKey,
+    HistoryOf, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, MembershipEvent, OpenBatch,
+    Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred,
+    RefusalFilter, Refused, Relation, Result, SandboxStore, Seq, SnapshotSink, SnapshotWanted, StoreError, StoredEvent,
+    StoredRecord, StreamState, TargetKey,
 };
 use attiva_core::record::Presence;
 use attiva_core::stages::StageHistory;
@@ -58,6 +61,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-7.sql"),
         include_str!("schema/sandbox-8.sql"),
         include_str!("schema/sandbox-9.sql"),
+        include_str!("schema/sandbox-10.sql"),
     ],
 };
 
@@ -286,6 +290,26 @@ impl SandboxStore for Sandbox {
         self.database.write(move |connection| memberships::commit(connection, &commit)).await
     }
 
+    fn due_memberships(&self, now: Millis, limit: usize) -> Result<Vec<i64>> {
+        self.database.read(|connection| due::at(connection, now, limit))
+    }
+
+    fn next_due_membership(&self) -> Result<Option<Millis>> {
+        self.database.read(due::next)
+    }
+
+    fn membership_history(&self, of: &HistoryOf, before: Option<i64>, limit: usize) -> Result<Vec<MembershipEvent>> {
+        self.database.read(|connection| memberships::history(connection, of, before, limit))
+    }
+
+    fn count_common_members(&self, one: &SegmentId, other: &SegmentId) -> Result<u64> {
+        self.database.read(|connection| memberships::count_common(connection, one, other))
+    }
+
+    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()> {
+        self.database.read(|connection| snapshot::read(connection, wanted, sink))
+    }
+
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>> {
         self.database.read(|connection| memberships::members(connection, segment, after, limit))
     }
@@ -397,6 +421,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::ExchangeRates => "exchange-rates",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
+        Kind::Evaluation => "evaluation",
+        Kind::EvaluationSchedule => "evaluation-schedule",
     }
 }
 
@@ -423,6 +449,8 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Guardrails
         | Kind::ExchangeRates
         | Kind::Cancellation
-        | Kind::Approval => Ok(()),
+        | Kind::Approval
+        | Kind::Evaluation
+        | Kind::EvaluationSchedule => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 //! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
 
 /// Every point there is. The kill campaign goes through this list, so that none is forgotten.
-pub const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 18] = [
     "page.read",
     "page.committed",
     "profiles.prepared",
@@ -13,6 +13,9 @@ pub const POINTS: [&str; 15] = [
     "accounts.committed",
     "memberships.prepared",
     "memberships.committed",
+    "evaluation.prepared",
+    "evaluation.committed",
+    "evaluation.finished",
     "batch.opened",
     "batch.delivered",
     "batch.closed",

@@ -40,8 +40,10 @@ async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault>
         let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
         let newest = inner.store.newest(Feed::Profiles)?;
         let records = inner.store.newest(Feed::Records)?;
-        let segments = inner.store.projector_cursor(crate::projector::SEGMENTS)?;
-        if segment.evaluated && upto >= records && segments >= newest {
+        let segments = inner.store.projector_cursor(crate::segments::SEGMENTS)?;
+        let (events, newest_event) =
+            (inner.store.projector_cursor(crate::segments::EVENTS)?, inner.store.newest(Feed::Events)?);
+        if segment.evaluated && upto >= records && segments >= newest && events >= newest_event {
             return Ok(());
         }
         // The pause is for the case that the projector went idle between the look and the wait.

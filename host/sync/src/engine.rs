@@ -5,6 +5,7 @@ use crate::explain::{self, Explanation};
 use crate::place::{Active, lane};
 use crate::policies::PoliciesCache;
 use crate::projector;
+use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::what_if::{self, WhatIf};
 use crate::{Connectors, catalog::Catalogs, delivery_run, schedule, source_run};
 use attiva_core::config::{Activation, Connection, Segment};
@@ -34,11 +35,18 @@ pub struct EngineOptions {
     pub page_bytes: u64,
     /// Changes that one step of a projector takes.
     pub projection_rows: usize,
+    /// What the evaluation of a segment may cost.
+    pub budget: segments::Budget,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { page_rows: 1000, page_bytes: 4 * 1024 * 1024, projection_rows: 2000 }
+        Self {
+            page_rows: 1000,
+            page_bytes: 4 * 1024 * 1024,
+            projection_rows: 2000,
+            budget: segments::Budget::default(),
+        }
     }
 }
 
@@ -49,6 +57,8 @@ pub struct Projection {
     pub profiles_upto: u64,
     pub newest_profile_seq: u64,
     pub segments_upto: u64,
+    pub newest_event_seq: u64,
+    pub events_upto: u64,
     /// Nothing is left to project.
     pub caught_up: bool,
 }
@@ -67,6 +77,9 @@ pub(crate) struct Inner {
     pub(crate) options: EngineOptions,
     pub(crate) catalogs: Catalogs,
     pub(crate) policies: PoliciesCache,
+    pub(crate) segments: SegmentCatalog,
+    pub(crate) columns: ColumnCache,
+    pub(crate) last_evaluation: LastEvaluation,
     pub(crate) accounts: BasisCache,
     /// Held during a step of the profile projector.
     pub(crate) projecting: tokio::sync::Mutex<()>,
@@ -77,6 +90,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) records_changed: Notify,
     pub(crate) profiles_changed: Notify,
+    /// An evaluation was queued, or a segment has no result.
+    pub(crate) evaluations_wanted: Notify,
     pub(crate) accounts_changed: Notify,
     pub(crate) projected: Notify,
     /// A pause is over, or somebody approved of something.
@@ -104,6 +119,9 @@ impl Engine {
                 options,
                 catalogs: Catalogs::default(),
                 policies: PoliciesCache::default(),
+                segments: SegmentCatalog::default(),
+                columns: ColumnCache::default(),
+                last_evaluation: LastEvaluation::default(),
                 accounts: BasisCache::default(),
                 projecting: tokio::sync::Mutex::default(),
                 publishing: tokio::sync::RwLock::default(),
@@ -111,6 +129,7 @@ impl Engine {
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
                 profiles_changed: Notify::new(),
+                evaluations_wanted: Notify::new(),
                 accounts_changed: Notify::new(),
                 projected: Notify::new(),
                 released: Notify::new(),
@@ -121,6 +140,7 @@ impl Engine {
         let inner = &engine.inner;
         inner.tasks.spawn(projector::follow_records(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_profiles(Arc::clone(inner)));
+        inner.tasks.spawn(segments::follow_evaluations(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
         engine.resume()?;
@@ -258,9 +278,12 @@ impl Engine {
         }
     }
 
-    /// To be called when a segment's document was written: it is evaluated for all profiles.
+    /// To be called when a segment's document was written or removed, or rates of exchange were: what has no result of its
+    /// rule gets one.
     pub fn segments_changed(&self) {
+        self.inner.segments.forget();
         self.inner.profiles_changed.notify_one();
+        self.inner.evaluations_wanted.notify_one();
     }
 
     /// Changes documents on which profiles hang, and has records looked at again by what they say now.
@@ -274,6 +297,8 @@ impl Engine {
         self.inner.store.reconsider(writes, deletes, what, self.inner.clock.now()).await?;
         self.inner.policies.forget();
         self.inner.catalogs.forget_all();
+        self.inner.segments.forget();
+        self.inner.columns.forget();
         drop(step);
         self.inner.records_changed.notify_one();
         self.inner.accounts_changed.notify_one();
@@ -315,12 +340,25 @@ impl Engine {
         let newest_record_seq = store.newest(Feed::Records)?;
         let profiles_upto = store.projector_cursor(projector::PROFILES)?;
         let newest_profile_seq = store.newest(Feed::Profiles)?;
-        let segments_upto = store.projector_cursor(projector::SEGMENTS)?;
+        let segments_upto = store.projector_cursor(segments::SEGMENTS)?;
+        let newest_event_seq = store.newest(Feed::Events)?;
+        let events_upto = store.projector_cursor(segments::EVENTS)?;
+        let is_due = store.next_due_membership()?.is_some_and(|at| at <= self.inner.clock.now());
         let caught_up = profiles_upto >= newest_record_seq
             && segments_upto >= newest_profile_seq
+            && events_upto >= newest_event_seq
+            && !is_due
             && accounts::is_caught_up(&self.inner)?
             && self.inner.all::<Segment>(Kind::Segment)?.iter().all(|s| s.evaluated);
-        Ok(Projection { newest_record_seq, profiles_upto, newest_profile_seq, segments_upto, caught_up })
+        Ok(Projection {
+            newest_record_seq,
+            profiles_upto,
+            newest_profile_seq,
+            segments_upto,
+            newest_event_seq,
+            events_upto,
+            caught_up,
+        })
     }
 
     /// Stops at the next page, batch and step boundaries. What is unfinished goes on at the next start.

@@ -56,6 +56,8 @@ impl Engine {
         };
         let committed = inner.store.commit_page(page).await?;
         inner.records_changed.notify_one();
+        // Events need no projection: memberships follow them at once.
+        inner.profiles_changed.notify_one();
         Ok(Ok(committed))
     }
 }

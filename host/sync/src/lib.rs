@@ -16,7 +16,6 @@ mod intake;
 mod keyed;
 mod mapping;
 mod mappings;
-mod membership;
 mod model;
 mod neighbours;
 mod place;
@@ -24,6 +23,7 @@ pub mod policies;
 mod profiles;
 mod projector;
 mod schedule;
+mod segments;
 mod source_run;
 mod stream_start;
 mod what_if;
@@ -34,6 +34,10 @@ pub use explain::{Explanation, FieldOrigin, RecordOrigin};
 pub use mapping::MappingProblem;
 pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
+pub use segments::{
+    Budget, Compared, Cost, Counted, Definition, MembershipExplanation, Preview, SCHEDULE as EVALUATION_SCHEDULE,
+    SegmentWish,
+};
 pub use what_if::WhatIf;
 
 use async_trait::async_trait;
@@ -78,11 +82,6 @@ pub trait Connectors: Send + Sync + 'static {
     /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:
     /// mappings may name them.
     fn configuration_keys(&self, plugin: &str) -> Result<Vec<String>, Fault>;
-}
-
-/// Checks a segment's expression: what is wrong with it, with positions.
-pub fn check_segment(expression: &str) -> Result<(), Fault> {
-    membership::plan(expression).map(|_| ())
 }
 
 /// Checks an activation's mapping: what is wrong with each field.

@@ -3,22 +3,16 @@
 
 use crate::accounts;
 use crate::crash;
-use crate::engine::{Inner, write};
-use crate::membership::{self, Audience};
-use crate::profiles;
-use attiva_core::config::Segment;
+use crate::engine::Inner;
+use crate::{profiles, segments};
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::{Feed, Kind, MembershipCommit};
+use attiva_core::ports::store::{Feed, StoreError};
 use attiva_core::{Fault, FaultKind};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The cursor of the profile projector.
 pub(crate) const PROFILES: &str = "profiles";
-/// The cursor of the segment projector.
-pub(crate) const SEGMENTS: &str = "segments";
-
 /// A step that failed is tried again after this; the cursor has not moved.
 const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(500);
 
@@ -40,7 +34,14 @@ pub(crate) async fn follow_profiles(inner: Arc<Inner>) {
         let changed = inner.profiles_changed.notified();
         match project_profiles(&inner).await {
             Ok(true) => {}
-            Ok(false) => idle(&inner, changed).await,
+            Ok(false) => {
+                inner.projected.notify_waiters();
+                tokio::select! {
+                    () = changed => {}
+                    () = next_due(&inner) => {}
+                    () = inner.stop.cancelled() => {}
+                }
+            }
             Err(fault) => pause(&inner, "segments", &fault).await,
         }
     }
@@ -63,6 +64,27 @@ async fn idle(inner: &Inner, changed: tokio::sync::futures::Notified<'_>) {
     tokio::select! {
         () = changed => {}
         () = inner.stop.cancelled() => {}
+    }
+}
+
+/// Longest wait for a membership that is due later: the clock may be set meanwhile.
+const DUE_LATER: Duration = Duration::from_secs(60);
+
+/// Returns when the next membership is to be looked at again.
+async fn next_due(inner: &Inner) {
+    match inner.store.next_due_membership() {
+        Ok(Some(at)) => {
+            let wait = u64::try_from(at.saturating_sub(inner.clock.now())).unwrap_or(0);
+            match inner.clock.pass(wait) {
+                Some(passes) => passes.await,
+                None => tokio::time::sleep(Duration::from_millis(wait).min(DUE_LATER)).await,
+            }
+        }
+        Ok(None) => std::future::pending().await,
+        Err(error) => {
+            tracing::error!(%error, "what is due could not be read");
+            tokio::time::sleep(PAUSE_AFTER_FAULT).await;
+        }
     }
 }
 
@@ -113,72 +135,22 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
 /// One step; false if there was nothing to do.
 async fn project_profiles(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let worker = Arc::clone(inner);
-    let decided = blocking(move || {
-        let audiences = audiences(&worker)?;
-        match changed_profiles(&worker, &audiences)? {
-            Some(commit) => Ok(Some(commit)),
-            None => first_evaluation(&worker, &audiences),
-        }
-    })
-    .await?;
+    let decided = blocking(move || segments::step(&worker)).await?;
     let Some(commit) = decided else { return Ok(false) };
+    let has_result = !commit.documents.is_empty();
     crash::point("memberships.prepared");
-    inner.store.commit_memberships(commit).await?;
-    crash::point("memberships.committed");
-    Ok(true)
-}
-
-/// All segments, compiled. One that no longer compiles is told and left as it is.
-fn audiences(inner: &Inner) -> Result<Vec<Audience>, Fault> {
-    let mut audiences = Vec::new();
-    for segment in inner.all::<Segment>(Kind::Segment)? {
-        let id = segment.id.clone();
-        match Audience::compile(segment) {
-            Ok(audience) => audiences.push(audience),
-            Err(fault) => tracing::error!(segment = %id, %fault, "a segment cannot be evaluated"),
-        }
+    match inner.store.commit_memberships(commit).await {
+        // Somebody changed the segment meanwhile: what was decided counts for nothing.
+        Err(StoreError::VersionMismatch { .. } | StoreError::Missing) => inner.segments.forget(),
+        committed => committed?,
     }
-    Ok(audiences)
-}
-
-fn changed_profiles(inner: &Inner, audiences: &[Audience]) -> Result<Option<MembershipCommit>, Fault> {
-    let after = inner.store.projector_cursor(SEGMENTS)?;
-    let changes = inner.store.changes(Feed::Profiles, after, inner.options.projection_rows)?;
-    let Some(last) = changes.last() else { return Ok(None) };
-    let numbers: BTreeSet<i64> = changes.iter().map(|c| c.subject).collect();
-    let mut profiles = inner.store.profiles_by_number(&numbers.into_iter().collect::<Vec<_>>())?;
-    profiles.retain(|profile| profile.entity == EntityName::PERSON);
-    let all: Vec<&Audience> = audiences.iter().collect();
-    let now = inner.clock.now();
-    let changes = membership::evaluate(inner.store.as_ref(), &all, &profiles, now)?;
-    Ok(Some(MembershipCommit {
-        projector: SEGMENTS.into(),
-        upto: last.seq,
-        cause: "change".into(),
-        changes,
-        document: None,
-        now,
-    }))
-}
-
-/// The next chunk of the first evaluation of a segment that has not been evaluated yet.
-fn first_evaluation(inner: &Inner, audiences: &[Audience]) -> Result<Option<MembershipCommit>, Fault> {
-    let Some(audience) = audiences.iter().find(|a| !a.segment.evaluated) else { return Ok(None) };
-    let id = &audience.segment.id;
-    let projector = format!("segment:{id}");
-    let after = inner.store.projector_cursor(&projector)?;
-    let after_number = i64::try_from(after).unwrap_or(i64::MAX);
-    let profiles = inner.store.profiles(&EntityName::PERSON, after_number, inner.options.projection_rows)?;
-    let now = inner.clock.now();
-    let changes = membership::evaluate(inner.store.as_ref(), &[audience], &profiles, now)?;
-    let upto = profiles.last().map_or(after, |p| u64::try_from(p.number).unwrap_or(after));
-    let document = if profiles.is_empty() {
-        let evaluated = Segment { evaluated: true, ..audience.segment.clone() };
-        Some(write(Kind::Segment, id.as_str(), &evaluated)?)
-    } else {
-        None
-    };
-    Ok(Some(MembershipCommit { projector, upto, cause: "evaluation".into(), changes, document, now }))
+    crash::point("memberships.committed");
+    if has_result {
+        inner.segments.forget();
+        // Who asks for the audience was waiting for it.
+        inner.evaluations_wanted.notify_one();
+    }
+    Ok(true)
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -1,6 +1,7 @@
 //! Starts runs and deliveries when their schedules say so. What is still going is not overtaken.
 
 use crate::engine::Engine;
+use crate::segments;
 use attiva_core::config::{Activation, Connection, Schedule};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{DeliveryId, RunId};
@@ -28,6 +29,9 @@ pub(crate) async fn follow(engine: Engine) {
         }
         if let Err(fault) = tick(&engine, &mut last).await {
             tracing::error!(%fault, "schedules could not be followed");
+        }
+        if let Err(fault) = segments::start_due(&engine).await {
+            tracing::error!(%fault, "the schedule of evaluations could not be followed");
         }
     }
 }

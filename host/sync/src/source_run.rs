@@ -5,6 +5,7 @@ use crate::keyed::{self, Position};
 use crate::{crash, intake, policies, stream_start};
 use attiva_core::config::Connection;
 use attiva_core::disk;
+use attiva_core::guardrail::Guardrails;
 use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
 use attiva_core::ports::connector::{PageLimits, Stream};
@@ -105,13 +106,15 @@ fn failed(inner: &Inner, run: &Run, fault: Fault) -> Event {
 const HELD_MS: u64 = 2000;
 
 /// Whether there is room for another page.
-fn room(inner: &Inner) -> Result<Result<(), Fault>, Fault> {
-    Ok(disk::may_read(&inner.connectors.disk()?, &policies::guardrails(inner.store.as_ref())?))
+fn room(inner: &Inner, limits: &Guardrails) -> Result<Result<(), Fault>, Fault> {
+    Ok(disk::may_read(&inner.connectors.disk()?, limits))
 }
 
 /// Reads and commits one page; `None` if it was cut off before anything was read.
 async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToken) -> Result<Option<Event>, Fault> {
-    if let Err(fault) = room(inner)? {
+    let guardrails = policies::guardrails(inner.store.as_ref())?;
+    run.may_read(&guardrails)?;
+    if let Err(fault) = room(inner, &guardrails)? {
         tracing::warn!(run = %run.id, %fault, "held");
         return Ok(Some(Event::Held { fault, wait_ms: HELD_MS }));
     }
@@ -150,6 +153,8 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let committed = commit(inner, run, &connection, name, &page).await?;
     crash::point("page.committed");
     inner.records_changed.notify_one();
+    // Events need no projection: memberships follow them at once.
+    inner.profiles_changed.notify_one();
     Ok(Some(Told::of(&page).event(committed)))
 }
 

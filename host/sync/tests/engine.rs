@@ -15,6 +15,8 @@ mod identity;
 mod keyed;
 #[path = "engine/mappings.rs"]
 mod mappings;
+#[path = "engine/segments.rs"]
+mod segments;
 mod support;
 #[path = "engine/versions.rs"]
 mod versions;

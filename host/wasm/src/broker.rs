@@ -6,7 +6,6 @@ use crate::usage::{Denial, HostTraffic};
 use async_trait::async_trait;
 use attiva_core::Fault;
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A request as a guest asks for it.
 #[derive(Debug, Clone)]
@@ -139,11 +138,4 @@ impl Broker for NoAuthority {
     fn traffic(&self) -> Traffic {
         Traffic::default()
     }
-}
-
-/// Milliseconds since 1970, as the host's clock says.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that guests are handed")]
-pub(crate) fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

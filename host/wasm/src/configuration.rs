@@ -1,5 +1,6 @@
 //! A connection's configuration: checked against the specification's schema, and parted from its secrets.
 
+use crate::schema;
 use attiva_core::spec::Spec;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
@@ -116,32 +117,15 @@ fn says_all_it_holds(schema: &Value) -> bool {
     schema.get("properties").is_some() && !open && !more
 }
 
-/// Compiles a configuration schema. References to other documents are refused before, so nothing is ever fetched;
-/// patterns run on an engine that cannot backtrack.
+/// Compiles a configuration schema. References to other documents are refused before, so nothing is ever fetched, and what
+/// would make too much work; patterns run on an engine that cannot backtrack.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
-    refuse_foreign_references(schema)?;
+    schema::check_work(schema)?;
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .offline()
         .build(schema)
         .map_err(|e| e.to_string())
-}
-
-fn refuse_foreign_references(schema: &Value) -> Result<(), String> {
-    match schema {
-        Value::Object(object) => {
-            for (key, value) in object {
-                let reference = matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef");
-                if reference && value.as_str().is_some_and(|target| !target.starts_with('#')) {
-                    return Err(format!("{key} to another document: {value}"));
-                }
-                refuse_foreign_references(value)?;
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter().try_for_each(refuse_foreign_references),
-        _ => Ok(()),
-    }
 }
 
 /// Checks what the rest of the host relies on: the configuration is an object, and secrets are text at its top, since

@@ -8,6 +8,7 @@ use crate::egress::transport::Transport;
 use crate::egress::{Resolve, SystemResolver};
 use crate::engine;
 use crate::limits::{HostMemory, Limits};
+use crate::surroundings::{Surroundings, TheMachine};
 use cap_std::fs::Dir;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -26,6 +27,8 @@ pub struct HostOptions {
     /// Allocates instances from a pool: faster where very many calls run at once, at the price of much address space.
     pub pooling: bool,
     pub resolver: Arc<dyn Resolve>,
+    /// The clock and the randomness that guests are handed.
+    pub surroundings: Arc<dyn Surroundings>,
     /// Certificates trusted beside the public ones, in DER: a company's own authority.
     pub tls_roots: Vec<Vec<u8>>,
 }
@@ -41,6 +44,7 @@ impl HostOptions {
             compile_limits: CompileLimits::default(),
             pooling: false,
             resolver: Arc::new(SystemResolver),
+            surroundings: Arc::new(TheMachine),
             tls_roots: Vec::new(),
         }
     }
@@ -73,6 +77,7 @@ pub(crate) struct Services {
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Arc<HostMemory>,
     pub(crate) transport: Arc<Transport>,
+    pub(crate) surroundings: Arc<dyn Surroundings>,
 }
 
 impl PluginHost {
@@ -94,6 +99,7 @@ impl PluginHost {
                 limits: Arc::new(options.limits),
                 memory: Arc::default(),
                 transport: Arc::new(Transport::new(options.resolver, &options.tls_roots)?),
+                surroundings: options.surroundings,
             },
             engine,
         })

@@ -26,8 +26,10 @@ pub mod limits;
 mod meter;
 pub mod plugin;
 pub mod rate;
+mod schema;
 pub mod signature;
 pub mod source;
+pub mod surroundings;
 pub mod usage;
 
 pub use admission::{AdmissionError, Compiled, Examined};
@@ -44,4 +46,5 @@ pub use plugin::Plugin;
 pub use rate::{InstanceBudget, InstanceBudgets};
 pub use signature::{SigningKey, is_good};
 pub use source::ReadRequest;
+pub use surroundings::Surroundings;
 pub use usage::{CallReport, Denial, HostTraffic, LogLine, Usage};

@@ -8,7 +8,7 @@ use crate::connection::ConnectionContext;
 use crate::convert;
 use crate::egress::policy::Mode;
 use crate::host::Services;
-use crate::limits::exceeded;
+use crate::limits::{Limits, exceeded};
 use crate::usage::Usage;
 use attiva_core::spec::Spec;
 use attiva_core::{Fault, FaultKind};
@@ -31,6 +31,7 @@ pub struct Plugin {
 }
 
 /// Where a component's exports are, found once.
+#[derive(Clone)]
 pub(crate) struct Indices {
     pub(crate) plugin: wit_plugin::GuestIndices,
     pub(crate) source: Option<source::GuestIndices>,
@@ -38,6 +39,27 @@ pub(crate) struct Indices {
 }
 
 impl Plugin {
+    /// The same plugin under other limits: narrower ones show what it does when it is cut off.
+    #[must_use]
+    pub fn within(&self, limits: Limits) -> Self {
+        let services = Services { limits: Arc::new(limits), ..self.services.clone() };
+        Self {
+            spec: self.spec.clone(),
+            digest: self.digest.clone(),
+            imports: self.imports.clone(),
+            pre: self.pre.clone(),
+            indices: self.indices.clone(),
+            services,
+            ..*self
+        }
+    }
+
+    /// The limits its calls are held to.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.services.limits
+    }
+
     /// Brings a cursor or delivery state of an older version into this one's form. Pure: no connection is concerned.
     ///
     /// # Errors

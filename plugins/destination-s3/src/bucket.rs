@@ -1,6 +1,6 @@
 //! The calls to S3 that the connector makes, one function each.
 
-use crate::config::Config;
+use crate::config::{Config, Format};
 use crate::request::{bucket_path, complete_body, object_path};
 use crate::response::{self, Completion};
 use crate::spec::CREDENTIAL;
@@ -74,12 +74,11 @@ impl<'h> Bucket<'h> {
         expect_success(&self.send(request.body(content_type, body))?, "write the file")
     }
 
-    /// Begins a multipart upload and answers its id.
-    pub(crate) fn create_upload(&self, key: &str, run: Option<&Run>) -> Result<String> {
+    /// Begins a multipart upload, of a run's file of some content type, and answers its id.
+    pub(crate) fn create_upload(&self, key: &str, of: Option<(&Run, &'static str)>) -> Result<String> {
         let mut request = self.request("POST", object_path(self.config, key)).query(&[("uploads", "")]);
-        request = request.header("content-type", content_type(self.config));
-        if let Some(run) = run {
-            request = request.header(RUN, run_name(run));
+        if let Some((run, content_type)) = of {
+            request = request.header("content-type", content_type).header(RUN, run_name(run));
         }
         let response = self.send(request)?;
         expect_success(&response, "begin an upload")?;
@@ -159,8 +158,13 @@ impl<'h> Bucket<'h> {
 }
 
 /// What the file is called to its readers. A compressed file is one, not a text that the transport compressed.
-pub(crate) fn content_type(config: &Config) -> &'static str {
-    if config.gzip { "application/gzip" } else { "text/csv; charset=utf-8" }
+pub(crate) fn content_type(config: &Config, format: Format) -> &'static str {
+    match (format, config.gzip) {
+        (Format::Csv, false) => "text/csv; charset=utf-8",
+        (Format::JsonLines, false) => "application/x-ndjson",
+        (Format::Csv | Format::JsonLines, true) => "application/gzip",
+        (Format::Parquet, _) => "application/vnd.apache.parquet",
+    }
 }
 
 /// Metadata is ASCII.

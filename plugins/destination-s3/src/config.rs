@@ -9,6 +9,8 @@ const PART_MB_MAX: u64 = 15;
 
 /// The key where a target says nothing of it: unique to the run.
 pub(crate) const KEY_DEFAULT: &str = "{target}/{date}/{time}-{run_id}.{extension}";
+/// The same where a run has several files.
+pub(crate) const KEY_DEFAULT_IN_PARTS: &str = "{target}/{date}/{time}-{run_id}-{part}.{extension}";
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,8 +149,15 @@ impl Config {
         parts
     }
 
-    pub(crate) fn extension(&self) -> &'static str {
-        if self.gzip { "csv.gz" } else { "csv" }
+    /// What `{extension}` stands for. Parquet compresses within.
+    pub(crate) fn extension(&self, format: Format) -> &'static str {
+        match (format, self.gzip) {
+            (Format::Csv, false) => "csv",
+            (Format::Csv, true) => "csv.gz",
+            (Format::JsonLines, false) => "jsonl",
+            (Format::JsonLines, true) => "jsonl.gz",
+            (Format::Parquet, _) => "parquet",
+        }
     }
 }
 
@@ -158,12 +167,24 @@ fn invalid(field: &str, problem: &str) -> Fault {
     Fault::config("config.invalid", problem).field(field).action("Correct the connection's configuration.")
 }
 
+/// How rows stand in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Format {
+    #[default]
+    Csv,
+    JsonLines,
+    Parquet,
+}
+
 /// A target's options.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Options {
     pub(crate) key: Option<String>,
     pub(crate) operation_column: Option<String>,
+    pub(crate) format: Format,
+    rows_per_file: Option<u64>,
 }
 
 impl Options {
@@ -171,11 +192,30 @@ impl Options {
         if target.options.trim().is_empty() {
             return Ok(Self::default());
         }
-        parse_config(&target.options).map_err(|fault| fault.action("Correct the target's options."))
+        let wrong = |fault: Fault| fault.action("Correct the target's options.");
+        let options: Self = parse_config(&target.options).map_err(wrong)?;
+        let refused = |field: &str, problem: &str| Err(wrong(Fault::config("s3.options", problem).field(field)));
+        match options.rows_per_file {
+            Some(0) => refused("rows_per_file", "a file of no rows would never end"),
+            Some(_) if !options.key().contains("{part}") => {
+                refused("key", "with rows_per_file a run has several files: the template needs {part}")
+            }
+            _ => Ok(options),
+        }
     }
 
     pub(crate) fn key(&self) -> &str {
-        self.key.as_deref().unwrap_or(KEY_DEFAULT)
+        let default = if self.rows_per_file.is_some() { KEY_DEFAULT_IN_PARTS } else { KEY_DEFAULT };
+        self.key.as_deref().unwrap_or(default)
+    }
+
+    pub(crate) fn is_split(&self) -> bool {
+        self.rows_per_file.is_some()
+    }
+
+    /// Rows that still go into a file that has so many.
+    pub(crate) fn room(&self, rows: u64) -> u64 {
+        self.rows_per_file.map_or(u64::MAX, |most| most.saturating_sub(rows))
     }
 }
 
@@ -214,6 +254,27 @@ pub(crate) mod tests {
             assert_eq!(fault.field.as_deref(), Some(field), "{more}: {}", fault.message);
         }
         assert!(read(json!({"bucket": "a.b.c", "addressing": "path"})).is_ok());
+    }
+
+    fn options(options: Value) -> Result<Options> {
+        let target = Target { id: "t".into(), object: "file".into(), name: "n".into(), options: options.to_string() };
+        Options::of(&target)
+    }
+
+    #[test]
+    fn options_that_cannot_be_meant_are_refused_by_field() {
+        let cases = [
+            (json!({"format": "xlsx"}), "format"),
+            (json!({"rows_per_file": 0}), "rows_per_file"),
+            (json!({"rows_per_file": 10, "key": "{target}.{extension}"}), "key"),
+            (json!({"compress": true}), "compress"),
+        ];
+        for (given, field) in cases {
+            let fault = options(given.clone()).expect_err(&given.to_string());
+            assert_eq!((fault.field.as_deref(), fault.kind), (Some(field), attiva_connector::FaultKind::Config));
+        }
+        assert_eq!(options(json!({"rows_per_file": 10})).unwrap().key(), KEY_DEFAULT_IN_PARTS);
+        assert_eq!(options(json!({})).unwrap().room(7), u64::MAX);
     }
 
     #[test]

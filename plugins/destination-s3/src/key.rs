@@ -9,9 +9,14 @@ const KEY_BYTES_MAX: usize = 1024;
 /// What is put behind a file's key for its manifest's.
 pub(crate) const MANIFEST: &str = ".manifest.json";
 
-pub(crate) fn file_key(config: &Config, options: &Options, target: &Target, run: &Run) -> Result<String> {
+/// The key of a run's `index`th file, from 0.
+pub(crate) fn file_key(config: &Config, options: &Options, target: &Target, run: &Run, index: u32) -> Result<String> {
     let mut key = prefix(config);
-    fill(&mut key, options.key(), |token| value(token, config, target, run))?;
+    fill(&mut key, options.key(), |token| match token {
+        "part" => Some((index + 1).to_string()),
+        "extension" => Some(config.extension(options.format).to_owned()),
+        _ => value(token, target, run),
+    })?;
     let room = KEY_BYTES_MAX - MANIFEST.len();
     if key.len() > room {
         let problem =
@@ -53,7 +58,7 @@ fn fill(key: &mut String, template: &str, value: impl Fn(&str) -> Option<String>
     Ok(())
 }
 
-fn value(token: &str, config: &Config, target: &Target, run: &Run) -> Option<String> {
+fn value(token: &str, target: &Target, run: &Run) -> Option<String> {
     // 2026-11-23T14:13:00Z
     let start = i64::try_from(run.started_ms / 1000 * 1000).ok().and_then(time::format_timestamp)?;
     let (date, clock) = start.strip_suffix('Z')?.split_once('T')?;
@@ -67,7 +72,6 @@ fn value(token: &str, config: &Config, target: &Target, run: &Run) -> Option<Str
         "month" => part(date, 1, '-'),
         "day" => part(date, 2, '-'),
         "hour" => part(clock, 0, ':'),
-        "extension" => Some(config.extension().to_owned()),
         _ => None,
     }
 }

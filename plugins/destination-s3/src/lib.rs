@@ -1,10 +1,10 @@
-//! Audiences as CSV files in Amazon S3, or in any store that speaks its API.
+//! Audiences as files in Amazon S3, or in any store that speaks its API: CSV, JSON lines or Parquet.
 //!
-//! A delivery run becomes one file, and no reader ever sees half of it:
+//! A delivery run becomes one file (or several, of so many rows each), and no reader ever sees half of it:
 //!
-//! 1. `deliver` renders each batch to CSV (with gzip: one member per batch; members one after the other are one valid
-//!    file) and writes it to a spool on the host, at the offset its state names: a repeat writes the same bytes to the
-//!    same place. The rows stay pending.
+//! 1. `deliver` renders each batch (with gzip: one member per batch; members one after the other are one valid file; in
+//!    Parquet: one row group) and writes it to a spool on the host, at the offset its state names: a repeat writes the
+//!    same bytes to the same place. The rows stay pending.
 //! 2. As soon as a part's worth of bytes stands there unsent, a multipart upload is begun, and from the next call on
 //!    its parts go out while the run goes on.
 //! 3. `finish` publishes: a small file by one PUT, a large one by its last part and CompleteMultipartUpload. S3 shows
@@ -18,24 +18,26 @@
 mod bucket;
 mod config;
 mod csv;
+mod json_lines;
 mod key;
 mod publish;
+mod render;
 mod request;
 mod response;
 mod spec;
 mod state;
+mod table_file;
 mod upload;
+mod write;
 
 use attiva_connector::{
     Batch, BatchView, CheckResult, Delivered, Destination, EraseResult, EraseStatus, FaultKind, Finished, Host, Plugin,
     Prepared, Result, Run, Spec, Target, TargetObject, encode_state,
 };
 use bucket::Bucket;
-use config::{Config, Options};
-use csv::Rendered;
-
-use state::{FILE, State};
-use upload::Upload;
+use config::Config;
+use state::State;
+use write::Writer;
 
 /// The connector.
 pub struct S3;
@@ -60,7 +62,7 @@ impl Destination for S3 {
     fn discover(_: &dyn Host, _: &Config) -> Result<Vec<TargetObject>> {
         Ok(vec![TargetObject {
             name: spec::OBJECT.into(),
-            title: "CSV file".into(),
+            title: "File".into(),
             fields: Vec::new(),
             open_fields: true,
             options_schema: spec::options_schema().to_string(),
@@ -69,10 +71,10 @@ impl Destination for S3 {
 
     /// A file needs nothing made beforehand. What is looked up is whether one is there already.
     fn prepare(host: &dyn Host, config: &Config, target: &Target, run: &Run, _dry_run: bool) -> Result<Prepared> {
-        let key = file_key(config, target, run)?;
-        let bucket = Bucket::new(host, config);
+        let writer = Writer::new(host, config, target, run)?;
+        let key = writer.key(0)?;
         let mut notes = vec![format!("The file will be s3://{}/{key}, with its manifest beside it.", config.bucket)];
-        match bucket.head(&key) {
+        match writer.bucket().head(&key) {
             Ok(Some(_)) => notes.push("A file of this name is there and will be replaced.".into()),
             Ok(None) => {}
             // Without s3:GetObject or s3:ListBucket S3 does not say whether the file is there.
@@ -91,21 +93,12 @@ impl Destination for S3 {
         batch: &Batch,
     ) -> Result<Delivered> {
         let mut state = State::read(&state)?;
-        let key = file_key(config, target, run)?;
-        let options = Options::of(target)?;
-        let Rendered { bytes, rows, outcomes } =
-            csv::render(config, &options, &run.columns, BatchView::new(batch)?, state.spooled == 0)?;
-        state.spooled = host.spool(FILE).write(state.spooled, &bytes)?.size;
-        state.rows += rows;
-        // A part comes into this memory next.
-        drop(bytes);
-        Upload::new(&Bucket::new(host, config), &key, run).send_ahead(&mut state)?;
+        let outcomes = Writer::new(host, config, target, run)?.batch(&mut state, BatchView::new(batch)?)?;
         Ok(Delivered { state: encode_state(&state)?, outcomes })
     }
 
     fn finish(host: &dyn Host, config: &Config, target: &Target, run: &Run, state: Vec<u8>) -> Result<Finished> {
-        let key = file_key(config, target, run)?;
-        publish::step(host, config, &Options::of(target)?, &key, run, State::read(&state)?)
+        publish::step(&Writer::new(host, config, target, run)?, State::read(&state)?)
     }
 
     /// The next step of a publication that was too much for one call.
@@ -115,9 +108,9 @@ impl Destination for S3 {
 
     fn abort(host: &dyn Host, config: &Config, target: &Target, run: &Run, state: Vec<u8>) -> Result<()> {
         let state = State::read(&state)?;
-        let key = file_key(config, target, run)?;
-        Upload::new(&Bucket::new(host, config), &key, run).take_back(&state)?;
-        state::remove_spools(host)
+        let writer = Writer::new(host, config, target, run)?;
+        writer.at(state.published, |upload| upload.take_back(&state))?;
+        state.remove_spools(host)
     }
 
     fn erase(_: &dyn Host, config: &Config, _: &Target, _: &[(String, String)]) -> Result<EraseResult> {
@@ -131,11 +124,6 @@ impl Destination for S3 {
 }
 
 attiva_connector::export_destination!(S3);
-
-fn file_key(config: &Config, target: &Target, run: &Run) -> Result<String> {
-    config.validate()?;
-    key::file_key(config, &Options::of(target)?, target, run)
-}
 
 fn check(bucket: &Bucket<'_>) -> Vec<CheckResult> {
     const REACH: (&str, &str) = ("reach-bucket", "Find the bucket");

@@ -11,7 +11,7 @@ pub(crate) const OBJECT: &str = "file";
 
 pub(crate) fn spec() -> Spec {
     Spec::new("destination-s3", env!("CARGO_PKG_VERSION"), "attiva", "Amazon S3")
-        .description("Writes audiences as CSV files, each with a manifest. A file is never visible before it is whole.")
+        .description("Writes audiences as CSV, JSON lines or Parquet files, each with a manifest. A file is never visible before it is whole.")
         .configuration(configuration())
         .credential(
             CREDENTIAL,

@@ -1,9 +1,9 @@
 //! A multipart upload over the calls of a run. The state says how far it is, the spools hold the rest, so that any
 //! step can be repeated and an upload that is lost can be begun again.
 
-use crate::bucket::{Bucket, PartSent, content_type};
+use crate::bucket::{Bucket, PartSent};
 use crate::response::Completion;
-use crate::state::{ETAGS, FILE, Sent, State};
+use crate::state::{ETAGS, Sent, State};
 use attiva_connector::{Fault, FaultKind, Result, Run};
 
 /// S3's limit.
@@ -14,9 +14,12 @@ const LOST_MAX: u32 = 3;
 const CALL_BYTES: u64 = 32 * 1024 * 1024;
 
 pub(crate) struct Upload<'a> {
-    bucket: &'a Bucket<'a>,
-    key: &'a str,
-    run: &'a Run,
+    pub(crate) bucket: &'a Bucket<'a>,
+    pub(crate) run: &'a Run,
+    pub(crate) key: &'a str,
+    /// The spool that holds the file.
+    pub(crate) spool: &'a str,
+    pub(crate) content_type: &'static str,
 }
 
 /// How far sending came.
@@ -29,11 +32,7 @@ enum Progress {
     Lost,
 }
 
-impl<'a> Upload<'a> {
-    pub(crate) fn new(bucket: &'a Bucket<'a>, key: &'a str, run: &'a Run) -> Self {
-        Self { bucket, key, run }
-    }
-
+impl Upload<'_> {
     /// While the run goes on: begins the upload when the file is too large for one PUT, and later sends what whole
     /// parts there are. Beginning and sending are two calls with a commit between, so that the id is safe before
     /// anything rests on it.
@@ -55,12 +54,12 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// Makes the file visible. False: a step was done, and there are more.
-    pub(crate) fn publish(&self, state: &mut State) -> Result<bool> {
+    /// Makes the file of `size` bytes visible. False: a step was done, and there are more.
+    pub(crate) fn publish(&self, state: &mut State, size: u64) -> Result<bool> {
         let Some(mut sent) = state.upload.take() else {
-            return self.publish_small_or_begin(state);
+            return self.publish_small_or_begin(state, size);
         };
-        let ended = match self.send(&mut sent, state.spooled, true) {
+        let ended = match self.send(&mut sent, size, true) {
             Ok(Progress::Paused) => {
                 state.upload = Some(sent);
                 return Ok(false);
@@ -71,14 +70,12 @@ impl<'a> Upload<'a> {
         };
         let visible = match ended {
             Ok(Completion::Done) => true,
-            Ok(Completion::NoSuchUpload) => self.was_completed(state.spooled)?,
+            Ok(Completion::NoSuchUpload) => self.was_completed(size)?,
             // Nobody may say that the upload is gone, but its file can be seen.
-            Err(fault) if !fault.passes() && self.was_completed(state.spooled).unwrap_or(false) => true,
+            Err(fault) if !fault.passes() && self.was_completed(size).unwrap_or(false) => true,
             Err(fault) => return Err(fault),
         };
-        if visible {
-            state.upload = Some(sent);
-        } else {
+        if !visible {
             self.note_lost(&sent, state)?;
         }
         Ok(visible)
@@ -92,19 +89,19 @@ impl<'a> Upload<'a> {
         self.drop_leftovers()
     }
 
-    fn publish_small_or_begin(&self, state: &mut State) -> Result<bool> {
-        if state.spooled > self.bucket.config.part_bytes(1) {
+    fn publish_small_or_begin(&self, state: &mut State, size: u64) -> Result<bool> {
+        if size > self.bucket.config.part_bytes(1) {
             state.upload = Some(self.begin()?);
             return Ok(false);
         }
-        let body = self.bucket.host.spool(FILE).read_exact(0, state.spooled)?;
-        self.bucket.put(self.key, content_type(self.bucket.config), self.run, body)?;
+        let body = self.bucket.host.spool(self.spool).read_exact(0, size)?;
+        self.bucket.put(self.key, self.content_type, self.run, body)?;
         Ok(true)
     }
 
     fn begin(&self) -> Result<Sent> {
         self.drop_leftovers()?;
-        Ok(Sent::begin(self.bucket.create_upload(self.key, Some(self.run))?))
+        Ok(Sent::begin(self.bucket.create_upload(self.key, Some((self.run, self.content_type)))?))
     }
 
     /// An upload at this key that the state does not know was begun just before a kill. Nobody else writes this key.
@@ -154,7 +151,7 @@ impl<'a> Upload<'a> {
         }
         let host = self.bucket.host;
         host.progress(&format!("uploading part {number}"), Some(sent.bytes), None);
-        let body = host.spool(FILE).read_exact(sent.bytes, sent.bytes + size)?;
+        let body = host.spool(self.spool).read_exact(sent.bytes, sent.bytes + size)?;
         let PartSent::Etag(etag) = self.bucket.upload_part(self.key, &sent.id, number, body)? else {
             return Ok(false);
         };

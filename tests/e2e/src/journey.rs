@@ -21,6 +21,8 @@ pub struct Landed {
     /// changes of the last minutes, hangs on the time of day.
     pub changed: u64,
     pub books: Value,
+    /// Who belongs to an audience that is evaluated in batch, and what is told of how they came in.
+    pub audience: Vec<String>,
     /// How many connections, segments, runs, activations and deliveries there are, and events that tell of them.
     pub made: Vec<usize>,
 }
@@ -66,6 +68,13 @@ impl<'a> Journey<'a> {
         let run = self.follow(host, &run)?;
         self.doing = "projecting";
         self.caught_up(host)?;
+        self.doing = "evaluating";
+        let rule =
+            json!({ "name": "scored records", "expression": "person.components.exists(c, c.person_score >= 20)" });
+        let batch = self.made(host, "segments", &rule)?;
+        let evaluation = self.post(host, "evaluations", &json!({}))?;
+        self.follow(host, &evaluation)?;
+        self.caught_up(host)?;
         self.doing = "delivering";
         let activation = self.made(host, "activations", &activation(&segment, &sink))?;
         let delivery = self.post(host, &format!("activations/{activation}/deliveries"), &json!({}))?;
@@ -78,6 +87,7 @@ impl<'a> Journey<'a> {
             objects: count_files(&self.vendors.s3_root)? - before,
             changed: run["streams"][0]["changed"].as_u64().context("no count of changes")?,
             books,
+            audience: self.audience(host, &batch)?,
             made: self.counted(host)?,
         })
     }
@@ -163,6 +173,17 @@ impl<'a> Journey<'a> {
             ensure!(since.elapsed() < PATIENCE, "projection does not catch up: {projection}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Members, and of the history who entered or left: times and evaluations differ from one journey to another.
+    fn audience(&mut self, host: &mut HostProcess, segment: &str) -> Result<Vec<String>> {
+        let word = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        let members = self.all(host, &format!("segments/{segment}/members"))?;
+        let history = self.all(host, &format!("segments/{segment}/history"))?;
+        let told = history.iter().map(|it| format!("{} {}", word(it, "status"), word(it, "profile")));
+        let mut all: Vec<String> = members.iter().map(|it| word(it, "profile")).chain(told).collect();
+        all.sort();
+        Ok(all)
     }
 
     fn profiles(&mut self, host: &mut HostProcess) -> Result<Vec<String>> {

@@ -1,5 +1,6 @@
 //! The whole program, from outside: a real host process, killed as `kill -9` kills, against simulators that live on.
 
+pub mod crm;
 pub mod exports;
 pub mod host;
 pub mod journey;
@@ -76,6 +77,12 @@ pub fn same(reference: &Landed, found: &Landed) -> Result<()> {
         "the run counted {:?} changes instead of {:?}",
         found.changed,
         reference.changed
+    );
+    ensure!(
+        reference.audience == found.audience,
+        "an audience differs: {} members and changes instead of {}",
+        found.audience.len(),
+        reference.audience.len()
     );
     ensure!(reference.made == found.made, "there are {:?} things instead of {:?}", found.made, reference.made);
     ensure!(reference.books == found.books, "the books say {} instead of {}", found.books, reference.books);

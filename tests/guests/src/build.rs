@@ -27,6 +27,66 @@ pub fn component(spec: &str) -> Vec<u8> {
     }
 }
 
+/// The component with one more core module, which is instantiated whenever the component is: before anything of it is
+/// called. `count` instances of it.
+///
+/// # Panics
+/// If what is given is no component.
+#[must_use]
+pub fn with_core_module(component: &[u8], module: &[u8], count: u32) -> Vec<u8> {
+    const CORE_MODULE: u8 = 1;
+    const CORE_INSTANCE: u8 = 2;
+    let sections = section_ids(component).expect("a component");
+    let index = sections.iter().filter(|id| **id == CORE_MODULE).count();
+    let mut whole = component.to_vec();
+    section(&mut whole, CORE_MODULE, module);
+    let mut instances = Vec::new();
+    leb(&mut instances, count as usize);
+    for _ in 0..count {
+        // Instantiate, this module, with nothing.
+        instances.push(0);
+        leb(&mut instances, index);
+        leb(&mut instances, 0);
+    }
+    section(&mut whole, CORE_INSTANCE, &instances);
+    whole
+}
+
+fn section(into: &mut Vec<u8>, id: u8, contents: &[u8]) {
+    into.push(id);
+    leb(into, contents.len());
+    into.extend_from_slice(contents);
+}
+
+/// LEB128, without a sign.
+fn leb(into: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        into.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    into.push(value as u8);
+}
+
+/// Which sections a component has at its top.
+fn section_ids(component: &[u8]) -> Option<Vec<u8>> {
+    let (mut at, mut ids) = (8, Vec::new());
+    while at < component.len() {
+        ids.push(*component.get(at)?);
+        let (mut length, mut shift) = (0_usize, 0);
+        loop {
+            at += 1;
+            let byte = *component.get(at)?;
+            length |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        at += 1 + length;
+    }
+    Some(ids)
+}
+
 fn module() -> Result<Vec<u8>> {
     if let Some(path) = std::env::var_os("ATTIVA_GUESTS_MODULE") {
         return std::fs::read(&path).with_context(|| format!("{}", Path::new(&path).display()));

@@ -6,4 +6,4 @@ mod build;
 mod guest;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use build::component;
+pub use build::{component, with_core_module};

@@ -121,7 +121,7 @@ impl World {
         for (id, list, titles) in ACTIVATIONS {
             let segment = SegmentId::parse(&id.replace("act", "seg")).unwrap();
             let expression = format!("person.job_title in ['{}', '{}']", titles[0], titles[1]);
-            let rule = Segment { id: segment.clone(), name: id.into(), expression, evaluated: false, created_at: 0 };
+            let rule = Segment::new(segment.clone(), id, &expression, 0);
             self.put(Kind::Segment, segment.as_str(), &rule).await;
             let field = |field: &str, expression: &str, required| ActivationField {
                 field: field.into(),

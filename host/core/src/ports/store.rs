@@ -20,6 +20,7 @@ mod error;
 mod event;
 mod mapping;
 mod profile;
+mod snapshot;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
 pub use account::{AccountStore, AccountTask, AccountsCommit, CompanyRow, Derived, DerivedWrite, Due, Side};
@@ -31,6 +32,9 @@ pub use error::{Result, StoreError};
 pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
+pub use snapshot::{
+    Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
+};
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
 pub type Seq = u64;
@@ -68,6 +72,10 @@ pub enum Kind {
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
     Approval,
+    /// A batch evaluation of segments.
+    Evaluation,
+    /// When batch evaluations start by themselves; one for the sandbox.
+    EvaluationSchedule,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -236,17 +244,51 @@ pub struct MembershipChange {
     pub status: MembershipStatus,
 }
 
-/// One step of the segment projector, or one chunk of the evaluation of a new segment.
-#[derive(Debug, Clone)]
+/// When a membership is to be looked at again although nothing has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembershipDue {
+    /// `None`: every segment that is evaluated in streaming.
+    pub segment: Option<SegmentId>,
+    /// The profile's number.
+    pub profile: i64,
+    pub at: Millis,
+}
+
+/// One step of the segment projector, one chunk of the evaluation of a new segment, or one of a batch evaluation.
+#[derive(Debug, Clone, Default)]
 pub struct MembershipCommit {
-    /// Whose cursor moves: `segments`, or `segment:<id>` for a first evaluation.
-    pub projector: String,
-    pub upto: u64,
-    /// Why: `change`, `evaluation`.
+    /// The cursor that moves, and how far: `segments`, `events`, or that of a first evaluation.
+    pub cursor: Option<(String, u64)>,
+    /// Why: `change`, `event`, `time`, `definition`, or the id of a batch evaluation.
     pub cause: String,
     pub changes: Vec<MembershipChange>,
-    pub document: Option<DocumentWrite>,
+    /// Profiles of whom nothing is due any more but what `due` says.
+    pub looked_at: Vec<i64>,
+    /// In place of what was due for the same segment and profile.
+    pub due: Vec<MembershipDue>,
+    /// Where one is not as expected, nothing is committed.
+    pub documents: Vec<(DocumentWrite, Expect)>,
     pub now: Millis,
+}
+
+/// Who became a member or ceased to be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembershipEvent {
+    /// Rises with every change of any membership.
+    pub number: i64,
+    pub segment: SegmentId,
+    pub profile: ProfileId,
+    pub status: MembershipStatus,
+    pub at: Millis,
+    pub cause: String,
+}
+
+/// Which history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryOf {
+    Segment(SegmentId),
+    /// The profile's number.
+    Profile(i64),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -380,6 +422,16 @@ pub trait SandboxStore: AccountStore {
     /// Segments that each of these profiles is a member of now, in the order asked for.
     fn memberships(&self, profiles: &[i64]) -> Result<Vec<Vec<SegmentId>>>;
     async fn commit_memberships(&self, commit: MembershipCommit) -> Result<()>;
+    /// Memberships that are due at `now`, the oldest first; each profile once.
+    fn due_memberships(&self, now: Millis, limit: usize) -> Result<Vec<i64>>;
+    /// When the next is due.
+    fn next_due_membership(&self) -> Result<Option<Millis>>;
+    /// Newest first, before `before`.
+    fn membership_history(&self, of: &HistoryOf, before: Option<i64>, limit: usize) -> Result<Vec<MembershipEvent>>;
+    /// How many are members of both.
+    fn count_common_members(&self, one: &SegmentId, other: &SegmentId) -> Result<u64>;
+    /// Tells what is wanted as it is at one moment.
+    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()>;
     /// Members now, in the order of profile numbers, after `after`; with each profile's number.
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;

@@ -101,6 +101,11 @@ impl Dataset {
         self.audiences.insert(id.to_owned(), members);
     }
 
+    /// Nothing is known of an audience any more.
+    pub fn drop_audience(&mut self, id: &str) {
+        self.audiences.remove(id);
+    }
+
     /// Memory, about: of columns, of adjacency.
     #[must_use]
     pub fn bytes(&self) -> (usize, usize) {
@@ -139,6 +144,37 @@ impl Dataset {
     /// For each row of the many, the row it names.
     pub(crate) fn one(&self, relation: usize) -> &[u32] {
         &self.relations[relation].one
+    }
+
+    /// Whether going a path from every row looks at no more than so many records. Closures count with what they are most.
+    pub(crate) fn affords(&self, steps: &[Step], looks_max: u64) -> bool {
+        // One step of a relation is there already, and as long as the relation.
+        if looks_max == u64::MAX || matches!(steps, [Step::One(_) | Step::Many(_)]) {
+            return true;
+        }
+        if self.paths.lock().unwrap_or_else(PoisonError::into_inner).contains_key(steps) {
+            return true;
+        }
+        // How many records each row leads to by the rest of the path, from its end.
+        let mut reach: Option<Vec<u64>> = None;
+        for step in steps.iter().rev() {
+            let of = |row: u32| reach.as_ref().map_or(1, |reach| reach.get(row as usize).copied().unwrap_or(0));
+            let sum = |rows: &[u32]| rows.iter().fold(0_u64, |sum, row| sum.saturating_add(of(*row).saturating_add(1)));
+            let mut found = Vec::new();
+            let mut total = 0_u64;
+            let mut here = Vec::with_capacity(self.rows(self.starts_at(*step)));
+            for row in 0..self.rows(self.starts_at(*step)) {
+                found.clear();
+                self.follow(*step, row, &mut found);
+                here.push(sum(&found));
+                total = total.saturating_add(found.len() as u64);
+                if total > looks_max {
+                    return false;
+                }
+            }
+            reach = Some(here);
+        }
+        reach.is_none_or(|reach| reach.iter().fold(0_u64, |sum, own| sum.saturating_add(*own)) <= looks_max)
     }
 
     /// What a path leads to from each row, each once.

@@ -10,10 +10,12 @@ use super::table::{Column, ColumnBuilder, Data};
 use crate::evaluate::{Vars, no_rate};
 use crate::graph::{Id, Rates, Surroundings};
 use crate::logic::Truth;
+use crate::meter::Metered;
 use attiva_core::time::Millis;
 use attiva_core::{DataType, Value};
-use attiva_expr::{Aggregate, EvalFault, Fold, Position, Step, Type};
+use attiva_expr::{Aggregate, EvalFault, Fold, Position, Quantifier, Step, Type};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What all steps of one evaluation share.
@@ -41,10 +43,34 @@ impl SegmentSet {
     /// The members of each segment, in the order of the plans: a bit for each row of the entity it is about.
     #[must_use]
     pub fn evaluate(&self, evaluation: &Evaluation, threads: usize) -> Vec<Bits> {
-        let run =
-            Run { of: *evaluation, set: self, made: vec![OnceLock::new(); self.steps.len()], hops: Mutex::default() };
+        let none = |(root, bits): (&usize, Option<Bits>)| {
+            bits.unwrap_or_else(|| Bits::none(evaluation.data.rows(self.steps[*root].entity)))
+        };
+        let all = self.evaluate_within(evaluation, threads, u64::MAX);
+        self.roots.iter().zip(all).map(none).collect()
+    }
+
+    /// As [`Self::evaluate`], but no step looks at more than `looks_max` records, each as often as it is looked at. None:
+    /// the segment has a step that would; the others have their answers.
+    #[must_use]
+    pub fn evaluate_within(&self, evaluation: &Evaluation, threads: usize, looks_max: u64) -> Vec<Option<Bits>> {
+        let steps = self.steps.len();
+        let run = Run {
+            of: *evaluation,
+            set: self,
+            looks_max,
+            made: vec![OnceLock::new(); steps],
+            overran: (0..steps).map(|_| AtomicBool::new(false)).collect(),
+            hops: Mutex::default(),
+        };
         run.all(threads);
-        let members = |root: &usize| run.truths(*root).yes.clone();
+        // Steps come after what they are made of.
+        let mut overran: Vec<bool> = Vec::with_capacity(steps);
+        for (step, own) in self.steps.iter().zip(&run.overran) {
+            let made_of_one = needs(&step.op).into_iter().any(|of| overran[of]);
+            overran.push(own.load(Ordering::Relaxed) || made_of_one);
+        }
+        let members = |root: &usize| (!overran[*root]).then(|| run.truths(*root).yes.clone());
         self.roots.iter().map(members).collect()
     }
 }
@@ -52,7 +78,10 @@ impl SegmentSet {
 struct Run<'a> {
     of: Evaluation<'a>,
     set: &'a SegmentSet,
+    looks_max: u64,
     made: Vec<OnceLock<Made>>,
+    /// Steps that were given up.
+    overran: Vec<AtomicBool>,
     /// Row numbers along relations to one, by path.
     hops: Mutex<HashMap<Vec<Step>, Arc<Vec<u32>>>>,
 }
@@ -67,10 +96,10 @@ impl Run<'_> {
         let deepest = depth.iter().copied().max().unwrap_or(0);
         for level in 0..=deepest {
             let steps: Vec<usize> = (0..depth.len()).filter(|step| depth[*step] == level).collect();
-            let next = std::sync::atomic::AtomicUsize::new(0);
+            let next = AtomicUsize::new(0);
             let work = || {
                 loop {
-                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(step) = steps.get(at) else { break };
                     let _ = self.made[*step].set(self.make(*step));
                 }
@@ -108,6 +137,10 @@ impl Run<'_> {
                 truths(leaf::truths(&inputs.scalar, &reads, rows, self.of.now))
             }
             Op::Value(inputs) => column(self.value(inputs, rows)),
+            Op::Quantified { .. } | Op::Sequence { .. } if !self.affords(number) => {
+                truths(Truths::known(Bits::none(rows)))
+            }
+            Op::Aggregate { .. } if !self.affords(number) => column(Column::integers(vec![0; rows])),
             Op::Quantified { how, path, filter, condition } => {
                 let filtered = filter.map(|filter| self.truths(filter));
                 let condition = self.truths(*condition);
@@ -140,7 +173,8 @@ impl Run<'_> {
             }
             Op::Base { amount, currency, at } => column(self.in_base(amount, currency, *at, rows)),
             Op::RowByRow(condition) => {
-                let around = Surroundings { graph: self.of.data, rates: self.of.rates, now: self.of.now };
+                let metered = Metered::new(self.of.data, self.looks_max);
+                let around = Surroundings { graph: &metered, rates: self.of.rates, now: self.of.now };
                 let id = |row: usize| Id::try_from(row).unwrap_or(Id::MAX);
                 let mut unknown = Bits::none(rows);
                 let yes = Bits::of(rows, |row| match condition.answer(&Vars::root(id(row)), &around) {
@@ -151,9 +185,29 @@ impl Run<'_> {
                         false
                     }
                 });
+                if metered.is_spent() {
+                    self.overran[number].store(true, Ordering::Relaxed);
+                }
                 truths(Truths::new(yes, unknown))
             }
         }
+    }
+
+    /// Whether a step's path may be gone; one whose path is too long is given up.
+    fn affords(&self, number: usize) -> bool {
+        let afford = |path: &[Step]| self.of.data.affords(path, self.looks_max);
+        let affords = match &self.set.steps[number].op {
+            // Gone back from its end, one step after the other: only what is a path in itself is long.
+            Op::Quantified { how: Quantifier::Exists | Quantifier::All | Quantifier::None, path, .. } => {
+                path.iter().all(|step| afford(std::slice::from_ref(step)))
+            }
+            Op::Quantified { path, .. } | Op::Sequence { path, .. } | Op::Aggregate { path, .. } => afford(path),
+            _ => true,
+        };
+        if !affords {
+            self.overran[number].store(true, Ordering::Relaxed);
+        }
+        affords
     }
 
     fn joined(&self, all: &[usize], start: Truths, join: impl Fn(Truths, &Truths) -> Truths) -> Truths {

@@ -11,13 +11,18 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-/// The model with a date, a float and a list that persons do not have, and an entity that nobody published.
+/// The model with what is added to it.
 pub fn schema() -> Schema {
+    Schema::new(&additions()).expect("sound additions")
+}
+
+/// A date and a float that persons do not have, and an entity that nobody published.
+pub fn additions() -> Custom {
     let field =
         |name: &str, data_type| CustomField { name: name.into(), data_type, title: String::new(), values: vec![] };
     let attribute =
         |name: &str, data_type| CustomAttribute { entity: EntityKind::Person, field: field(name, data_type) };
-    let custom = Custom {
+    Custom {
         roll_ups: Vec::new(),
         version: 1,
         attributes: vec![attribute("birthday", DataType::Date), attribute("rating", DataType::Float)],
@@ -38,8 +43,7 @@ pub fn schema() -> Schema {
                 name_there: "subscriptions".into(),
             }],
         }],
-    };
-    Schema::new(&custom).expect("sound additions")
+    }
 }
 
 pub fn model() -> Arc<Model> {

@@ -20,9 +20,9 @@ pub(super) fn routes() -> Router<State> {
 #[derive(Serialize)]
 struct View {
     id: String,
-    /// `run`, `delivery`.
+    /// `run`, `delivery`, `evaluation`.
     kind: &'static str,
-    /// The id of the run or delivery.
+    /// The id of the run, delivery or evaluation.
     subject: String,
     /// Where it is, with all its particulars.
     subject_url: String,
@@ -40,7 +40,7 @@ struct View {
     fault: Option<Fault>,
 }
 
-/// Records of a run, members of a delivery.
+/// Records of a run, members of a delivery, segments of an evaluation.
 #[derive(Serialize)]
 struct Progress {
     done: u64,
@@ -52,6 +52,7 @@ fn view(scope: &Scope, operation: &Operation) -> View {
     let (kind, subject, place) = match &operation.work {
         Work::Run(id) => ("run", id.to_string(), format!("runs/{id}")),
         Work::Delivery(id) => ("delivery", id.to_string(), format!("deliveries/{id}")),
+        Work::Evaluation(id) => ("evaluation", id.to_string(), format!("evaluations/{id}")),
     };
     View {
         id: operation.id.to_string(),

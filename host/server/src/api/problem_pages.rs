@@ -21,7 +21,7 @@ const fn entry(code: &'static str, kind: FaultKind, meaning: &'static str, actio
     Entry { code, kind, meaning, action }
 }
 
-use FaultKind::{Auth, Config, Internal, Scope, Transient};
+use FaultKind::{Auth, Config, Internal, Quota, Scope, Transient, Unsupported};
 
 const ENTRIES: &[Entry] = &[
     entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
@@ -94,6 +94,36 @@ const ENTRIES: &[Entry] = &[
         "Wait and repeat.",
     ),
     entry("idempotency.reused", Config, "The key was used for a different request.", "Use a new key for each request."),
+    entry(
+        "segment.expression",
+        Config,
+        "The text cannot be a segment: it is no condition, names what there is not, cannot be evaluated as asked for, or its audience hangs on itself.",
+        "`errors` has each problem with its place in the text and, where there is one, a suggestion.",
+    ),
+    entry(
+        "segment.in-use",
+        Config,
+        "Other segments ask for the audience, or activations use it.",
+        "The message names them: change or remove those first.",
+    ),
+    entry(
+        "segment.name-taken",
+        Config,
+        "Another segment has that name, and is asked for by it.",
+        "Choose another name.",
+    ),
+    entry(
+        "segment.budget",
+        Quota,
+        "The evaluation of the segment looks at more records than it may, and was given up. Its members stay as they were.",
+        "Narrow the sets it asks for, or make parts of it segments of their own.",
+    ),
+    entry(
+        "activation.entity",
+        Unsupported,
+        "An audience of accounts was to be activated, and destinations take persons.",
+        "Make a segment of persons on top of it, and activate that one.",
+    ),
     entry(
         "store.version-mismatch",
         Config,

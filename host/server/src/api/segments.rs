@@ -2,16 +2,18 @@
 
 use super::State;
 use super::body::Body;
-use super::etag::with_version;
+use super::etag::{IfMatch, with_version};
 use super::listing::{Everything, Listing};
 use super::scope::Scope;
 use super::time::Instant;
-use crate::app::expressions;
 use crate::app::refusal::{FieldProblem, Result};
 use crate::app::sandbox::Sandbox;
+use crate::app::segments::NewSegment;
 use crate::app::stamp::Stamp;
-use attiva_core::config::Segment;
+use attiva_core::config::{AudienceEntity, EvaluationMethod, Segment};
 use attiva_core::ports::store::MembershipStatus;
+use attiva_segments::{Classification, Reason};
+use attiva_sync::{Definition, SegmentWish};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -22,27 +24,83 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/sandboxes/{sandbox}/segments", get(list).post(create))
         .route("/v1/sandboxes/{sandbox}/segments/check", post(check))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}", get(show))
+        .route("/v1/sandboxes/{sandbox}/segments/{segment}", get(show).put(change).delete(remove))
         .route("/v1/sandboxes/{sandbox}/segments/{segment}/members", get(members))
 }
 
+/// What a segment is to be.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Create {
+struct Wanted {
     name: String,
     expression: String,
+    /// What its members are.
+    #[serde(default)]
+    entity: AudienceEntity,
+    /// Absent: in streaming where the rule allows.
+    evaluation: Option<EvaluationMethod>,
+}
+
+impl From<Wanted> for NewSegment {
+    fn from(Wanted { name, expression, entity, evaluation }: Wanted) -> Self {
+        Self { name, expression, entity, evaluation }
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Check {
     expression: String,
+    #[serde(default)]
+    entity: AudienceEntity,
+    evaluation: Option<EvaluationMethod>,
 }
 
 #[derive(Serialize)]
 struct Checked {
     valid: bool,
     problems: Vec<FieldProblem>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    meaning: Option<Meaning>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
+}
+
+/// What a rule comes to.
+#[derive(Serialize)]
+struct Meaning {
+    entity: AudienceEntity,
+    /// How it is evaluated.
+    evaluation: EvaluationMethod,
+    /// Why not in streaming: the first condition that leaves the person, where it stands, and what it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<Reason>,
+    /// Segments whose audiences it asks for.
+    asks_for: Vec<String>,
+    /// Fields that it reads.
+    reads: Vec<String>,
+}
+
+impl Meaning {
+    fn of(definition: &Definition) -> Self {
+        Self {
+            entity: definition.entity,
+            evaluation: definition.method,
+            because: match &definition.classification {
+                Classification::Streaming => None,
+                Classification::Batch(reason) => Some(reason.clone()),
+            },
+            asks_for: definition.asks_for.iter().map(ToString::to_string).collect(),
+            reads: definition.reads.clone(),
+        }
+    }
+}
+
+/// Of one evaluation for everybody, by what there is now: the most that it reads.
+#[derive(Serialize)]
+struct Cost {
+    records: u64,
+    values: u64,
 }
 
 #[derive(Serialize)]
@@ -50,8 +108,15 @@ struct View {
     id: String,
     name: String,
     expression: String,
-    /// Whether every profile has been looked at since the rule was made.
+    /// Rises with every change of the rule.
+    version: u32,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    meaning: Option<Meaning>,
+    /// Whether everybody has been looked at since the rule was made.
     evaluated: bool,
+    /// The batch evaluation that its audience is the result of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_of: Option<String>,
     created_at: Instant,
     /// Members now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,21 +127,29 @@ struct View {
 }
 
 impl View {
-    fn of(segment: Segment) -> Self {
-        Self {
+    fn of(sandbox: &Sandbox, segment: Segment) -> Result<Self> {
+        let meaning = sandbox.segment_definition(&segment.id)?.map(|it| Meaning::of(&it));
+        let warnings = match meaning {
+            Some(_) => Vec::new(),
+            None => vec!["the rule no longer fits the model: its members stay as they are; check it".to_owned()],
+        };
+        Ok(Self {
             id: segment.id.to_string(),
             name: segment.name,
             expression: segment.expression,
+            version: segment.version,
+            meaning,
             evaluated: segment.evaluated,
+            result_of: segment.result_of.map(|id| id.to_string()),
             created_at: Instant(segment.created_at),
             members: None,
-            warnings: Vec::new(),
-        }
+            warnings,
+        })
     }
 
     fn counted(sandbox: &Sandbox, segment: Segment) -> Result<Self> {
         let members = sandbox.count_members(&segment.id)?;
-        Ok(Self { members: Some(members), ..Self::of(segment) })
+        Ok(Self { members: Some(members), ..Self::of(sandbox, segment)? })
     }
 }
 
@@ -89,21 +162,45 @@ struct MemberView {
 
 async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
     let segments = scope.sandbox.segments(listing.after.as_deref(), listing.wanted())?;
-    Ok(listing.answer(segments, |s| s.id.to_string(), View::of))
+    let mut views = Vec::with_capacity(segments.len());
+    for segment in segments {
+        views.push(View::of(&scope.sandbox, segment)?);
+    }
+    Ok(listing.answer(views, |view| view.id.clone(), |view| view))
 }
 
-async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
-    let made = scope.sandbox.create_segment(&scope.caller, stamp, &body.name, &body.expression).await?;
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Wanted>) -> Result<Response> {
+    let made = scope.sandbox.create_segment(&scope.caller, stamp, &body.into()).await?;
     let place = scope.url(&format!("segments/{}", made.value.id));
-    let view = View { warnings: scope.sandbox.segment_warnings()?, ..View::of(made.value) };
+    let view = View { warnings: scope.sandbox.segment_warnings()?, ..View::of(&scope.sandbox, made.value)? };
     let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
     Ok(with_version(answer.into_response(), made.version))
 }
 
-/// Answers what is wrong with an expression; that something is wrong is no problem of the request.
-async fn check(_: Scope, Body(body): Body<Check>) -> Json<Checked> {
-    let problems = expressions::check_segment("/expression", &body.expression).err().map(|r| r.fields);
-    Json(Checked { valid: problems.is_none(), problems: problems.unwrap_or_default() })
+async fn change(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Wanted>) -> Result<Response> {
+    let id = scope.param("segment");
+    let changed = scope.sandbox.change_segment(&scope.caller, id, &body.into(), expect).await?;
+    let view = View::of(&scope.sandbox, changed.value)?;
+    Ok(with_version(Json(view).into_response(), changed.version))
+}
+
+async fn remove(scope: Scope) -> Result<StatusCode> {
+    scope.sandbox.remove_segment(&scope.caller, scope.param("segment")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Answers what is wrong with an expression, or what it means; that something is wrong is no problem of the request.
+async fn check(scope: Scope, Body(body): Body<Check>) -> Result<Json<Checked>> {
+    let wish = SegmentWish { expression: &body.expression, entity: body.entity, evaluation: body.evaluation };
+    Ok(Json(match scope.sandbox.check_segment(None, &wish) {
+        Ok(definition) => {
+            let cost = scope.sandbox.engine().segment_cost(&definition)?;
+            let cost = Some(Cost { records: cost.records, values: cost.values });
+            Checked { valid: true, problems: Vec::new(), meaning: Some(Meaning::of(&definition)), cost }
+        }
+        Err(refusal) if refusal.fields.is_empty() => return Err(refusal),
+        Err(refusal) => Checked { valid: false, problems: refusal.fields, meaning: None, cost: None },
+    }))
 }
 
 async fn show(scope: Scope) -> Result<Response> {

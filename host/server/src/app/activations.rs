@@ -7,7 +7,7 @@ use super::name;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::{Activation, ActivationField, Connection, Schedule, TargetSettings};
+use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Schedule, Segment, TargetSettings};
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
@@ -62,6 +62,7 @@ impl Sandbox {
         let name = name::checked("/name", &new.name)?.to_owned();
         check_schedule(new.schedule)?;
         let segment = self.segment(&new.segment)?.value;
+        persons_only(&segment)?;
         let connection = self.connection(&new.connection)?.value;
         expressions::check_mapping("/mapping", &new.mapping)?;
         if new.target.options.is_null() {
@@ -139,6 +140,20 @@ impl Sandbox {
         }
         Err(Refusal::invalid("activation.target", "the destination does not take this", problems))
     }
+}
+
+/// Every destination there is so far takes persons, and mappings are over them.
+fn persons_only(segment: &Segment) -> Result<()> {
+    if segment.entity == AudienceEntity::Person {
+        return Ok(());
+    }
+    let message =
+        format!("{} is an audience of the entity {}; destinations take persons", segment.id, segment.entity.name());
+    let action = format!(
+        "Make a segment of persons of it, and activate that one: `person.accounts.exists(a, a.inAudience({:?}))`.",
+        segment.name
+    );
+    Err(Fault::new(FaultKind::Unsupported, "activation.entity", message).action(action).field("/segment").into())
 }
 
 /// Whether the destination may well answer later.

@@ -4,18 +4,10 @@ use super::refusal::{FieldProblem, Place, Refusal, Result};
 use attiva_core::config::ActivationField;
 use attiva_expr::Problem;
 
-/// Checks a segment's rule.
-pub fn check_segment(field: &str, expression: &str) -> Result<()> {
-    let checked = attiva_expr::check(expression, &attiva_segments::person_scope());
-    let problems = match checked {
-        Ok(checked) => attiva_segments::plan(&checked).err().into_iter().collect(),
-        Err(problems) => problems,
-    };
-    if problems.is_empty() {
-        return Ok(());
-    }
+/// Why an expression cannot be a segment; `field`: where it stands in the body.
+pub(super) fn refused(field: &str, problems: Vec<Problem>) -> Refusal {
     let fields = problems.into_iter().map(|p| field_problem(field, p)).collect();
-    Err(Refusal::invalid("segment.expression", "the expression is not one that a segment can be", fields))
+    Refusal::invalid("segment.expression", "the expression is not one that a segment can be", fields)
 }
 
 /// Checks an activation's mapping: every expression, and that no field is mapped twice.

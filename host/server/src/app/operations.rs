@@ -4,7 +4,8 @@
 use super::refusal::{Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::delivery::{Delivery, Phase};
-use attiva_core::id::{DeliveryId, OperationId, RunId};
+use attiva_core::evaluation::{self, Evaluation, EvaluationStatus};
+use attiva_core::id::{DeliveryId, EvaluationId, OperationId, RunId};
 use attiva_core::run::{Run, RunStatus};
 use attiva_core::{Fault, Millis};
 
@@ -31,6 +32,7 @@ pub struct Operation {
 pub enum Work {
     Run(RunId),
     Delivery(DeliveryId),
+    Evaluation(EvaluationId),
 }
 
 fn operation_id(work: &str) -> OperationId {
@@ -100,6 +102,31 @@ impl From<&Delivery> for Operation {
     }
 }
 
+impl From<&Evaluation> for Operation {
+    fn from(evaluation: &Evaluation) -> Self {
+        let phase = match (evaluation.status, evaluation.phase) {
+            (EvaluationStatus::Queued, _) => "waiting for its turn",
+            (EvaluationStatus::Running, evaluation::Phase::Evaluating) => "evaluating",
+            (EvaluationStatus::Running, evaluation::Phase::Committing) => "committing",
+            (EvaluationStatus::Succeeded | EvaluationStatus::Failed, _) => "",
+        };
+        let done = evaluation.segments.iter().filter(|it| it.members.is_some() || it.fault.is_some());
+        Self {
+            id: operation_id(evaluation.id.as_str()),
+            work: Work::Evaluation(evaluation.id.clone()),
+            done: evaluation.status.has_ended(),
+            status: word(evaluation.status),
+            phase: phase.to_owned(),
+            units_done: done.count() as u64,
+            units_total: Some(evaluation.wanted.len() as u64).filter(|wanted| *wanted > 0),
+            started_at: evaluation.started_at.unwrap_or(evaluation.queued_at),
+            ended_at: evaluation.ended_at,
+            waiting_until: None,
+            fault: evaluation.fault.clone(),
+        }
+    }
+}
+
 impl Sandbox {
     pub fn operation(&self, id: &str) -> Result<Operation> {
         let work = id.strip_prefix(OperationId::PREFIX).unwrap_or_default();
@@ -108,6 +135,9 @@ impl Sandbox {
         }
         if work.starts_with(DeliveryId::PREFIX) {
             return Ok(Operation::from(&self.delivery(work)?));
+        }
+        if work.starts_with(EvaluationId::PREFIX) {
+            return Ok(Operation::from(&self.evaluation(work)?));
         }
         Err(Refusal::missing("operation", id))
     }

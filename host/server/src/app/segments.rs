@@ -1,31 +1,56 @@
 //! Segments: rules that say who belongs.
 
-use super::expressions;
 use super::keys::Caller;
 use super::name;
-use super::refusal::Result;
+use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::Segment;
+use super::{connections, expressions};
+use attiva_core::config::{Activation, AudienceEntity, EvaluationMethod, Segment};
 use attiva_core::id::SegmentId;
-use attiva_core::ports::store::{Expect, Kind, Member};
+use attiva_core::ports::store::{Expect, HistoryOf, Kind, Member, MembershipEvent};
+use attiva_core::{Fault, FaultKind};
+use attiva_sync::{Compared, Definition, MembershipExplanation, Preview, SegmentWish};
+use std::sync::Arc;
+
+/// What a segment is made of.
+#[derive(Debug, Clone)]
+pub struct NewSegment {
+    pub name: String,
+    pub expression: String,
+    pub entity: AudienceEntity,
+    /// `None`: in streaming where the rule allows.
+    pub evaluation: Option<EvaluationMethod>,
+}
+
+impl NewSegment {
+    fn wish(&self) -> SegmentWish<'_> {
+        SegmentWish { expression: &self.expression, entity: self.entity, evaluation: self.evaluation }
+    }
+}
+
+/// How many are members of two audiences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlap {
+    pub with: SegmentId,
+    pub members: u64,
+    pub common: u64,
+}
+
+/// Most audiences that one answer compares with.
+const OVERLAPS_MAX: usize = 20;
 
 impl Sandbox {
-    /// Makes a segment; every profile is looked at soon after.
+    /// Makes a segment; everybody is looked at soon after.
     ///
     /// # Errors
-    /// `segment.expression` with each problem and its place.
-    pub async fn create_segment(
-        &self,
-        caller: &Caller,
-        stamp: Stamp,
-        name: &str,
-        expression: &str,
-    ) -> Result<Versioned<Segment>> {
+    /// `segment.expression` with each problem and its place; `segment.name-taken` where others ask for an audience by
+    /// that name.
+    pub async fn create_segment(&self, caller: &Caller, stamp: Stamp, new: &NewSegment) -> Result<Versioned<Segment>> {
         let id = stamp.id(SegmentId::new);
         let made = match self.find(Kind::Segment, id.as_str())? {
             Some(made) => made,
-            None => self.make_segment(id, name, expression).await?,
+            None => self.make_segment(id, new).await?,
         };
         let Segment { id, expression, .. } = &made.value;
         let detail = serde_json::json!({ "expression": expression });
@@ -33,19 +58,119 @@ impl Sandbox {
         Ok(made)
     }
 
-    async fn make_segment(&self, id: SegmentId, name: &str, expression: &str) -> Result<Versioned<Segment>> {
-        let name = name::checked("/name", name)?.to_owned();
-        expressions::check_segment("/expression", expression)?;
+    async fn make_segment(&self, id: SegmentId, new: &NewSegment) -> Result<Versioned<Segment>> {
+        let name = name::checked("/name", &new.name)?;
+        let _alone = self.connections_change.lock().await;
+        self.check_segment(Some(&id), &new.wish())?;
+        self.name_is_free(name, &id)?;
         let segment = Segment {
-            id: id.clone(),
-            name,
-            expression: expression.to_owned(),
-            evaluated: false,
-            created_at: self.now(),
+            entity: new.entity,
+            evaluation: new.evaluation,
+            ..Segment::new(id.clone(), name, &new.expression, self.now())
         };
         let version = self.put(Kind::Segment, id.as_str(), &segment, Expect::Absent).await?;
         self.engine.segments_changed();
         Ok(Versioned { value: segment, version })
+    }
+
+    /// Gives a segment another rule or name. Members stay until everybody has been looked at by the new rule.
+    ///
+    /// # Errors
+    /// As for a new one; `segment.entity-fixed`; `segment.in-use` for another name where others ask for the audience;
+    /// `store.version-mismatch`.
+    pub async fn change_segment(
+        &self,
+        caller: &Caller,
+        id: &str,
+        new: &NewSegment,
+        expect: Expect,
+    ) -> Result<Versioned<Segment>> {
+        let name = name::checked("/name", &new.name)?;
+        let _alone = self.connections_change.lock().await;
+        let Versioned { value: before, version } = self.segment(id)?;
+        if let Expect::Version(seen) = expect {
+            connections::same_version(seen, version)?;
+        }
+        if before.entity != new.entity {
+            let message = format!("{id} is a segment of the entity {}, and stays one", before.entity.name());
+            let fault = Fault::new(FaultKind::Config, "segment.entity-fixed", message).field("/entity");
+            return Err(fault.action("Make another segment.").into());
+        }
+        self.check_segment(Some(&before.id), &new.wish())?;
+        if name != before.name {
+            self.nobody_asks_for(&before.id, "renamed")?;
+            self.name_is_free(name, &before.id)?;
+        }
+        let same_rule = before.expression == new.expression && before.evaluation == new.evaluation;
+        let segment = Segment {
+            name: name.to_owned(),
+            expression: new.expression.clone(),
+            evaluation: new.evaluation,
+            version: if same_rule { before.version } else { before.version.saturating_add(1) },
+            evaluated: same_rule && before.evaluated,
+            has_result: before.is_known(),
+            ..before
+        };
+        let version = self.put(Kind::Segment, id, &segment, Expect::Version(version)).await?;
+        self.engine.segments_changed();
+        let detail = serde_json::json!({ "expression": segment.expression, "version": segment.version });
+        self.tell(caller, "segment.changed", id, detail).await?;
+        Ok(Versioned { value: segment, version })
+    }
+
+    /// Removes a segment that nothing hangs on. Its history stays.
+    ///
+    /// # Errors
+    /// `segment.in-use` with the segments and activations that use it.
+    pub async fn remove_segment(&self, caller: &Caller, id: &str) -> Result<()> {
+        let _alone = self.connections_change.lock().await;
+        let segment = self.segment(id)?.value;
+        self.nobody_asks_for(&segment.id, "removed")?;
+        let activations = self.list(Kind::Activation, None, usize::MAX, |a: &Activation| a.segment == segment.id)?;
+        if !activations.is_empty() {
+            let used: Vec<String> = activations.iter().map(|a| format!("{} ({})", a.id, a.name)).collect();
+            return Err(in_use(&segment.id, "removed", &used));
+        }
+        self.store.delete_document(Kind::Segment, id, Expect::Anything).await?;
+        self.engine.segments_changed();
+        self.tell(caller, "segment.removed", id, serde_json::json!({ "name": segment.name })).await
+    }
+
+    /// Checks what somebody wants a segment to be; `id`: of the one that is to become it.
+    ///
+    /// # Errors
+    /// `segment.expression` with each problem and its place.
+    pub fn check_segment(&self, id: Option<&SegmentId>, wish: &SegmentWish<'_>) -> Result<Definition> {
+        self.engine.check_segment(id, wish)?.map_err(|problems| expressions::refused("/expression", problems))
+    }
+
+    /// What a segment's rule means, as it stands; `None`: it no longer compiles.
+    pub fn segment_definition(&self, segment: &SegmentId) -> Result<Option<Arc<Definition>>> {
+        Ok(self.engine.segment_definition(segment)?)
+    }
+
+    fn name_is_free(&self, name: &str, id: &SegmentId) -> Result<()> {
+        let same = self.list(Kind::Segment, None, usize::MAX, |s: &Segment| s.name == name && s.id != *id)?;
+        for other in same {
+            if !self.engine.segments_that_ask_for(&other.id)?.is_empty() {
+                let message = format!("{} has that name, and others ask for it by it", other.id);
+                let fault = Fault::new(FaultKind::Config, "segment.name-taken", message).field("/name");
+                return Err(fault.action("Choose another name.").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn nobody_asks_for(&self, id: &SegmentId, what: &str) -> Result<()> {
+        let who = self.engine.segments_that_ask_for(id)?;
+        if who.is_empty() {
+            return Ok(());
+        }
+        let named = |id: &SegmentId| match self.segment(id.as_str()) {
+            Ok(found) => format!("{id} ({})", found.value.name),
+            Err(_) => id.to_string(),
+        };
+        Err(in_use(id, what, &who.iter().map(named).collect::<Vec<_>>()))
     }
 
     pub fn segment(&self, id: &str) -> Result<Versioned<Segment>> {
@@ -66,4 +191,60 @@ impl Sandbox {
     pub fn count_members(&self, segment: &SegmentId) -> Result<u64> {
         Ok(self.store.count_members(segment)?)
     }
+
+    /// Why a profile belongs to a segment, or does not.
+    pub async fn explain_membership(&self, segment: &str, profile: &str) -> Result<MembershipExplanation> {
+        let segment = self.segment(segment)?.value;
+        let profile = self.profile(profile)?.profile;
+        Ok(self.engine.explain_membership(&segment.id, profile).await?)
+    }
+
+    /// Who would belong by a rule. Nothing is stored.
+    pub async fn preview_segment(&self, wish: &SegmentWish<'_>, samples: usize) -> Result<Preview> {
+        Ok(self.engine.preview(self.check_segment(None, wish)?, samples).await?)
+    }
+
+    /// Who would enter and leave if a segment had another rule.
+    pub async fn compare_segment(&self, id: &str, expression: &str, samples: usize) -> Result<Compared> {
+        let segment = self.segment(id)?.value;
+        let wish = |expression| SegmentWish { expression, entity: segment.entity, evaluation: None };
+        let after = self.check_segment(Some(&segment.id), &wish(expression))?;
+        let before = self.check_segment(None, &wish(&segment.expression))?;
+        Ok(self.engine.compare(before, after, samples).await?)
+    }
+
+    /// How many members a segment shares with others.
+    pub fn overlaps(&self, id: &str, with: &[&str]) -> Result<(u64, Vec<Overlap>)> {
+        let segment = self.segment(id)?.value;
+        if with.is_empty() || with.len() > OVERLAPS_MAX {
+            let problem = format!("must name 1 to {OVERLAPS_MAX} segments, with commas between them");
+            return Err(Refusal::invalid("request.invalid", problem.clone(), vec![FieldProblem::new("with", problem)]));
+        }
+        let overlap = |other: &&str| {
+            let other = self.segment(other)?.value;
+            Ok(Overlap {
+                members: self.count_members(&other.id)?,
+                common: self.store.count_common_members(&segment.id, &other.id)?,
+                with: other.id,
+            })
+        };
+        Ok((self.count_members(&segment.id)?, with.iter().map(overlap).collect::<Result<_>>()?))
+    }
+
+    /// Who entered and left, newest first, before the number `before`.
+    pub fn segment_history(&self, id: &str, before: Option<i64>, limit: usize) -> Result<Vec<MembershipEvent>> {
+        let of = HistoryOf::Segment(self.segment(id)?.value.id);
+        Ok(self.store.membership_history(&of, before, limit)?)
+    }
+
+    /// What a profile entered and left, newest first, before the number `before`.
+    pub fn profile_history(&self, id: &str, before: Option<i64>, limit: usize) -> Result<Vec<MembershipEvent>> {
+        let of = HistoryOf::Profile(self.profile(id)?.profile.number);
+        Ok(self.store.membership_history(&of, before, limit)?)
+    }
+}
+
+fn in_use(id: &SegmentId, what: &str, used: &[String]) -> Refusal {
+    let message = format!("{id} cannot be {what}: used by {}", used.join(", "));
+    Fault::new(FaultKind::Config, "segment.in-use", message).action("Change or remove those first.").into()
 }

@@ -40,6 +40,8 @@ fn every_limit_that_is_published_has_a_test() {
         ("person.records_sharing_email", "core: identity"),
         ("record.bytes", "guardrails: a_record_that_is_too_large_is_a_reject_with_the_reason"),
         ("record.identities", "core: claims"),
+        ("run.empty_pages", "core: run"),
+        ("run.pages", "core: run"),
         ("sandbox.custom_attributes", "a_model_that_is_too_large_is_refused"),
         ("sandbox.custom_entities", "a_model_that_is_too_large_is_refused"),
         ("sandbox.destinations", "guardrails: what_is_warned_of_is_made_and_told"),

@@ -2,9 +2,11 @@
 //! would link the whole host again.
 
 mod accounts;
+mod audiences;
 mod auth;
 mod bodea;
 mod bounds;
+mod compositions;
 mod conduct;
 mod connections;
 mod consents;

@@ -18,7 +18,12 @@ fn a_problem_has_a_place_and_a_suggestion() {
         (json!(false), error.clone())
     );
     let fine = api.post("segments/check", &json!({"expression": "person.person_score > 5"}));
-    assert_eq!(fine.body, json!({"valid": true, "problems": []}));
+    let body = &fine.is(200).body;
+    assert_eq!(
+        (&body["valid"], &body["problems"], &body["evaluation"]),
+        (&json!(true), &json!([]), &json!("streaming"))
+    );
+    assert_eq!((&body["reads"], &body["asks_for"]), (&json!(["person.person_score"]), &json!([])));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Events go in: each once, by its source key, with a narrow row for each name that its person has in it.
 
 use super::counter::Counter;
-use super::{entities, json};
+use super::timeline::People;
+use super::{due, entities, json};
 use crate::failure::Outcome;
 use attiva_core::Millis;
 use attiva_core::event::{Event, EventChange};
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::PageCommitted;
+use attiva_core::ports::store::{MembershipDue, PageCommitted};
 use attiva_core::record::Fields;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,13 @@ impl<'a> EventWriter<'a> {
             None => (0, 0, Vec::new()),
             Some(event) => (event.time, self.event_type(&event.event_type)?, self.subject_numbers(&event.subjects)?),
         };
+        // Whose it was and is not any more is looked at again: the event itself does not say any more who that was.
+        let gone = known.iter().flat_map(|known| &known.subjects).filter(|subject| !subjects.contains(subject));
+        for subject in gone {
+            if let Some(profile) = People::new(self.connection).profile(*subject)? {
+                due::set(self.connection, &[], &[MembershipDue { segment: None, profile, at: change.at }])?;
+            }
+        }
         for (rank, subject) in (0_i64..).zip(&subjects) {
             self.add.execute([*subject, time, number, kind, rank])?;
         }

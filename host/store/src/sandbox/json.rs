@@ -4,9 +4,11 @@
 use crate::failure::Outcome;
 use attiva_core::record::{Body, Fields, Presence, RecordChange};
 use attiva_core::{Millis, Value};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -154,6 +156,63 @@ pub(super) fn attributes_text(attributes: &[(String, Value)]) -> Outcome<String>
     let mut serializer = serde_json::Serializer::new(&mut bytes);
     serializer.collect_map(attributes.iter().map(|(name, value)| (name, value)))?;
     String::from_utf8(bytes).map_err(crate::failure::corrupt)
+}
+
+/// Some of the attributes; the rest is passed over, which takes a fraction of reading it.
+pub(super) fn attributes_of(text: &str, names: &BTreeSet<String>) -> Outcome<Vec<(String, Value)>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Ok(Wanted(names).deserialize(&mut deserializer)?)
+}
+
+/// As `attributes_of`, of the text of an event.
+pub(super) fn event_attributes_of(text: &str, names: &BTreeSet<String>) -> Outcome<Vec<(String, Value)>> {
+    struct Event<'a>(&'a BTreeSet<String>);
+    impl<'de> Visitor<'de> for Event<'_> {
+        type Value = Vec<(String, Value)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an event")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(part) = map.next_key::<Cow<'de, str>>()? {
+                if part == "attributes" {
+                    found = map.next_value_seed(Wanted(self.0))?;
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(found)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Ok(deserializer.deserialize_map(Event(names))?)
+}
+
+struct Wanted<'a>(&'a BTreeSet<String>);
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Vec<(String, Value)>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Vec<(String, Value)>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::with_capacity(self.0.len());
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            if self.0.contains(&*name) {
+                pairs.push((name.into_owned(), map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(pairs)
+    }
 }
 
 pub(super) fn attributes(text: &str) -> Outcome<Vec<(String, Value)>> {

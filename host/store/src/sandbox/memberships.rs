@@ -1,10 +1,10 @@
 //! Who is a member of which segment now, and the history of it.
 
-use super::projection;
+use super::{due, projection};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{ProfileId, SegmentId};
-use attiva_core::ports::store::{Expect, Member, MembershipCommit, MembershipStatus};
+use attiva_core::ports::store::{HistoryOf, Member, MembershipCommit, MembershipEvent, MembershipStatus};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
@@ -34,10 +34,14 @@ pub(super) fn commit(connection: &Connection, commit: &MembershipCommit) -> Outc
     for tally in segments.values() {
         count_more(connection, tally.number, tally.entered)?;
     }
-    if let Some(document) = &commit.document {
-        super::put(connection, document, Expect::Anything)?;
+    due::set(connection, &commit.looked_at, &commit.due)?;
+    for (document, expect) in &commit.documents {
+        super::put(connection, document, *expect)?;
     }
-    projection::move_cursor(connection, &commit.projector, commit.upto)
+    match &commit.cursor {
+        Some((projector, upto)) => projection::move_cursor(connection, projector, *upto),
+        None => Ok(()),
+    }
 }
 
 struct Tally {
@@ -91,6 +95,7 @@ pub(super) fn exit_all(connection: &Connection, profile: i64, at: Millis) -> Out
         .prepare_cached("SELECT segment FROM membership WHERE profile = ?1")?
         .query_map([profile], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
+    due::forget_profile(connection, profile)?;
     if segments.is_empty() {
         return Ok(());
     }
@@ -102,7 +107,7 @@ pub(super) fn exit_all(connection: &Connection, profile: i64, at: Millis) -> Out
     Ok(())
 }
 
-fn segment_number(connection: &Connection, id: &str) -> Outcome<i64> {
+pub(super) fn segment_number(connection: &Connection, id: &str) -> Outcome<i64> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO segment (id, members) VALUES (?1, 0) ON CONFLICT (id) DO UPDATE SET id = id RETURNING number",
     )?;
@@ -162,11 +167,80 @@ pub(super) fn count(connection: &Connection, segment: &SegmentId) -> Outcome<u64
     Ok(members.unwrap_or(0).cast_unsigned())
 }
 
+pub(super) fn count_common(connection: &Connection, one: &SegmentId, other: &SegmentId) -> Outcome<u64> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM membership a JOIN membership b ON b.profile = a.profile
+         WHERE a.segment = (SELECT number FROM segment WHERE id = ?1)
+           AND b.segment = (SELECT number FROM segment WHERE id = ?2)",
+    )?;
+    let count: i64 = statement.query_row([one.as_str(), other.as_str()], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// Newest first, before `before`.
+pub(super) fn history(
+    connection: &Connection,
+    of: &HistoryOf,
+    before: Option<i64>,
+    limit: usize,
+) -> Outcome<Vec<MembershipEvent>> {
+    let before = before.unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(match of {
+        HistoryOf::Segment(_) => {
+            "SELECT h.number, s.id, p.id, h.status, h.at, h.cause FROM membership_history h
+             JOIN segment s ON s.number = h.segment JOIN profile p ON p.number = h.profile
+             WHERE h.segment = (SELECT number FROM segment WHERE id = ?1) AND h.number < ?2
+             ORDER BY h.number DESC LIMIT ?3"
+        }
+        HistoryOf::Profile(_) => {
+            "SELECT h.number, s.id, p.id, h.status, h.at, h.cause FROM membership_history h
+             JOIN segment s ON s.number = h.segment JOIN profile p ON p.number = h.profile
+             WHERE h.profile = ?1 AND h.number < ?2 ORDER BY h.number DESC LIMIT ?3"
+        }
+    })?;
+    let mut rows = match of {
+        HistoryOf::Segment(segment) => statement.query(params![segment.as_str(), before, limited(limit)])?,
+        HistoryOf::Profile(profile) => statement.query(params![profile, before, limited(limit)])?,
+    };
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (segment, profile): (String, String) = (row.get(1)?, row.get(2)?);
+        let status: i64 = row.get(3)?;
+        events.push(MembershipEvent {
+            number: row.get(0)?,
+            segment: known(SegmentId::parse(&segment), "a segment's id")?,
+            profile: known(ProfileId::parse(&profile), "a profile's id")?,
+            status: if status == REALIZED { MembershipStatus::Realized } else { MembershipStatus::Exited },
+            at: row.get(4)?,
+            cause: row.get(5)?,
+        });
+    }
+    Ok(events)
+}
+
+/// Profiles that are members now, in the order of their numbers.
+pub(super) fn each_member(connection: &Connection, segment: &SegmentId, mut tell: impl FnMut(i64)) -> Outcome<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT profile FROM membership WHERE segment = (SELECT number FROM segment WHERE id = ?1) ORDER BY profile",
+    )?;
+    let mut rows = statement.query([segment.as_str()])?;
+    while let Some(row) = rows.next()? {
+        tell(row.get(0)?);
+    }
+    Ok(())
+}
+
 /// The segment is deleted: nobody is its member. Its number stays, since history names it.
 pub(super) fn forget(connection: &Connection, segment: &str) -> Outcome<()> {
+    due::forget_segment(connection, segment)?;
     connection
         .prepare_cached("DELETE FROM membership WHERE segment = (SELECT number FROM segment WHERE id = ?1)")?
         .execute([segment])?;
     connection.prepare_cached("UPDATE segment SET members = 0 WHERE id = ?1")?.execute([segment])?;
-    projection::forget_cursor(connection, &format!("segment:{segment}"))
+    // Of each version of the definition there is one: `segment:<id>`, `segment:<id>:<version>`.
+    let cursor = format!("segment:{segment}");
+    connection
+        .prepare_cached("DELETE FROM projector WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || ':'")?
+        .execute([cursor])?;
+    Ok(())
 }

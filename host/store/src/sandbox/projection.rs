@@ -115,8 +115,3 @@ pub(super) fn reconsider(connection: &Connection, what: &Reconsider, now: Millis
     }
     counter.save(connection)
 }
-
-pub(super) fn forget_cursor(connection: &Connection, projector: &str) -> Outcome<()> {
-    connection.prepare_cached("DELETE FROM projector WHERE name = ?1")?.execute([projector])?;
-    Ok(())
-}

@@ -154,7 +154,7 @@ macro_rules! select_records {
     ($condition:literal) => {
         concat!(
             "SELECT r.number, r.source_key, s.connection, s.name, r.body, p.id, coalesce(p.records, 0), l.level,
-               e.name FROM record r
+               e.name, l.profile FROM record r
              JOIN stream s ON s.number = r.stream
              JOIN entity e ON e.number = r.entity
              LEFT JOIN link l ON l.record = r.number
@@ -208,6 +208,22 @@ pub(super) fn of_stream(
         found.push(stored(row, &mut bodies)?);
     }
     Ok(found)
+}
+
+/// Records of an entity that belong to a profile, each with the profile's number, in the order of numbers.
+pub(super) fn each_linked(
+    connection: &Connection,
+    entity: &EntityName,
+    mut tell: impl FnMut(i64, StoredRecord),
+) -> Outcome<()> {
+    let mut statement =
+        connection.prepare_cached(select_records!("e.name = ?1 AND l.profile IS NOT NULL ORDER BY r.number"))?;
+    let mut rows = statement.query([entity.as_str()])?;
+    let mut bodies = BodyReader::default();
+    while let Some(row) = rows.next()? {
+        tell(row.get(9)?, stored(row, &mut bodies)?);
+    }
+    Ok(())
 }
 
 pub(super) fn numbers(connection: &Connection, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<i64>> {

@@ -11,17 +11,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeSet, HashMap};
 
 /// Who subjects are, each looked up once.
-struct People<'a> {
+pub(super) struct People<'a> {
     connection: &'a Connection,
     known: HashMap<i64, Option<i64>>,
 }
 
 impl<'a> People<'a> {
-    fn new(connection: &'a Connection) -> Self {
+    pub(super) fn new(connection: &'a Connection) -> Self {
         Self { connection, known: HashMap::new() }
     }
 
-    fn profile(&mut self, subject: i64) -> Outcome<Option<i64>> {
+    pub(super) fn profile(&mut self, subject: i64) -> Outcome<Option<i64>> {
         if let Some(profile) = self.known.get(&subject) {
             return Ok(*profile);
         }
@@ -37,7 +37,7 @@ impl<'a> People<'a> {
     }
 
     /// Whether none of an event's firmer names names anybody, so that the one at `rank` decides.
-    fn decides(&mut self, number: i64, rank: u32) -> Outcome<bool> {
+    pub(super) fn decides(&mut self, number: i64, rank: u32) -> Outcome<bool> {
         if rank == 0 {
             return Ok(true);
         }

@@ -149,12 +149,11 @@ pub(crate) fn memberships(upto: u64, changes: &[(u8, i64, MembershipStatus)]) ->
         status: *status,
     });
     MembershipCommit {
-        projector: "segments".into(),
-        upto,
+        cursor: Some(("segments".into(), upto)),
         cause: "change".into(),
         changes: changes.collect(),
-        document: None,
         now: 30,
+        ..MembershipCommit::default()
     }
 }
 

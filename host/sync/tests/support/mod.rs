@@ -357,13 +357,7 @@ impl World {
 
     pub async fn segment(&self, expression: &str) -> SegmentId {
         let id = SegmentId::parse("seg_test").unwrap();
-        let segment = Segment {
-            id: id.clone(),
-            name: "s".into(),
-            expression: expression.into(),
-            evaluated: false,
-            created_at: 0,
-        };
+        let segment = Segment::new(id.clone(), "s", expression, 0);
         put(&self.store, Kind::Segment, id.as_str(), &segment).await;
         self.engine.segments_changed();
         id

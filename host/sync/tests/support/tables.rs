@@ -9,6 +9,7 @@ use attiva_core::identity::Identity;
 use attiva_core::key::Instance;
 use attiva_core::model::EntityName;
 use attiva_core::page::*;
+use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{Kind, Profile, Relation, SandboxStore};
 use attiva_core::run::{Run, RunStatus};
@@ -194,6 +195,17 @@ impl Office {
     /// `step`: changes that the projector takes at once.
     pub async fn start(dir: &Path, vendors: &Vendors, step: usize) -> Self {
         let store: Arc<dyn SandboxStore> = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
+        let options = EngineOptions { projection_rows: step, ..EngineOptions::default() };
+        Self::start_on(store, vendors, Arc::new(Wall), options).await
+    }
+
+    /// As `start`, with a store, a clock and options of the test's own.
+    pub async fn start_on(
+        store: Arc<dyn SandboxStore>,
+        vendors: &Vendors,
+        clock: Arc<dyn Clock>,
+        options: EngineOptions,
+    ) -> Self {
         for (name, tables) in vendors {
             let connection = Connection {
                 id: ConnectionId::parse(&format!("con_{name}")).unwrap(),
@@ -207,9 +219,8 @@ impl Office {
             };
             put(&store, Kind::Connection, connection.id.as_str(), &connection).await;
         }
-        let options = EngineOptions { projection_rows: step, ..EngineOptions::default() };
         let wiring = Arc::new(Wiring(vendors.clone()));
-        let engine = Engine::start(Arc::clone(&store), wiring, Arc::new(Wall), Arc::new(Count), options).await.unwrap();
+        let engine = Engine::start(Arc::clone(&store), wiring, clock, Arc::new(Count), options).await.unwrap();
         Self { store, engine, vendors: vendors.clone() }
     }
 

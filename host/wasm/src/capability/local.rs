@@ -2,18 +2,20 @@
 
 use super::http::Gate;
 use super::spool::Spool;
-use crate::broker::{Broker, Fetched, GuestFetch, GuestRequest, GuestResponse, SpoolStatus, Traffic, wall_clock_ms};
+use crate::broker::{Broker, Fetched, GuestFetch, GuestRequest, GuestResponse, SpoolStatus, Traffic};
 use crate::connection::{CallObserver, ConnectionContext};
 use crate::egress::policy::Mode;
 use crate::plugin::Plugin;
+use crate::surroundings::Surroundings;
 use async_trait::async_trait;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::Fault;
 use std::sync::Arc;
 
 /// What one call may do for its connection.
 pub(crate) struct LocalBroker {
     gate: Gate,
     spool: Spool,
+    surroundings: Arc<dyn Surroundings>,
     observer: Arc<dyn CallObserver>,
 }
 
@@ -22,6 +24,7 @@ impl LocalBroker {
         Self {
             gate: Gate::new(plugin, context, mode),
             spool: Spool::new(context.spool.clone(), plugin.services.limits.clone()),
+            surroundings: plugin.services.surroundings.clone(),
             observer: context.observer.clone(),
         }
     }
@@ -62,13 +65,11 @@ impl Broker for LocalBroker {
     }
 
     fn now_ms(&self) -> u64 {
-        wall_clock_ms()
+        self.surroundings.now_ms()
     }
 
     fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), Fault> {
-        let failed =
-            |e| Fault::new(FaultKind::Internal, "random.unavailable", format!("the system gives no random bytes: {e}"));
-        getrandom::fill(bytes).map_err(failed)
+        self.surroundings.fill_random(bytes)
     }
 
     fn progress(&mut self, phase: &str, done: Option<u64>, total: Option<u64>) {

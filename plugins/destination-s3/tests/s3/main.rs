@@ -1,5 +1,7 @@
 //! The connector against a bucket in memory.
 
+mod formats;
+mod parts;
 mod rendering;
 mod runs;
 mod support;

@@ -269,10 +269,12 @@ impl Harness {
 
     /// Finishes and polls to the end.
     pub(crate) fn finish(&mut self) -> Finished {
-        for _ in 0..20 {
+        let mut artifacts = Vec::new();
+        for _ in 0..40 {
             let finished = self.step().unwrap();
+            artifacts.extend(finished.artifacts.clone());
             if finished.pending_become != OutcomeStatus::Pending {
-                return finished;
+                return Finished { artifacts, ..finished };
             }
         }
         panic!("the file is never published");

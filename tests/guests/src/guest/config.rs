@@ -11,6 +11,8 @@ pub(super) struct Config {
     pub(super) behaviour: String,
     /// How much of it.
     pub(super) count: u64,
+    /// What cursors say beside their number.
+    pub(super) message: String,
     pub(super) requests: Vec<Ask>,
     /// The spool that is used, and what a fetched file must be.
     pub(super) spool: String,

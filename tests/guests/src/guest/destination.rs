@@ -62,7 +62,12 @@ impl Destination for Guest {
             member_id: (row != 1).then(|| "v".repeat(if config.behaviour == "member-id" { 257 } else { 3 + row })),
         };
         let rows = batch.rows as usize;
-        let given = if config.behaviour == "few-outcomes" { rows - 1 } else { rows };
+        let given = match config.behaviour.as_str() {
+            "few-outcomes" => rows - 1,
+            "many-outcomes" => rows + 1,
+            "trap-in-delivery" => core::arch::wasm32::unreachable(),
+            _ => rows,
+        };
         Ok(Delivered {
             state: state.into_iter().map(|byte| byte + 1).collect(),
             outcomes: (0..given).map(outcome).collect(),

@@ -3,13 +3,14 @@
 mod columns;
 mod config;
 mod destination;
+mod hoard;
 mod page;
 mod read;
 mod spec;
 
 #[expect(unsafe_code, reason = "generated: what crosses the boundary are pointers")]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "connector" });
+    wit_bindgen::generate!({ path: ["../../wit", "wit"], world: "attiva:guests/guest", generate_all });
     use super::Guest;
     export!(Guest);
 }

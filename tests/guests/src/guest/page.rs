@@ -1,6 +1,6 @@
 //! Pages that are not as the contract says, each in one way.
 
-use super::bindings::attiva::connector::types::{BytesArray, Column, ColumnValues, Cursor, TextListArray};
+use super::bindings::attiva::connector::types::{BytesArray, Column, ColumnValues, Cursor, TextListArray, Warning};
 use super::bindings::exports::attiva::connector::source::{Merge, Page, RowKind};
 use super::columns::{bytes_array, column, one_of_each, text};
 
@@ -63,6 +63,7 @@ pub(super) fn broken(wrong: &str) -> Option<Page> {
 fn broken_rows(mut page: Page, wrong: &str) -> Option<Page> {
     let merge = |row, into: &str| Merge { row, into_key: into.into() };
     match wrong {
+        "counts" => page.rows = 7,
         "kinds" => page.kinds.truncate(1),
         "times" => page.source_times.push(0),
         "keys" => page.keys = bytes_array(["a"]),
@@ -77,6 +78,9 @@ fn broken_rows(mut page: Page, wrong: &str) -> Option<Page> {
             page.merges = vec![merge(1, "key-1")];
         }
         "wait" => page.wait_ms = Some(3_600_001),
+        "wait-a-year" => page.wait_ms = Some(365 * 24 * 3_600_000),
+        "cursor-10-mb" => page.next.bytes = vec![0; 10 << 20],
+        "warnings" => page.warnings = vec![Warning { code: String::new(), message: String::new() }; 500_000],
         "cursor" => page.next.bytes = vec![0; 65_537],
         "rows" => return Some(with_columns(11, Vec::new())),
         "bytes" => page.columns.push(text("large", &["", &"x".repeat(70_000)])),

@@ -4,7 +4,7 @@ use super::bindings::attiva::connector::log::{self, Level};
 use super::bindings::attiva::connector::types::{CheckResult, ColumnValues, Cursor, DataType};
 use super::bindings::attiva::connector::{clock, http, progress, random, spool};
 use super::bindings::exports::attiva::connector::source::{ColumnSpec, Fault, Guest as Source, Limits, Page, Stream};
-use super::columns::{column, text, twelve};
+use super::columns::{bytes_array, column, text, twelve};
 use super::config::Config;
 use super::page::{broken, good, with_columns};
 use super::{Guest, fault, report_panics};
@@ -16,10 +16,13 @@ impl Source for Guest {
     }
 
     fn discover(config: String) -> Result<Vec<Stream>, Fault> {
-        send(&Config::parse(&config)?)?;
+        let config = Config::parse(&config)?;
+        if config.behaviour != "request" {
+            send(&config)?;
+        }
         let column =
             |name: &str, data_type| ColumnSpec { name: name.into(), data_type, nullable: true, label: String::new() };
-        Ok(vec![Stream {
+        let things = Stream {
             name: "things".into(),
             title: "Things".into(),
             columns: vec![column("key", DataType::Text), column("json", DataType::Json)],
@@ -28,7 +31,9 @@ impl Source for Guest {
             deletes: false,
             keyed_by: Some(("others".into(), "id".into())),
             suggested: true,
-        }])
+        };
+        let plain = Stream { name: "plain".into(), keyed_by: None, suggested: false, ..things.clone() };
+        Ok(vec![things, plain])
     }
 
     fn read(
@@ -54,6 +59,9 @@ impl Source for Guest {
             }
             "twelve" => Ok(with_columns(limits.max_rows, twelve(limits.max_rows))),
             "send" => send(&config),
+            // As that, in `read` alone, and it is the end.
+            "request" => Ok(Page { more: false, ..send(&config)? }),
+            "pages" => Ok(numbered(&config, cursor.as_ref(), limits.max_rows.min(10))),
             "fetch" => fetch(&config),
             "spool" => write_and_read(&config),
             "clock-random" => clock_and_random(),
@@ -74,8 +82,25 @@ impl Source for Guest {
     }
 }
 
+/// Pages that follow each other: `count` of them, or never an end where that is 0.
+fn numbered(config: &Config, cursor: Option<&Cursor>, rows: u32) -> Page {
+    let said = cursor.map(|cursor| String::from_utf8_lossy(&cursor.bytes).into_owned()).unwrap_or_default();
+    let page: u64 = said.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    let keys: Vec<String> = (0..rows).map(|row| format!("{page}-{row}")).collect();
+    let texts: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let bytes = format!("{} {}", config.message, page + 1).into_bytes();
+    Page {
+        keys: bytes_array(&keys),
+        next: Cursor { state_version: 1, bytes },
+        more: page + 1 != config.count,
+        ..with_columns(rows, vec![text("key", &texts)])
+    }
+}
+
 fn misbehave(behaviour: &str, config: &Config) -> Result<Page, Fault> {
     match behaviour {
+        "nothing" => Ok(with_columns(0, Vec::new())),
+        "handles" => super::hoard::handles(),
         "spin" => loop {
             std::hint::black_box(());
         },
@@ -99,7 +124,7 @@ fn misbehave(behaviour: &str, config: &Config) -> Result<Page, Fault> {
         }
         "log-flood" => {
             (0..config.count).for_each(|_| log::log(Level::Info, &"x".repeat(1_000), &[]));
-            Ok(good(1))
+            Ok(Page { more: false, ..good(1) })
         }
         "crossing" => {
             log::log(Level::Info, &"x".repeat(config.count as usize), &[]);

@@ -1,0 +1,104 @@
+//! All of a sandbox at one moment, told row by row to whoever makes columns of it.
+
+use super::{Seq, StoredRecord};
+use crate::id::SegmentId;
+use crate::model::EntityName;
+use crate::{Millis, Value};
+use std::collections::BTreeSet;
+
+/// What of a sandbox is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotWanted {
+    /// Whose profiles.
+    pub entities: Vec<EntityWanted>,
+    /// Which fields name other profiles, and are to be followed.
+    pub relations: Vec<RelationWanted>,
+    /// The records that persons are made of.
+    pub components: bool,
+    pub events: EventsWanted,
+    /// Whose members.
+    pub audiences: Vec<SegmentId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityWanted {
+    pub entity: EntityName,
+    /// By name; without any, a profile is told by its number alone.
+    pub attributes: BTreeSet<String>,
+}
+
+/// A field of an entity, and what it names: `opportunity`, `account_key`, `account`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationWanted {
+    pub entity: EntityName,
+    pub field: String,
+    pub to: EntityName,
+    /// A person names the accounts of all its records. False: only the one that survived.
+    pub of_all_records: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum EventsWanted {
+    #[default]
+    None,
+    /// Whose they are, when, and of which type.
+    Times,
+    /// These, too, by name: several times as much to read.
+    Attributes(BTreeSet<String>),
+}
+
+/// How far a sandbox had come at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cut {
+    pub profiles: Seq,
+    pub events: Seq,
+}
+
+/// An event of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventSeen<'a> {
+    /// The store's own number of the event.
+    pub number: i64,
+    /// Of the person's profile.
+    pub profile: i64,
+    pub time: Millis,
+    pub event_type: &'a str,
+}
+
+/// Keys that are looked up at the same moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysWanted {
+    pub entity: EntityName,
+    pub keys: Vec<String>,
+}
+
+/// Takes what is told, in the order of the methods. Numbers of entities, relations and audiences are places in what was
+/// wanted.
+pub trait SnapshotSink {
+    /// False: no more is wanted.
+    fn begun(&mut self, cut: Cut) -> bool;
+
+    /// In the order of numbers, by entity.
+    fn profile(&mut self, entity: usize, number: i64, attributes: Vec<(String, Value)>);
+
+    /// A profile names another by a key; both by number.
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: i64);
+
+    /// A record of a person, who has this number.
+    fn component(&mut self, profile: i64, record: StoredRecord);
+
+    /// In any order.
+    fn event(&mut self, event: EventSeen<'_>);
+
+    /// In any order, after all events; also of events that were not told.
+    fn event_attributes(&mut self, number: i64, attributes: Vec<(String, Value)>);
+
+    /// Keys that events name things by.
+    fn keys(&mut self) -> Vec<KeysWanted>;
+
+    /// The profile that a key names: `list` and `key` are places in what `keys` answered.
+    fn key(&mut self, list: usize, key: usize, profile: i64);
+
+    /// In the order of numbers, by audience.
+    fn member(&mut self, audience: usize, profile: i64);
+}

@@ -1,0 +1,219 @@
+//! What may be asked of a segment beside who belongs: why, who would by another rule, what that would change, what it
+//! shares with others, and what it has been.
+
+use super::State;
+use super::body::{Body, query};
+use super::listing::{Everything, Listing};
+use super::scope::Scope;
+use super::time::Instant;
+use crate::app::refusal::Result;
+use crate::app::segments::Overlap;
+use attiva_core::Millis;
+use attiva_core::config::{AudienceEntity, EvaluationMethod};
+use attiva_core::ports::store::{MembershipEvent, MembershipStatus, Profile};
+use attiva_segments::Explanation;
+use attiva_sync::{Compared, Counted, MembershipExplanation, Preview, SegmentWish};
+use axum::http::Uri;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/sandboxes/{sandbox}/segments/preview", post(preview))
+        .route("/v1/sandboxes/{sandbox}/segments/{segment}/compare", post(compare))
+        .route("/v1/sandboxes/{sandbox}/segments/{segment}/explanation", get(explain))
+        .route("/v1/sandboxes/{sandbox}/segments/{segment}/overlap", get(overlap))
+        .route("/v1/sandboxes/{sandbox}/segments/{segment}/history", get(history))
+        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/memberships", get(memberships))
+}
+
+/// Profiles that an answer shows, unless it is asked for more.
+const SAMPLES: usize = 10;
+/// Most of them.
+const SAMPLES_MAX: usize = 100;
+
+fn samples(wanted: Option<u16>) -> usize {
+    wanted.map_or(SAMPLES, usize::from).min(SAMPLES_MAX)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    expression: String,
+    #[serde(default)]
+    entity: AudienceEntity,
+    evaluation: Option<EvaluationMethod>,
+    /// Profiles to show; 10 unless it says so, 100 at most.
+    samples: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherRule {
+    expression: String,
+    samples: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Sample {
+    profile: String,
+    attributes: Map<String, Value>,
+}
+
+impl Sample {
+    fn of(profile: Profile) -> Self {
+        let attributes = profile.attributes.into_iter().map(|(name, value)| (name, value.to_json()));
+        Self { profile: profile.id.to_string(), attributes: attributes.collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct CountedView {
+    count: u64,
+    samples: Vec<Sample>,
+}
+
+impl CountedView {
+    fn of(Counted { count, samples }: Counted) -> Self {
+        Self { count, samples: samples.into_iter().map(Sample::of).collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct PreviewView {
+    #[serde(flatten)]
+    members: CountedView,
+    /// Of how many.
+    of: u64,
+    as_of: Instant,
+}
+
+async fn preview(scope: Scope, Body(body): Body<Rule>) -> Result<Json<PreviewView>> {
+    let wish = SegmentWish { expression: &body.expression, entity: body.entity, evaluation: body.evaluation };
+    let Preview { members, of, as_of } = scope.sandbox.preview_segment(&wish, samples(body.samples)).await?;
+    Ok(Json(PreviewView { members: CountedView::of(members), of, as_of: Instant(as_of) }))
+}
+
+#[derive(Serialize)]
+struct ComparedView {
+    entering: CountedView,
+    leaving: CountedView,
+    staying: u64,
+    as_of: Instant,
+}
+
+async fn compare(scope: Scope, Body(body): Body<OtherRule>) -> Result<Json<ComparedView>> {
+    let compared = scope.sandbox.compare_segment(scope.param("segment"), &body.expression, samples(body.samples));
+    let Compared { entering, leaving, staying, as_of } = compared.await?;
+    let (entering, leaving) = (CountedView::of(entering), CountedView::of(leaving));
+    Ok(Json(ComparedView { entering, leaving, staying, as_of: Instant(as_of) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    profile: String,
+}
+
+#[derive(Serialize)]
+struct ExplanationView {
+    segment: String,
+    profile: String,
+    /// Whether it is a member as memberships stand: of a segment that is evaluated in batch, by its latest result.
+    is_member: bool,
+    /// The batch evaluation that this result is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_of: Option<String>,
+    /// What the rule says by what is known now.
+    now: Explanation,
+    /// The same, for people.
+    text: String,
+    as_of: Instant,
+}
+
+async fn explain(scope: Scope, uri: Uri) -> Result<Json<ExplanationView>> {
+    let About { profile } = query(&uri)?;
+    let found = scope.sandbox.explain_membership(scope.param("segment"), &profile).await?;
+    let MembershipExplanation { segment, explanation, is_member, result_of, as_of } = found;
+    Ok(Json(ExplanationView {
+        segment: segment.to_string(),
+        profile,
+        is_member,
+        result_of: result_of.map(|id| id.to_string()),
+        text: explanation.to_string(),
+        now: explanation,
+        as_of: Instant(as_of),
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    /// Ids of segments, with commas between them.
+    with: String,
+}
+
+#[derive(Serialize)]
+struct OverlapsView {
+    segment: String,
+    members: u64,
+    overlaps: Vec<OverlapView>,
+}
+
+#[derive(Serialize)]
+struct OverlapView {
+    with: String,
+    members: u64,
+    /// Members of both.
+    common: u64,
+}
+
+async fn overlap(scope: Scope, uri: Uri) -> Result<Json<OverlapsView>> {
+    let With { with } = query(&uri)?;
+    let with: Vec<&str> = with.split(',').filter(|id| !id.is_empty()).collect();
+    let (members, overlaps) = scope.sandbox.overlaps(scope.param("segment"), &with)?;
+    let view = |Overlap { with, members, common }| OverlapView { with: with.to_string(), members, common };
+    let segment = scope.param("segment").to_owned();
+    Ok(Json(OverlapsView { segment, members, overlaps: overlaps.into_iter().map(view).collect() }))
+}
+
+#[derive(Serialize)]
+struct EventView {
+    segment: String,
+    profile: String,
+    status: MembershipStatus,
+    at: Instant,
+    /// `change` of the profile, `event`, `time` (a window ran out, or another audience changed), `definition`,
+    /// `profile-removed`, or the id of a batch evaluation.
+    cause: String,
+}
+
+impl EventView {
+    fn of(event: MembershipEvent) -> Self {
+        let MembershipEvent { segment, profile, status, at, cause, .. } = event;
+        let at: Millis = at;
+        Self { segment: segment.to_string(), profile: profile.to_string(), status, at: Instant(at), cause }
+    }
+}
+
+async fn history(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+    let before = before(&listing)?;
+    let events = scope.sandbox.segment_history(scope.param("segment"), before, listing.wanted())?;
+    Ok(listing.answer(events, |event| event.number.to_string(), EventView::of))
+}
+
+async fn memberships(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+    let before = before(&listing)?;
+    let events = scope.sandbox.profile_history(scope.param("profile"), before, listing.wanted())?;
+    Ok(listing.answer(events, |event| event.number.to_string(), EventView::of))
+}
+
+fn before(listing: &Listing<Everything>) -> Result<Option<i64>> {
+    Ok(match listing.after {
+        Some(_) => Some(listing.after_number()?),
+        None => None,
+    })
+}

@@ -1,0 +1,69 @@
+//! Batch evaluations of segments: on demand, and by a schedule.
+
+use super::keys::Caller;
+use super::refusal::{FieldProblem, Refusal, Result};
+use super::sandbox::{Sandbox, Versioned};
+use super::stamp::Stamp;
+use attiva_core::evaluation::{Evaluation, EvaluationSchedule};
+use attiva_core::id::{EvaluationId, SegmentId};
+use attiva_core::ports::store::{Expect, Kind};
+use attiva_core::{Fault, FaultKind};
+use attiva_sync::EVALUATION_SCHEDULE;
+
+impl Sandbox {
+    /// Queues an evaluation of these segments, or of all that are evaluated in batch.
+    ///
+    /// # Errors
+    /// `segment.missing`; `segment.streaming` for one that follows every change by itself.
+    pub async fn start_evaluation(&self, caller: &Caller, stamp: Stamp, segments: &[String]) -> Result<Evaluation> {
+        let mut wanted: Vec<SegmentId> = Vec::new();
+        for id in segments {
+            let segment = self.segment(id)?.value;
+            if self.segment_definition(&segment.id)?.is_some_and(|it| it.method.is_streaming()) {
+                let message = format!("{id} is evaluated in streaming: it follows every change by itself");
+                let fault = Fault::new(FaultKind::Config, "segment.streaming", message).field("/segments");
+                return Err(fault.action("Leave it out.").into());
+            }
+            wanted.push(segment.id);
+        }
+        let evaluation = self.engine.start_evaluation(wanted, stamp.id(EvaluationId::new)).await?;
+        let detail = serde_json::json!({ "segments": evaluation.wanted });
+        self.tell_once(caller, "evaluation.started", evaluation.id.as_str(), detail).await?;
+        Ok(evaluation)
+    }
+
+    pub fn evaluation(&self, id: &str) -> Result<Evaluation> {
+        Ok(self.get(Kind::Evaluation, "evaluation", id)?.value)
+    }
+
+    /// In the order they were queued, after `after`.
+    pub fn evaluations(&self, after: Option<&str>, limit: usize) -> Result<Vec<Evaluation>> {
+        self.list(Kind::Evaluation, after, limit, |_| true)
+    }
+
+    /// When evaluations start by themselves; version 0: nobody has said.
+    pub fn evaluation_schedule(&self) -> Result<Versioned<EvaluationSchedule>> {
+        let found = self.find(Kind::EvaluationSchedule, EVALUATION_SCHEDULE)?;
+        Ok(found.unwrap_or(Versioned { value: EvaluationSchedule::default(), version: 0 }))
+    }
+
+    /// Puts a schedule in the place of the one before.
+    ///
+    /// # Errors
+    /// `request.invalid` with the field at fault; `store.version-mismatch`.
+    pub async fn put_evaluation_schedule(
+        &self,
+        caller: &Caller,
+        schedule: EvaluationSchedule,
+        expect: Expect,
+    ) -> Result<Versioned<EvaluationSchedule>> {
+        schedule.check().map_err(|(field, problem)| {
+            let message = format!("`{}` {problem}", field.trim_start_matches('/'));
+            Refusal::invalid("request.invalid", message, vec![FieldProblem::new(field, problem)])
+        })?;
+        let version = self.put(Kind::EvaluationSchedule, EVALUATION_SCHEDULE, &schedule, expect).await?;
+        let detail = super::documents::write(&schedule)?;
+        self.tell(caller, "evaluation-schedule.changed", EVALUATION_SCHEDULE, detail).await?;
+        Ok(Versioned { value: schedule, version })
+    }
+}

@@ -1,0 +1,25 @@
+//! Segments at work: what their texts mean in this sandbox, who belongs now, and all evaluations there are: of single
+//! profiles as they change, and of everybody at once.
+
+mod batch;
+mod catalog;
+mod columns;
+mod columns_events;
+mod columns_load;
+mod definition;
+mod links;
+mod looks;
+mod meter;
+mod streaming;
+mod trigger;
+mod world;
+
+pub(crate) use batch::follow as follow_evaluations;
+pub(crate) use catalog::SegmentCatalog;
+pub(crate) use columns::ColumnCache;
+pub use definition::{Definition, SegmentWish};
+pub use looks::{Compared, Cost, Counted, MembershipExplanation, Preview};
+pub use meter::Budget;
+pub(crate) use streaming::{EVENTS, SEGMENTS, step};
+pub use trigger::SCHEDULE;
+pub(crate) use trigger::{LastEvaluation, start_due};
