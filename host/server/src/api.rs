@@ -1,6 +1,7 @@
 //! The HTTP API: thin over the application layer. Each resource has a file with its routes, its wire forms and
 //! nothing else; what holds for all requests is a layer.
 
+mod accounts;
 mod activations;
 mod audiences;
 mod audit;
@@ -141,6 +142,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(mappings::routes())
         .merge(timeline::routes())
         .merge(segments::routes())
+        .merge(accounts::routes())
         .merge(audiences::routes())
         .merge(evaluations::routes())
         .merge(activations::routes())

@@ -1,6 +1,7 @@
 //! The application layer: everything Attiva can be asked to do. The HTTP API is thin over it, and the command line is
 //! thin over the HTTP API.
 
+mod accounts;
 pub mod activations;
 pub mod answers;
 mod audit;

@@ -1,6 +1,7 @@
 //! The command line. `serve` and `demo` are hosts; everything else is a client of a host's HTTP API, so that a script
 //! can do by HTTP what a person does here.
 
+mod account;
 mod activation;
 mod client;
 mod conduct;
@@ -121,6 +122,9 @@ enum Command {
     /// Runs of sources.
     #[command(subcommand)]
     Run(run::Run),
+    /// Which account a person belongs to that names none, and families of accounts.
+    #[command(subcommand)]
+    Account(account::Account),
     /// Which records are one, and which value survives.
     #[command(subcommand)]
     Identity(identity::Identity),
@@ -188,6 +192,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
+        Command::Account(account) => account::run(account, &Client::new(global)?, *output)?,
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,
         Command::Model(command) => model::run(command, &Client::new(global)?, *output)?,
         Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,

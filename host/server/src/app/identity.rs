@@ -213,7 +213,7 @@ fn pointer(place: &str, path: &str) -> String {
     path.split('.').fold(place.to_owned(), |pointer, part| format!("{pointer}/{part}"))
 }
 
-fn next_version(what: &str, edited: u32, now: u32) -> Result<u32> {
+pub(super) fn next_version(what: &str, edited: u32, now: u32) -> Result<u32> {
     if edited == now {
         return Ok(now.saturating_add(1));
     }

@@ -1,9 +1,11 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod accounts;
 mod audiences;
 mod auth;
 mod authorizations;
+mod bodea;
 mod bounds;
 mod compositions;
 mod conduct;
@@ -18,6 +20,7 @@ mod harness;
 mod idempotency;
 mod identity;
 mod journey;
+mod limits;
 mod listings;
 mod lookup;
 mod mappings;
