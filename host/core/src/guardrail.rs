@@ -62,9 +62,9 @@ guardrails! {
         "Size of a record", "100 KB, dropped above";
     "record.identities" Count warn 0 max 20 Trimmed,
         "Identities of a record", "20";
-    "event.bytes" Bytes warn 10_240 max 102_400 Refused,
+    "event.bytes" Bytes warn 0 max 102_400 Refused,
         "Size of an event", "10 KB, dropped above";
-    "event.list_items" Count warn 10 max 500 Refused,
+    "event.list_items" Count warn 0 max 500 Refused,
         "Items of a list in an event", "10, soft";
     "person.identities" Count warn 0 max 200 Degraded,
         "Identities of a person", "50, beyond it left out of segments, exports and look-ups";
@@ -72,30 +72,26 @@ guardrails! {
         "Records that hang together as one person or could", "";
     "person.records_sharing_email" Count warn 0 max 10 Degraded,
         "Records that share an e-mail address", "";
-    "person.list_items" Count warn 100 max 500 Trimmed,
+    "person.list_items" Count warn 0 max 500 Trimmed,
         "Items of a list in a person", "500, soft";
-    "person.bytes" Bytes warn 1_048_576 max 52_428_800 Degraded,
-        "Size of a person's stored records", "50 MB, soft";
     "person.events_in_rules" Count warn 5_000 max 0 Warned,
         "Events of a person that rules look at", "5,000, above it the person is not considered";
-    "account.identities" Count warn 50 max 200 Degraded,
+    "account.identities" Count warn 0 max 200 Degraded,
         "Identities of an account", "50, soft";
-    "account.depth" Count warn 10 max 100 Degraded,
+    "account.depth" Count warn 0 max 100 Degraded,
         "Parents above an account", "";
-    "account.family" Count warn 1_000 max 100_000 Degraded,
-        "Accounts under one ultimate parent", "";
-"account.sharing_key" Count warn 0 max 100 Degraded,
+    "account.family" Count warn 0 max 100_000 Degraded,
+        "Accounts of a family that are rolled up", "";
+    "account.sharing_key" Count warn 0 max 100 Degraded,
         "Accounts that have a domain or a name in common, and are still found by it", "";
     "opportunity.stages_seen" Count warn 0 max 500 Trimmed,
         "Sightings of an opportunity's stage that are kept", "";
     "identity.value" Characters warn 0 max 1_024 Refused,
         "Length of an identity's value", "1,024";
-    "sandbox.custom_entities" Count warn 20 max 100 Refused,
+    "sandbox.custom_entities" Count warn 0 max 100 Refused,
         "Custom entities", "";
-    "sandbox.custom_attributes" Count warn 200 max 1_000 Refused,
+    "sandbox.custom_attributes" Count warn 0 max 1_000 Refused,
         "Custom attributes of one entity", "";
-    "sandbox.merge_policies" Count warn 0 max 20 Refused,
-        "Merge policies", "5";
     "sandbox.segments" Count warn 4_000 max 0 Warned,
         "Segments of persons", "4,000, soft; 400 in a B2B sandbox";
     "sandbox.account_segments" Count warn 1_000 max 0 Warned,
@@ -117,13 +113,23 @@ guardrails! {
 }
 
 /// What holds today, and is published. The others wait for the part that they limit.
-const HOLDS: [&str; 13] = [
+const HOLDS: [&str; 23] = [
     "record.bytes",
     "record.identities",
+    "event.bytes",
+    "event.list_items",
+    "person.list_items",
     "person.identities",
     "person.connected_records",
     "person.records_sharing_email",
+    "account.identities",
+    "account.depth",
+    "account.family",
+    "account.sharing_key",
+    "opportunity.stages_seen",
     "identity.value",
+    "sandbox.custom_entities",
+    "sandbox.custom_attributes",
     "sandbox.segments",
     "destination.mapped_attributes",
     "destination.activations",
@@ -133,8 +139,8 @@ const HOLDS: [&str; 13] = [
     "sandbox.disk_bytes",
 ];
 
-/// Of these, what nobody can change: the form of what is stored hangs on it.
-const FIXED: [&str; 2] = ["record.identities", "identity.value"];
+/// Of these, what nobody can change: the form of what is stored, or the bound of a step, hangs on it.
+const FIXED: [&str; 4] = ["record.identities", "identity.value", "account.depth", "opportunity.stages_seen"];
 
 impl Guardrail {
     /// Whether something holds to it. One that does not is not published.
@@ -148,10 +154,17 @@ impl Guardrail {
         self.is_published() && !FIXED.contains(&self.id)
     }
 
-    /// Whether identity is resolved by it, so that a change has records looked at again.
+    /// Whether profiles are made by it, so that a change has records looked at again.
     #[must_use]
-    pub fn decides_identity(&self) -> bool {
-        ["person.identities", "person.connected_records", "person.records_sharing_email"].contains(&self.id)
+    pub fn decides_profiles(&self) -> bool {
+        [
+            "person.identities",
+            "person.connected_records",
+            "person.records_sharing_email",
+            "person.list_items",
+            "account.identities",
+        ]
+        .contains(&self.id)
     }
 }
 
@@ -191,10 +204,10 @@ pub enum OverrideProblem {
 
 /// Limits without which a single record could take all memory.
 const NEEDED: [&str; 5] =
-    ["record.bytes", "event.bytes", "person.connected_records", "account.depth", "identity.value"];
+    ["record.bytes", "event.bytes", "person.connected_records", "account.family", "account.sharing_key"];
 
 /// Smaller ones would make rules of identity that nobody could publish.
-const LEAST: [(&str, u64); 2] = [("person.identities", 2), ("person.connected_records", 2)];
+const LEAST: [(&str, u64); 3] = [("person.identities", 2), ("person.connected_records", 2), ("account.identities", 2)];
 
 impl OverrideProblem {
     /// The limit at fault.
@@ -304,6 +317,14 @@ impl Guardrails {
         rules
     }
 
+    /// Rules of identity of accounts, as they hold: never wider than these limits.
+    #[must_use]
+    pub fn bound_account(&self, mut rules: crate::identity::Rules) -> crate::identity::Rules {
+        let most = self.max("account.identities").map_or(u32::MAX, |max| u32::try_from(max).unwrap_or(u32::MAX));
+        rules.identities_max = rules.identities_max.min(most);
+        rules
+    }
+
     /// Rules of identity for persons, within these limits.
     #[must_use]
     pub fn person_rules(&self) -> crate::identity::Rules {
@@ -403,7 +424,11 @@ mod tests {
         assert_eq!((few.connected_records_max, few.check()), (9, Ok(())));
         assert_eq!(set(r#"{"person.identities": {"max": 0}}"#).unwrap().person_rules().identities_max, u32::MAX);
         assert_eq!(set(r#"{"x": {}}"#), Err(OverrideProblem::Unknown("x".into())));
-        assert_eq!(set(r#"{"event.bytes": {}}"#), Err(OverrideProblem::Unpublished("event.bytes".into())));
+        let waits = "segment.nested_relations";
+        assert_eq!(set(&format!(r#"{{"{waits}": {{}}}}"#)), Err(OverrideProblem::Unpublished(waits.into())));
+        assert_eq!(set(r#"{"account.depth": {"max": 9}}"#), Err(OverrideProblem::Fixed("account.depth".into())));
+        let narrow = set(r#"{"account.identities": {"max": 9}}"#).unwrap();
+        assert_eq!(narrow.bound_account(Rules::keyed()).identities_max, 9);
         assert_eq!(set(r#"{"identity.value": {"max": 9}}"#), Err(OverrideProblem::Fixed("identity.value".into())));
         assert_eq!(set(r#"{"record.bytes": {"max": 0}}"#), Err(OverrideProblem::Needed("record.bytes".into())));
         let late = set(r#"{"destination.mapped_attributes": {"warn_at": 600}}"#);

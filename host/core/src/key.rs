@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Which vendor instance a connection is: the system's kind and the instance's id there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// `Marketo`, `Salesforce`: letters and digits.

@@ -26,6 +26,7 @@ pub mod page;
 pub mod plugin;
 pub mod ports;
 pub mod privacy;
+pub mod quota;
 pub mod record;
 pub mod removal;
 pub mod retry;

@@ -3,9 +3,11 @@
 
 mod credential;
 mod learnt;
+mod rate;
 
-pub use credential::{CredentialMethod, CredentialSpec, ParametersIn};
+pub use credential::{AssumedRole, Authorize, CredentialMethod, CredentialSpec, ParametersIn};
 pub use learnt::{InstanceSpec, Learnt};
+pub use rate::{Rate, ToldBy};
 
 use crate::cardinality::{Cardinality, Role};
 use semver::Version;
@@ -85,16 +87,6 @@ pub struct EgressRule {
 pub enum Access {
     Read,
     Write,
-}
-
-/// A budget of the vendor instance, shared by all that use it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Rate {
-    /// At most `calls` in any `seconds`.
-    Window { calls: u32, seconds: u32 },
-    /// At most `calls` at once.
-    Concurrent { calls: u32 },
 }
 
 /// What a destination promises about repeats.
@@ -201,6 +193,13 @@ impl Spec {
                     "is learnt from a token, so no token can be had there",
                 );
             }
+            if let Some(problem) = credential.method.problem() {
+                return invalid(&format!("credentials[{i}]"), problem);
+            }
+            let page = credential.method.authorize().map(|authorize| authorize.origin.as_str());
+            if page.is_some_and(|page| !self.origins.iter().any(|o| o.name == page && o.learnt.is_none())) {
+                return invalid(&format!("credentials[{i}].authorize.origin"), "no origin of this name is written");
+            }
             if let CredentialMethod::OAuth2RefreshToken { refresh_token, .. } = &credential.method
                 && !self.secrets().iter().any(|secret| *refresh_token == format!("{{{secret}}}"))
             {
@@ -222,11 +221,7 @@ impl Spec {
             }
         }
         for (i, rate) in self.rates.iter().enumerate() {
-            let (Rate::Window { calls, .. } | Rate::Concurrent { calls }) = rate;
-            let endless = matches!(rate, Rate::Window { seconds: 0, .. });
-            if *calls == 0 || endless {
-                return invalid(&format!("rates[{i}]"), "calls and seconds must be at least 1");
-            }
+            rate.validate(&format!("rates[{i}]"))?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The HTTP API: thin over the application layer. Each resource has a file with its routes, its wire forms and
 //! nothing else; what holds for all requests is a layer.
 
+mod accounts;
 mod activations;
 mod audiences;
 mod audit;
 mod auth;
+mod authorizations;
 mod body;
 mod bounded;
 mod conduct;
@@ -16,6 +18,7 @@ mod deliveries;
 mod etag;
 mod evaluations;
 mod exchange_rates;
+mod exchanges;
 mod explanation;
 mod grants;
 mod guardrails;
@@ -37,10 +40,12 @@ mod problem;
 mod problem_pages;
 mod profiles;
 mod publishers;
+mod quotas;
 mod request_id;
 mod runs;
 mod sandboxes;
 mod scope;
+mod secrets;
 mod segments;
 mod stamp;
 mod targets;
@@ -69,6 +74,8 @@ pub struct State {
     app: App,
     limits: Limits,
     pages: Pages,
+    /// Where vendors send a person back to who was asked for consent.
+    callback: Arc<str>,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
     requests: metrics::Requests,
@@ -76,9 +83,11 @@ pub struct State {
 
 impl State {
     #[must_use]
-    pub fn new(app: App, limits: Limits, pages: Pages) -> Self {
+    pub fn new(app: App, limits: Limits, pages: Pages, public_url: &str) -> Self {
         let permits = Arc::new(Semaphore::new(limits.requests_at_once as usize));
-        Self { app, limits, pages, permits, tasks: TaskTracker::new(), requests: metrics::Requests::default() }
+        let callback = format!("{public_url}{}", authorizations::CALLBACK).into();
+        let requests = metrics::Requests::default();
+        Self { app, limits, pages, callback, permits, tasks: TaskTracker::new(), requests }
     }
 
     /// Waits until every request that was begun has been dealt with, answered or not.
@@ -90,7 +99,8 @@ impl State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    let bounded = v1(&state).merge(metrics(&state)).merge(problem_pages::routes());
+    let open = problem_pages::routes().merge(authorizations::callback());
+    let bounded = v1(&state).merge(metrics(&state)).merge(open);
     let bounded = bounded.layer(from_fn_with_state(state.clone(), bounded::layer));
     bounded
         .merge(health::routes())
@@ -110,12 +120,16 @@ fn v1(state: &State) -> Router<State> {
         .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())
+        .merge(authorizations::routes())
         .merge(conduct::routes())
         .merge(consents::routes())
         .merge(data_removal::routes())
         .merge(consent_rules::routes())
+        .merge(exchanges::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
+        .merge(quotas::routes())
+        .merge(secrets::routes())
         .merge(runs::routes())
         .merge(pins::routes())
         .merge(privacy::routes())
@@ -128,6 +142,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(mappings::routes())
         .merge(timeline::routes())
         .merge(segments::routes())
+        .merge(accounts::routes())
         .merge(audiences::routes())
         .merge(evaluations::routes())
         .merge(activations::routes())

@@ -1,9 +1,11 @@
 //! The application layer: everything Attiva can be asked to do. The HTTP API is thin over it, and the command line is
 //! thin over the HTTP API.
 
+mod accounts;
 pub mod activations;
 pub mod answers;
 mod audit;
+pub mod authorizations;
 pub mod chance;
 pub mod conduct;
 pub mod connections;
@@ -16,6 +18,7 @@ pub mod disk;
 mod documents;
 mod evaluations;
 mod exchange_rates;
+pub mod exchanges;
 pub mod expressions;
 mod files;
 pub mod grants;
@@ -35,14 +38,17 @@ pub mod pins;
 pub mod plugins;
 pub mod privacy;
 pub mod profiles;
+pub mod quotas;
 mod reconcile;
 pub mod refusal;
 pub mod removal;
 pub mod retirement;
+mod rotation;
 pub mod runs;
 pub mod sandbox;
 mod secrets;
 pub mod segments;
+pub mod settings;
 pub mod stamp;
 pub mod targets;
 pub mod tenancy;
@@ -59,7 +65,7 @@ use attiva_core::ports::store::{AuditEvent, ControlStore, SandboxStore, StoreErr
 use attiva_core::{Fault, FaultKind};
 use attiva_store::{Control, DataDir, Options, Sealer, TombstoneKey, Tombstones};
 use attiva_sync::{Engine, EngineOptions};
-use attiva_wasm::{HostOptions, PluginHost};
+use attiva_wasm::{HostOptions, Limits, PluginHost};
 use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
 use disk::Disk;
@@ -71,6 +77,7 @@ use plugins::Plugins;
 use refusal::{Refusal, Result};
 use sandbox::Sandbox;
 use secrets::Vault;
+use settings::Settings;
 use stamp::Stamp;
 use std::collections::HashMap;
 use std::path::Path;
@@ -87,8 +94,7 @@ pub struct App {
 
 struct Inner {
     data: Arc<DataDir>,
-    /// What has to stay free on the disk.
-    disk_free_bytes_min: u64,
+    settings: Settings,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     control: Arc<dyn ControlStore>,
@@ -119,37 +125,37 @@ pub struct Opened {
 
 impl App {
     /// Opens a data directory: makes what the first start needs, installs the plugins that came with the host, and
-    /// lets every sandbox go on where it stopped. Nothing is read while less than `disk_free_bytes_min` is left on its disk.
+    /// lets every sandbox go on where it stopped.
     ///
     /// # Errors
     /// `store.in-use`, `store.unusable`, `store.full`, `store.too-new`, `store.corrupt`.
-    pub async fn open(data_dir: &Path, disk_free_bytes_min: u64) -> Result<Opened> {
-        Self::open_at(data_dir, disk_free_bytes_min, Arc::new(SystemClock)).await
+    pub async fn open(data_dir: &Path, settings: Settings) -> Result<Opened> {
+        Self::open_at(data_dir, settings, Arc::new(SystemClock)).await
     }
 
     /// As [`open`](Self::open), at the time that a clock tells.
-    async fn open_at(data_dir: &Path, disk_free_bytes_min: u64, clock: Arc<dyn Clock>) -> Result<Opened> {
+    async fn open_at(data_dir: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<Opened> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let data = Arc::new(DataDir::open(data_dir)?);
-        let sealer = Arc::new(Sealer::load(data.keys())?);
+        let sealer = Arc::new(rotation::sealer(&data, &settings)?);
         let tombstone_key = TombstoneKey::load(data.keys())?;
         let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
-        let plugins = Arc::new(plugins(&data, &control, &clock)?);
+        let plugins = Arc::new(plugins(&data, &settings, &control, &clock)?);
         let inner = Inner {
             keys: Keys::new(Arc::clone(&control), Arc::clone(&clock)),
             answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance), Arc::clone(&sealer)),
+            shared: Shared::new(&control, &clock),
             tenancy: Tenancy::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance)),
             vault: Vault::new(Arc::clone(&control), Arc::clone(&sealer)),
             sealer,
             tombstone_key,
             instances: Instances::new(Arc::clone(&control)),
-            shared: Shared::default(),
             oversight: Oversight::start(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&plugins)),
             tenancy_change: tokio::sync::Mutex::default(),
             removals: TaskTracker::new(),
             sandboxes: RwLock::default(),
             data,
-            disk_free_bytes_min,
+            settings,
             clock,
             chance,
             control,
@@ -177,6 +183,7 @@ impl App {
     async fn begin(&self) -> Result<Option<NewKey>> {
         let organisation = self.tenancy().ensure_default().await?;
         self.plugins().load().await?;
+        self.finish_rotation().await?;
         for bundled in attiva_plugins::bundled() {
             // The host is of use without one of them, and says what is wrong with it.
             if let Err(refusal) = self.plugins().install_bundled(bundled.component, self.fresh_stamp()).await {
@@ -208,13 +215,15 @@ impl App {
             entry: entry.clone(),
             plugins: Arc::clone(&inner.plugins),
             control: Arc::clone(&inner.control),
+            clock: Arc::clone(&inner.clock),
             vault: inner.vault.clone(),
             instances: inner.instances.clone(),
             spools: Spools::new(inner.data.spool(), &id)?,
             tombstones: Arc::new(Tombstones::new(inner.tombstone_key.clone(), id.clone(), hashes)),
-            disk: Disk::new(Arc::clone(&inner.data), id, inner.disk_free_bytes_min),
+            disk: Disk::new(Arc::clone(&inner.data), id, inner.settings.disk_free_bytes_min),
             shared: inner.shared.clone(),
             oversight: Arc::clone(&inner.oversight),
+            exchanges_kept: inner.settings.exchanges_kept,
         });
         Ok((store, connectors))
     }
@@ -224,7 +233,7 @@ impl App {
         let id = entry.id();
         let (stored, connectors) = self.parts(&entry)?;
         let store: Arc<dyn SandboxStore> = Arc::clone(&stored) as _;
-        privacy::replay(&*store, &connectors, inner.clock.now()).await?;
+        let replayed = privacy::replay(&*store, &connectors, inner.clock.now()).await?;
         reconcile::reconcile(&*store, &connectors).await?;
         let (clock, chance) = (Arc::clone(&inner.clock), Arc::clone(&inner.chance));
         let engine = Engine::start(
@@ -252,6 +261,9 @@ impl App {
         };
         let sandbox = Arc::new(sandbox);
         sandbox.resume_erasures()?;
+        if let Some(replayed) = replayed {
+            sandbox.finish_replay(replayed);
+        }
         inner.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         Ok(sandbox)
     }
@@ -363,6 +375,7 @@ impl App {
             draining.spawn(async move { sandbox.engine.drain(deadline).await });
         }
         draining.join_all().await;
+        self.inner.shared.budgets.rest().await;
         if let Err(refusal) = self.inner.oversight.flush().await {
             tracing::warn!("what plugins used last is not on record: {refusal}");
         }
@@ -382,10 +395,21 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Refusal::internal(error.to_string())))
 }
 
-fn plugins(data: &DataDir, control: &Arc<dyn ControlStore>, clock: &Arc<dyn Clock>) -> Result<Plugins> {
+fn plugins(
+    data: &DataDir,
+    settings: &Settings,
+    control: &Arc<dyn ControlStore>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Plugins> {
     let io = |e: std::io::Error| Refusal::from(StoreError::Io(format!("plugins: {e}")));
     let aot = data.aot().try_clone().map_err(io)?;
-    let options = HostOptions { compiler: compiler::compiler(), ..HostOptions::new(aot, files::aot_key(data.keys())?) };
+    let base = HostOptions::new(aot, files::aot_key(data.keys())?);
+    let limits = Limits {
+        host_memory_bytes: settings.plugin_memory_bytes,
+        organisation_memory_bytes: settings.organisation_memory_bytes,
+        ..base.limits
+    };
+    let options = HostOptions { compiler: compiler::compiler(), limits, ..base };
     let host = PluginHost::new(options).map_err(|e| Refusal::internal(e.to_string()))?;
     let plugin_files = PluginFiles::new(data.plugins().try_clone().map_err(io)?);
     let development = files::development_key(data.keys())?.public();

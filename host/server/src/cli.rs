@@ -1,6 +1,7 @@
 //! The command line. `serve` and `demo` are hosts; everything else is a client of a host's HTTP API, so that a script
 //! can do by HTTP what a person does here.
 
+mod account;
 mod activation;
 mod client;
 mod conduct;
@@ -25,8 +26,10 @@ mod output;
 mod plugin;
 mod privacy;
 mod profile;
+mod quota;
 mod run;
 mod sandbox;
+mod secrets;
 mod segment;
 mod serve;
 mod simulate;
@@ -107,12 +110,21 @@ enum Command {
     /// Write connectors: new, build, test, package, dev.
     #[command(subcommand)]
     Connector(connector::Connector),
+    /// Budgets of vendors' instances: what is spent, by whom, and when it frees up.
+    #[command(subcommand)]
+    Quota(quota::Quota),
+    /// The key that connections' secrets are sealed with.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Connections to vendors.
     #[command(subcommand)]
     Connection(connection::Connection),
     /// Runs of sources.
     #[command(subcommand)]
     Run(run::Run),
+    /// Which account a person belongs to that names none, and families of accounts.
+    #[command(subcommand)]
+    Account(account::Account),
     /// Which records are one, and which value survives.
     #[command(subcommand)]
     Identity(identity::Identity),
@@ -176,8 +188,11 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),
+        Command::Quota(quota) => quota::run(quota, &Client::new(global)?, *output)?,
+        Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),
+        Command::Account(account) => account::run(account, &Client::new(global)?, *output)?,
         Command::Identity(identity) => identity::run(identity, &Client::new(global)?, *output)?,
         Command::Model(command) => model::run(command, &Client::new(global)?, *output)?,
         Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,

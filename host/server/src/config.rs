@@ -17,6 +17,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Loopback unless somebody says otherwise: there is no TLS here, a proxy in front brings it.
     pub listen: SocketAddr,
+    /// Where browsers reach the host: behind a proxy, the proxy's address. `None`: where it listens.
+    pub public_url: Option<String>,
+    /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
+    pub seal_key_file: Option<PathBuf>,
     pub log: LogConfig,
     pub limits: Limits,
     pub pages: Pages,
@@ -53,6 +57,12 @@ pub struct Limits {
     pub drain: Duration,
     /// Nothing more is read from vendors while less than this is left on the data directory's disk. 0: no such mark.
     pub disk_free_bytes: u64,
+    /// Memory of all plugins at work together.
+    pub plugin_memory_bytes: u64,
+    /// Memory of all plugins at work for one organisation.
+    pub organisation_memory_bytes: u64,
+    /// The last exchanges with its vendor that are kept of each connection. 0: none.
+    pub exchanges_kept: u32,
 }
 
 /// Listings.
@@ -113,6 +123,8 @@ mod tests {
             let (text, quoted) = match key.name {
                 "data_dir" => ("/x", "\"/x\""),
                 "listen" => ("127.0.0.1:7", "\"127.0.0.1:7\""),
+                "public_url" => ("https://x.example", "\"https://x.example\""),
+                "seal_key_file" => ("/x", "\"/x\""),
                 "log.format" => ("json", "\"json\""),
                 "log.level" => ("warn", "\"warn\""),
                 _ => ("77", "77"),

@@ -4,6 +4,7 @@
 use crate::api;
 use crate::app::keys::NewKey;
 use crate::app::refusal::Refusal;
+use crate::app::settings::Settings;
 use crate::app::{App, Opened};
 use crate::config::Config;
 use std::io::ErrorKind;
@@ -45,9 +46,18 @@ impl Host {
         })?;
         let address = listener.local_addr().map_err(|reason| StartError::Listen { address, reason })?;
         let data = |refusal| StartError::Data { data_dir: config.data_dir.display().to_string(), refusal };
-        let Opened { app, first_key } =
-            App::open(&config.data_dir, config.limits.disk_free_bytes).await.map_err(data)?;
-        let state = api::State::new(app.clone(), config.limits, config.pages);
+        let limits = config.limits;
+        let bytes = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let settings = Settings {
+            disk_free_bytes_min: limits.disk_free_bytes,
+            exchanges_kept: limits.exchanges_kept as usize,
+            plugin_memory_bytes: bytes(limits.plugin_memory_bytes),
+            organisation_memory_bytes: bytes(limits.organisation_memory_bytes),
+            seal_key_file: config.seal_key_file.clone(),
+        };
+        let Opened { app, first_key } = App::open(&config.data_dir, settings).await.map_err(data)?;
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let state = api::State::new(app.clone(), limits, config.pages, &public_url);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let router = api::router(state.clone());

@@ -199,6 +199,10 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Grant => "grant",
         ControlKind::Instance => "instance",
         ControlKind::Erasure => "erasure",
+        ControlKind::Quota => "quota",
+        ControlKind::QuotaLimits => "quota-limits",
+        ControlKind::Authorization => "authorization",
+        ControlKind::AppConsent => "app-consent",
     }
 }
 

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cap_std::fs::Dir;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::sync::{PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 const KEY_FILE: &str = "seal.key";
@@ -14,10 +15,13 @@ const KEY_LEN: usize = 32;
 /// Names the form, so that another one can follow: AES-256-GCM, the nonce before the ciphertext, base64url.
 const FORM: &str = "v1.";
 
-/// Seals and opens. The key never leaves it.
+/// Seals and opens. Keys never leave it. The first seals, all open: there are two while a new one takes the place of the
+/// old one.
 pub struct Sealer {
-    key: LessSafeKey,
+    keys: RwLock<Vec<LessSafeKey>>,
     random: SystemRandom,
+    /// An operator's file, which is not ours to change.
+    is_supplied: bool,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -27,10 +31,10 @@ impl std::fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Loads the key from `keys`, making one the first time.
+    /// Loads the keys from `keys`, making one the first time.
     ///
     /// # Errors
-    /// `Unusable` if others may read the key, `Corrupt` if it is not one, `Full` and `Io`.
+    /// `Unusable` if others may read them, `Corrupt` if they are none, `Full` and `Io`.
     pub fn load(keys: &Dir) -> Result<Self> {
         let random = SystemRandom::new();
         let bytes = match files::read(keys, KEY_FILE)?.map(Zeroizing::new) {
@@ -41,9 +45,79 @@ impl Sealer {
             }
             None => make_key(keys, &random)?,
         };
-        let key = UnboundKey::new(&AES_256_GCM, &bytes)
-            .map_err(|_| StoreError::Corrupt(format!("keys/{KEY_FILE} is not a key of {KEY_LEN} bytes")))?;
-        Ok(Self { key: LessSafeKey::new(key), random })
+        let read = read_keys(&bytes).ok_or_else(|| {
+            StoreError::Corrupt(format!("keys/{KEY_FILE} is not a key of {KEY_LEN} bytes, or two of them"))
+        })?;
+        Ok(Self { keys: RwLock::new(read), random, is_supplied: false })
+    }
+
+    /// Takes the keys of a file that an operator supplies: each a line of 64 hex digits, the first the one that seals.
+    /// The host keeps none of its own then.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the file.
+    pub fn supplied(text: &[u8], path: &str) -> Result<Self> {
+        let lines = std::str::from_utf8(text).unwrap_or_default().lines().map(str::trim);
+        let keys = lines.filter(|line| !line.is_empty()).map(|line| {
+            let bytes = Zeroizing::new(hex::decode(line).ok()?);
+            let [key] = read_keys(&bytes)?.try_into().ok()?;
+            Some(key)
+        });
+        let keys: Option<Vec<LessSafeKey>> = keys.collect();
+        let keys = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| {
+            StoreError::Corrupt(format!(
+                "{path} must hold keys of {KEY_LEN} bytes, each a line of {} hex digits",
+                2 * KEY_LEN
+            ))
+        })?;
+        Ok(Self { keys: RwLock::new(keys), random: SystemRandom::new(), is_supplied: true })
+    }
+
+    /// Whether the keys are an operator's own file.
+    #[must_use]
+    pub fn is_supplied(&self) -> bool {
+        self.is_supplied
+    }
+
+    /// Whether an old key is still there beside the one that seals: what it sealed is to be sealed again, and then
+    /// [`retire`](Self::retire) may be called.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).len() > 1
+    }
+
+    /// Makes a new key, which seals from now on; the old one still opens. Kept when this returns: a kill leaves both.
+    ///
+    /// # Errors
+    /// `Unusable` where the keys are an operator's own; `Full`, `Io`.
+    pub fn rotate(&self, keys: &Dir) -> Result<()> {
+        if self.is_supplied {
+            let reason =
+                "it is the operator's own: put a new key before the old one in it, and start the host again".to_owned();
+            return Err(StoreError::Unusable { path: "the supplied key file".into(), reason });
+        }
+        let before = files::read(keys, KEY_FILE)?.map(Zeroizing::new).unwrap_or_default();
+        let new = random::<KEY_LEN>(&self.random)?;
+        let mut both = Zeroizing::new(Vec::with_capacity(2 * KEY_LEN));
+        both.extend_from_slice(&*new);
+        both.extend_from_slice(before.get(..KEY_LEN).unwrap_or_default());
+        let read = read_keys(&both).ok_or_else(|| StoreError::Corrupt(format!("keys/{KEY_FILE} is not a key")))?;
+        files::write_atomic(keys, KEY_FILE, &both)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    /// Forgets the old key: nothing is sealed with it any more.
+    ///
+    /// # Errors
+    /// `Full`, `Io`.
+    pub fn retire(&self, keys: &Dir) -> Result<()> {
+        if !self.is_supplied {
+            let bytes = files::read(keys, KEY_FILE)?.map(Zeroizing::new).unwrap_or_default();
+            files::write_atomic(keys, KEY_FILE, bytes.get(..KEY_LEN).unwrap_or_default())?;
+        }
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).truncate(1);
+        Ok(())
     }
 
     /// Seals `plain` for one use, which `associated` names: it opens for no other. Each call gives another text.
@@ -56,8 +130,9 @@ impl Sealer {
         sealed.extend_from_slice(&*nonce);
         sealed.extend_from_slice(plain);
         let (_, text) = sealed.split_at_mut(NONCE_LEN);
-        let tag = self
-            .key
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let key = keys.first().ok_or_else(|| StoreError::Io("there is no key to seal with".into()))?;
+        let tag = key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), text)
             .map_err(|_| StoreError::Io("the secret is too long to seal".into()))?;
         sealed.extend_from_slice(tag.as_ref());
@@ -71,12 +146,24 @@ impl Sealer {
     pub fn open(&self, sealed: &str, associated: &str) -> Result<Zeroizing<Vec<u8>>> {
         let refused = || StoreError::Corrupt("a sealed secret does not open: it is not ours, or not for this".into());
         let encoded = sealed.strip_prefix(FORM).ok_or_else(refused)?;
-        let mut bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| refused())?);
-        let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN).ok_or_else(refused)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| refused())?;
-        let plain = self.key.open_in_place(nonce, Aad::from(associated), text).map_err(|_| refused())?;
-        Ok(Zeroizing::new(plain.to_vec()))
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| refused())?);
+        for key in &*self.keys.read().unwrap_or_else(PoisonError::into_inner) {
+            // A key that does not fit leaves rubbish behind.
+            let mut tried = bytes.clone();
+            let (nonce, text) = tried.split_at_mut_checked(NONCE_LEN).ok_or_else(refused)?;
+            let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| refused())?;
+            if let Ok(plain) = key.open_in_place(nonce, Aad::from(associated), text) {
+                return Ok(Zeroizing::new(plain.to_vec()));
+            }
+        }
+        Err(refused())
     }
+}
+
+fn read_keys(bytes: &[u8]) -> Option<Vec<LessSafeKey>> {
+    let key = |bytes: &[u8]| UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new);
+    let known = matches!(bytes.len() / KEY_LEN, 1 | 2) && bytes.len().is_multiple_of(KEY_LEN);
+    known.then(|| bytes.chunks(KEY_LEN).map(key).collect::<Option<Vec<_>>>()).flatten()
 }
 
 fn make_key(keys: &Dir, source: &SystemRandom) -> Result<Zeroizing<Vec<u8>>> {
@@ -133,6 +220,41 @@ mod tests {
         }
         let (_elsewhere, other) = keys();
         assert!(Sealer::load(&other).unwrap().open(&sealed, "con_1").is_err());
+    }
+
+    #[test]
+    fn a_new_key_takes_the_place_of_the_old_one_and_a_kill_in_between_loses_nothing() {
+        let (_place, dir) = keys();
+        let sealer = Sealer::load(&dir).unwrap();
+        let old = sealer.seal(b"a", "x").unwrap();
+        sealer.rotate(&dir).unwrap();
+        let new = sealer.seal(b"b", "x").unwrap();
+        // As if it had been killed here.
+        let again = Sealer::load(&dir).unwrap();
+        assert!(again.is_rotating());
+        assert_eq!(*again.open(&old, "x").unwrap(), vec![b'a']);
+        assert_eq!(*again.open(&new, "x").unwrap(), vec![b'b']);
+        again.retire(&dir).unwrap();
+        let done = Sealer::load(&dir).unwrap();
+        assert!(!done.is_rotating() && again.open(&old, "x").is_err());
+        assert!(done.open(&old, "x").is_err(), "the old key is gone");
+        assert_eq!(*done.open(&new, "x").unwrap(), vec![b'b']);
+    }
+
+    #[test]
+    fn an_operators_keys_are_lines_of_hex_and_are_left_alone() {
+        let (_place, dir) = keys();
+        let (one, two) = ("11".repeat(32), "22".repeat(32));
+        let before = Sealer::supplied(one.as_bytes(), "k").unwrap();
+        let sealed = before.seal(b"a", "x").unwrap();
+        let both = Sealer::supplied(format!("{two}\n\n{one}\n").as_bytes(), "k").unwrap();
+        assert!(both.is_rotating() && both.is_supplied());
+        assert_eq!(*both.open(&sealed, "x").unwrap(), vec![b'a']);
+        assert!(Sealer::supplied(two.as_bytes(), "k").unwrap().open(&sealed, "x").is_err());
+        assert!(matches!(before.rotate(&dir), Err(StoreError::Unusable { .. })));
+        for bad in ["", "11", &"zz".repeat(32), &"11".repeat(64)] {
+            assert!(matches!(Sealer::supplied(bad.as_bytes(), "k"), Err(StoreError::Corrupt(_))), "{bad}");
+        }
     }
 
     #[test]

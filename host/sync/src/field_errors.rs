@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) const VALUE: &str = "mapping.value";
 /// A value that should name somebody names nobody.
 pub(crate) const NAME: &str = "identity.value";
+/// A list has more items than it may: the rest is left out.
+pub(crate) const TRIMMED: &str = "value.trimmed";
 
 /// Counts by stream, field and reason.
 #[derive(Debug, Default)]

@@ -19,6 +19,7 @@ mod mapping;
 mod mappings;
 mod model;
 mod neighbours;
+mod overlap;
 mod place;
 pub mod policies;
 mod privacy;

@@ -122,6 +122,11 @@ impl StreamMapping {
         Mapped { row, failed }
     }
 
+    /// Fields of the entity that it fills.
+    pub(crate) fn mapped(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| &*field.to.name)
+    }
+
     /// The expression that a field of the model comes from.
     pub(crate) fn expression(&self, slot: usize) -> Option<&str> {
         self.fields.iter().find(|field| field.slot == slot).map(|field| field.text.as_str())

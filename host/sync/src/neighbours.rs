@@ -1,6 +1,6 @@
 //! Records as the identity graph sees them: mapped, with what names each, loaded when they are first asked for.
 
-use crate::field_errors::{FieldErrors, NAME, VALUE};
+use crate::field_errors::{FieldErrors, NAME, TRIMMED, VALUE};
 use crate::mapping::StreamMapping;
 use crate::policies::Policies;
 use crate::profiles::Mappings;
@@ -11,6 +11,7 @@ use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{FieldError, SandboxStore, StoredRecord};
 use attiva_core::record::Presence;
 use attiva_core::{Fault, Millis, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub(crate) struct Records<'a> {
     store: &'a dyn SandboxStore,
     mappings: Mappings<'a>,
     reader: &'a ClaimReader,
+    list_items_max: usize,
     now: Millis,
     entries: Vec<Entry>,
     by_number: HashMap<i64, usize>,
@@ -69,6 +71,7 @@ impl<'a> Records<'a> {
             store,
             mappings,
             reader: &policies.reader,
+            list_items_max: policies.list_items_max,
             now,
             entries: Vec::new(),
             by_number: HashMap::new(),
@@ -155,17 +158,33 @@ impl<'a> Records<'a> {
         Ok(mapping.filter(|mapping| mapping.entity() == self.entity()))
     }
 
+    /// Cuts lists that are too long, and says which.
+    fn trim(&self, mapped: &mut MappedRecord) -> Vec<Cow<'static, str>> {
+        let mut trimmed = Vec::new();
+        for (value, field) in mapped.row.iter_mut().zip(self.layout.fields()) {
+            if let Value::TextList(list) = value
+                && list.len() > self.list_items_max
+            {
+                list.truncate(self.list_items_max);
+                trimmed.push(field.name.clone());
+            }
+        }
+        trimmed
+    }
+
     fn entry(&mut self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
         let Some(mapping) = self.mapping(&stored)? else {
             let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
             return Ok(Entry { stored, mapped, claims: Vec::new(), changed });
         };
-        let (mapped, failed) = mapping.map(&stored, self.now);
+        let (mut mapped, failed) = mapping.map(&stored, self.now);
+        let trimmed = self.trim(&mut mapped);
         let (claims, problems) = self.reader.read(&stored.source_key, &mapped.row);
         if changed {
             let values = failed.iter().map(|field| (field, VALUE));
             let names = problems.iter().map(|problem| (&problem.field, NAME));
-            for (field, code) in values.chain(names) {
+            let trimmed = trimmed.iter().map(|field| (field, TRIMMED));
+            for (field, code) in values.chain(names).chain(trimmed) {
                 self.errors.note(&stored.connection, &stored.stream, field, code, &stored.source_key);
             }
         }

@@ -27,6 +27,8 @@ pub(crate) struct Policies {
     pub(crate) survivorship: Survivorship,
     /// By source key. Those of persons: nothing else is merged of several records.
     pins: HashMap<String, Vec<Pin>>,
+    /// Items of a list that a record may say.
+    pub(crate) list_items_max: usize,
 }
 
 impl Policies {
@@ -49,6 +51,7 @@ impl Policies {
         Ok(Self {
             reader: ClaimReader::new(&layout, &rules).map_err(|problems| unusable(&problems))?,
             never: links.iter().filter(|link| link.entity == *entity).collect(),
+            list_items_max: list_items_max(inner.store.as_ref(), entity)?,
             survivorship: Survivorship::new(&layout, &policy).map_err(|problems| unusable(&problems))?,
             layout,
             rules,
@@ -71,13 +74,23 @@ pub fn rules(store: &dyn SandboxStore, entity: &EntityName) -> Result<Rules, Fau
     match published(store, Kind::IdentityRules, entity.as_str())? {
         Some(rules) => within_limits(store, entity, rules),
         None if *entity == EntityName::PERSON => Ok(guardrails(store)?.person_rules()),
-        None => Ok(Rules::usual(entity)),
+        None => within_limits(store, entity, Rules::usual(entity)),
     }
 }
 
-/// Limits of identity are those of persons.
+/// Limits of identity are those of persons and accounts.
 fn within_limits(store: &dyn SandboxStore, entity: &EntityName, rules: Rules) -> Result<Rules, Fault> {
-    if *entity == EntityName::PERSON { Ok(guardrails(store)?.bound(rules)) } else { Ok(rules) }
+    match *entity {
+        EntityName::PERSON => Ok(guardrails(store)?.bound(rules)),
+        EntityName::ACCOUNT => Ok(guardrails(store)?.bound_account(rules)),
+        _ => Ok(rules),
+    }
+}
+
+/// Lists of persons are bounded; those of anything else are as long as their record may be.
+fn list_items_max(store: &dyn SandboxStore, entity: &EntityName) -> Result<usize, Fault> {
+    let max = guardrails(store)?.max("person.list_items").filter(|_| *entity == EntityName::PERSON);
+    Ok(max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)))
 }
 
 /// The id of the document of what an operator made of the limits.

@@ -10,6 +10,7 @@ use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
 use attiva_core::ports::connector::{PageLimits, Stream};
 use attiva_core::ports::store::{Kind, PageCommit, PageCommitted, PageDocument, StreamState};
+use attiva_core::quota::Priority;
 use attiva_core::run::{Action, Counts, Event, Run};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
@@ -122,7 +123,13 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let connection: Connection = inner.get(Kind::Connection, run.connection.as_str())?;
     let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
     let mut place = stream_start::place(inner, &*source, &connection.id, name)?;
-    let limits = PageLimits { max_rows: inner.options.page_rows, max_bytes: inner.options.page_bytes };
+    // A stream that was at its end is kept up to date; all else is work through what has piled up.
+    let is_current = inner.store.stream_state(&connection.id, name)?.is_some_and(|state| !state.more);
+    let limits = PageLimits {
+        max_rows: inner.options.page_rows,
+        max_bytes: inner.options.page_bytes,
+        priority: if is_current { Priority::Streaming } else { Priority::Backfill },
+    };
     let keyed = match keyed::keyed_by(inner, &connection, name)? {
         None => None,
         Some(by) => {

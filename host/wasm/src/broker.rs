@@ -2,7 +2,7 @@
 //! in this process today, in another one when guests are to live apart from secrets and sockets.
 
 use crate::egress::policy::denied;
-use crate::usage::{Denial, HostTraffic};
+use crate::usage::{Denial, Exchanged, HostTraffic};
 use async_trait::async_trait;
 use attiva_core::Fault;
 use std::collections::BTreeMap;
@@ -61,6 +61,7 @@ pub(crate) struct Traffic {
     pub(crate) bytes_in: u64,
     pub(crate) hosts: BTreeMap<String, HostTraffic>,
     pub(crate) denials: Vec<Denial>,
+    pub(crate) exchanges: Vec<Exchanged>,
 }
 
 /// What a guest may do. The methods are those of `wit/host.wit`.

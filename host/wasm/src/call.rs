@@ -4,7 +4,7 @@
 use crate::bindings::{destination, plugin as wit_plugin, source};
 use crate::broker::{Broker, Traffic};
 use crate::capability::log::CallLog;
-use crate::limits::{HostMemory, Limits, MemoryLimiter, Tripped};
+use crate::limits::{HostMemory, Limits, MemoryLimiter, OrganisationMemory, Tripped};
 use crate::meter::Meter;
 use crate::plugin::{Indices, Plugin};
 use crate::usage::{CallReport, Usage};
@@ -43,6 +43,8 @@ pub(crate) struct Call<'p> {
     pub(crate) function: &'static str,
     pub(crate) limits: Limits,
     pub(crate) broker: Box<dyn Broker>,
+    /// Whose memory it takes; `None` where no connection is concerned.
+    pub(crate) organisation: Option<Arc<OrganisationMemory>>,
     /// For logs; empty where no connection is concerned.
     pub(crate) connection: String,
 }
@@ -84,9 +86,9 @@ impl Call<'_> {
         let began = Instant::now();
         let meter = Meter::new(self.limits.cpu);
         let wall = self.limits.wall;
-        let Call { plugin, function, limits, broker, connection } = self;
+        let Call { plugin, function, limits, broker, organisation, connection } = self;
         let state = CallState {
-            memory: MemoryLimiter::new(&limits, plugin.host_memory()),
+            memory: MemoryLimiter::new(&limits, plugin.host_memory(), organisation),
             host_calls: 0,
             host_calls_max: limits.host_calls,
             broker,
@@ -121,9 +123,9 @@ impl Call<'_> {
             log_dropped: state.log.dropped(),
         };
         let fault = result.as_ref().err().cloned();
-        let Traffic { hosts, denials, .. } = traffic;
+        let Traffic { hosts, denials, exchanges, .. } = traffic;
         let log = state.log.into_lines();
-        Called { result, report: CallReport { function, fault, usage, rows: 0, hosts, denials, trace, log } }
+        Called { result, report: CallReport { function, fault, usage, rows: 0, hosts, denials, exchanges, trace, log } }
     }
 }
 
@@ -218,7 +220,7 @@ mod tests {
         let component = crate::engine::compiled(&engine, form, text);
         let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
         let state = CallState {
-            memory: MemoryLimiter::new(&limits, Arc::default()),
+            memory: MemoryLimiter::new(&limits, Arc::default(), None),
             host_calls: 0,
             host_calls_max: 0,
             broker: Box::new(NoAuthority { made_up: 1 }),

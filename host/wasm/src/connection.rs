@@ -4,12 +4,14 @@ use crate::configuration::{FieldProblem, Secrets};
 use crate::credential::TokenCache;
 use crate::egress::Endpoint;
 use crate::egress::policy::is_label;
-use crate::rate::InstanceBudget;
+use crate::limits::OrganisationMemory;
+use crate::quota::InstanceBudget;
 use crate::usage::CallReport;
 use async_trait::async_trait;
 use attiva_core::id::ConnectionId;
+use attiva_core::quota::{Priority, User};
 use attiva_core::spec::Spec;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
 use cap_std::fs::Dir;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,12 @@ pub struct ConnectionContext {
     pub spool: Arc<Dir>,
     /// The vendor instance's budget, shared by all its connections: see [`crate::InstanceBudgets`].
     pub budget: Arc<InstanceBudget>,
+    /// Who calls, where calls are shared out.
+    pub user: User,
+    /// Who waits for what the calls bring.
+    pub priority: Priority,
+    /// What the connection's organisation holds in memory.
+    pub memory: Arc<OrganisationMemory>,
     /// Shared by the whole host.
     pub tokens: Arc<TokenCache>,
     /// Refuse whatever writes at the vendor.
@@ -55,6 +63,9 @@ pub trait SecretSource: Send + Sync {
         let what = format!("the vendor gave another {name}, and there is no place to keep it");
         Err(Fault::new(FaultKind::Internal, "secret.fixed", what))
     }
+
+    /// Told, with each token, until when the consent lasts that a secret stands for; may be left out.
+    async fn consent_ends(&self, _name: &str, _at: Millis) {}
 }
 
 #[async_trait]

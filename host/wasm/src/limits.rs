@@ -17,6 +17,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Memory of all stores of the host together, in bytes (`limit.host-memory`, transient).
     pub host_memory_bytes: usize,
+    /// Memory of all stores of one organisation together, in bytes (`limit.organisation-memory`, transient).
+    pub organisation_memory_bytes: usize,
     /// Bytes that one crossing may make the host allocate (`limit.crossing`).
     pub crossing_bytes: usize,
     /// Live component handles (`limit.handles`).
@@ -52,6 +54,7 @@ impl Default for Limits {
             wall: Duration::from_secs(120),
             memory_bytes: 64 << 20,
             host_memory_bytes: 2 << 30,
+            organisation_memory_bytes: 1 << 30,
             crossing_bytes: 16 << 20,
             handles: 1_000,
             host_calls: 100_000,
@@ -92,6 +95,8 @@ pub(crate) enum Tripped {
     Memory(usize),
     #[error("the host's memory for connectors is used up")]
     HostMemory,
+    #[error("the organisation's share of the memory for connectors is used up")]
+    OrganisationMemory,
     #[error("more than {0} bytes were passed to the host at once")]
     Crossing(usize),
     #[error("the call held more than {0} handles")]
@@ -109,6 +114,7 @@ impl Tripped {
             Self::Wall(_) => "limit.wall",
             Self::Memory(_) => "limit.memory",
             Self::HostMemory => "limit.host-memory",
+            Self::OrganisationMemory => "limit.organisation-memory",
             Self::Crossing(_) => "limit.crossing",
             Self::Handles(_) => "limit.handles",
             Self::HostCalls(_) => "limit.host-calls",
@@ -118,6 +124,8 @@ impl Tripped {
             // The others' doing, and it passes.
             Self::HostMemory => Fault::new(FaultKind::Transient, code, self.to_string())
                 .action("Raise the host's memory for connectors, or run fewer at once."),
+            Self::OrganisationMemory => Fault::new(FaultKind::Transient, code, self.to_string())
+                .action("Raise what one organisation may have of it, or run fewer of its connectors at once."),
             _ => exceeded(code, self.to_string()),
         }
     }
@@ -135,13 +143,31 @@ pub(crate) struct HostMemory {
     used: AtomicUsize,
 }
 
+/// What all stores of one organisation hold together.
+#[derive(Debug, Default)]
+pub struct OrganisationMemory {
+    used: AtomicUsize,
+}
+
+/// Takes bytes, or nothing where that would be more than a limit.
+fn take(used: &AtomicUsize, by: usize, limit: usize) -> bool {
+    let fits = used.fetch_add(by, Ordering::Relaxed).saturating_add(by) <= limit;
+    if !fits {
+        used.fetch_sub(by, Ordering::Relaxed);
+    }
+    fits
+}
+
 /// Sums what a store's memories and tables hold, and refuses to let the sum pass the limit. Wasmtime asks for each
 /// memory by itself, which is why a limit per memory is none: a guest may have many.
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     limit: usize,
     host_limit: usize,
+    organisation_limit: usize,
     host: Arc<HostMemory>,
+    /// `None`: it works for nobody's connection.
+    organisation: Option<Arc<OrganisationMemory>>,
     used: usize,
     peak: usize,
     /// What the growth just allowed added, in case it fails.
@@ -149,9 +175,10 @@ pub(crate) struct MemoryLimiter {
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limits: &Limits, host: Arc<HostMemory>) -> Self {
+    pub(crate) fn new(limits: &Limits, host: Arc<HostMemory>, organisation: Option<Arc<OrganisationMemory>>) -> Self {
         let (limit, host_limit) = (limits.memory_bytes, limits.host_memory_bytes);
-        Self { limit, host_limit, host, used: 0, peak: 0, last: 0 }
+        let organisation_limit = limits.organisation_memory_bytes;
+        Self { limit, host_limit, organisation_limit, host, organisation, used: 0, peak: 0, last: 0 }
     }
 
     pub(crate) fn peak(&self) -> usize {
@@ -163,9 +190,11 @@ impl MemoryLimiter {
         if used > self.limit {
             return Err(Tripped::Memory(self.limit).into());
         }
-        let all = self.host.used.fetch_add(by, Ordering::Relaxed).saturating_add(by);
-        if all > self.host_limit {
-            self.host.used.fetch_sub(by, Ordering::Relaxed);
+        if !self.organisation.as_ref().is_none_or(|held| take(&held.used, by, self.organisation_limit)) {
+            return Err(Tripped::OrganisationMemory.into());
+        }
+        if !take(&self.host.used, by, self.host_limit) {
+            self.give_back_to_organisation(by);
             return Err(Tripped::HostMemory.into());
         }
         self.used = used;
@@ -177,13 +206,21 @@ impl MemoryLimiter {
     fn take_back(&mut self) {
         self.used = self.used.saturating_sub(self.last);
         self.host.used.fetch_sub(self.last, Ordering::Relaxed);
+        self.give_back_to_organisation(self.last);
         self.last = 0;
+    }
+
+    fn give_back_to_organisation(&self, by: usize) {
+        if let Some(held) = &self.organisation {
+            held.used.fetch_sub(by, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for MemoryLimiter {
     fn drop(&mut self) {
         self.host.used.fetch_sub(self.used, Ordering::Relaxed);
+        self.give_back_to_organisation(self.used);
     }
 }
 
@@ -237,7 +274,7 @@ mod tests {
     fn the_sum_counts_and_what_failed_or_is_gone_is_given_back() {
         let host = Arc::new(HostMemory::default());
         let limits = Limits { memory_bytes: 300, host_memory_bytes: 400, ..Limits::default() };
-        let mut store = MemoryLimiter::new(&limits, host.clone());
+        let mut store = MemoryLimiter::new(&limits, host.clone(), None);
         store.memory_growing(0, 100, None).unwrap();
         store.memory_growing(0, 100, None).unwrap();
         store.table_growing(0, 10, None).unwrap();
@@ -246,7 +283,7 @@ mod tests {
         store.table_grow_failed(wasmtime::format_err!("no")).unwrap();
         store.memory_growing(100, 200, None).unwrap();
 
-        let mut beside = MemoryLimiter::new(&limits, host.clone());
+        let mut beside = MemoryLimiter::new(&limits, host.clone(), None);
         let over = beside.memory_growing(0, 200, None).unwrap_err();
         assert_eq!(over.downcast_ref(), Some(&Tripped::HostMemory));
         drop(store);
@@ -254,5 +291,26 @@ mod tests {
         assert_eq!(beside.peak(), 200);
         drop(beside);
         assert_eq!(host.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_organisation_is_stopped_before_it_takes_what_is_the_others() {
+        let host = Arc::new(HostMemory::default());
+        let (one, other) = (Arc::new(OrganisationMemory::default()), Arc::new(OrganisationMemory::default()));
+        let limits = Limits { host_memory_bytes: 500, organisation_memory_bytes: 300, ..Limits::default() };
+        let store = |held: &Arc<OrganisationMemory>| MemoryLimiter::new(&limits, host.clone(), Some(held.clone()));
+        let (mut first, mut second, mut beside) = (store(&one), store(&one), store(&other));
+        first.memory_growing(0, 200, None).unwrap();
+        let over = second.memory_growing(0, 200, None).unwrap_err();
+        assert_eq!(over.downcast_ref(), Some(&Tripped::OrganisationMemory));
+        beside.memory_growing(0, 250, None).unwrap();
+        let over = beside.memory_growing(250, 310, None).unwrap_err();
+        assert_eq!(over.downcast_ref(), Some(&Tripped::OrganisationMemory));
+        let over = second.memory_growing(0, 90, None).unwrap_err();
+        assert_eq!(over.downcast_ref(), Some(&Tripped::HostMemory));
+        drop(first);
+        second.memory_growing(0, 200, None).unwrap();
+        drop((second, beside));
+        assert_eq!([&host.used, &one.used, &other.used].map(|used| used.load(Ordering::Relaxed)), [0; 3]);
     }
 }

@@ -80,6 +80,7 @@ impl Plugin {
             function: "migrate-state",
             limits: self.services.limits.small(),
             broker: Box::new(NoAuthority { made_up: 1 }),
+            organisation: None,
             connection: String::new(),
         };
         let called = call.run(async |store, exports| {
@@ -120,12 +121,16 @@ impl Plugin {
         let limits = (*self.services.limits).clone();
         let broker: Box<dyn Broker> = Box::new(LocalBroker::new(self, context, mode));
         let connection = context.connection_id.to_string();
-        let call = Call { plugin: self, function, limits, broker, connection };
+        let organisation = Some(Arc::clone(&context.memory));
+        let call = Call { plugin: self, function, limits, broker, organisation, connection };
         let Called { result, mut report } = call.run(body).await;
         let result = result.and_then(check);
         // The check may have found what the call itself did not.
         report.fault = result.as_ref().err().cloned();
         report.rows = result.as_ref().map_or(0, |value| rows(value) as u64);
+        if let Some(fault) = report.fault.as_ref().filter(|_| report.usage.requests > 0) {
+            context.budget.refused(fault);
+        }
         context.observer.finished(&report);
         result.map(|value| (value, report.usage))
     }

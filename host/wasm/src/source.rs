@@ -137,6 +137,13 @@ impl Plugin {
         if bytes > most {
             return Err(exceeded("limit.cursor", format!("the cursor has {bytes} bytes; at most {most} are kept")));
         }
+        // Else the next version could not tell what it has to migrate.
+        let (found, declared) = (page.next.state_version, self.spec.state_version);
+        if found != declared {
+            let what = format!("the cursor says that it is of version {found}; the specification declares {declared}");
+            return Err(Fault::new(FaultKind::Internal, "page.state-version", what)
+                .action("Report this to the connector's publisher."));
+        }
         Ok(())
     }
 }

@@ -16,6 +16,11 @@ pub trait Surroundings: Send + Sync {
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), Fault>;
 }
 
+/// Milliseconds since 1970, by the machine's own clock.
+pub(crate) fn wall_clock_ms() -> u64 {
+    TheMachine.now_ms()
+}
+
 /// The machine's own.
 pub(crate) struct TheMachine;
 

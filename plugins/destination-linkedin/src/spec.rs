@@ -1,12 +1,15 @@
 //! The specification, and what can be filled.
 
-use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Origin, Rate};
+use attiva_connector::spec::{Authorize, CredentialMethod, Delivery, DeliveryClass, Origin, Rate};
 use attiva_connector::{DataType, FieldSpec, Spec, TargetObject};
 
 /// The one credential.
 pub(crate) const CREDENTIAL: &str = "member";
 /// The API's origin. The login's is the host's own business.
 pub(crate) const ORIGIN: &str = "api";
+
+/// What LinkedIn's "too many" becomes, of a minute and of a day.
+const THROTTLED: [&str; 2] = ["linkedin.429", "linkedin.TOO_MANY_REQUESTS"];
 
 const OPTIONS: &str = r#"{"type":"object","additionalProperties":false,"properties":{}}"#;
 
@@ -25,6 +28,14 @@ pub(crate) fn spec() -> Spec {
                 client_id: "{client_id}".into(),
                 client_secret: "{client_secret}".into(),
                 refresh_token: "{refresh_token}".into(),
+                authorize: Some(Authorize {
+                    origin: "login".into(),
+                    path: "/oauth/v2/authorization".into(),
+                    scopes: ["r_ads", "rw_dmp_segments"].map(str::to_owned).to_vec(),
+                    // LinkedIn answers `invalid_client` to an app with a secret that sends a verifier.
+                    pkce: false,
+                    parameters: std::collections::BTreeMap::new(),
+                }),
             },
         )
         .origin(
@@ -35,7 +46,9 @@ pub(crate) fn spec() -> Spec {
         )
         .origin(Origin::new("login", "https://www.linkedin.com", &["linkedin.com"]))
         // 600 calls a minute for people and 300 for companies, each for a member: the smaller holds for both.
-        .rate(Rate::Window { calls: 300, seconds: 60 })
+        .rate_refused_by(Rate::Window { calls: 300, seconds: 60 }, &THROTTLED)
+        // LinkedIn publishes no figure of a day; the developer portal shows the app's, and an operator can set it.
+        .rate_refused_by(Rate::Day { calls: None, resets: "UTC0".into(), told_by: None }, &THROTTLED)
         .instance("LinkedIn", "{account_id}")
         .delivery(Delivery { class: DeliveryClass::AtLeastOnce, batch_rows: 5_000, request_timeout_ms: 60_000 })
 }

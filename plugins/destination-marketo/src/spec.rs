@@ -1,8 +1,8 @@
 //! The specification.
 
 use attiva_connector::Spec;
-use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Origin, ParametersIn, Rate};
-use marketo_api::{BATCH_MAX, CREDENTIAL, ORIGIN};
+use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Origin, ParametersIn};
+use marketo_api::{BATCH_MAX, CREDENTIAL, ORIGIN, within_budget};
 use serde_json::Value;
 
 /// The one kind of target.
@@ -10,7 +10,7 @@ pub(crate) const OBJECT: &str = "static-list";
 
 pub(crate) fn spec() -> Spec {
     let service = Some(CREDENTIAL);
-    Spec::new("destination-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
+    let spec = Spec::new("destination-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
         .description(
             "Fills static lists of a Marketo with the members of an audience, and makes those it lacks if you say so.",
         )
@@ -37,16 +37,14 @@ pub(crate) fn spec() -> Spec {
                 .writes(&["POST"], "/rest/asset/v1/staticList", service)
                 .writes(&["POST"], "/bulk/v1/leads.json", service),
         )
-        // What Marketo advises for one integration: half of what a subscription may.
-        .rate(Rate::Window { calls: 50, seconds: 20 })
-        .rate(Rate::Concurrent { calls: 5 })
         .instance("Marketo", "{munchkin_id}")
         // Marketo works on a call that syncs leads for up to 90 s after we have gone.
         .delivery(Delivery {
             class: DeliveryClass::AtLeastOnce,
             batch_rows: u32::try_from(BATCH_MAX).unwrap_or(u32::MAX),
             request_timeout_ms: 90_000,
-        })
+        });
+    within_budget(spec)
 }
 
 pub(crate) fn options_schema() -> Value {

@@ -24,6 +24,10 @@ pub struct Config {
     /// For the host's signature alone.
     #[serde(rename = "access_key_id")]
     _access_key_id: String,
+    #[serde(default, rename = "role_arn")]
+    _role_arn: String,
+    #[serde(default, rename = "external_id")]
+    _external_id: String,
     #[serde(default)]
     pub(crate) gzip: bool,
     #[serde(default)]

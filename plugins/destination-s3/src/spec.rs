@@ -1,7 +1,7 @@
 //! The specification, and the schema of a target's options.
 
 use attiva_connector::Spec;
-use attiva_connector::spec::{CredentialMethod, Delivery, DeliveryClass, Mode, Origin};
+use attiva_connector::spec::{AssumedRole, CredentialMethod, Delivery, DeliveryClass, Mode, Origin};
 use serde_json::Value;
 
 /// The one credential.
@@ -21,10 +21,16 @@ pub(crate) fn spec() -> Spec {
                 access_key_id: "{access_key_id}".into(),
                 secret_access_key: "{secret_access_key}".into(),
                 session_token: Some("{session_token}".into()),
+                role: Some(AssumedRole {
+                    origin: "sts".into(),
+                    arn: "{role_arn}".into(),
+                    external_id: Some("{external_id}".into()),
+                }),
             },
         )
         .origin(origin("virtual", "https://{bucket}.s3.{region}.amazonaws.com"))
         .origin(origin("path", "https://s3.{region}.amazonaws.com"))
+        .origin(Origin::new("sts", "https://sts.{region}.amazonaws.com", &["amazonaws.com"]))
         .instance("S3", "{bucket}")
         .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 5000, request_timeout_ms: 60_000 })
         .mode(Mode::Snapshot)

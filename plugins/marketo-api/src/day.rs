@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 /// US Central time, where Marketo's daily quotas begin anew. A rule instead of a database: a guest has none.
-const US_CENTRAL: &str = "CST6CDT,M3.2.0,M11.1.0";
+pub(crate) const US_CENTRAL: &str = "CST6CDT,M3.2.0,M11.1.0";
 
 /// Milliseconds from `now_ms` until a spent daily quota is full again. Without a way to tell: an hour.
 #[must_use]

@@ -1,8 +1,8 @@
 //! The specification: what the host and an operator know of this connector before it runs.
 
 use crate::mapping;
-use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Rate, Spec};
-use marketo_api::{CREDENTIAL, ORIGIN};
+use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Spec};
+use marketo_api::{CREDENTIAL, ORIGIN, within_budget};
 use serde_json::{Value, json};
 
 pub(crate) fn spec() -> Spec {
@@ -24,13 +24,10 @@ pub(crate) fn spec() -> Spec {
             },
         )
         .origin(origin())
-        // Half of what Marketo allows an instance, as it advises for one integration.
-        .rate(Rate::Window { calls: 50, seconds: 20 })
-        .rate(Rate::Concurrent { calls: 5 })
         .instance("Marketo", "{munchkin_id}")
         // One instance feeds one organisation, in as many sandboxes as it likes; audiences may come back from any.
         .cardinality(Cardinality { source_organisations_per_instance: Some(1), ..Cardinality::default() });
-    mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
+    mapping::ALL.iter().fold(within_budget(spec), |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
 }
 
 /// Everything here reads: an export is made to be read, and a POST to `leads.json` with `?_method=GET` is Marketo's way

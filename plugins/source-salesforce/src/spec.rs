@@ -2,7 +2,7 @@
 
 use crate::config::{API_VERSION, API_VERSIONS};
 use crate::mapping;
-use attiva_connector::spec::{Credential, CredentialMethod, Learnt, Origin, ParametersIn, Rate, Spec};
+use attiva_connector::spec::{Credential, CredentialMethod, Learnt, Origin, ParametersIn, Rate, Spec, ToldBy};
 use serde_json::{Value, json};
 
 /// The origin all requests go to: what the token's reply names.
@@ -27,9 +27,18 @@ pub(crate) fn spec() -> Spec {
         .origin(Origin::new(LOGIN, "https://{my_domain}.my.salesforce.com", &["my.salesforce.com"]).several_labels("my_domain"))
         .origin(origin())
         // Of the 25 requests that an org lets take longer than 20 seconds at once.
-        .rate(Rate::Concurrent { calls: 5 })
+        .rate_refused_by(Rate::Concurrent { calls: 5 }, &[LIMIT_EXCEEDED])
+        // Each org has a limit of its own, and every answer tells it.
+        .rate_refused_by(Rate::Day { calls: None, resets: "rolling".into(), told_by: Some(told_by()) }, &[LIMIT_EXCEEDED])
         .learnt_instance("Salesforce", Learnt::segment(CREDENTIAL, "/id", 1));
     mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
+}
+
+/// One code for calls at once and for those of a day.
+const LIMIT_EXCEEDED: &str = "salesforce.REQUEST_LIMIT_EXCEEDED";
+
+fn told_by() -> ToldBy {
+    ToldBy { header: "sforce-limit-info".into(), key: "api-usage".into() }
 }
 
 fn client_credentials() -> CredentialMethod {

@@ -2,9 +2,11 @@
 
 mod credential;
 mod delivery;
+mod rate;
 
-pub use credential::{Credential, CredentialMethod, ParametersIn};
+pub use credential::{AssumedRole, Authorize, Credential, CredentialMethod, ParametersIn};
 pub use delivery::{Delivering, Delivery, DeliveryClass, Mode};
+pub use rate::{Budget, Rate, ToldBy};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ pub struct Spec {
     /// Where the connector may call.
     pub origins: Vec<Origin>,
     /// Budgets of the vendor instance.
-    pub rates: Vec<Rate>,
+    pub rates: Vec<Budget>,
     /// Which vendor instance a connection is.
     pub instance: Instance,
     /// How many organisations may share one instance.
@@ -114,8 +116,16 @@ impl Spec {
 
     /// Adds a budget.
     #[must_use]
-    pub fn rate(mut self, rate: Rate) -> Self {
-        self.rates.push(rate);
+    pub fn rate(self, rate: Rate) -> Self {
+        self.rate_refused_by(rate, &[])
+    }
+
+    /// Adds a budget, with the codes of faults by which this connector says that the vendor found it used up. The host
+    /// then knows that somebody else uses it too, and holds back.
+    #[must_use]
+    pub fn rate_refused_by(mut self, rate: Rate, codes: &[&str]) -> Self {
+        let refused_by = codes.iter().map(|code| (*code).to_owned()).collect();
+        self.rates.push(Budget { rate, refused_by });
         self
     }
 
@@ -284,24 +294,6 @@ pub enum Access {
     Write,
 }
 
-/// A budget of the vendor instance, shared by all that use it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Rate {
-    /// At most `calls` in any `seconds`.
-    Window {
-        /// Calls.
-        calls: u32,
-        /// Length of the window.
-        seconds: u32,
-    },
-    /// At most `calls` at once.
-    Concurrent {
-        /// Calls.
-        calls: u32,
-    },
-}
-
 /// How many organisations of one host may share an instance of the vendor's system; `None`: any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Cardinality {
@@ -397,6 +389,13 @@ mod tests {
                     client_id: "{id}".into(),
                     client_secret: "{secret}".into(),
                     refresh_token: "{secret}".into(),
+                    authorize: Some(Authorize {
+                        origin: "api".into(),
+                        path: "/authorize".into(),
+                        scopes: vec!["read".into()],
+                        pkce: true,
+                        parameters: [("access_type".to_owned(), "offline".to_owned())].into(),
+                    }),
                 },
             )
             .credential(
@@ -407,7 +406,20 @@ mod tests {
                     access_key_id: "{id}".into(),
                     secret_access_key: "{secret}".into(),
                     session_token: Some("{token}".into()),
+                    role: Some(AssumedRole {
+                        origin: "api".into(),
+                        arn: "{id}".into(),
+                        external_id: Some("{id}".into()),
+                    }),
                 },
+            )
+            .credential(
+                "key",
+                CredentialMethod::ApiKey { header: Some("x-api-key".into()), query: None, value: "{secret}".into() },
+            )
+            .credential(
+                "in-query",
+                CredentialMethod::ApiKey { header: None, query: Some("key".into()), value: "{secret}".into() },
             )
             .origin(
                 Origin::new("api", "https://{id}.example.com", &["example.com"])
@@ -416,6 +428,14 @@ mod tests {
             )
             .rate(Rate::Window { calls: 100, seconds: 20 })
             .rate(Rate::Concurrent { calls: 10 })
+            .rate_refused_by(
+                Rate::Day {
+                    calls: Some(1_000),
+                    resets: "UTC0".into(),
+                    told_by: Some(ToldBy { header: "limit".into(), key: "usage".into() }),
+                },
+                &["x.spent"],
+            )
             .instance("X", "{id}")
             .cardinality(Cardinality {
                 source_organisations_per_instance: Some(1),

@@ -6,6 +6,7 @@ use crate::surroundings::{Staged, Time};
 use crate::wire::stand::{Stand, Upstream};
 use attiva_core::id::ConnectionId;
 use attiva_core::ports::connector::{Stream, TargetObject};
+use attiva_core::quota::{Priority, User};
 use attiva_core::{Fault, spec::Spec};
 use attiva_wasm::Surroundings;
 use attiva_wasm::{
@@ -203,6 +204,9 @@ impl Subject {
             spool: Arc::new(dir),
             // The stand-in takes any number of calls; the vendor's budget is the host's business.
             budget: InstanceBudget::new(&[]),
+            user: User { organisation: "testkit".into(), connection: "testkit".into() },
+            priority: Priority::Interactive,
+            memory: Arc::default(),
             tokens: Arc::new(TokenCache::default()),
             dry_run: false,
             observer: self.evidence.clone(),

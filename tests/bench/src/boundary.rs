@@ -25,6 +25,7 @@ pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
     figures.many("instantiate_call_p99_us", calls.p99);
     figures.many("call_us", calls.later);
     figures.many("page_1000x12_us", pages(&plugin, &runtime, rounds)?);
+    figures.many("host_call_us", host_calls(&plugin, &runtime, rounds)?);
 
     let pooled = PluginHost::new(HostOptions { pooling: true, ..options(&directory)? })?;
     let plugin = runtime.block_on(pooled.admit(&component))?;
@@ -32,6 +33,7 @@ pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
     figures.many("page_1000x12_pooled_us", pages(&plugin, &runtime, rounds)?);
 
     let source = attiva_plugins::bundled().iter().find(|b| b.name == "source-marketo").context("no source-marketo")?;
+    figures.many("admit_known_us", admissions(&directory, source.component, &runtime, rounds)?);
     figures.many("aot_load_us", loads(&directory, source.component, &runtime, rounds)?);
     Ok(())
 }
@@ -69,7 +71,7 @@ impl Calls {
 
 /// A known component to a plugin that answers: structure checked, file authenticated, code mapped, specification asked
 /// for twice.
-fn loads(directory: &tempfile::TempDir, component: &[u8], runtime: &Runtime, rounds: u32) -> Result<Vec<f64>> {
+fn admissions(directory: &tempfile::TempDir, component: &[u8], runtime: &Runtime, rounds: u32) -> Result<Vec<f64>> {
     runtime.block_on(host(directory)?.admit(component))?;
     let mut loads = Vec::new();
     for _ in 0..rounds {
@@ -79,6 +81,35 @@ fn loads(directory: &tempfile::TempDir, component: &[u8], runtime: &Runtime, rou
         loads.push(began.elapsed().as_secs_f64() * 1e6);
     }
     Ok(loads)
+}
+
+/// Of that, the load alone: the file read, authenticated, and its code mapped.
+fn loads(directory: &tempfile::TempDir, component: &[u8], runtime: &Runtime, rounds: u32) -> Result<Vec<f64>> {
+    let host = host(directory)?;
+    let examined = host.examine(component)?;
+    let mut loads = Vec::new();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        runtime.block_on(host.compile(examined.clone(), component))?;
+        loads.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(loads)
+}
+
+/// A call from the guest to the host that does next to nothing: the clock. What the call around them takes is taken off.
+fn host_calls(plugin: &Plugin, runtime: &Runtime, rounds: u32) -> Result<Vec<f64>> {
+    // Just under the limit of a call.
+    const HOST_CALLS: u64 = 90_000;
+    let place = tempfile::tempdir()?;
+    let read = |calls: u64| -> Result<f64> {
+        let context = connection(place.path(), json!({"behaviour": "host-calls", "count": calls}))?;
+        let request =
+            ReadRequest { stream: "things".into(), max_rows: 10, max_bytes: 1 << 20, ..ReadRequest::default() };
+        let began = Instant::now();
+        runtime.block_on(plugin.read(&context, &request))?;
+        Ok(began.elapsed().as_secs_f64() * 1e6)
+    };
+    (0..rounds).map(|_| Ok((read(HOST_CALLS)? - read(0)?) / HOST_CALLS as f64)).collect()
 }
 
 /// A page of 1,000 rows and twelve columns: a fresh instance, columns built by the guest, copied out, checked, held as

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use attiva_core::id::ConnectionId;
+use attiva_core::quota::{Priority, User};
 use attiva_wasm::{ConnectionContext, InstanceBudget, Secrets, TokenCache};
 use cap_std::fs::Dir;
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ pub fn connection(spools: &Path, configuration: Value) -> Result<ConnectionConte
         grants: Arc::new([]),
         spool: Arc::new(Dir::open_ambient_dir(spools, cap_std::ambient_authority())?),
         budget: InstanceBudget::new(&[]),
+        user: User { organisation: "bench".into(), connection: "bench".into() },
+        priority: Priority::Backfill,
+        memory: Arc::default(),
         tokens: Arc::new(TokenCache::default()),
         dry_run: false,
         observer: Arc::new(()),

@@ -85,6 +85,7 @@ impl fmt::Display for Capability {
             Self::Credential { name, how } => write!(f, "credential {name}: {how}"),
             Self::Secret { key } => write!(f, "wants the secret `{key}`"),
             Self::Rate { seconds: 0, calls } => write!(f, "at most {calls} calls at once"),
+            Self::Rate { seconds: DAY_SECONDS, calls } => write!(f, "at most {calls} calls a day"),
             Self::Rate { seconds, calls } => write!(f, "at most {calls} calls in {seconds} s"),
             Self::Delivery { class: DeliveryClass::AtLeastOnce } => f.write_str("delivers at least once"),
             Self::Delivery { class: DeliveryClass::EffectivelyOnce } => f.write_str("delivers effectively once"),
@@ -93,6 +94,9 @@ impl fmt::Display for Capability {
         }
     }
 }
+
+/// A window may be as long, and says the same then.
+const DAY_SECONDS: u32 = 86_400;
 
 /// Everything a specification comes down to. `roles` and `imports` are the component's, not the specification's.
 #[must_use]
@@ -110,9 +114,11 @@ pub fn capabilities(spec: &Spec, roles: &[&'static str], imports: &[String]) -> 
         all.push(Capability::Credential { name: credential.name.clone(), how: how(spec, &credential.method) });
     }
     all.extend(spec.secrets().into_iter().map(|key| Capability::Secret { key: key.to_owned() }));
-    all.extend(spec.rates.iter().map(|rate| match rate {
-        Rate::Window { calls, seconds } => Capability::Rate { seconds: *seconds, calls: *calls },
-        Rate::Concurrent { calls } => Capability::Rate { seconds: 0, calls: *calls },
+    all.extend(spec.rates.iter().filter_map(|rate| match rate {
+        Rate::Window { calls, seconds, .. } => Some(Capability::Rate { seconds: *seconds, calls: *calls }),
+        Rate::Concurrent { calls, .. } => Some(Capability::Rate { seconds: 0, calls: *calls }),
+        // What the vendor tells is no promise of the connector's.
+        Rate::Day { calls, .. } => calls.map(|calls| Capability::Rate { seconds: DAY_SECONDS, calls }),
     }));
     all.extend(spec.delivery.as_ref().map(|delivery| Capability::Delivery { class: delivery.class }));
     all.push(Capability::Instance { system: spec.instance.system.clone(), id: spec.instance.id.clone() });

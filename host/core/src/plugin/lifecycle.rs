@@ -92,6 +92,13 @@ impl Stage {
         })
     }
 
+    /// What an operator, or its own harm, made of a version holds for other bytes of the same version too: those of a new
+    /// host, in the place of those that came with the old one.
+    #[must_use]
+    pub fn outlives_its_bytes(self) -> bool {
+        matches!(self, Self::Draining | Self::Disabled | Self::Quarantined)
+    }
+
     /// Whether a run may begin with it.
     #[must_use]
     pub fn takes_new_runs(self) -> bool {

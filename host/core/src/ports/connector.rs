@@ -2,6 +2,7 @@
 
 use crate::page::{Batch, CheckResult, Cursor, Outcome, OutcomeStatus, Page, Warning};
 use crate::privacy::ReceiptStatus;
+use crate::quota::Priority;
 use crate::{DataType, Fault, FaultKind, Millis};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,8 @@ pub struct Stream {
 pub struct PageLimits {
     pub max_rows: u32,
     pub max_bytes: u64,
+    /// Who waits for the page.
+    pub priority: Priority,
 }
 
 /// A configured source.

@@ -28,6 +28,14 @@ pub enum ControlKind {
     Instance,
     /// An erasure, with its receipts; the id is `<sandbox>/<its own>`.
     Erasure,
+    /// What is spent of an instance's budget.
+    Quota,
+    /// What an operator says of an instance's limits.
+    QuotaLimits,
+    /// An authorisation that a person was asked for, under the digest of its state.
+    Authorization,
+    /// What a person's consent is to a connection: since when, until when.
+    AppConsent,
 }
 
 /// Something an operator or the host did that must be told later.

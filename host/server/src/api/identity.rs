@@ -7,6 +7,7 @@ use super::listing::{Everything, Listing};
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::{FieldProblem, Refusal, Result};
+use attiva_core::identity::overlap::Overlap;
 use attiva_core::identity::{NeverLink, Rules};
 use attiva_core::merge::MergePolicy;
 use attiva_sync::WhatIf;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/sandboxes/{sandbox}/identity/rules", get(rules).put(publish_rules))
         .route("/v1/sandboxes/{sandbox}/identity/rules/what-if", post(what_if))
+        .route("/v1/sandboxes/{sandbox}/identity/overlaps", get(overlaps))
         .route("/v1/sandboxes/{sandbox}/identity/merge-policy", get(merge_policy).put(publish_merge_policy))
         .route("/v1/sandboxes/{sandbox}/identity/never-links", get(never_links).post(never_link))
         .route("/v1/sandboxes/{sandbox}/identity/never-links/{link}", delete(forgive))
@@ -56,6 +58,35 @@ async fn what_if(scope: Scope, Body(body): Body<Try>) -> Result<Json<WhatIf>> {
         return Err(Refusal::invalid("request.invalid", format!("`records_max` {problem}"), vec![field]));
     }
     Ok(Json(scope.sandbox.what_if(body.rules, records_max).await?))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Looked {
+    /// Records looked at of each stream, at most.
+    records_max: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Overlaps {
+    /// Whether all records were looked at.
+    whole: bool,
+    items: Vec<OverlapView>,
+}
+
+#[derive(Serialize)]
+struct OverlapView {
+    #[serde(flatten)]
+    overlap: Overlap,
+    /// Another connection brings its records, and all it says of them.
+    redundant: bool,
+}
+
+async fn overlaps(scope: Scope, listing: Listing<Looked>) -> Result<Json<Overlaps>> {
+    let records_max = listing.filter.records_max.unwrap_or(WHAT_IF_RECORDS).clamp(1, WHAT_IF_RECORDS_MAX);
+    let (found, whole) = scope.sandbox.connection_overlaps(records_max).await?;
+    let view = |overlap: Overlap| OverlapView { redundant: overlap.is_redundant(), overlap };
+    Ok(Json(Overlaps { whole, items: found.into_iter().map(view).collect() }))
 }
 
 async fn merge_policy(scope: Scope) -> Result<Response> {

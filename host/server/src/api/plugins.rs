@@ -279,10 +279,17 @@ fn policy(spec: &Spec) -> Value {
             CredentialMethod::OAuth2JwtBearer { origin, path, .. } => {
                 json!({ "method": "oauth2-jwt-bearer", "token_endpoint": { "origin": origin, "path": path } })
             }
-            CredentialMethod::OAuth2RefreshToken { origin, path, .. } => {
-                json!({ "method": "oauth2-refresh-token", "token_endpoint": { "origin": origin, "path": path } })
+            CredentialMethod::OAuth2RefreshToken { origin, path, authorize, .. } => json!({
+                "method": "oauth2-refresh-token",
+                "token_endpoint": { "origin": origin, "path": path },
+                "authorize": authorize,
+            }),
+            CredentialMethod::AwsSigv4 { service, role, .. } => {
+                json!({ "method": "aws-sigv4", "service": service, "role": role })
             }
-            CredentialMethod::AwsSigv4 { service, .. } => json!({ "method": "aws-sigv4", "service": service }),
+            CredentialMethod::ApiKey { header, query, .. } => {
+                json!({ "method": "api-key", "header": header, "query": query })
+            }
         };
         json!({ "name": c.name, "when": c.when, "how": method, "shown_to_plugin": false })
     });

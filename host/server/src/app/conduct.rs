@@ -1,6 +1,7 @@
 //! What is told of connections' conduct, and the way out of quarantine.
 
 use super::App;
+use super::exchanges::ExchangeLine;
 use super::keys::Caller;
 use super::oversight::{Conduct, Denied, Sum};
 use super::refusal::Result;
@@ -65,6 +66,13 @@ impl App {
 }
 
 impl Sandbox {
+    /// The last exchanges of a connection with its vendor, the newest first; with a text, those in which it stands.
+    pub fn exchanges(&self, connection: &str, containing: Option<String>) -> Result<Vec<ExchangeLine>> {
+        let connection = self.connection(connection)?.value;
+        let now = u64::try_from(self.now()).unwrap_or(0);
+        self.connectors.exchanges(connection.id.as_str()).list(now, containing.as_deref())
+    }
+
     /// How a connection gets along with its plugin.
     pub fn conduct(&self, connection: &str) -> Result<Conduct> {
         let connection = self.connection(connection)?.value;

@@ -182,7 +182,7 @@ impl Sandbox {
         let reconfigured = patch.configuration.is_some() || patch.plugin.is_some();
         if reconfigured {
             let control_id = self.control_id(id);
-            let mut whole = with_secrets(&connection.configuration, &self.vault.open(&control_id)?);
+            let mut whole = with_secrets(&connection.configuration, &self.vault.open_or_lost(&control_id)?);
             if let Some(configuration) = patch.configuration {
                 merge_patch(&mut whole, configuration);
                 changed.push("configuration");

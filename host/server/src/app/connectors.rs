@@ -1,38 +1,63 @@
 //! Connections as connectors: a plugin version, with the connection's configuration, secrets, grants, budget and
 //! spools. What the engine of a sandbox calls.
 
+use super::authorizations;
 use super::connections::Discovered;
 use super::disk::Disk;
+use super::exchanges::Exchanges;
 use super::files::Spools;
 use super::grants;
 use super::instances::Instances;
 use super::oversight::Oversight;
 use super::plugins::{Plugins, Ready};
+use super::quotas::KeptQuotas;
 use super::refusal::Result;
 use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use async_trait::async_trait;
 use attiva_core::config::Connection;
 use attiva_core::disk::DiskUse;
-use attiva_core::id::{DeliveryId, RunId};
+use attiva_core::id::{DeliveryId, OrganisationId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
+use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::{
     Delivered, DeliveryRun, Destination, Erased, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject,
     Usage,
 };
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::privacy::{Erasures, ReceiptStatus};
+use attiva_core::quota::{Priority, User};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::Tombstones;
-use attiva_wasm::{ConnectionContext, EraseResult, EraseStatus, InstanceBudgets, Plugin, ReadRequest, TokenCache};
-use std::sync::Arc;
+use attiva_wasm::{
+    ConnectionContext, EraseResult, EraseStatus, InstanceBudgets, OrganisationMemory, Plugin, ReadRequest, TokenCache,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What connections of all sandboxes share: a vendor's budget and tokens do not know our sandboxes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Shared {
     pub budgets: Arc<InstanceBudgets>,
     pub tokens: Arc<TokenCache>,
+    memory: Arc<Mutex<HashMap<OrganisationId, Arc<OrganisationMemory>>>>,
+}
+
+impl Shared {
+    pub fn new(control: &Arc<dyn ControlStore>, clock: &Arc<dyn Clock>) -> Self {
+        let store = Arc::new(KeptQuotas::new(Arc::clone(control)));
+        Self {
+            budgets: Arc::new(InstanceBudgets::new(store, Arc::clone(clock))),
+            tokens: Arc::default(),
+            memory: Arc::default(),
+        }
+    }
+
+    fn memory_of(&self, organisation: &OrganisationId) -> Arc<OrganisationMemory> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(memory.entry(organisation.clone()).or_default())
+    }
 }
 
 /// The connectors of a sandbox.
@@ -40,6 +65,7 @@ pub struct SandboxConnectors {
     pub(super) entry: SandboxEntry,
     pub(super) plugins: Arc<Plugins>,
     pub(super) control: Arc<dyn ControlStore>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) vault: Vault,
     pub(super) instances: Instances,
     pub(super) spools: Spools,
@@ -47,13 +73,15 @@ pub struct SandboxConnectors {
     pub(super) disk: Disk,
     pub(super) shared: Shared,
     pub(super) oversight: Arc<Oversight>,
+    /// Exchanges kept of each connection.
+    pub(super) exchanges_kept: usize,
 }
 
 /// A plugin with a connection's context, all but the spool.
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) plugin: Arc<Plugin>,
-    context: ConnectionContext,
+    pub(super) context: ConnectionContext,
     spools: Spools,
 }
 
@@ -72,6 +100,7 @@ impl SandboxConnectors {
         }
         self.oversight.forget(&id).await?;
         self.vault.forget(&id).await?;
+        authorizations::forget(&*self.control, &id).await?;
         self.instances.leave(&self.entry, |each| each == connection).await
     }
 
@@ -80,17 +109,21 @@ impl SandboxConnectors {
         let Ready { plugin, installed } = self.plugins.serving(plugin)?;
         let id = self.control_id(connection.id.as_str());
         self.oversight.admit(&id, connection.id.as_str())?;
-        let observer = self.oversight.observer(&id, &installed.id);
+        let observer = self.oversight.observer(&id, &installed.id, self.exchanges(connection.id.as_str()));
         let granted = grants::read(&*self.control, &id)?;
         let granted: std::result::Result<Vec<_>, Fault> = granted.into_values().map(grants::for_host).collect();
         let context = ConnectionContext {
             connection_id: connection.id.clone(),
             configuration: Arc::new(connection.configuration.clone()),
             instance_id: Some(connection.instance.id.as_str()).filter(|id| !id.is_empty()).map(Into::into),
-            secrets: self.vault.source(id),
+            secrets: self.vault.source(id.clone(), Arc::clone(&self.clock)),
             grants: granted?.into(),
             spool: Arc::new(self.spools.open(spool)?),
-            budget: self.shared.budgets.of(&connection.instance, &plugin.spec.rates),
+            budget: self.shared.budgets.of(&connection.instance, &installed.id, &plugin.spec.rates),
+            user: User { organisation: self.entry.organisation.to_string(), connection: id },
+            // Checks, discovery, authorisations: somebody looks on.
+            priority: Priority::Interactive,
+            memory: self.shared.memory_of(&self.entry.organisation),
             tokens: Arc::clone(&self.shared.tokens),
             dry_run: false,
             observer,
@@ -98,15 +131,25 @@ impl SandboxConnectors {
         Ok(Connector { plugin, context, spools: self.spools.clone() })
     }
 
+    /// Where a connection's last exchanges are kept.
+    pub(super) fn exchanges(&self, connection: &str) -> Exchanges {
+        Exchanges::new(self.spools.clone(), connection, self.exchanges_kept)
+    }
+
+    /// A connection's plugin, for a call that somebody waits for.
+    pub(super) fn visit(&self, connection: &Connection) -> Result<Connector> {
+        self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))
+    }
+
     /// The id of the vendor instance a connection is, where only its token tells.
     pub(super) async fn learn_instance(&self, connection: &Connection) -> Result<Option<String>> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
+        let visit = self.visit(connection)?;
         Ok(visit.plugin.learn_instance(&visit.context).await?)
     }
 
     /// The named tests of a connection.
     pub(super) async fn check(&self, connection: &Connection) -> Result<Vec<CheckResult>> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
+        let visit = self.visit(connection)?;
         Ok(visit.plugin.check(&visit.context).await?)
     }
 
@@ -129,7 +172,7 @@ impl SandboxConnectors {
 
     /// What there is to read and to fill.
     pub(super) async fn discover(&self, connection: &Connection) -> Result<Discovered> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_visit(&connection.id))?;
+        let visit = self.visit(connection)?;
         let mut found = Discovered::default();
         if visit.plugin.is_source {
             found.streams = visit.plugin.discover_streams(&visit.context).await?;
@@ -165,7 +208,8 @@ impl attiva_sync::Connectors for SandboxConnectors {
         plugin: &str,
         delivery: &DeliveryId,
     ) -> std::result::Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
-        let connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
+        let mut connector = self.connector(connection, plugin, &Spools::of_delivery(delivery)).map_err(|r| r.fault)?;
+        connector.context.priority = Priority::Streaming;
         let spec = self.delivery(plugin)?;
         Ok((Arc::new(PluginDestination { connector, delivery: delivery.clone() }), spec))
     }
@@ -250,7 +294,8 @@ impl Source for PluginSource {
             max_rows: limits.max_rows,
             max_bytes: limits.max_bytes,
         };
-        self.connector.plugin.read(&self.for_stream(stream)?, &request).await
+        let context = ConnectionContext { priority: limits.priority, ..self.for_stream(stream)? };
+        self.connector.plugin.read(&context, &request).await
     }
 
     fn state_version(&self) -> Option<u32> {

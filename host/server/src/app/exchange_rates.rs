@@ -34,6 +34,7 @@ impl Sandbox {
         }
         let expect = if before == 0 { Expect::Absent } else { Expect::Version(before) };
         let version = self.put(Kind::ExchangeRates, base, &table, expect).await?;
+        self.engine.accounts_changed();
         self.engine.segments_changed();
         let detail = serde_json::json!({ "version": version, "rates": table.rates.len() });
         self.tell(caller, "exchange-rates.published", base, detail).await?;

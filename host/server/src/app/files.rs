@@ -135,6 +135,11 @@ impl Spools {
         format!("{connection}-visit")
     }
 
+    /// Where the last exchanges of a connection are kept.
+    pub(super) fn of_exchanges(connection: &str) -> String {
+        format!("{connection}-exchanges")
+    }
+
     /// The names of the spools there are.
     pub(super) fn all(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();

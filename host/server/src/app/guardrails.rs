@@ -65,11 +65,12 @@ impl Sandbox {
             .filter(|limit| overrides.0.get(limit.id) != before.value.0.get(limit.id))
             .map(|limit| limit.id)
             .collect();
-        let identity = Guardrails::default().iter().any(|l| l.decides_identity() && changed.contains(&l.id));
+        let identity = Guardrails::default().iter().any(|l| l.decides_profiles() && changed.contains(&l.id));
         let body = super::documents::write(&overrides)?;
         let write = DocumentWrite { kind: Kind::Guardrails, id: GUARDRAILS.into(), body };
         let again = if identity { Reconsider::All } else { Reconsider::Records(EntityName::PERSON, Vec::new()) };
         self.engine.reconsider(vec![(write, expect)], Vec::new(), again).await?;
+        self.engine.accounts_changed();
         self.tell(caller, "guardrails.changed", &self.entry.id(), serde_json::json!({ "limits": changed })).await?;
         self.guardrails()
     }

@@ -7,6 +7,7 @@ use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use attiva_core::id::{NeverLinkId, ProfileId};
+use attiva_core::identity::overlap::Overlap;
 use attiva_core::identity::{ClaimReader, NeverLink, Rules, UnmergeProblem, unmerge};
 use attiva_core::key::SourceKey;
 use attiva_core::merge::{MergePolicy, Survivorship};
@@ -58,6 +59,12 @@ impl Sandbox {
     pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf> {
         self.check_rules("/rules", &rules)?;
         Ok(self.engine.what_if(&PERSON, rules, records_max).await?)
+    }
+
+    /// For each connection and entity: through which others its records arrive as well, and what it alone brings. False
+    /// where not all records were looked at.
+    pub async fn connection_overlaps(&self, records_max: usize) -> Result<(Vec<Overlap>, bool)> {
+        Ok(self.engine.overlaps(records_max).await?)
     }
 
     /// The merge policy that holds.
@@ -206,7 +213,7 @@ fn pointer(place: &str, path: &str) -> String {
     path.split('.').fold(place.to_owned(), |pointer, part| format!("{pointer}/{part}"))
 }
 
-fn next_version(what: &str, edited: u32, now: u32) -> Result<u32> {
+pub(super) fn next_version(what: &str, edited: u32, now: u32) -> Result<u32> {
     if edited == now {
         return Ok(now.saturating_add(1));
     }

@@ -2,6 +2,7 @@
 //! Told by the plugin host of every call; kept in the control store, a moment later and all of a connection together.
 
 use super::documents;
+use super::exchanges::Exchanges;
 use super::plugins::Plugins;
 use super::refusal::Result;
 use attiva_core::plugin::containment::{Action, Containment, Event, is_strike};
@@ -175,8 +176,9 @@ impl Oversight {
     }
 
     /// Who is told of the calls of a connection with a plugin version.
-    pub fn observer(self: &Arc<Self>, id: &str, plugin: &str) -> Arc<dyn CallObserver> {
-        Arc::new(Observer { oversight: Arc::clone(self), id: id.to_owned(), plugin: plugin.to_owned() })
+    pub fn observer(self: &Arc<Self>, id: &str, plugin: &str, exchanges: Exchanges) -> Arc<dyn CallObserver> {
+        let (oversight, id, plugin) = (Arc::clone(self), id.to_owned(), plugin.to_owned());
+        Arc::new(Observer { oversight, id, plugin, exchanges })
     }
 
     /// Writes what has changed. Returns when it is durable.
@@ -287,10 +289,12 @@ struct Observer {
     oversight: Arc<Oversight>,
     id: String,
     plugin: String,
+    exchanges: Exchanges,
 }
 
 impl CallObserver for Observer {
     fn finished(&self, report: &CallReport) {
+        self.exchanges.keep(&self.plugin, report);
         self.oversight.finished(&self.id, &self.plugin, report);
     }
 }

@@ -1,10 +1,12 @@
 //! Connections' secrets: sealed in the control store, opened only when a credential is needed.
 
+use super::authorizations;
 use super::documents;
 use super::refusal::{Refusal, Result};
 use async_trait::async_trait;
+use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect};
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
 use attiva_store::Sealer;
 use attiva_wasm::{SecretSource, Secrets};
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +48,63 @@ impl Vault {
         Ok(())
     }
 
+    /// Seals a text for one use.
+    pub(super) fn seal(&self, text: &SecretString, associated: &str) -> Result<String> {
+        Ok(self.sealer.seal(text.expose_secret().as_bytes(), associated)?)
+    }
+
+    /// Opens a text that was sealed for a use.
+    pub(super) fn unseal(&self, sealed: &str, associated: &str) -> Result<SecretString> {
+        let plain = self.sealer.open(sealed, associated)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| Refusal::internal("a sealed text is none"))?;
+        Ok(text.to_owned().into())
+    }
+
+    /// A connection's secrets, where somebody is about to enter them anew: those that no longer open, since the key
+    /// they were sealed with is lost, are none.
+    pub(super) fn open_or_lost(&self, id: &str) -> Result<Secrets> {
+        match self.open_version(id) {
+            Ok(found) => Ok(found.map_or_else(Secrets::default, |(secrets, _)| secrets)),
+            Err(refusal) if refusal.fault.code == "store.corrupt" => Ok(Secrets::default()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Seals every secret of the host with the present key. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the store. What no known key opens stays as it is, and is told in the log.
+    pub(super) async fn seal_again(&self) -> Result<usize> {
+        let mut done = 0;
+        for id in documents::ids(&*self.control, ControlKind::Secret, "")? {
+            loop {
+                let found = match self.open_version(&id) {
+                    Ok(found) => found,
+                    Err(refusal) => {
+                        tracing::error!(
+                            connection = id,
+                            "its secrets do not open, and have to be entered anew: {refusal}"
+                        );
+                        break;
+                    }
+                };
+                // Removed meanwhile.
+                let Some((secrets, version)) = found else { break };
+                match self.put(&id, &secrets, Expect::Version(version)).await {
+                    Ok(()) => {
+                        done += 1;
+                        break;
+                    }
+                    // Somebody has changed it, and sealed it with the present key.
+                    Err(refusal) if refusal.fault.code == "store.version-mismatch" => {}
+                    Err(refusal) if refusal.fault.code == "store.missing" => break,
+                    Err(refusal) => return Err(refusal),
+                }
+            }
+        }
+        Ok(done)
+    }
+
     /// Opens a connection's secrets.
     pub fn open(&self, id: &str) -> Result<Secrets> {
         Ok(self.open_version(id)?.map_or_else(Secrets::default, |(secrets, _)| secrets))
@@ -84,8 +143,8 @@ impl Vault {
     }
 
     /// A connection's secrets, for the plugin host.
-    pub fn source(&self, id: String) -> Arc<dyn SecretSource> {
-        Arc::new(OfConnection { vault: self.clone(), id })
+    pub fn source(&self, id: String, clock: Arc<dyn Clock>) -> Arc<dyn SecretSource> {
+        Arc::new(OfConnection { vault: self.clone(), id, clock })
     }
 }
 
@@ -104,6 +163,7 @@ impl<'de> Deserialize<'de> for SecretText {
 struct OfConnection {
     vault: Vault,
     id: String,
+    clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
@@ -122,5 +182,12 @@ impl SecretSource for OfConnection {
             let what = format!("the vendor gave another {name}, and it could not be kept: {}", refusal.fault.message);
             Fault::new(FaultKind::Transient, "secret.not-kept", what)
         })
+    }
+
+    async fn consent_ends(&self, _name: &str, at: Millis) {
+        let noted = authorizations::note_end(&*self.vault.control, &self.id, at, self.clock.now()).await;
+        if let Err(refusal) = noted {
+            tracing::warn!(connection = self.id, "when the vendor's consent ends is not on record yet: {refusal}");
+        }
     }
 }

@@ -41,6 +41,35 @@ pub(super) fn usage(usage: &Value, output: Output) {
     output.list(&json!({ "items": usage.get("calls") }), &CALLS);
 }
 
+/// What went over the wire.
+pub(super) fn exchanges(exchanges: &Value, output: Output) {
+    if output.is_json() {
+        return output.json(exchanges);
+    }
+    for exchange in items(exchanges, "/items") {
+        let status = exchange.get("status").and_then(Value::as_u64).map_or("no answer".to_owned(), |s| s.to_string());
+        let place = format!("{}{}", text(exchange, "/host"), text(exchange, "/path"));
+        output.line(&plain(&format!("{}  {} {place}  {status}", text(exchange, "/at"), text(exchange, "/method"))));
+        for (mark, side) in [("> ", "request"), ("< ", "response")] {
+            for header in items(exchange, &format!("/{side}_headers")) {
+                output.line(&plain(&format!("  {mark}{}: {}", text(header, "/0"), text(header, "/1"))));
+            }
+            let body = text(exchange, &format!("/{side}_body/text"));
+            body.lines().for_each(|line| output.line(&plain(&format!("  {mark}{line}"))));
+            if exchange.pointer(&format!("/{side}_body/is_whole")) == Some(&Value::Bool(false)) {
+                let bytes =
+                    exchange.pointer(&format!("/{side}_body/bytes")).and_then(Value::as_u64).unwrap_or_default();
+                output.line(&format!("  {mark}... of {bytes} bytes"));
+            }
+        }
+    }
+}
+
+/// It may be anybody's words.
+fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Whether it crashes, and what is known of that.
 pub(super) fn evidence(evidence: &Value, output: Output) {
     let fields = [

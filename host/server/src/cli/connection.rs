@@ -49,6 +49,17 @@ pub(crate) enum Connection {
     },
     /// Take a grant back.
     RevokeGrant { connection: String, origin: String },
+    /// Have a person authorise the app at the vendor: tells where the person has to go, within ten minutes.
+    Authorize { connection: String },
+    /// Show how a person's consent stands: since when, and until when.
+    Consent { connection: String },
+    /// Show the last requests to the vendor and its answers, the newest first, without what is secret.
+    Exchanges {
+        connection: String,
+        /// Only those in which this stands: a record's key.
+        #[arg(long, value_name = "TEXT")]
+        containing: Option<String>,
+    },
     /// Show what a connection's calls cost: sums by plugin version, and the last calls.
     Usage { connection: String },
     /// Show whether a connection's plugin crashes, with evidence, and what it was denied.
@@ -148,6 +159,25 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         Connection::RevokeGrant { connection, origin } => {
             client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)), None)?;
             output.note(&format!("{connection} may no longer reach {origin} anywhere else."));
+        }
+        Connection::Authorize { connection } => {
+            let begun = client.post(&format!("{}/authorization", place(&connection)), &json!({}))?;
+            output.one(&begun, &[("go to", "/url"), ("until", "/until"), ("callback", "/redirect_uri")]);
+            output.note("The callback must be registered with the app at the vendor.");
+        }
+        Connection::Consent { connection } => {
+            let columns = [
+                ("given", "/given_at"),
+                ("asked by", "/asked_by"),
+                ("ends", "/ends_at"),
+                ("warning", "/warning"),
+                ("not given", "/refused/message"),
+            ];
+            output.one(&client.get(&format!("{}/authorization", place(&connection)))?, &columns);
+        }
+        Connection::Exchanges { connection, containing } => {
+            let query = containing.map(|text| format!("?containing={}", encoded(&text))).unwrap_or_default();
+            super::conduct::exchanges(&client.get(&format!("{}/exchanges{query}", place(&connection)))?, *output);
         }
         Connection::Usage { connection } => {
             super::conduct::usage(&client.get(&format!("{}/usage", place(&connection)))?, *output);

@@ -92,6 +92,10 @@ fn examine_connections(client: &Client, looks: &mut Vec<Look>) {
     for connection in page.get("items").and_then(Value::as_array).into_iter().flatten() {
         let text = |pointer: &str| connection.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let what = format!("connection {} ({})", text("/id"), text("/name"));
+        let consent = client.get(&client.scoped(&format!("connections/{}/authorization", text("/id"))));
+        if let Some(warning) = consent.ok().as_ref().and_then(|c| c.get("warning")).and_then(Value::as_str) {
+            looks.push((format!("consent of {}", text("/id")), Err(warning.to_owned())));
+        }
         let checked = client.post(&client.scoped(&format!("connections/{}/check", text("/id"))), &json!({}));
         let found = match &checked {
             Ok(checked) => first_failed(checked).map_or_else(|| Ok("all tests passed".to_owned()), Err),

@@ -16,6 +16,8 @@ pub(crate) enum Identity {
     /// Which record's value survives, field by field.
     #[command(subcommand)]
     MergePolicy(Published),
+    /// Tell what several connections bring of the same things, and what each alone brings.
+    Overlaps,
     /// Records that are never one.
     #[command(subcommand)]
     NeverLink(NeverLink),
@@ -84,6 +86,12 @@ pub(crate) fn run(command: Identity, client: &Client, output: Output) -> Result<
         Identity::MergePolicy(Published::Show) => show(client, output, "identity/merge-policy"),
         Identity::MergePolicy(Published::Publish { file }) => {
             publish(client, output, "identity/merge-policy", &json_file(&file)?)
+        }
+        Identity::Overlaps => {
+            let columns = [("connection", "/connection"), ("entity", "/entity"), ("records", "/records")];
+            let more = [("also through", "/through"), ("own fields", "/own_fields"), ("redundant", "/redundant")];
+            output.list(&client.get(&client.scoped("identity/overlaps"))?, &[columns, more].concat());
+            Ok(())
         }
         Identity::NeverLink(NeverLink::List(page)) => {
             output.list(&client.get(&page.path(&client.scoped("identity/never-links"), &[]))?, &LINKS);

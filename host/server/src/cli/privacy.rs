@@ -74,7 +74,11 @@ const PREVIEW: [Column; 6] = [
 
 pub(crate) fn run(command: Privacy, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Privacy::Access(who) => output.json(&client.post(&client.scoped("privacy/access"), &who.body()?)?),
+        Privacy::Access(who) => {
+            let told = client.post(&client.scoped("privacy/access"), &who.body()?)?;
+            // For whoever asked: to be read.
+            if output.is_json() { output.json(&told) } else { output.line(&format!("{told:#}")) }
+        }
         Privacy::Erase { who, dry_run: true, .. } => {
             output.one(&client.post(&client.scoped("privacy/erasures/preview"), &who.body()?)?, &PREVIEW);
         }

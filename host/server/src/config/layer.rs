@@ -26,6 +26,8 @@ const fn key(name: &'static str, number: bool, help: &'static str) -> Key {
 pub const KEYS: &[Key] = &[
     key("data_dir", false, "directory of all that is kept (default: ./attiva-data)"),
     key("listen", false, "address and port to listen on (default: 127.0.0.1:8480)"),
+    key("public_url", false, "where browsers reach the host: https://attiva.example (default: where it listens)"),
+    key("seal_key_file", false, "file of the key that secrets are sealed with (default: one of the host's own)"),
     key("log.format", false, "`human` or `json` (default: human)"),
     key("log.level", false, "`error`, `warn`, `info`, `debug`, `trace`, or a filter (default: info)"),
     key("limits.body_bytes", true, "bytes of a request's body (default: 1 MiB)"),
@@ -38,6 +40,9 @@ pub const KEYS: &[Key] = &[
         true,
         "bytes left on the disk, under which nothing more is read; 0: none (default: 512 MiB)",
     ),
+    key("limits.plugin_memory_bytes", true, "memory of all plugins at work together (default: 2 GiB)"),
+    key("limits.organisation_memory_bytes", true, "memory of one organisation's plugins at work (default: 1 GiB)"),
+    key("limits.exchanges_kept", true, "last exchanges with the vendor kept of each connection; 0: none (default: 50)"),
     key("pages.size_default", true, "items of a page where the client does not say (default: 50)"),
     key("pages.size_max", true, "items of a page at most (default: 500)"),
 ];
@@ -100,6 +105,9 @@ pub(super) struct Layer {
     data_dir: Option<PathBuf>,
     #[serde(default, deserialize_with = "address")]
     listen: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "public_url")]
+    public_url: Option<String>,
+    seal_key_file: Option<PathBuf>,
     #[serde(default)]
     log: LogLayer,
     #[serde(default)]
@@ -124,6 +132,9 @@ struct LimitsLayer {
     requests_at_once: Option<u32>,
     drain_seconds: Option<u64>,
     disk_free_bytes: Option<u64>,
+    plugin_memory_bytes: Option<u64>,
+    organisation_memory_bytes: Option<u64>,
+    exchanges_kept: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,6 +148,15 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<S
     let text = String::deserialize(deserializer)?;
     let problem = || format!("`{text}` is not an address with a port, such as 127.0.0.1:8480");
     text.parse().map(Some).map_err(|_| serde::de::Error::custom(problem()))
+}
+
+fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let plain = text.trim_end_matches('/');
+    let rest = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://"));
+    let is_good = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']));
+    let problem = || format!("`{text}` is not an address that a browser opens, such as https://attiva.example");
+    if is_good { Ok(Some(plain.to_owned())) } else { Err(serde::de::Error::custom(problem())) }
 }
 
 impl Layer {
@@ -203,6 +223,8 @@ impl Layer {
         Self {
             data_dir: self.data_dir.or(other.data_dir),
             listen: self.listen.or(other.listen),
+            public_url: self.public_url.or(other.public_url),
+            seal_key_file: self.seal_key_file.or(other.seal_key_file),
             log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
             limits: LimitsLayer {
                 body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
@@ -211,6 +233,12 @@ impl Layer {
                 requests_at_once: self.limits.requests_at_once.or(other.limits.requests_at_once),
                 drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
                 disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
+                plugin_memory_bytes: self.limits.plugin_memory_bytes.or(other.limits.plugin_memory_bytes),
+                organisation_memory_bytes: self
+                    .limits
+                    .organisation_memory_bytes
+                    .or(other.limits.organisation_memory_bytes),
+                exchanges_kept: self.limits.exchanges_kept.or(other.limits.exchanges_kept),
             },
             pages: PagesLayer {
                 size_default: self.pages.size_default.or(other.pages.size_default),
@@ -229,6 +257,8 @@ impl Layer {
         let config = Config {
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("attiva-data")),
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8480))),
+            public_url: self.public_url,
+            seal_key_file: self.seal_key_file,
             log: LogConfig {
                 format: self.log.format.unwrap_or(LogFormat::Human),
                 level: self.log.level.unwrap_or_else(|| "info".to_owned()),
@@ -240,6 +270,15 @@ impl Layer {
                 requests_at_once: small("limits.requests_at_once", limits.requests_at_once.unwrap_or(256))?,
                 drain: Duration::from_secs(limits.drain_seconds.unwrap_or(20)),
                 disk_free_bytes: limits.disk_free_bytes.unwrap_or(512 << 20),
+                plugin_memory_bytes: positive(
+                    "limits.plugin_memory_bytes",
+                    limits.plugin_memory_bytes.unwrap_or(2 << 30),
+                )?,
+                organisation_memory_bytes: positive(
+                    "limits.organisation_memory_bytes",
+                    limits.organisation_memory_bytes.unwrap_or(1 << 30),
+                )?,
+                exchanges_kept: limits.exchanges_kept.unwrap_or(50),
             },
             pages: Pages {
                 size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,

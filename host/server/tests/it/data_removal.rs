@@ -123,7 +123,7 @@ fn a_dataset_goes_and_the_others_stay() {
     assert!(count(&api, "person") > 0);
 
     let place = format!("connections/{id}/removal");
-    api.post(&place, &json!({"streams": ["shoes"]})).refused(422, "stream.missing");
+    api.post(&place, &json!({"streams": ["shoes"]})).refused(404, "stream.missing");
     api.post(&place, &json!({"streams": [leads, other]})).refused(422, "removal.last-stream");
     let removal = removed(&api, &id, &json!({"streams": [leads]}));
     assert_eq!((&removal.body["whole"], &removal.body["done"]), (&json!(false), &json!(true)));

@@ -22,7 +22,7 @@ fn limits_are_published_with_default_override_and_use() {
     let shown = api.get("guardrails");
     assert_eq!(shown.is(200).header("etag"), "\"0\"");
     // What nothing holds to is not promised.
-    assert_eq!(limit(&api, "event.bytes"), Value::Null);
+    assert_eq!(limit(&api, "segment.nested_relations"), Value::Null);
     let before = limit(&api, "sandbox.segments");
     assert_eq!((&before["used"], &before["warn_at"], before.get("override")), (&json!(0), &json!(4000), None));
     api.post("segments", &json!({"name": "x", "expression": "true"})).is(201);
@@ -44,7 +44,7 @@ fn an_override_that_cannot_be_is_refused_and_names_the_limit() {
     let api = Harness::sandbox();
     for (overrides, field, word) in [
         (json!({"person.shoes": {"max": 1}}), "/person.shoes", "no limit"),
-        (json!({"event.bytes": {"max": 1}}), "/event.bytes", "nothing holds"),
+        (json!({"segment.nested_relations": {"max": 1}}), "/segment.nested_relations", "nothing holds"),
         (json!({"identity.value": {"max": 1}}), "/identity.value", "cannot be changed"),
         (json!({"record.bytes": {"max": 0}}), "/record.bytes", "cannot be taken away"),
         (json!({"sandbox.disk_bytes": {"max": 1, "warn_at": 2}}), "/sandbox.disk_bytes", "warned at 2"),

@@ -3,6 +3,11 @@
 use crate::harness::{Api, Harness};
 use serde_json::json;
 
+/// What names an item: of an event, its source key.
+fn id(item: &serde_json::Value) -> String {
+    item["id"].as_str().or(item["source_key"].as_str()).unwrap_or_else(|| panic!("{item}")).to_owned()
+}
+
 fn walk(api: &Api, path: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     let mut next = path.to_owned();
@@ -10,7 +15,7 @@ fn walk(api: &Api, path: &str) -> (Vec<String>, usize) {
         let page = api.get(&next);
         page.is(200);
         pages += 1;
-        ids.extend(page.body["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()));
+        ids.extend(page.body["items"].as_array().unwrap().iter().map(id));
         let link = page.header("link").to_owned();
         match page.body["next_cursor"].as_str() {
             Some(cursor) => {
@@ -59,4 +64,58 @@ fn a_filter_stays_in_the_link() {
     let api = Harness::sandbox();
     let link = api.get("/v1/audit?limit=1").header("link").to_owned();
     assert!(link.contains("/v1/audit?limit=1&cursor="), "{link}");
+}
+
+#[test]
+fn pages_of_profiles_stay_what_they_are_while_others_are_written() {
+    let api = Harness::sandbox();
+    let send = |ids: &[u32], name: &str| {
+        let record = |id: &u32| json!({"id": format!("p{id}"), "fields": {"last_name": format!("{name}{id:02}"), "email": format!("p{id}@x.com"), "account_key": "a@shop.Web"}});
+        let body = json!({"source": {"system": "Web", "id": "shop"}, "entity": "person",
+            "records": ids.iter().map(record).collect::<Vec<_>>()});
+        api.post("records", &body).is(200);
+        crate::journey::caught_up(&api);
+    };
+    let account = json!({"source": {"system": "Web", "id": "shop"}, "entity": "account", "records": [{"id": "a", "fields": {"name": "A"}}]});
+    api.post("records", &account).is(200);
+    let all: Vec<u32> = (0..20).collect();
+    send(&all, "Miller");
+    let acme = api.get("profiles?entity=account").text("/items/0/id").to_owned();
+    let events: Vec<_> = (0..9)
+        .map(|n| json!({"id": format!("e{n}"), "fields": {"type": "x", "time": format!("2026-11-0{}T00:00:00Z", n + 1), "email": "p0@x.com"}}))
+        .collect();
+    let events = json!({"source": {"system": "Web", "id": "shop"}, "entity": "activity", "records": events});
+    api.post("records", &events).is(200);
+    let ann = api.get("profiles?namespace=email&value=p0@x.com").text("/items/0/id").to_owned();
+    // Between the pages: others come, some are renamed out of their place, one goes.
+    for (path, new_ids) in [
+        ("profiles?limit=3".to_owned(), 100..103),
+        ("profiles?name=mill&limit=3".to_owned(), 110..113),
+        ("profiles?namespace=email&prefix=p&limit=3".to_owned(), 120..123),
+        (format!("profiles/{acme}/related/people?limit=3"), 130..133),
+        (format!("profiles/{ann}/events?limit=2"), 140..143),
+    ] {
+        let before = walk(&api, &path).0;
+        let (mut seen, mut next) = (Vec::new(), path.clone());
+        for turn in 0.. {
+            let page = api.get(&next);
+            seen.extend(page.is(200).body["items"].as_array().unwrap().iter().map(id));
+            if turn == 0 {
+                // One that was shown already changes, and others appear before and behind.
+                send(&new_ids.clone().collect::<Vec<_>>(), "Aller");
+                send(&new_ids.clone().map(|n| n + 200).collect::<Vec<_>>(), "Millet");
+                send(&[0], "Miller");
+            }
+            match page.text("/next_cursor") {
+                "" => break,
+                cursor => next = format!("{path}&cursor={cursor}"),
+            }
+        }
+        let mut once = seen.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), seen.len(), "{path}: nobody twice");
+        let kept: Vec<&String> = seen.iter().filter(|id| before.contains(id)).collect();
+        assert_eq!(kept, before.iter().collect::<Vec<_>>(), "{path}: who was there is there, in the same order");
+    }
 }

@@ -1,8 +1,11 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod accounts;
 mod audiences;
 mod auth;
+mod authorizations;
+mod bodea;
 mod bounds;
 mod compositions;
 mod conduct;
@@ -17,6 +20,7 @@ mod harness;
 mod idempotency;
 mod identity;
 mod journey;
+mod limits;
 mod listings;
 mod lookup;
 mod mappings;
@@ -27,7 +31,9 @@ mod plugins;
 mod privacy;
 mod problems;
 mod process;
+mod quotas;
 mod salesforce;
+mod secrets;
 mod segments;
 mod signing;
 mod tenancy;

@@ -68,6 +68,8 @@ fn spec(name: &str, title: &str, version: &str, methods: &[&str]) -> Value {
             "client_id": "{client_id}", "client_secret": "{client_secret}"}],
         "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
             "rules": methods.iter().map(rule).collect::<Vec<_>>()}],
+        "rates": [{"kind": "window", "calls": 50, "seconds": 20}, {"kind": "concurrent", "calls": 5},
+            {"kind": "day", "calls": 50_000, "resets": "UTC0"}],
         "instance": {"system": title, "id": "{id}"},
         "delivery": {"class": "at-least-once", "batch_rows": 100}
     })
@@ -88,24 +90,29 @@ fn the_transcripts_are_true() {
     put(&place, "source-acme-0.2.0.wasm", &spec("source-acme", "Acme", "0.2.0", &["GET", "POST"]));
     put(&place, "odd.wasm", &spec("source-odd", "Odd", "0.1.0", &["GET"]));
     put(&place, "mine.wasm", &spec("source-mine", "Mine", "0.1.0", &["GET"]));
-    let program = Path::new(env!("CARGO_BIN_EXE_attiva")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
-
-    let steps = steps(PAGE);
-    assert!(steps.len() > 25, "the transcripts were not found");
-    for Step { command, expected } in steps {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{command} 2>&1")]).current_dir(&place);
-        shell.env("PATH", &path).env("ATTIVA_URL", harness.host.url()).env("ATTIVA_KEY", &harness.key);
-        let output = shell.output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let lines: Vec<String> = said.lines().map(str::to_owned).collect();
-        assert!(fits(&expected, &lines), "$ {command}\n{said}\n--- but there stands:\n{}", expected.join("\n"));
+    assert!(steps(PAGE).len() > 25, "the transcripts were not found");
+    follow(&harness, &place, PAGE, |command, lines| {
         if command.contains("keygen") {
             // What an operator is told by another way.
             let key = lines[0].split_whitespace().last().unwrap();
             std::fs::write(place.join("acme.public"), key).unwrap();
         }
+    });
+}
+
+/// Runs the transcripts of a page in a directory; `then` is told of each command and what it said.
+pub(crate) fn follow(harness: &Harness, place: &Path, page: &str, mut then: impl FnMut(&str, &[String])) {
+    let program = Path::new(env!("CARGO_BIN_EXE_attiva")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    for Step { command, expected } in steps(page) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{command} 2>&1")]).current_dir(place);
+        shell.env("PATH", &path).env("ATTIVA_URL", harness.host.url()).env("ATTIVA_KEY", &harness.key);
+        let output = shell.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        assert!(fits(&expected, &lines), "$ {command}\n{said}\n--- but there stands:\n{}", expected.join("\n"));
+        then(&command, &lines);
     }
 }
 

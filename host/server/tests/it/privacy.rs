@@ -156,3 +156,68 @@ fn whoever_shares_an_identity_is_not_forgotten_by_accident() {
         .refused(404, "profile.missing");
     api.get("privacy/erasures/prv_x").refused(404, "erasure.missing");
 }
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let there = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &there);
+        } else {
+            std::fs::copy(entry.path(), there).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_sandbox_that_is_restored_from_before_an_erasure_forgets_again() {
+    let harness = Harness::start(&[]);
+    let (sandboxes, backup) = (harness.data_dir().join("sandboxes"), tempfile::tempdir().unwrap());
+    let ann = || [("1", person(ANN, "Erasable")), ("2", person("bob@x.example", "Stays"))];
+    let api = harness.api("default");
+    send(&api, "person", &ann()).is(200);
+    send(&api, "account", &[("a1", json!({"name": format!("of {ANN}")}))]).is(200);
+    caught_up(&api);
+    let harness = harness.restarted(|| copy(&sandboxes, backup.path()));
+    let api = harness.api("default");
+    assert_eq!(erased(&api, &about(ANN)).body["places"]["records"], 2);
+    let harness = harness.restarted(|| {
+        std::fs::remove_dir_all(&sandboxes).unwrap();
+        copy(backup.path(), &sandboxes);
+    });
+    let api = harness.api("default");
+    // Nobody answers to her name from the first moment; the files follow with the projectors.
+    assert_eq!(api.get("profiles").body["items"].as_array().unwrap().len(), 1);
+    caught_up(&api);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !files_with(&harness, ANN).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", files_with(&harness, ANN));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(api.get("profiles").body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(api.get("profiles?entity=account").text("/items/0/attributes/name"), "of [erased]");
+    assert_eq!(send(&api, "person", &ann()).is(200).body["erased"], 1);
+    // It is done once: another start has nothing to do again.
+    let receipts = api.get("privacy/erasures").body["items"].as_array().unwrap().len();
+    assert_eq!(receipts, 1);
+}
+
+/// `docs/privacy.md`, run.
+#[test]
+fn the_page_on_privacy_is_true() {
+    let harness = Harness::start(&[]);
+    let api = harness.api("default");
+    let ann = |more: Value| {
+        let mut fields = json!({"email": "ann@acme.example"});
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fields
+    };
+    send(&api, "person", &[("1", ann(json!({"last_name": "Lee"}))), ("2", ann(json!({"job_title": "CEO"})))]).is(200);
+    caught_up(&api);
+    let place = tempfile::tempdir().unwrap();
+    let mut commands = 0;
+    let page = include_str!("../../../../docs/privacy.md");
+    crate::operators::follow(&harness, place.path(), page, |_, _| commands += 1);
+    assert!(commands >= 5, "the transcripts were not found");
+}

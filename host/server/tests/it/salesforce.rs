@@ -190,3 +190,33 @@ fn a_signed_assertion_logs_in_where_the_user_is_approved() {
     let run = run(&api, made.text("/id"));
     assert_eq!(counts(&run, "Lead").1, org.records("Lead").len() as u64);
 }
+
+/// C1 and C2: an org that a Marketo syncs with, connected as well.
+#[test]
+fn what_arrives_through_marketo_already_is_told() {
+    let api = Harness::sandbox();
+    let org = org(SalesforceConfig { people: 20, ..SalesforceConfig::default() });
+    let crm = connect(&api, &org, &json!({}));
+    patch(&api, &crm, &[], &json!({"streams": ["Contact", "Lead"]})).is(200);
+    run(&api, &crm);
+    caught_up(&api);
+    let told = api.get("identity/overlaps");
+    let alone = &told.is(200).body["items"][0];
+    assert_eq!(
+        (&alone["connection"], &alone["through"], &alone["redundant"]),
+        (&json!(crm), &json!([]), &json!(false))
+    );
+    assert!(alone["own_fields"].as_array().unwrap().len() > 5 && told.body["whole"] == true, "{told:?}");
+
+    let vendors =
+        crate::journey::vendors_of(attiva_simulators::marketo::MarketoConfig { leads: 20, ..Default::default() });
+    let marketo = crate::journey::connect_marketo(&api, &vendors, &vendors.secret());
+    run(&api, &marketo);
+    caught_up(&api);
+    let told = api.get("identity/overlaps");
+    let items = told.is(200).body["items"].as_array().unwrap();
+    let of = |id: &str| items.iter().find(|o| o["connection"] == id && o["entity"] == "person").unwrap();
+    assert_eq!(of(&crm)["records"], org.records("Contact").len() + org.records("Lead").len(), "{told:?}");
+    // The simulated Marketo names the other instance's keys only where the two are of the same people.
+    assert!(of(&marketo)["own_fields"].as_array().unwrap().contains(&json!("person_score")), "{told:?}");
+}

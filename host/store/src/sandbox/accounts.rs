@@ -45,6 +45,20 @@ impl AccountStore for Sandbox {
         self.database.read(|connection| due(connection, most))
     }
 
+    fn due_of(&self, task: AccountTask, profiles: &[i64]) -> Result<Vec<Due>> {
+        self.database.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT asked FROM account_due WHERE task = ?1 AND profile = ?2")?;
+            let mut found = Vec::new();
+            for profile in profiles {
+                let asked: Option<i64> =
+                    statement.query_row(params![task_number(task), profile], |row| row.get(0)).optional()?;
+                found.extend(asked.map(|asked| Due { task, profile: *profile, asked }));
+            }
+            Ok(found)
+        })
+    }
+
     fn accounts_basis(&self) -> Result<Option<String>> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT body FROM account_basis")?;
@@ -132,6 +146,7 @@ fn commit(connection: &Connection, commit: &AccountsCommit) -> Outcome<()> {
     for write in &commit.derived {
         derived.set(&mut counter, write)?;
     }
+    derived.finish()?;
     let mut done =
         connection.prepare_cached("DELETE FROM account_due WHERE task = ?1 AND profile = ?2 AND asked = ?3")?;
     for Due { task, profile, asked } in &commit.done {

@@ -33,6 +33,11 @@ impl<'a> DerivedWriter<'a> {
         })
     }
 
+    /// To be called at the end.
+    pub(super) fn finish(self) -> Outcome<()> {
+        self.references.finish()
+    }
+
     /// A profile that is gone has none. What is so already is no change.
     pub(super) fn set(&mut self, counter: &mut Counter, write: &DerivedWrite) -> Outcome<()> {
         let DerivedWrite { profile, derived, reference } = write;

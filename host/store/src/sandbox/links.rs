@@ -62,6 +62,9 @@ pub(super) struct LinkWriter<'a> {
     unset: CachedStatement<'a>,
     add: CachedStatement<'a>,
     drop: CachedStatement<'a>,
+    /// Namespace, value, record: written in order at the end, since values stand anywhere.
+    added: Vec<(i64, String, i64)>,
+    dropped: Vec<(i64, String, i64)>,
 }
 
 impl<'a> LinkWriter<'a> {
@@ -87,6 +90,8 @@ impl<'a> LinkWriter<'a> {
                 .prepare_cached("INSERT OR IGNORE INTO identity (namespace, value, record) VALUES (?1, ?2, ?3)")?,
             drop: connection
                 .prepare_cached("DELETE FROM identity WHERE namespace = ?1 AND value = ?2 AND record = ?3")?,
+            added: Vec::new(),
+            dropped: Vec::new(),
         })
     }
 
@@ -109,11 +114,11 @@ impl<'a> LinkWriter<'a> {
         let renamed = was_in.is_some() && (was_in, &had) != (profile, &carried);
         for (namespace, value) in had.others.difference(&carried.others) {
             let namespace = self.namespace(entity, namespace)?;
-            self.drop.execute(params![namespace, value, link.record])?;
+            self.dropped.push((namespace, value.clone(), link.record));
         }
         for (namespace, value) in carried.others.difference(&had.others) {
             let namespace = self.namespace(entity, namespace)?;
-            self.add.execute(params![namespace, value, link.record])?;
+            self.added.push((namespace, value.clone(), link.record));
         }
         if profile.is_none() && carried == Carried::default() {
             self.unset.execute([link.record])?;
@@ -121,6 +126,19 @@ impl<'a> LinkWriter<'a> {
             self.set.execute(params![link.record, profile, carried.own_key, carried.others_text()?, level])?;
         }
         Ok(if renamed { [was_in, profile].into_iter().flatten().collect() } else { Vec::new() })
+    }
+
+    /// To be called at the end.
+    pub(super) fn finish(mut self) -> Outcome<()> {
+        self.dropped.sort_unstable();
+        for (namespace, value, record) in &self.dropped {
+            self.drop.execute(params![namespace, value, record])?;
+        }
+        self.added.sort_unstable();
+        for (namespace, value, record) in &self.added {
+            self.add.execute(params![namespace, value, record])?;
+        }
+        Ok(())
     }
 
     fn find(&mut self, record: i64) -> Outcome<Known> {

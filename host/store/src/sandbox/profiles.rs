@@ -90,7 +90,7 @@ impl<'a> ProfileWriter<'a> {
                 let ProfileWrite { id, records, changed_at, degraded, .. } = profile;
                 self.insert.execute(params![number, id.as_str(), records, changed_at, degraded, entity])?;
                 self.references.set(number, entity, &profile.references, true)?;
-                self.search.set((&profile.entity, entity), number, &[], &profile.attributes)?;
+                self.search.set((&profile.entity, entity), number, &[], &profile.attributes);
                 self.appear(entity, &profile.id)?;
                 if profile.concerns_accounts {
                     self.looks.at(number, counter.seq + 1)?;
@@ -115,7 +115,7 @@ impl<'a> ProfileWriter<'a> {
                     return Ok(known.number);
                 }
                 let had = had.map_or_else(|| Ok(Vec::new()), |had| json::attributes(&had))?;
-                self.search.set((&profile.entity, entity), known.number, &had, &profile.attributes)?;
+                self.search.set((&profile.entity, entity), known.number, &had, &profile.attributes);
                 self.look(counter, known.number, profile.concerns_accounts)?;
                 known.number
             }
@@ -158,6 +158,8 @@ impl<'a> ProfileWriter<'a> {
 
     /// To be called at the end.
     pub(super) fn finish(self) -> Outcome<()> {
+        self.search.finish()?;
+        self.references.finish()?;
         self.more.iter().try_for_each(|(entity, more)| entities::count_more(self.connection, *entity, *more))
     }
 
@@ -177,7 +179,7 @@ impl<'a> ProfileWriter<'a> {
         self.update.execute(params![known.number, 0, now, false, true])?;
         let had = self.attributes(known.number)?.map_or_else(|| Ok(Vec::new()), |had| json::attributes(&had))?;
         let entity = entities::name(self.connection, known.entity)?;
-        self.search.set((&entity, known.entity), known.number, &had, &[])?;
+        self.search.set((&entity, known.entity), known.number, &had, &[]);
         self.connection.prepare_cached("DELETE FROM attributes WHERE profile = ?1")?.execute([known.number])?;
         memberships::exit_all(self.connection, known.number, now)?;
         references::forget(self.connection, known.number)?;

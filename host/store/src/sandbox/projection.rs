@@ -46,6 +46,7 @@ pub(super) fn commit(connection: &Connection, prepared: &PreparedProfiles) -> Ou
     for number in touched {
         profiles.touch(&mut counter, number)?;
     }
+    links.finish()?;
     profiles.finish()?;
     field_errors::note(connection, &commit.errors)?;
     move_cursor(connection, PROFILES, commit.upto)?;

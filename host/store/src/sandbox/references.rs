@@ -17,6 +17,9 @@ pub(super) struct ReferenceWriter<'a> {
     list: CachedStatement<'a>,
     add: CachedStatement<'a>,
     drop: CachedStatement<'a>,
+    /// Relation, key, profile: written in order at the end, since whom a profile names stands anywhere.
+    added: Vec<(i64, String, i64)>,
+    dropped: Vec<(i64, String, i64)>,
 }
 
 impl<'a> ReferenceWriter<'a> {
@@ -42,6 +45,8 @@ impl<'a> ReferenceWriter<'a> {
                 .prepare_cached("INSERT OR IGNORE INTO reference (profile, relation, key) VALUES (?1, ?2, ?3)")?,
             drop: connection
                 .prepare_cached("DELETE FROM reference WHERE profile = ?1 AND relation = ?2 AND key = ?3")?,
+            added: Vec::new(),
+            dropped: Vec::new(),
         })
     }
 
@@ -52,13 +57,23 @@ impl<'a> ReferenceWriter<'a> {
         for reference in references {
             has.insert((self.relation(entity, reference)?, reference.key.clone()));
         }
-        for (relation, key) in had.difference(&has) {
+        let row = |(relation, key): &(i64, String)| (*relation, key.clone(), profile);
+        self.dropped.extend(had.difference(&has).map(row));
+        self.added.extend(has.difference(&had).map(row));
+        Ok(had != has)
+    }
+
+    /// To be called at the end.
+    pub(super) fn finish(mut self) -> Outcome<()> {
+        self.dropped.sort_unstable();
+        for (relation, key, profile) in &self.dropped {
             self.drop.execute(params![profile, relation, key])?;
         }
-        for (relation, key) in has.difference(&had) {
+        self.added.sort_unstable();
+        for (relation, key, profile) in &self.added {
             self.add.execute(params![profile, relation, key])?;
         }
-        Ok(had != has)
+        Ok(())
     }
 
     fn had(&mut self, profile: i64) -> Outcome<BTreeSet<(i64, String)>> {

@@ -7,11 +7,17 @@ use attiva_core::model::{EntityName, search};
 use attiva_core::ports::store::{Found, FoundPlace};
 use rusqlite::{CachedStatement, Connection, params};
 
-/// The statements that write terms, prepared once a commit.
+/// The statements that write terms, prepared once a commit. What they write is gathered and written in order at its end:
+/// terms stand anywhere, and so each page is visited once.
 pub(super) struct SearchWriter<'a> {
     add: CachedStatement<'a>,
     drop: CachedStatement<'a>,
+    added: Vec<Row>,
+    dropped: Vec<Row>,
 }
+
+/// Entity, term, profile.
+type Row = (i64, String, i64);
 
 impl<'a> SearchWriter<'a> {
     pub(super) fn new(connection: &'a Connection) -> Outcome<Self> {
@@ -19,6 +25,8 @@ impl<'a> SearchWriter<'a> {
             add: connection
                 .prepare_cached("INSERT OR IGNORE INTO search (entity, term, profile) VALUES (?1, ?2, ?3)")?,
             drop: connection.prepare_cached("DELETE FROM search WHERE entity = ?1 AND term = ?2 AND profile = ?3")?,
+            added: Vec::new(),
+            dropped: Vec::new(),
         })
     }
 
@@ -29,13 +37,22 @@ impl<'a> SearchWriter<'a> {
         profile: i64,
         had: &[(String, Value)],
         has: &[(String, Value)],
-    ) -> Outcome<()> {
+    ) {
         let (had, has) = (search::terms(entity, had), search::terms(entity, has));
-        for term in had.iter().filter(|term| !has.contains(term)) {
-            self.drop.execute(params![number, term, profile])?;
+        let row = |term: &String| (number, term.clone(), profile);
+        self.dropped.extend(had.iter().filter(|term| !has.contains(term)).map(row));
+        self.added.extend(has.iter().filter(|term| !had.contains(term)).map(row));
+    }
+
+    /// To be called at the end.
+    pub(super) fn finish(mut self) -> Outcome<()> {
+        self.dropped.sort_unstable();
+        for (entity, term, profile) in &self.dropped {
+            self.drop.execute(params![entity, term, profile])?;
         }
-        for term in has.iter().filter(|term| !had.contains(term)) {
-            self.add.execute(params![number, term, profile])?;
+        self.added.sort_unstable();
+        for (entity, term, profile) in &self.added {
+            self.add.execute(params![entity, term, profile])?;
         }
         Ok(())
     }

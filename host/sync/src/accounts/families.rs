@@ -7,7 +7,7 @@ use attiva_core::account::hierarchy::{End, Family, Ultimate, family, ultimate};
 use attiva_core::account::matching::Matcher;
 use attiva_core::account::roll_up::{LeftOut, Part, RollUp, Rolled, roll_up as roll};
 use attiva_core::model::{EntityName, rolled};
-use attiva_core::ports::store::{AccountTask, AccountsCommit, Derived, DerivedWrite, Due, SandboxStore};
+use attiva_core::ports::store::{AccountTask, AccountsCommit, Derived, DerivedWrite, SandboxStore};
 use attiva_core::{Fault, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -162,6 +162,7 @@ pub(super) fn roll_up(
         for member in &family.members {
             facts.extend(families.facts(member.number)?);
         }
+        also_done(store, commit, &family, top, numbers)?;
         let mut attributes = Vec::new();
         for place in 0..basis.roll_ups.len() {
             let Some((roll_up, rolled)) = families.rolled(place, &facts) else { continue };
@@ -178,7 +179,7 @@ pub(super) fn roll_up(
             reference: None,
         });
     }
-    also_done(store, commit, &families)
+    Ok(())
 }
 
 /// Who is in a family: in a circle only those whose way to it is not too long.
@@ -196,20 +197,20 @@ pub(super) fn members(families: &Families<'_>, top: &Account, end: End) -> Resul
     Ok(family)
 }
 
-/// Of a large family that arrives, each member asks for the same: those that wait behind this step are done with it.
-fn also_done(store: &dyn SandboxStore, commit: &mut AccountsCommit, families: &Families<'_>) -> Result<(), Fault> {
-    const AHEAD: usize = 100_000;
-    if commit.done.len() < 2 {
-        return Ok(());
-    }
-    let written: HashSet<i64> = commit.derived.iter().map(|write| write.profile).collect();
-    let taken: HashSet<i64> = commit.done.iter().map(|due| due.profile).collect();
-    let waiting = store.accounts_due(AHEAD)?;
-    for due in waiting.into_iter().filter(|due| due.task == AccountTask::Family && !taken.contains(&due.profile)) {
-        // Who was somebody's top before still has to lose what it has.
-        let is_member = families.top(due.profile)?.is_some_and(|top| written.contains(&top) && top != due.profile);
-        if is_member && store.derived(&[due.profile])?.pop().flatten().is_none() {
-            commit.done.push(Due { ..due });
+/// Of a large family that arrives, each member asks for the same: those that wait behind this step are done with it. Who
+/// was somebody's top before still has to lose what it has.
+fn also_done(
+    store: &dyn SandboxStore,
+    commit: &mut AccountsCommit,
+    family: &Family<Account>,
+    top: &Account,
+    numbers: &[i64],
+) -> Result<(), Fault> {
+    let others = family.members.iter().map(|member| member.number).filter(|number| *number != top.number);
+    let others: Vec<i64> = others.filter(|number| numbers.binary_search(number).is_err()).collect();
+    for due in store.due_of(AccountTask::Family, &others)? {
+        if store.derived(&[due.profile])?.pop().flatten().is_none() {
+            commit.done.push(due);
         }
     }
     Ok(())

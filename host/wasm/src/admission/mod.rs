@@ -206,6 +206,7 @@ async fn ask(plugin: &Plugin, made_up: u8) -> Result<String, Fault> {
         function: "spec",
         limits: plugin.services.limits.small(),
         broker: Box::new(NoAuthority { made_up }),
+        organisation: None,
         connection: String::new(),
     };
     call.run(async |store, exports| {

@@ -8,7 +8,7 @@ use crate::call::CallState;
 use crate::configuration::Secrets;
 use crate::connection::{ConnectionContext, SecretSource};
 use crate::convert::fault_to_guest;
-use crate::credential::{Signable, TokenCache, Wallet};
+use crate::credential::{Authorization, Consent, Signable, TokenCache, Wallet};
 use crate::egress::body::{self, BodyError};
 use crate::egress::policy::{Ask, Endpoint, Mode, Policy};
 use crate::egress::redact::Redactor;
@@ -16,8 +16,10 @@ use crate::egress::request;
 use crate::egress::transport::{Exchange, Transport, network};
 use crate::limits::{Limits, exceeded};
 use crate::plugin::Plugin;
-use crate::rate::{InstanceBudget, Permit};
-use crate::usage::{Denial, HostTraffic};
+use crate::quota::{InstanceBudget, Permit};
+use crate::surroundings::wall_clock_ms;
+use crate::usage::{Body, Denial, Exchanged, HostTraffic};
+use attiva_core::quota::{Priority, User};
 use attiva_core::spec::Learnt;
 use attiva_core::{Fault, FaultKind};
 use bytes::Bytes;
@@ -36,6 +38,10 @@ const EXCHANGE_MAX: Duration = Duration::from_secs(100);
 
 /// Denials of one call that are kept.
 const DENIALS_MAX: usize = 16;
+
+/// Exchanges of one call that are kept, and how much of each body.
+const EXCHANGES_MAX: usize = 20;
+const EXCHANGED_BYTES: usize = 32 << 10;
 
 /// Response headers that are the transport's, or that carry credentials.
 const HIDDEN: [&str; 13] = [
@@ -62,6 +68,8 @@ pub(crate) struct Gate {
     source: Arc<dyn SecretSource>,
     tokens: Arc<TokenCache>,
     budget: Arc<InstanceBudget>,
+    user: User,
+    priority: Priority,
     transport: Arc<Transport>,
     limits: Arc<Limits>,
     /// Until when waiting makes sense: a little before the call's own end.
@@ -99,6 +107,8 @@ impl Gate {
             source: context.secrets.clone(),
             tokens: context.tokens.clone(),
             budget: context.budget.clone(),
+            user: context.user.clone(),
+            priority: context.priority,
             transport: plugin.services.transport.clone(),
             limits,
             deadline: Instant::now() + wall.saturating_sub((wall / 10).min(Duration::from_secs(2))),
@@ -180,7 +190,38 @@ impl Gate {
         if is_redacted {
             tracing::warn!(plugin = self.policy.spec.name, "a server sent a secret back; it was taken out");
         }
-        GuestResponse { status, headers: self.response_headers(head, is_changed, is_redacted), body }
+        let headers = self.response_headers(head, is_changed, is_redacted);
+        if let Some(last) = self.traffic.exchanges.last_mut() {
+            last.response_body = Body::of(&body, EXCHANGED_BYTES);
+        }
+        GuestResponse { status, headers, body }
+    }
+
+    /// Keeps what is asked for: before any credential is added to it.
+    fn note_request(&mut self, ask: &GuestRequest, endpoint: &Endpoint) {
+        if self.traffic.exchanges.len() >= EXCHANGES_MAX {
+            self.traffic.exchanges.remove(0);
+        }
+        self.traffic.exchanges.push(Exchanged {
+            at_ms: wall_clock_ms(),
+            method: ask.method.clone(),
+            host: endpoint.authority(),
+            path: ask.path.clone(),
+            credential: ask.credential.clone(),
+            request_headers: ask.headers.clone(),
+            request_body: Body::of(ask.body.as_deref().unwrap_or_default(), EXCHANGED_BYTES),
+            status: None,
+            response_headers: Vec::new(),
+            response_body: Body::default(),
+        });
+    }
+
+    /// Keeps the head of the answer. A body that goes into a spool is not kept beside it.
+    fn note_head(&mut self, status: u16, headers: &HeaderMap) {
+        let shown = self.response_headers(headers, false, false);
+        if let Some(last) = self.traffic.exchanges.last_mut() {
+            (last.status, last.response_headers) = (Some(status), shown);
+        }
     }
 
     /// Everything up to the response's head.
@@ -201,21 +242,30 @@ impl Gate {
         self.policy.permit(&rule, self.mode)?;
         self.load_secrets().await?;
         let endpoint = self.endpoint(&ask.origin).await?;
+        self.note_request(&ask, &endpoint);
         let body = Bytes::from(ask.body.unwrap_or_default());
         self.count_out(&endpoint, &ask.path, &headers, &body)?;
         headers.extend(more.iter().cloned());
         frame(&mut headers, &endpoint, &method, &body)?;
-        let permit = self.authorize_and_wait(credential, &endpoint, &method, &ask.path, &mut headers, &body).await?;
+        let mut path = ask.path;
+        let mut permit =
+            self.authorize_and_wait(credential, &endpoint, &method, &mut path, &mut headers, &body).await?;
 
         let asked = ask.timeout_ms.map_or(EXCHANGE_MAX, |ms| Duration::from_millis(u64::from(ms)));
         let deadline = (Instant::now() + asked.min(EXCHANGE_MAX)).min(self.deadline);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() =
-            ask.path.parse().map_err(|_| Fault::new(FaultKind::Internal, "egress.path", "the path cannot be sent"))?;
+            path.parse().map_err(|_| Fault::new(FaultKind::Internal, "egress.path", "the path cannot be sent"))?;
         *request.headers_mut() = headers;
         let exchange = tokio::time::timeout_at(deadline, self.transport.send(&endpoint, request)).await;
-        Ok(Sent { exchange: exchange.map_err(|_| timed_out())??, deadline, _permit: permit })
+        let exchange = exchange.map_err(|_| timed_out())?;
+        // Not before: a vendor goes on with a request whose answer nobody waited for.
+        permit.answered();
+        let exchange = exchange?;
+        self.budget.told(exchange.response.headers());
+        self.note_head(exchange.response.status().as_u16(), exchange.response.headers());
+        Ok(Sent { exchange, deadline, _permit: permit })
     }
 
     /// Where an origin is, which may have to be learnt from a token first.
@@ -236,19 +286,20 @@ impl Gate {
         credential: Option<&str>,
         endpoint: &Endpoint,
         method: &Method,
-        path: &str,
+        path: &mut String,
         headers: &mut HeaderMap,
         body: &Bytes,
     ) -> Result<Permit, Fault> {
         let Some(name) = credential else {
-            return self.budget.acquire(self.deadline).await;
+            return self.budget.acquire(&self.user, self.priority, self.deadline).await;
         };
         let obtained = self.wallet()?.obtain(name).await?;
         if let Some(token) = obtained.token() {
             self.redactor.add(token);
             self.sent_tokens.insert(name.to_owned(), token.clone());
         }
-        let permit = self.budget.acquire(self.deadline).await?;
+        obtained.secrets().for_each(|secret| self.redactor.add(secret));
+        let permit = self.budget.acquire(&self.user, self.priority, self.deadline).await?;
         let base = format!("{}://{}", endpoint.scheme.as_str(), endpoint.authority());
         let mut signable = Signable { method, base: &base, path, headers, body };
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time it is sent")]
@@ -288,6 +339,18 @@ impl Gate {
     pub(crate) async fn learn(&mut self, learnt: &Learnt) -> Result<String, Fault> {
         self.load_secrets().await?;
         self.wallet()?.learn(learnt).await
+    }
+
+    /// See [`Plugin::authorization_url`].
+    pub(crate) async fn authorization_url(&mut self, asked: &Authorization) -> Result<String, Fault> {
+        self.load_secrets().await?;
+        self.wallet()?.authorization_url(asked)
+    }
+
+    /// See [`Plugin::consented`].
+    pub(crate) async fn consented(&mut self, asked: &Authorization, code: &SecretString) -> Result<Consent, Fault> {
+        self.load_secrets().await?;
+        self.wallet()?.consented(asked, code).await
     }
 
     async fn load_secrets(&mut self) -> Result<(), Fault> {

@@ -1,20 +1,24 @@
 //! Credentials: obtained, added and hidden by the host. A guest only ever names one.
 
+mod assume;
+mod authorize;
 mod jwt;
 mod learnt;
 mod oauth2;
 mod refresh;
 mod sigv4;
 
+pub use authorize::{Authorization, Consent};
 pub use oauth2::TokenCache;
 
 use crate::configuration::Secrets;
 use crate::connection::SecretSource;
 use crate::egress::policy::{Policy, denied, placeholders};
+use crate::egress::redact::percent_encoded;
 use crate::egress::transport::Transport;
-use attiva_core::spec::{self, CredentialMethod, CredentialSpec};
+use attiva_core::spec::{self, AssumedRole, CredentialMethod, CredentialSpec};
 use attiva_core::{Fault, FaultKind};
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -26,6 +30,13 @@ use zeroize::Zeroize;
 pub(crate) enum Credential {
     Bearer(SecretString),
     Sigv4(sigv4::Signer),
+    ApiKey { place: KeyPlace, value: SecretString },
+}
+
+/// Where a key goes.
+pub(crate) enum KeyPlace {
+    Header(String),
+    Query(String),
 }
 
 /// What obtaining a credential needs.
@@ -56,16 +67,27 @@ impl Wallet<'_> {
                 let client = self.refresh_client(name)?;
                 self.tokens.refreshed.token(client, self.transport, self.deadline).await.map(Credential::Bearer)
             }
-            CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token } => {
+            CredentialMethod::ApiKey { header, query, value } => {
+                let place = match (header, query) {
+                    (Some(name), _) => KeyPlace::Header(name.clone()),
+                    (None, name) => KeyPlace::Query(name.clone().unwrap_or_default()),
+                };
+                Ok(Credential::ApiKey { place, value: self.fill(value)? })
+            }
+            CredentialMethod::AwsSigv4 { service, region, access_key_id, secret_access_key, session_token, role } => {
                 let session =
                     session_token.as_deref().map(|template| self.fill_optional(template)).transpose()?.flatten();
-                Ok(Credential::Sigv4(sigv4::Signer {
+                let own = sigv4::Signer {
                     service: self.fill(service)?.expose_secret().to_owned(),
                     region: self.fill(region)?.expose_secret().to_owned(),
                     access_key_id: self.fill(access_key_id)?,
                     secret_access_key: self.fill(secret_access_key)?,
                     session_token: session,
-                }))
+                };
+                let Some(role) = role.as_ref().map(|role| self.role(role)).transpose()?.flatten() else {
+                    return Ok(Credential::Sigv4(own));
+                };
+                self.tokens.assumed.signer(&role, own, self.transport, self.deadline).await.map(Credential::Sigv4)
             }
         }
     }
@@ -90,12 +112,12 @@ impl Wallet<'_> {
                 }
                 Ok(())
             }
-            CredentialMethod::AwsSigv4 { .. } => Err(Fault::new(
+            CredentialMethod::AwsSigv4 { .. } | CredentialMethod::ApiKey { .. } => Err(Fault::new(
                 FaultKind::Auth,
                 "auth.not-renewable",
                 format!("the vendor refuses the credential {name}"),
             )
-            .action("Replace the connection's access key.")),
+            .action("Replace the connection's key.")),
         }
     }
 
@@ -139,7 +161,9 @@ impl Wallet<'_> {
                 (origin, path, issuer, oauth2::Grant::Assertion(assertion))
             }
             // A refresh token has a client of its own.
-            CredentialMethod::OAuth2RefreshToken { .. } | CredentialMethod::AwsSigv4 { .. } => {
+            CredentialMethod::OAuth2RefreshToken { .. }
+            | CredentialMethod::AwsSigv4 { .. }
+            | CredentialMethod::ApiKey { .. } => {
                 let what = format!("{name} is no credential that tokens are issued for by itself");
                 return Err(Fault::new(FaultKind::Internal, "credential.method", what));
             }
@@ -154,7 +178,7 @@ impl Wallet<'_> {
     }
 
     fn refresh_client(&self, name: &str) -> Result<refresh::Client, Fault> {
-        let CredentialMethod::OAuth2RefreshToken { origin, path, client_id, client_secret, refresh_token } =
+        let CredentialMethod::OAuth2RefreshToken { origin, path, client_id, client_secret, refresh_token, authorize } =
             &self.find(name)?.method
         else {
             let what = format!("{name} is no refresh token");
@@ -166,9 +190,22 @@ impl Wallet<'_> {
             id: self.fill(client_id)?,
             secret: self.fill(client_secret)?,
             key: placeholders(refresh_token).next().unwrap_or_default().to_owned(),
-            refresh: self.fill(refresh_token)?,
+            refresh: match (self.fill_optional(refresh_token)?, authorize) {
+                (Some(refresh), _) => refresh,
+                (None, Some(_)) => return Err(unauthorised(refresh_token)),
+                (None, None) => self.fill(refresh_token)?,
+            },
             keeper: self.keeper.clone(),
         })
+    }
+
+    /// `None`: the configuration names no role.
+    fn role(&self, role: &AssumedRole) -> Result<Option<assume::Role>, Fault> {
+        let Some(arn) = self.fill_optional(&role.arn)? else { return Ok(None) };
+        let external_id = role.external_id.as_deref().map(|id| self.fill_optional(id)).transpose()?.flatten();
+        let shown = |text: SecretString| text.expose_secret().to_owned();
+        let endpoint = self.policy.endpoint(&role.origin)?;
+        Ok(Some(assume::Role { endpoint, arn: shown(arn), external_id: external_id.map(shown) }))
     }
 
     fn fill(&self, template: &str) -> Result<SecretString, Fault> {
@@ -227,14 +264,45 @@ impl Credential {
                 Ok(())
             }
             Self::Sigv4(signer) => signer.sign(request, now),
+            Self::ApiKey { place: KeyPlace::Header(name), value } => {
+                let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable("the key's header is none"))?;
+                let value = HeaderValue::from_str(value.expose_secret());
+                let mut value = value.map_err(|_| unusable("the key holds characters that no header may"))?;
+                value.set_sensitive(true);
+                request.headers.insert(name, value);
+                Ok(())
+            }
+            Self::ApiKey { place: KeyPlace::Query(name), value } => {
+                let query = request.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+                if query.split('&').any(|pair| pair.split('=').next() == Some(name)) {
+                    return Err(denied("egress.credential", format!("the request has a parameter {name} already")));
+                }
+                let mark = if request.path.contains('?') { '&' } else { '?' };
+                request.path.push(mark);
+                request.path.push_str(&format!("{name}={}", percent_encoded(value.expose_secret())));
+                Ok(())
+            }
         }
+    }
+
+    /// What a server might echo of it beyond the configuration's secrets and the token.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        match self {
+            Self::Bearer(_) => [None, None, None],
+            Self::Sigv4(signer) => {
+                [Some(&signer.access_key_id), Some(&signer.secret_access_key), signer.session_token.as_ref()]
+            }
+            Self::ApiKey { value, .. } => [Some(value), None, None],
+        }
+        .into_iter()
+        .flatten()
     }
 
     /// The secrets that a server might echo, beyond those of the configuration.
     pub(crate) fn token(&self) -> Option<&SecretString> {
         match self {
             Self::Bearer(token) => Some(token),
-            Self::Sigv4(_) => None,
+            Self::Sigv4(_) | Self::ApiKey { .. } => None,
         }
     }
 }
@@ -245,7 +313,7 @@ pub(crate) struct Signable<'a> {
     /// `scheme://host[:port]`, as it goes out.
     pub(crate) base: &'a str,
     /// As it stands on the wire.
-    pub(crate) path: &'a str,
+    pub(crate) path: &'a mut String,
     /// `Host` included.
     pub(crate) headers: &'a mut HeaderMap,
     pub(crate) body: &'a [u8],
@@ -253,4 +321,12 @@ pub(crate) struct Signable<'a> {
 
 fn unusable(what: &str) -> Fault {
     Fault::new(FaultKind::Config, "credential.unusable", what).action("Correct the connection's secrets.")
+}
+
+/// A person has still to consent.
+fn unauthorised(refresh_token: &str) -> Fault {
+    let key = placeholders(refresh_token).next().unwrap_or_default();
+    Fault::new(FaultKind::Auth, "auth.consent", "nobody has authorised the app for this connection yet")
+        .field(key)
+        .action("Have a person authorise it: `attiva connection authorize` tells where.")
 }

@@ -69,6 +69,7 @@ pub(super) struct Issued {
 pub struct TokenCache {
     slots: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<Slot>>>>,
     pub(super) refreshed: super::refresh::Refreshed,
+    pub(super) assumed: super::assume::Assumed,
 }
 
 #[derive(Default)]

@@ -9,7 +9,8 @@ use crate::egress::body;
 use crate::egress::policy::Endpoint;
 use crate::egress::redact::{Redactor, percent_encoded};
 use crate::egress::transport::Transport;
-use attiva_core::{Fault, FaultKind};
+use crate::surroundings::wall_clock_ms;
+use attiva_core::{Fault, FaultKind, Millis};
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;
@@ -29,8 +30,6 @@ const EXCHANGE_MAX: Duration = Duration::from_secs(60);
 const MARGIN: Duration = Duration::from_secs(5);
 /// Where the vendor does not say.
 const LIFE_DEFAULT: Duration = Duration::from_secs(300);
-/// A consent that ends sooner is warned of.
-const CONSENT_LEFT_DAYS_MIN: u64 = 30;
 
 /// Who asks, with what, and where what comes instead is kept.
 pub(super) struct Client {
@@ -118,6 +117,9 @@ impl Refreshed {
             slot.rotated = Some(other);
         }
         slot.keep(client).await?;
+        if let Some(seconds) = answer.consent_seconds {
+            client.keeper.consent_ends(&client.key, ends_at(wall_clock_ms(), seconds)).await;
+        }
         Ok(answer.access)
     }
 
@@ -146,6 +148,8 @@ struct Answer {
     access: SecretString,
     lapses: Instant,
     refresh: Option<SecretString>,
+    /// How long the refresh token still lives, in seconds, where the vendor says.
+    consent_seconds: Option<u64>,
 }
 
 impl Client {
@@ -222,21 +226,24 @@ impl Client {
     }
 }
 
+/// When what lives for so many seconds ends.
+pub(super) fn ends_at(now_ms: u64, seconds: u64) -> Millis {
+    Millis::try_from(now_ms.saturating_add(seconds.saturating_mul(1000))).unwrap_or(Millis::MAX)
+}
+
 fn answer(mut json: Value, asked: Instant) -> Result<Answer, Fault> {
     let seconds = |key: &str| {
         json.get(key).and_then(|value| value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok())))
     };
     // A year is as good as for ever, and fits every clock.
     let life = seconds("expires_in").map_or(LIFE_DEFAULT, |s| Duration::from_secs(s.min(365 * 86_400)));
-    if let Some(days) = seconds("refresh_token_expires_in").map(|s| s / 86_400).filter(|d| *d < CONSENT_LEFT_DAYS_MIN) {
-        tracing::warn!(days, "the vendor's consent ends soon: somebody has to authorise the app again before");
-    }
+    let consent_seconds = seconds("refresh_token_expires_in").filter(|seconds| *seconds > 0);
     let mut text = |key: &str| match json.get_mut(key).map(Value::take) {
         Some(Value::String(text)) if !text.is_empty() => Some(SecretString::from(text)),
         _ => None,
     };
     let access = text("access_token").ok_or_else(|| trouble("its answer holds no access_token".into()))?;
-    Ok(Answer { access, lapses: asked + life, refresh: text("refresh_token") })
+    Ok(Answer { access, lapses: asked + life, refresh: text("refresh_token"), consent_seconds })
 }
 
 fn trouble(what: String) -> Fault {

@@ -85,7 +85,8 @@ mod tests {
             map.insert(*name, HeaderValue::from_static(value));
         }
         let base = "https://examplebucket.s3.amazonaws.com";
-        let mut request = Signable { method: &method, base, path, headers: &mut map, body };
+        let mut path = path.to_owned();
+        let mut request = Signable { method: &method, base, path: &mut path, headers: &mut map, body };
         signer.sign(&mut request, SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600)).unwrap();
         map
     }

@@ -170,7 +170,7 @@ async fn a_specification_that_cannot_be_kept_is_refused_with_the_place() {
         (changed("/origins/1/name", json!("api")), "origins[1].name"),
         (changed("/credentials/0/origin", json!("nowhere")), "credentials[0].origin"),
         (changed("/credentials/0/path", json!("//evil.example")), "credentials[0].path"),
-        (changed("/credentials", twice), "credentials[4].name"),
+        (changed("/credentials", twice), "credentials[7].name"),
         (changed("/delivery", json!(null)), "delivery"),
         (changed("/configuration/properties/id", json!({"$ref": "https://evil.example/a"})), "another document"),
         (

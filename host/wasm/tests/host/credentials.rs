@@ -234,3 +234,109 @@ fn signed(request: &Request) -> Vec<String> {
     let names = authorization.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next());
     names.unwrap().split(';').map(str::to_owned).collect()
 }
+
+fn keyed(path: &str) -> Json {
+    json!({"origin": "api", "method": "GET", "path": path, "credential": path[1..].split('?').next()})
+}
+
+#[tokio::test]
+async fn a_key_goes_into_a_header_or_into_the_query_and_the_guest_sees_neither() {
+    let server = Server::start(|request| ok(format!("{:?}", request.header("x-api-key")))).await;
+    let plugin = guest().await;
+    let requests = json!([keyed("/header-key"), keyed("/query-key?a=1"), keyed("/query-key")]);
+    let connection = Connection::sending(requests, &server);
+    let bodies = connection.texts(&plugin, "body").await;
+    assert_eq!(bodies[0], "Some(\"Token [redacted]\")", "what the server sends back of it is taken out");
+    let seen = server.seen();
+    assert_eq!(seen[0].header("x-api-key"), Some(format!("Token {SECRET}").as_str()));
+    assert_eq!((seen[0].header("authorization"), seen[0].target.as_str()), (None, "/header-key"));
+    assert_eq!(seen[1].target, "/query-key?a=1&key=wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY");
+    assert_eq!(seen[2].target, "/query-key?key=wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY");
+}
+
+#[tokio::test]
+async fn a_key_that_the_guest_names_itself_is_not_sent_twice() {
+    let server = Server::start(|_| ok("")).await;
+    let plugin = guest().await;
+    let fault = Connection::sending(json!([keyed("/query-key?key=mine")]), &server).fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Internal, "egress.credential"));
+    assert!(server.seen().is_empty());
+}
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/attiva";
+
+/// A token service beside a store: it gives keys that last for so many seconds.
+async fn token_service(seconds: i64) -> Server {
+    let given = Mutex::new(0);
+    Server::start(move |request| {
+        if request.path() != "/" {
+            return ok("");
+        }
+        let mut given = given.lock().unwrap();
+        *given += 1;
+        #[expect(clippy::disallowed_methods, reason = "the token service's own clock")]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let ends = attiva_core::time::format_timestamp((i64::try_from(now.as_secs()).unwrap() + seconds) * 1000);
+        ok(format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+             <AccessKeyId>ASIAROLE{given}</AccessKeyId><SecretAccessKey>role-secret-{given}</SecretAccessKey>\
+             <SessionToken>role-session-{given}</SessionToken><Expiration>{ends}</Expiration>\
+             </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        ))
+    })
+    .await
+}
+
+fn assuming(server: &Server, requests: usize) -> Connection {
+    let mut connection = Connection::sending(json!(vec![keyed("/role"); requests]), server);
+    let mut configuration = (*connection.context.configuration).clone();
+    configuration["role"] = json!(ROLE);
+    connection.reconfigure(configuration);
+    connection
+}
+
+#[tokio::test]
+async fn an_assumed_role_signs_and_is_asked_for_once() {
+    let server = token_service(3_600).await;
+    let plugin = guest().await;
+    assuming(&server, 2).read(&plugin).await.unwrap();
+    let seen = server.seen();
+    let asked: Vec<&Request> = seen.iter().filter(|request| request.path() == "/").collect();
+    assert_eq!(asked.len(), 1);
+    let form = String::from_utf8(asked[0].body.clone()).unwrap();
+    assert!(form.contains("Action=AssumeRole") && form.contains("&ExternalId=a1"), "{form}");
+    assert!(form.contains("&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fattiva"), "{form}");
+    let signature = asked[0].header("authorization").unwrap();
+    assert!(signature.contains("Credential=AKIDEXAMPLE/") && signature.contains("/us-east-1/sts/"), "{signature}");
+    for sent in seen.iter().filter(|request| request.path() == "/role") {
+        let signature = sent.header("authorization").unwrap();
+        assert!(signature.contains("Credential=ASIAROLE1/") && signature.contains("/us-east-1/s3/"), "{signature}");
+        assert_eq!(sent.header("x-amz-security-token"), Some("role-session-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_anew_before_its_keys_end_and_not_at_all_where_none_is_named() {
+    let server = token_service(200).await;
+    let plugin = guest().await;
+    assuming(&server, 2).read(&plugin).await.unwrap();
+    let tokens: Vec<_> =
+        server.seen().iter().filter_map(|r| r.header("x-amz-security-token").map(str::to_owned)).collect();
+    assert_eq!(tokens, ["role-session-1", "role-session-2"]);
+
+    let plain = token_service(3_600).await;
+    Connection::sending(json!([keyed("/role")]), &plain).read(&plugin).await.unwrap();
+    assert_eq!(plain.seen_paths(), ["/role"]);
+    assert!(plain.seen()[0].header("authorization").unwrap().contains("Credential=AKIDEXAMPLE/"));
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_given_says_so_without_secrets() {
+    let xml = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY may not</Message></Error></ErrorResponse>";
+    let server = Server::start(move |_| respond(403, &[], xml)).await;
+    let plugin = guest().await;
+    let fault = assuming(&server, 1).fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Auth, "auth.role"));
+    assert!(fault.message.contains("AccessDenied") && fault.message.contains(ROLE), "{fault:?}");
+    assert!(!fault.message.contains("wJalr") && fault.action.contains("trust policy"), "{fault:?}");
+}

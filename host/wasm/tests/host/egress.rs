@@ -309,7 +309,7 @@ async fn trouble_on_the_network_is_transient() {
 async fn the_instances_budget_holds_for_all_its_connections() {
     let server = Server::start(|_| ok("")).await;
     let plugin = guest().await;
-    let budget = InstanceBudget::new(&[Rate::Window { calls: 3, seconds: 1_000_000 }]);
+    let budget = InstanceBudget::new(&[Rate::window(3, 1_000_000)]);
     let mut one = Connection::sending(json!([get("/open"), get("/open")]), &server);
     one.context.budget = budget.clone();
     let mut other = Connection::sending(json!([get("/open"), get("/open")]), &server);

@@ -7,9 +7,11 @@
 
 mod admission;
 mod compile;
+mod consent;
 mod credentials;
 mod destination;
 mod egress;
+mod exchanges;
 mod learnt;
 mod limits;
 mod pages;

@@ -101,6 +101,7 @@ async fn a_page_that_breaks_the_contract_is_refused_by_name() {
         ("merge-itself", "page.merges", Some("merges")),
         ("wait", "page.wait", Some("wait-ms")),
         ("cursor", "limit.cursor", None),
+        ("state-version", "page.state-version", None),
         ("rows", "limit.page-rows", None),
         ("bytes", "limit.page-bytes", None),
     ];

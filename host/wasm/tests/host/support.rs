@@ -3,10 +3,11 @@
 use crate::server::Server;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::{Page, Values};
+use attiva_core::quota::{Priority, User};
 use attiva_core::{Fault, Value};
 use attiva_wasm::{
-    CallObserver, CallReport, ConnectionContext, Grant, HostOptions, InstanceBudget, Limits, Plugin, PluginHost,
-    ReadRequest, Resolve, Scheme, Secrets, TokenCache, Usage,
+    CallObserver, CallReport, ConnectionContext, Grant, HostOptions, InstanceBudget, Limits, OrganisationMemory,
+    Plugin, PluginHost, ReadRequest, Resolve, Scheme, Secrets, TokenCache, Usage,
 };
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -26,7 +27,8 @@ pub(crate) fn spec() -> Json {
             "client_secret": {"type": "string", "writeOnly": true},
             "access_key": {"type": "string", "writeOnly": true},
             "secret_key": {"type": "string", "writeOnly": true},
-            "refresh_token": {"type": "string", "writeOnly": true}
+            "refresh_token": {"type": "string", "writeOnly": true},
+            "role": {"type": "string"}
         }},
         "credentials": [
             {"name": "token", "method": "oauth2-client-credentials", "origin": "identity", "path": "/oauth/token",
@@ -34,7 +36,13 @@ pub(crate) fn spec() -> Json {
             {"name": "form", "method": "oauth2-client-credentials", "origin": "identity", "path": "/oauth/token",
              "client_id": "{client_id}", "client_secret": "{client_secret}"},
             {"name": "consent", "method": "oauth2-refresh-token", "origin": "identity", "path": "/oauth/token",
-             "client_id": "{client_id}", "client_secret": "{client_secret}", "refresh_token": "{refresh_token}"},
+             "client_id": "{client_id}", "client_secret": "{client_secret}", "refresh_token": "{refresh_token}",
+             "authorize": {"origin": "identity", "path": "/authorize", "scopes": ["read", "write all"],
+                "parameters": {"access_type": "offline"}}},
+            {"name": "header-key", "method": "api-key", "header": "x-api-key", "value": "Token {client_secret}"},
+            {"name": "query-key", "method": "api-key", "query": "key", "value": "{secret_key}"},
+            {"name": "role", "method": "aws-sigv4", "service": "s3", "region": "us-east-1", "access_key_id": "{access_key}",
+             "secret_access_key": "{secret_key}", "role": {"origin": "identity", "arn": "{role}", "external_id": "{id}"}},
             {"name": "key", "method": "aws-sigv4", "service": "s3", "region": "us-east-1",
              "access_key_id": "{access_key}", "secret_access_key": "{secret_key}", "session_token": "{session}"}
         ],
@@ -44,6 +52,9 @@ pub(crate) fn spec() -> Json {
                 {"methods": ["GET"], "path": "/form", "access": "read", "credential": "form"},
                 {"methods": ["GET"], "path": "/consent", "access": "read", "credential": "consent"},
                 {"methods": ["POST"], "path": "/write", "access": "write", "credential": "token"},
+                {"methods": ["GET"], "path": "/header-key", "access": "read", "credential": "header-key"},
+                {"methods": ["GET"], "path": "/query-key", "access": "read", "credential": "query-key"},
+                {"methods": ["GET"], "path": "/role", "access": "read", "credential": "role"},
                 {"methods": ["GET"], "path": "/open", "access": "read"}
             ]},
             {"name": "store", "url": "https://{id}.store.example.com", "domains": ["example.com"], "rules": [
@@ -124,6 +135,9 @@ impl Connection {
             grants: Arc::new([]),
             spool: Arc::new(Dir::open_ambient_dir(spool.path(), ambient_authority()).unwrap()),
             budget: InstanceBudget::new(&[]),
+            user: User { organisation: "org".into(), connection: "con_1".into() },
+            priority: Priority::Streaming,
+            memory: Arc::new(OrganisationMemory::default()),
             tokens: Arc::new(TokenCache::default()),
             dry_run: false,
             observer: recorder.clone(),

@@ -88,6 +88,20 @@ pub enum CredentialMethod {
         client_secret: String,
         /// `{key}` of a secret: what the vendor gives in its place is kept there.
         refresh_token: String,
+        /// How a person consents through the host; absent: somebody brings a refresh token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        authorize: Option<Authorize>,
+    },
+    /// A key that goes with every request as it is: in a header, or else as a parameter of the query.
+    ApiKey {
+        /// Lower case.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        header: Option<String>,
+        /// A parameter's name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+        /// Template: `{api_key}`, `Token {api_key}`.
+        value: String,
     },
     /// AWS Signature Version 4.
     AwsSigv4 {
@@ -102,7 +116,38 @@ pub enum CredentialMethod {
         /// Template; empty once filled: none.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_token: Option<String>,
+        /// A role that is assumed with these keys.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role: Option<AssumedRole>,
     },
+}
+
+/// Where a person authorises an app (RFC 6749 4.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Authorize {
+    /// Origin of the page that the person is sent to.
+    pub origin: String,
+    /// Its path.
+    pub path: String,
+    /// What the app asks for.
+    pub scopes: Vec<String>,
+    /// RFC 7636. `false` only for a vendor that refuses it.
+    pub pkce: bool,
+    /// Other parameters of the page's address.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A role of AWS's Security Token Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AssumedRole {
+    /// Origin of the service.
+    pub origin: String,
+    /// Template; empty once filled: no role is assumed.
+    pub arn: String,
+    /// Template: what the role's owner wants to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }
 
 /// Where a token request carries its parameters.

@@ -1,7 +1,7 @@
 //! What a call is answered with. An error has an HTTP status that says so, and a body of three members.
 
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value as Json, json};
 
@@ -80,6 +80,13 @@ pub(crate) fn plain(status: u16, content_type: &'static str, body: impl Into<Bod
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Sends a browser somewhere else.
+pub(crate) fn redirect(place: &str) -> Response<Body> {
+    let mut response = empty(StatusCode::FOUND);
+    response.headers_mut().extend(HeaderValue::try_from(place).ok().map(|place| (LOCATION, place)));
     response
 }
 

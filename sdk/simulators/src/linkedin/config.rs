@@ -25,6 +25,8 @@ pub struct LinkedInConfig {
     pub client_secret: String,
     /// The refresh token that the member's consent brought.
     pub refresh_token: String,
+    /// Whether the member who is asked consents, at once.
+    pub consents: bool,
     /// Whether a refresh answers another refresh token, and the one used is dead from then on. The vendor's own answers the same one.
     pub rotates: bool,
     /// Life of an access token: 60 days at the vendor.
@@ -105,6 +107,7 @@ impl Default for LinkedInConfig {
             client_id: "86vhj2q7ukf83a".to_owned(),
             client_secret: "WPL.1kGv4zQmJr2oTn5x".to_owned(),
             refresh_token: "AQWAft_WjYZKwuWXLC5hQlghgTam-tuT8CvFej9".to_owned(),
+            consents: true,
             rotates: false,
             token_life: Duration::from_secs(60 * 86_400),
             refresh_life: Duration::from_secs(365 * 86_400),

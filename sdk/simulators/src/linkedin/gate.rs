@@ -21,6 +21,7 @@ use super::{login, member_calls, segment_calls};
 
 const BODY_BYTES: usize = 16 * 1024 * 1024;
 const TOKEN_PATH: &str = "/oauth/v2/accessToken";
+const AUTHORIZE_PATH: &str = "/oauth/v2/authorization";
 
 /// A call as the endpoints see it.
 pub(crate) struct Call {
@@ -104,6 +105,10 @@ fn handle(service: &Service, call: &Call, fault: Option<&Fault>) -> Outcome {
     }
     if call.path == TOKEN_PATH {
         return token(service, call, fault);
+    }
+    if call.path == AUTHORIZE_PATH && call.method == Method::GET {
+        let place = service.login().authorize(&call.params, service.now_ms())?;
+        return Ok(Answer::Plain(answer::redirect(&place)));
     }
     let now_ms = service.now_ms();
     service.login().check(call.header(AUTHORIZATION.as_str()), now_ms)?;

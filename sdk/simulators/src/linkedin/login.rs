@@ -1,4 +1,4 @@
-//! The login: a refresh token in, an access token out. The member's consent, which needs a browser, has been given.
+//! The login: a member's consent becomes a code, a code a refresh token, a refresh token an access token.
 
 use serde_json::{Value as Json, json};
 
@@ -16,6 +16,10 @@ pub(crate) struct Login {
     refresh: String,
     refresh_ends_ms: u64,
     issued: u64,
+    consents: bool,
+    refresh_life_ms: u64,
+    /// Codes that have not been exchanged, with the address each was sent to and its end.
+    codes: Vec<(String, String, u64)>,
     /// Access tokens with their ends: older ones go on working beside newer ones.
     living: Vec<(String, u64)>,
 }
@@ -31,6 +35,9 @@ impl Login {
             refresh: config.refresh_token.clone(),
             refresh_ends_ms: now_ms.saturating_add(millis(config.refresh_life)),
             issued: 0,
+            consents: config.consents,
+            refresh_life_ms: millis(config.refresh_life),
+            codes: Vec::new(),
             living: Vec::new(),
         }
     }
@@ -39,18 +46,54 @@ impl Login {
         &self.refresh
     }
 
+    /// Answers a member's browser: where it is sent to, or what is wrong.
+    pub(crate) fn authorize(&mut self, params: &[(String, String)], now_ms: u64) -> Result<String, Refusal> {
+        let param = |name: &str| params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+        if param("response_type") != "code" || param("client_id") != self.client_id {
+            return Err(Refusal::bad("Invalid client_id or response_type"));
+        }
+        let (back, state) = (param("redirect_uri"), param("state"));
+        if !back.starts_with("http") || param("scope").is_empty() {
+            return Err(Refusal::bad("The redirect_uri does not match the registered value"));
+        }
+        let state: String = form_urlencoded::byte_serialize(state.as_bytes()).collect();
+        if !self.consents {
+            let words = "The+user+cancelled+the+authorization";
+            return Ok(format!("{back}?error=user_cancelled_authorize&error_description={words}&state={state}"));
+        }
+        self.issued += 1;
+        let code = format!("AQT{:07}", self.issued);
+        self.codes.push((code.clone(), back.to_owned(), now_ms.saturating_add(CODE_LIFE_MS)));
+        Ok(format!("{back}?code={code}&state={state}"))
+    }
+
+    /// A code is good once, for the address it was sent to.
+    fn take_code(&mut self, code: &str, back: &str, now_ms: u64) -> bool {
+        let found = self.codes.iter().position(|(known, _, _)| known == code);
+        found.map(|at| self.codes.remove(at)).is_some_and(|(_, sent_to, ends)| sent_to == back && now_ms < ends)
+    }
+
     /// Answers a token request: status and body, in OAuth's form.
     pub(crate) fn answer(&mut self, params: &[(String, String)], now_ms: u64) -> (u16, Json) {
         let param = |name: &str| params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let refused =
             |status: u16, error: &str, words: &str| (status, json!({"error": error, "error_description": words}));
-        if param("grant_type") != "refresh_token" {
-            return refused(400, "unsupported_grant_type", "Only refresh_token is simulated");
+        let is_code = param("grant_type") == "authorization_code";
+        if !is_code && param("grant_type") != "refresh_token" {
+            return refused(400, "unsupported_grant_type", "Neither authorization_code nor refresh_token");
         }
-        if param("client_id") != self.client_id || param("client_secret") != self.client_secret {
+        // An app with a secret that sends a verifier is refused, whatever else it sends.
+        let is_known = param("client_id") == self.client_id && param("client_secret") == self.client_secret;
+        if !is_known || !param("code_verifier").is_empty() {
             return refused(401, "invalid_client", "Client authentication failed");
         }
-        if param("refresh_token") != self.refresh || now_ms >= self.refresh_ends_ms {
+        if is_code {
+            if !self.take_code(param("code"), param("redirect_uri"), now_ms) {
+                return refused(400, "invalid_grant", "The authorization code or the redirect_uri is wrong, or old.");
+            }
+            self.refresh = format!("AQC{:07}-of-the-member", self.issued);
+            self.refresh_ends_ms = now_ms.saturating_add(self.refresh_life_ms);
+        } else if param("refresh_token") != self.refresh || now_ms >= self.refresh_ends_ms {
             return refused(
                 400,
                 "invalid_grant",
@@ -92,6 +135,9 @@ impl Login {
 pub(crate) fn expired() -> Refusal {
     Refusal::coded(401, 65_602, "The token used in the request has expired")
 }
+
+/// Half an hour, as the vendor says.
+const CODE_LIFE_MS: u64 = 30 * 60_000;
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

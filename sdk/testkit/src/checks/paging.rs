@@ -94,7 +94,7 @@ pub(super) async fn resume(s: &Subject) -> Verdict {
         let (wanted, mut held) = (plain.records(), Records::new());
         for (i, page) in plain.pages.iter().enumerate() {
             apply(&mut held, page);
-            let how = How { from: Some(page.next.clone()), forgetful: true, ..How::default() };
+            let how = How { from: Some(page.next.clone()), ..How::default() };
             let read = read_in(s, &stream, &scene("read", &stream), &how, |_| {}).await;
             found.looked();
             match read {

@@ -69,8 +69,6 @@ pub(crate) struct How {
     pub(crate) fields: Vec<String>,
     /// Faults that pass are waited out.
     pub(crate) patient: bool,
-    /// The spool is emptied before each page.
-    pub(crate) forgetful: bool,
 }
 
 impl Reading {
@@ -191,9 +189,6 @@ impl Subject {
                 let (stream, fields) = (stream.name.clone(), how.fields.clone());
                 let request =
                     ReadRequest { stream, fields, cursor, keys: keys.to_vec(), max_rows: rows, max_bytes: PAGE_BYTES };
-                if how.forgetful {
-                    forget(connection);
-                }
                 let (page, host_calls) = self.page(&self.plugin, connection, &request, how, &mut reading).await?;
                 reading.steps.push(Step { request, host_calls });
                 cursor = Some(page.next.clone());
@@ -267,15 +262,6 @@ impl Subject {
 /// The name of a scene of one stream.
 pub(crate) fn scene(what: &str, stream: &Stream) -> String {
     format!("{what} {}", stream.name)
-}
-
-/// Takes away what was spooled.
-fn forget(connection: &Connection) {
-    let Ok(entries) = connection.context.spool.entries() else { return };
-    for entry in entries.flatten() {
-        // What cannot be removed is seen as still there, which is no harm.
-        let _ = connection.context.spool.remove_file(entry.file_name());
-    }
 }
 
 /// What two readings differ in, in words; empty where they hold the same.

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 const FORMAT: u32 = 1;
 
 /// Headers of an answer that are not kept: they carry credentials, or are of the day.
-const DROPPED: [&str; 9] = [
+const DROPPED: [&str; 10] = [
     "authentication-info",
     "connection",
     "content-length",
     "date",
     "keep-alive",
+    "server",
     "set-cookie",
     "set-cookie2",
     "transfer-encoding",

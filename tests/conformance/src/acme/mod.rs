@@ -63,7 +63,7 @@ impl State {
             return Answer::json(200, &json!({"access_token": token, "token_type": "bearer", "expires_in": 3600}));
         }
         let token = request.header("authorization").and_then(|header| header.strip_prefix("Bearer acme-token-"));
-        if !token.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number <= self.tokens) {
+        if token.and_then(|number| number.parse::<u32>().ok()).is_none_or(|number| number > self.tokens) {
             return refused(401, "token_expired", "The token is not good.");
         }
         let query = request.target.split_once('?').map_or("", |(_, query)| query);

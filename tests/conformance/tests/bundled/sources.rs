@@ -9,6 +9,10 @@ use std::time::Duration;
 fn unseen(stream: &str) -> Vec<&'static str> {
     match stream {
         "activities" => vec!["campaignId", "referrerUrl", "linkUrl", "opportunityRole"],
+        "opportunities" => vec!["description", "leadSource"],
+        "program_memberships" => vec!["reachedSuccessDate", "statusReason", "trackName"],
+        "static_list_memberships" => vec!["addedAt"],
+        "Opportunity" => vec!["CampaignId", "Type", "LeadSource", "NextStep", "Description"],
         _ => vec![],
     }
 }
@@ -48,7 +52,7 @@ fn source_marketo() {
             },
             {"name": "companies", "unseen": unseen("companies")}, {"name": "opportunities", "unseen": unseen("opportunities")},
             {"name": "opportunity_roles", "unseen": unseen("opportunity_roles")},
-            {"name": "static_lists", "unseen": ["programName"]}, {"name": "static_list_memberships"},
+            {"name": "static_lists", "unseen": ["programName"]}, {"name": "static_list_memberships", "unseen": unseen("static_list_memberships")},
             {"name": "programs", "unseen": ["sfdcId", "sfdcName", "startDate", "endDate"]},
             {"name": "program_memberships", "unseen": unseen("program_memberships")},
             {"name": "activities", "unseen": unseen("activities")},

@@ -82,6 +82,7 @@ fn broken_rows(mut page: Page, wrong: &str) -> Option<Page> {
         "cursor-10-mb" => page.next.bytes = vec![0; 10 << 20],
         "warnings" => page.warnings = vec![Warning { code: String::new(), message: String::new() }; 500_000],
         "cursor" => page.next.bytes = vec![0; 65_537],
+        "state-version" => page.next.state_version = 2,
         "rows" => return Some(with_columns(11, Vec::new())),
         "bytes" => page.columns.push(text("large", &["", &"x".repeat(70_000)])),
         _ => return None,

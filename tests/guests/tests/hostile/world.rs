@@ -11,6 +11,7 @@ use attiva_core::key::Instance;
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::{DeliveryRun, Target};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_core::quota::{Priority, User};
 use attiva_core::run::{Run, RunStatus};
 use attiva_sync::{Connectors, Engine, EngineOptions, policies};
 use attiva_wasm::{
@@ -165,6 +166,9 @@ impl World {
             grants: grants.into(),
             spool: Arc::new(Dir::open_ambient_dir(spool, ambient_authority()).unwrap()),
             budget: InstanceBudget::new(&[]),
+            user: User { organisation: "org".into(), connection: "con".into() },
+            priority: Priority::Backfill,
+            memory: Arc::default(),
             tokens: Arc::new(TokenCache::default()),
             dry_run: false,
             observer: reports.clone(),

@@ -105,6 +105,8 @@ pub trait AccountStore: Send + Sync + 'static {
     fn derived(&self, profiles: &[i64]) -> Result<Vec<Option<Derived>>>;
     /// Of the kind that comes first, at most `most`.
     fn accounts_due(&self, most: usize) -> Result<Vec<Due>>;
+    /// Of these profiles, those of which a task is due.
+    fn due_of(&self, task: AccountTask, profiles: &[i64]) -> Result<Vec<Due>>;
     /// What everything was worked out by.
     fn accounts_basis(&self) -> Result<Option<String>>;
     /// The source keys of a profile's records.

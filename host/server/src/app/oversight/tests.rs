@@ -4,6 +4,7 @@ use crate::app::connections::NewConnection;
 use crate::app::keys::Caller;
 use crate::app::plugins::Upload;
 use crate::app::sandbox::Sandbox;
+use crate::app::settings::Settings;
 use crate::app::{App, Opened};
 use attiva_core::Millis;
 use attiva_core::plugin::lifecycle::Stage;
@@ -32,7 +33,8 @@ struct World {
 
 impl World {
     async fn open(place: &Path, clock: Arc<Hands>, key: Option<String>) -> (Self, String) {
-        let Opened { app, first_key } = App::open_at(place, 0, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+        let Opened { app, first_key } =
+            App::open_at(place, Settings::default(), Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let key = key.unwrap_or_else(|| first_key.unwrap().text);
         let caller = app.keys().authenticate(&key).unwrap();
         let sandbox = app.sandbox(&caller, "default").unwrap();

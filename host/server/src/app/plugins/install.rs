@@ -255,7 +255,8 @@ impl Plugins {
         let mut ready = Ready { installed, plugin };
         let asks_more = self.difference(&ready).1.iter().any(|change| change.increase.is_some());
         let event = if asks_more && !is_bundled { Event::IncreaseFound } else { Event::NothingToApprove };
-        ready.installed.stage = next(Stage::Inspected, event)?;
+        let stage = before.as_ref().map(|before| before.stage).filter(|stage| stage.outlives_its_bytes());
+        ready.installed.stage = stage.map_or_else(|| next(Stage::Inspected, event), Ok)?;
         let replaced = before.is_some();
         let detail = json!({ "digest": ready.installed.digest, "publisher": ready.plugin.spec.publisher,
             "provenance": ready.installed.provenance, "replaced": replaced });
@@ -326,4 +327,38 @@ fn version_taken(id: &str) -> Refusal {
     Fault::new(FaultKind::Config, "plugin.version-taken", format!("{id} is installed with other bytes"))
         .action("Raise the version in the component's specification.")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+    use crate::app::settings::Settings;
+
+    fn bundle(description: &str) -> Vec<u8> {
+        let spec = json!({"name": "source-bundle", "version": "0.1.0", "publisher": "attiva", "title": "B",
+            "description": description, "state_version": 1, "configuration": {"type": "object"},
+            "instance": {"system": "B", "id": "one"}, "delivery": {"class": "at-least-once", "batch_rows": 1}});
+        attiva_guests::component(&spec.to_string())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_new_hosts_bytes_do_not_let_out_what_was_stopped() {
+        let place = tempfile::tempdir().unwrap();
+        let app = App::open(place.path(), Settings::default()).await.unwrap().app;
+        let plugins = app.plugins();
+        let stage = |id: &str| plugins.resolve(id).unwrap().installed.stage;
+        plugins.install_bundled(&bundle("of the first host"), app.fresh_stamp()).await.unwrap();
+        assert_eq!(stage("source-bundle@0.1.0"), Stage::Ready);
+        plugins.disable("test", "source-bundle@0.1.0", false).await.unwrap();
+        plugins.install_bundled(&bundle("of the second host"), app.fresh_stamp()).await.unwrap();
+        assert_eq!(stage("source-bundle@0.1.0"), Stage::Disabled);
+        plugins.enable("test", "source-bundle@0.1.0").await.unwrap();
+        plugins.quarantine("test", "source-bundle@0.1.0", json!({})).await.unwrap();
+        plugins.install_bundled(&bundle("of the third host"), app.fresh_stamp()).await.unwrap();
+        assert_eq!(stage("source-bundle@0.1.0"), Stage::Quarantined);
+        plugins.release("test", "source-bundle@0.1.0").await.unwrap();
+        plugins.install_bundled(&bundle("of the fourth host"), app.fresh_stamp()).await.unwrap();
+        assert_eq!(stage("source-bundle@0.1.0"), Stage::Ready);
+    }
 }

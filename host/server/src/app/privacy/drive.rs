@@ -3,16 +3,16 @@
 use super::super::files::Spools;
 use super::super::refusal::{Refusal, Result};
 use super::super::sandbox::Sandbox;
-use super::local::{self, Ask, Removed, Sealed};
+use super::local::{self, Ask, Removed, Replayed, Sealed};
 use attiva_core::config::Connection;
 use attiva_core::delivery::Delivery;
 use attiva_core::id::PrivacyId;
 use attiva_core::ports::connector::Target;
 use attiva_core::ports::store::Kind;
-use attiva_core::privacy::{Action, Counts, Erasure, Event, Left, Place, ReceiptStatus};
+use attiva_core::privacy::{Action, Counts, Erasure, Event, Left, Mentions, Place, ReceiptStatus};
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind};
-use attiva_store::search;
+use attiva_store::{Searched, search};
 use attiva_sync::crash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,28 +180,30 @@ impl Sandbox {
         Ok(None)
     }
 
-    /// Looks through all files for what must be in none; what SQLite has left in gaps goes by writing the file anew.
     async fn prove(&self, erasure: &Erasure) -> Result<Event> {
         let of = self.opened(erasure)?.proof();
+        // Where somebody configured it so, it stays, and looking longer helps nobody.
+        let proofs = if erasure.left.is_empty() { PROOFS } else { 2 };
+        let searched = self.search_all(of, proofs).await?;
+        let file = |path: &std::path::PathBuf| Left {
+            what: format!("file {}", path.file_name().unwrap_or_default().display()),
+            because: "it names them still: see what was left, or look with the host's log".to_owned(),
+        };
+        if !searched.found.is_empty() {
+            tracing::error!(erasure = %erasure.id, files = ?searched.found, "an erasure has left something");
+        }
+        Ok(Event::Proved { bytes_searched: searched.bytes, left: searched.found.iter().map(file).collect() })
+    }
+
+    /// Looks through all files for what must be in none; what SQLite has left in gaps goes by writing the file anew.
+    async fn search_all(&self, of: Mentions, proofs: u32) -> Result<Searched> {
         let mut rewritten = false;
-        let mut proofs = 0;
-        loop {
+        for proof in 1.. {
             let emptied = self.store.empty_log().await? & self.control.empty_log().await?;
             let (places, values) = (self.files.all(), of.clone());
             let searched = super::super::blocking(move || Ok(search(&places, &values)?)).await?;
-            let bytes_searched = searched.bytes;
-            proofs += 1;
-            if searched.found.is_empty() {
-                return Ok(Event::Proved { bytes_searched, left: Vec::new() });
-            }
-            // Where somebody configured it so, it stays, and looking longer helps nobody.
-            if proofs >= PROOFS || (rewritten && !erasure.left.is_empty()) {
-                let file = |path: &std::path::PathBuf| Left {
-                    what: format!("file {}", path.file_name().unwrap_or_default().display()),
-                    because: "it names them still: see what was left, or look with the host's log".to_owned(),
-                };
-                tracing::error!(erasure = %erasure.id, files = ?searched.found, "an erasure has left something");
-                return Ok(Event::Proved { bytes_searched, left: searched.found.iter().map(file).collect() });
+            if searched.found.is_empty() || proof >= proofs {
+                return Ok(searched);
             }
             if emptied && !rewritten {
                 rewritten = true;
@@ -214,6 +216,30 @@ impl Sandbox {
             self.store.sweep(of.clone()).await?;
             tokio::time::sleep(Duration::from_millis(HELD_MS.unsigned_abs())).await;
         }
+        Ok(Searched::default())
+    }
+
+    /// Erasures that were done again in a restored store are over when the projectors have followed, and no file names
+    /// anybody: a kill before that does them again.
+    pub(in crate::app) fn finish_replay(self: &Arc<Self>, replayed: Replayed) {
+        let sandbox = Arc::clone(self);
+        self.engine.go_on(async move {
+            while let Err(refusal) = sandbox.prove_replay(&replayed).await {
+                tracing::error!("erasures that were done again are not proved yet: {refusal}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+    }
+
+    async fn prove_replay(&self, replayed: &Replayed) -> Result<()> {
+        while !self.engine.projection()?.caught_up {
+            tokio::time::sleep(Duration::from_millis(HELD_MS.unsigned_abs())).await;
+        }
+        let searched = self.search_all(replayed.of.clone(), PROOFS).await?;
+        if !searched.found.is_empty() {
+            tracing::error!(files = ?searched.found, "erasures that were done again have left something");
+        }
+        Ok(self.store.note_erased(replayed.erasures.clone(), self.now()).await?)
     }
 
     pub(super) fn seal(&self, id: &PrivacyId, what: &Sealed) -> Result<String> {

@@ -186,26 +186,35 @@ pub(super) fn open(sealer: &Sealer, associated: &str, sealed: &str) -> Result<Se
     serde_json::from_slice(&plain).map_err(|_| Refusal::internal("what an erasure is about cannot be read"))
 }
 
+/// Erasures that a restored store did not know of, done again.
+pub(in crate::app) struct Replayed {
+    pub(super) erasures: Vec<PrivacyId>,
+    /// What must be in no file once the projectors have followed.
+    pub(super) of: Mentions,
+}
+
 /// A store that is older than some erasures, since it was restored from a backup, has them done again, before anything is
 /// at work in it: what it has of somebody whose names are known by their hashes is removed. Destinations were asked then.
 pub(in crate::app) async fn replay(
     store: &dyn SandboxStore,
     connectors: &SandboxConnectors,
     now: Millis,
-) -> Result<()> {
+) -> Result<Option<Replayed>> {
     let prefix = connectors.control_id("");
     let done: BTreeSet<PrivacyId> = store.erased_by()?.into_iter().collect();
-    let mut missing = Vec::new();
+    let mut erasures = Vec::new();
     for id in documents::ids(&*connectors.control, ControlKind::Erasure, &prefix)? {
         let Some(document) = connectors.control.document(ControlKind::Erasure, &id)? else { continue };
         let erasure: Erasure = documents::read(document.body)?;
         // One that goes on does all of it by itself.
         if erasure.has_ended() && !done.contains(&erasure.id) {
-            missing.push(erasure.id);
+            erasures.push(erasure.id);
         }
     }
-    let Some(first) = missing.first().cloned() else { return Ok(()) };
-    tracing::warn!(erasures = missing.len(), "the store is older than some erasures: they are done again");
+    if erasures.is_empty() {
+        return Ok(None);
+    }
+    tracing::warn!(erasures = erasures.len(), "the store is older than some erasures: they are done again");
     let tombstones = &connectors.tombstones;
     let mut subjects = Vec::new();
     store.everybody(&mut |subject: Subject| {
@@ -215,11 +224,10 @@ pub(in crate::app) async fn replay(
     })?;
     let found = subjects.len();
     let mut sealed = Sealed::of(subjects);
-    let removed = remove(store, connectors, &first, &mut sealed, &[], async |_, _| Ok(()), now).await?;
+    // Under a name of its own: those that are missing are noted at the end.
+    let again = PrivacyId::parse("prv_replay").ok_or_else(|| Refusal::internal("an id of ours is none"))?;
+    let removed = remove(store, connectors, &again, &mut sealed, &[], async |_, _| Ok(()), now).await?;
     let (swept, _) = store.sweep(sealed.mentions()).await?;
-    store.note_erased(missing, now).await?;
-    store.rewrite().await?;
-    store.empty_log().await?;
     tracing::warn!(names = found, removed = ?removed.places, swept = ?swept, "erasures were done again");
-    Ok(())
+    Ok(Some(Replayed { erasures, of: sealed.proof() }))
 }

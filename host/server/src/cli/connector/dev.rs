@@ -54,7 +54,7 @@ pub(super) fn run(dev: &Dev, global: &Global, output: Output) -> Result<Exit, Fa
 fn take_turn(dev: &Dev, turn: u32, global: &Global, output: Output) -> Result<String, Failure> {
     let version = dev.development.as_ref().map(|_| development_version(&dev.test.path)).transpose()?;
     let built = build::build(&dev.test.path, version.as_deref())?;
-    let proof = prove::prove_built(&dev.test, built.bytes.clone())?;
+    let proof = prove::prove_built(&dev.test, built.bytes.clone(), version.is_none())?;
     if !proof.report.is_good() {
         output.line(&proof.report.to_text());
     }

@@ -59,10 +59,11 @@ pub(super) fn run(test: &Test, output: Output) -> Result<Exit, Failure> {
 pub(super) fn prove(test: &Test) -> Result<Proof, Failure> {
     let is_project = test.path.is_dir();
     let component = if is_project { build::build(&test.path, None)?.bytes } else { input::bytes(&test.path)? };
-    prove_built(test, component)
+    prove_built(test, component, true)
 }
 
-pub(super) fn prove_built(test: &Test, component: Vec<u8>) -> Result<Proof, Failure> {
+/// `is_release`: its version is one that a changelog tells of.
+pub(super) fn prove_built(test: &Test, component: Vec<u8>, is_release: bool) -> Result<Proof, Failure> {
     let home = if test.path.is_dir() { test.path.clone() } else { parent(&test.path) };
     let beside =
         |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| home.join("conformance").join(name));
@@ -80,7 +81,7 @@ pub(super) fn prove_built(test: &Test, component: Vec<u8>) -> Result<Proof, Fail
         previous: test.previous.as_deref().map(input::bytes).transpose()?,
         documents: Documents {
             readme: std::fs::read_to_string(home.join("README.md")).ok(),
-            changelog: std::fs::read_to_string(home.join("CHANGELOG.md")).ok(),
+            changelog: std::fs::read_to_string(home.join("CHANGELOG.md")).ok().filter(|_| is_release),
         },
         is_recording: test.record,
         change: if is_live { changing(test.change_with.clone()) } else { None },

@@ -1,0 +1,86 @@
+//! `/v1/sandboxes/{sandbox}/connections/{connection}/exchanges`: the last requests to a vendor and their answers, as they
+//! went over the wire, without credentials and with secrets taken out. With `?containing=<text>`, only those in which a
+//! text stands: a record's key, to see where it came from or how it was sent.
+
+use super::State;
+use super::body::query;
+use super::scope::Scope;
+use super::time::Instant;
+use crate::app::exchanges::ExchangeLine;
+use crate::app::refusal::Result;
+use attiva_wasm::Exchanged;
+use attiva_wasm::usage::Body;
+use axum::http::Uri;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub(super) fn routes() -> Router<State> {
+    Router::new().route("/v1/sandboxes/{sandbox}/connections/{connection}/exchanges", get(list))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    #[serde(default)]
+    containing: Option<String>,
+}
+
+#[derive(Serialize)]
+struct View {
+    at: Instant,
+    plugin: String,
+    function: String,
+    method: String,
+    host: String,
+    path: String,
+    /// The name of the credential it carried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+    request_headers: Vec<(String, String)>,
+    request_body: Body,
+    /// Absent: no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    response_headers: Vec<(String, String)>,
+    response_body: Body,
+}
+
+impl View {
+    fn of(line: ExchangeLine) -> Self {
+        let ExchangeLine { plugin, function, exchanged } = line;
+        let Exchanged {
+            at_ms,
+            method,
+            host,
+            path,
+            credential,
+            request_headers,
+            request_body,
+            status,
+            response_headers,
+            response_body,
+        } = exchanged;
+        Self {
+            at: Instant(i64::try_from(at_ms).unwrap_or(i64::MAX)),
+            plugin,
+            function,
+            method,
+            host,
+            path,
+            credential,
+            request_headers,
+            request_body,
+            status,
+            response_headers,
+            response_body,
+        }
+    }
+}
+
+async fn list(scope: Scope, uri: Uri) -> Result<Json<Value>> {
+    let Question { containing } = query(&uri)?;
+    let lines = scope.sandbox.exchanges(scope.param("connection"), containing)?;
+    Ok(Json(json!({ "items": lines.into_iter().map(View::of).collect::<Vec<_>>() })))
+}

@@ -1,0 +1,29 @@
+//! What of the host's configuration is the application's.
+
+use std::path::PathBuf;
+
+/// Bounds that an operator may set, and where a key is that the operator supplies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Nothing is read from vendors while less is left on the data directory's disk.
+    pub disk_free_bytes_min: u64,
+    /// The last exchanges with its vendor that are kept of each connection; 0: none.
+    pub exchanges_kept: usize,
+    /// Memory of all plugins at work together, and of those of one organisation.
+    pub plugin_memory_bytes: usize,
+    pub organisation_memory_bytes: usize,
+    /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
+    pub seal_key_file: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            disk_free_bytes_min: 0,
+            exchanges_kept: 50,
+            plugin_memory_bytes: 2 << 30,
+            organisation_memory_bytes: 1 << 30,
+            seal_key_file: None,
+        }
+    }
+}

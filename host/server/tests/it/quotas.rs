@@ -1,0 +1,174 @@
+//! Budgets of vendors' instances: one for all who use an instance, kept over restarts, bounded by operators.
+
+use crate::harness::{Answer, Api, Harness};
+use crate::journey::vendors_of;
+use attiva_simulators::marketo::{Fault, Injection, Limits, Marketo, MarketoConfig};
+use serde_json::{Value, json};
+use std::time::Duration;
+use ureq::http::Method;
+
+const LIMITS: Limits = Limits { per_20_s: 50, concurrent: 1, daily: 24 };
+
+fn marketo(config: MarketoConfig) -> Marketo {
+    let started = Marketo::start(MarketoConfig { leads: 200, ..config });
+    Harness::shared().runtime.block_on(started).unwrap()
+}
+
+fn connect(api: &Api, vendor: &Marketo, munchkin: &str) -> String {
+    let config = vendor.config();
+    let body = json!({"name": "m", "plugin": "source-marketo", "grants": {"api": vendor.base_url()}, "configuration": {
+        "munchkin_id": munchkin, "client_id": config.client_id, "client_secret": config.client_secret, "poll_seconds": 1}});
+    api.post("connections", &body).is(201).text("/id").to_owned()
+}
+
+fn limit(api: &Api, munchkin: &str, limits: &Value) -> Answer {
+    api.json(Method::PUT, &format!("/v1/quotas/Marketo/{munchkin}/limits"), &[], &json!({ "limits": limits }))
+}
+
+fn quota(api: &Api, munchkin: &str) -> Value {
+    api.get(&format!("/v1/quotas/Marketo/{munchkin}")).is(200).body.clone()
+}
+
+fn of<'a>(quota: &'a Value, kind: &str) -> &'a Value {
+    quota["limits"].as_array().unwrap().iter().find(|limit| limit["kind"] == kind).unwrap()
+}
+
+/// Begins a run, and returns where it is told how it goes; or the code of the fault it could not begin for.
+fn begin(api: &Api, connection: &str) -> Result<String, String> {
+    let begun = api.post(&format!("connections/{connection}/runs"), &json!({}));
+    match begun.status {
+        202 => Ok(begun.header("location").to_owned()),
+        _ => Err(begun.text("/code").to_owned()),
+    }
+}
+
+/// How it ended: empty, or the code of its fault.
+fn ended(api: &Api, begun: Result<String, String>) -> String {
+    let Ok(place) = begun else { return begun.unwrap_err() };
+    loop {
+        let operation = api.get(&place);
+        if operation.is(200).body["done"] == true {
+            return operation.text("/fault/code").to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn two_sandboxes_on_one_instance_never_make_it_refuse_a_call() {
+    let munchkin = "301-QUO-301";
+    let vendor = marketo(MarketoConfig { limits: LIMITS, ..MarketoConfig::default() });
+    vendor.inject(Injection::from(Fault::Delay { ms: 20 }).for_ever());
+    let (one, two) = (Harness::sandbox(), Harness::sandbox());
+    let connections = [(&one, connect(&one, &vendor, munchkin)), (&two, connect(&two, &vendor, munchkin))];
+    limit(&one, munchkin, &json!([{"kind": "concurrent", "calls": 1}, {"kind": "day", "calls": 24}])).is(200);
+    let begun: Vec<_> = connections.iter().map(|(api, connection)| (*api, begin(api, connection))).collect();
+    let codes: Vec<String> = begun.into_iter().map(|(api, begun)| ended(api, begun)).collect();
+    assert!(codes.iter().any(|code| code == "quota.day"), "a day of 24 calls is too short for both: {codes:?}");
+    let received = vendor.received();
+    for code in ["606", "607", "615"] {
+        assert_eq!(received.by_code.get(code), None, "{:?}", received.by_code);
+    }
+    let quota = quota(&one, munchkin);
+    let day = of(&quota, "day");
+    assert_eq!((&day["declared"], &day["set"]), (&json!(50_000), &json!(24)));
+    let spent = day["spent"].as_u64().unwrap();
+    assert!((20..=24).contains(&spent), "the last calls are left to whoever is in more of a hurry: {quota}");
+    assert!(day["resets_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{quota}");
+    let by_each: Vec<u64> = quota["spent"].as_array().unwrap().iter().map(|s| s["calls"].as_u64().unwrap()).collect();
+    assert_eq!((by_each.len(), by_each.iter().sum::<u64>()), (2, spent));
+    assert!(by_each.iter().all(|calls| *calls >= 3), "{by_each:?}");
+
+    // Nobody else may say what holds, and what nobody declares cannot be said.
+    let stranger = Harness::shared().stranger();
+    assert_eq!(limit(&stranger, munchkin, &json!([])).status, 403);
+    assert_eq!(stranger.get(&format!("/v1/quotas/Marketo/{munchkin}")).status, 404);
+    for wrong in [json!([{"kind": "window", "seconds": 7, "calls": 1}]), json!([{"kind": "day", "calls": 0}])] {
+        limit(&one, munchkin, &wrong).refused(422, "request.invalid");
+    }
+    let audit = one.get("/v1/audit?limit=500").body["items"].to_string();
+    assert!(audit.contains("quota.limited") && audit.contains(munchkin), "{audit}");
+}
+
+#[test]
+fn somebody_else_who_uses_the_instance_is_seen_and_given_way_to() {
+    let munchkin = "302-QUO-302";
+    let vendor = marketo(MarketoConfig::default());
+    let api = Harness::sandbox();
+    let connection = connect(&api, &vendor, munchkin);
+    let discover = || api.post(&format!("connections/{connection}/discover"), &json!({}));
+    discover().is(200);
+    vendor.inject(Fault::RateLimited);
+    assert_eq!(discover().text("/code"), "marketo.606");
+    let held = quota(&api, munchkin);
+    assert_eq!((&held["foreign"]["code"], &held["foreign"]["kind"]), (&json!("marketo.606"), &json!("window")));
+    let window = of(&held, "window");
+    assert_eq!((&window["held_back"], &window["calls"]), (&json!(true), &json!(25)), "half of it: {held}");
+    assert!(window["frees_at"].is_string());
+    let before = vendor.received().total;
+    api.json(Method::POST, &format!("/v1/quotas/Marketo/{munchkin}/release"), &[], &json!({})).is(200);
+    discover().is(200);
+    assert!(vendor.received().total > before);
+
+    vendor.inject(Fault::DailyQuotaReached);
+    assert_eq!(discover().text("/code"), "marketo.607");
+    let before = vendor.received().total;
+    let spent = discover();
+    assert_eq!((spent.status, spent.text("/code")), (429, "quota.day"), "{spent:?}");
+    assert!(spent.text("/detail").contains("Marketo `302-QUO-302`"), "{spent:?}");
+    assert_eq!(vendor.received().total, before, "it is not asked again before its midnight");
+    assert_eq!(of(&quota(&api, munchkin), "day")["left"], 0);
+}
+
+#[test]
+fn what_is_spent_and_what_was_set_outlive_a_restart() {
+    let munchkin = "303-QUO-303";
+    let vendors = vendors_of(MarketoConfig { leads: 20, ..MarketoConfig::default() });
+    let harness = Harness::start(&[]);
+    let api = harness.api("default");
+    let body = json!({"name": "m", "plugin": "source-marketo", "grants": {"api": vendors.url()}, "configuration": {
+        "munchkin_id": munchkin, "client_id": vendors.config().client_id, "client_secret": vendors.secret()}});
+    let connection = api.post("connections", &body).is(201).text("/id").to_owned();
+    limit(&api, munchkin, &json!([{"kind": "day", "calls": 1_000}, {"kind": "window", "seconds": 20, "calls": 100}]))
+        .is(200);
+    api.post(&format!("connections/{connection}/discover"), &json!({})).is(200);
+    let before = quota(&api, munchkin);
+    let spent = of(&before, "day")["spent"].as_u64().unwrap();
+    assert!(spent > 0, "{before}");
+
+    let harness = harness.restarted(|| {});
+    let api = Api { url: harness.host.url(), ..api };
+    let after = quota(&api, munchkin);
+    assert_eq!((of(&after, "day")["spent"].as_u64(), &of(&after, "day")["set"]), (Some(spent), &json!(1_000)));
+    assert_eq!(of(&after, "window")["set"], 100);
+    assert_eq!(after["spent"], before["spent"]);
+    let declared = api.send(Method::DELETE, &format!("/v1/quotas/Marketo/{munchkin}/limits"), &[], Vec::new());
+    assert_eq!(of(&declared.is(200).body, "day")["calls"], 50_000);
+}
+
+#[test]
+fn what_went_over_the_wire_for_a_record_is_shown_without_secrets() {
+    let munchkin = "304-QUO-304";
+    let vendor = marketo(MarketoConfig::default());
+    let api = Harness::sandbox();
+    let connection = connect(&api, &vendor, munchkin);
+    api.post(&format!("connections/{connection}/discover"), &json!({})).is(200);
+    // They are kept a moment later.
+    let found = loop {
+        let found = api.get(&format!("connections/{connection}/exchanges?containing=describe"));
+        if !found.is(200).body["items"].as_array().unwrap().is_empty() {
+            break found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let exchange = &found.body["items"][0];
+    assert_eq!(
+        (&exchange["method"], &exchange["status"], &exchange["credential"]),
+        (&json!("GET"), &json!(200), &json!("marketo"))
+    );
+    assert!(exchange["response_body"]["text"].as_str().unwrap().contains("\"success\":true"), "{exchange}");
+    assert!(!found.text.contains(&vendor.config().client_secret) && !found.text.contains("Bearer"), "{}", found.text);
+    let none = api.get(&format!("connections/{connection}/exchanges?containing=nobody-has-said-this"));
+    assert_eq!(none.is(200).body["items"], json!([]));
+    assert_eq!(Harness::shared().stranger().get(&format!("connections/{connection}/exchanges")).status, 404);
+}
