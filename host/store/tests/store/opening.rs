@@ -21,7 +21,7 @@ fn a_file_from_a_newer_version_is_refused_and_left_alone() {
     let Fixture { store, directory } = f;
     drop(store);
     let refused = Sandbox::open(directory.path(), &Options::default()).err();
-    assert_eq!(refused, Some(StoreError::TooNew { found: 99, known: 10 }));
+    assert!(matches!(refused, Some(StoreError::TooNew { found: 99, known: 1..99 })), "{refused:?}");
     let sql = rusqlite::Connection::open(directory.path().join("store.db")).unwrap();
     assert_eq!(sql.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 99);
 }
