@@ -53,8 +53,10 @@ export const source = {
             get("/v1/me");
             return [result];
         } catch (error) {
-            if (error.kind === undefined) throw error;
-            return [{ ...result, fault: error }];
+            // What the host refuses comes as the payload of an error, what is thrown here as it is.
+            const said = error.payload ?? error;
+            if (said.kind === undefined) throw error;
+            return [{ ...result, fault: said }];
         }
     },
 
