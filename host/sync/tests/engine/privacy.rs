@@ -99,7 +99,7 @@ async fn an_answer_that_comes_after_the_erasure_says_nothing() {
     let delivery = world.start_delivery(&activation).await.unwrap().id;
     world.until("a batch is open", || world.store.opened_batch(&delivery).unwrap()).await;
     forget(&world.store, "ann@x.com").await;
-    assert_eq!(world.store.on_their_way(&request()).unwrap(), [delivery.clone()]);
+    assert_eq!(world.store.on_their_way(&request()).unwrap(), std::slice::from_ref(&delivery));
     vendor.stuck.store(false, Ordering::SeqCst);
     let books = world.ended_delivery(&delivery).await.books.unwrap();
     assert_eq!((books.received, books.pending, books.balance()), (1, 0, true));

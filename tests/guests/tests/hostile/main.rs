@@ -1,9 +1,5 @@
 //! Connectors that mean harm, by name. Each test proves what stopped one of them, and that a connector that behaves, in the
 //! same host at the same time, read its pages and had them committed.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests look at their own directories, and at the environment, from outside"
-)]
 
 mod columns;
 mod compiler;
