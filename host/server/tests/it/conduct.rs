@@ -1,5 +1,6 @@
 //! What calls cost and what they were denied; disabling and taking out, with what depends on it.
 
+use crate::data_removal::removed;
 use crate::harness::{Api, Harness};
 use crate::plugins::{development_key, signed};
 use serde_json::{Value, json};
@@ -136,9 +137,10 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
     assert_eq!(upgraded.is(200).body["affected"][0]["connection"], json!(following), "{upgraded:?}");
     assert_eq!(upgraded.body["affected"].as_array().unwrap().len(), 1, "the pinned one stays: {upgraded:?}");
     remove("conduct@0.1.0").refused(409, "plugin.in-use");
-    for connection in [&pinned, &idle] {
-        api.send(Method::DELETE, &format!("connections/{connection}"), &[], Vec::new()).is(204);
-    }
+    // One of them brought something, which goes with it.
+    api.send(Method::DELETE, &format!("connections/{pinned}"), &[], Vec::new()).refused(409, "connection.has-data");
+    removed(&api, &pinned, &json!({}));
+    api.send(Method::DELETE, &format!("connections/{idle}"), &[], Vec::new()).is(204);
     let digest = api.get("/v1/plugins/conduct@0.1.0").text("/digest").to_owned();
     let file = harness.data_dir().join("plugins").join(format!("{digest}.wasm"));
     assert!(file.exists());

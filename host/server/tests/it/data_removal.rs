@@ -12,7 +12,7 @@ fn count(api: &Api, entity: &str) -> usize {
 }
 
 /// Begins a removal and follows it to its end.
-fn removed(api: &Api, connection: &str, body: &Value) -> Answer {
+pub(crate) fn removed(api: &Api, connection: &str, body: &Value) -> Answer {
     let place = format!("connections/{connection}/removal");
     let begun = api.post(&place, body);
     let place = begun.is(202).header("location").to_owned();

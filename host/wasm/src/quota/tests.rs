@@ -13,7 +13,9 @@ async fn acquire(budget: &Arc<InstanceBudget>, deadline: Instant) -> Result<Perm
 #[tokio::test]
 async fn what_cannot_be_in_time_is_said_at_once() {
     let window = InstanceBudget::new(&[Rate::window(1, 80_000)]);
-    drop(acquire(&window, Instant::now()).await.unwrap());
+    let mut permit = acquire(&window, Instant::now()).await.unwrap();
+    permit.answered();
+    drop(permit);
     let fault = acquire(&window, Instant::now()).await.map(drop).unwrap_err();
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::RateLimited, "rate.window"));
     assert!(fault.retry_after_ms.is_some_and(|ms| ms > 70_000_000), "{fault:?}");

@@ -11,6 +11,7 @@ use crate::wire::fault::{Fault as Made, Injection};
 use crate::wire::message::Answer;
 use attiva_core::page::OutcomeStatus;
 use attiva_core::ports::connector::Stream;
+use attiva_core::spec::CredentialMethod;
 use attiva_core::{Fault, FaultKind};
 use std::collections::BTreeSet;
 
@@ -241,8 +242,17 @@ pub(super) async fn restraint(s: &Subject) -> Verdict {
     found.verdict("it asks no vendor while it reads or delivers")
 }
 
+/// Whether tokens are asked for with it in the suite's configuration: a role that it leaves empty is none.
+fn gets_tokens(s: &Subject, method: &CredentialMethod) -> bool {
+    let CredentialMethod::AwsSigv4 { role, .. } = method else { return method.endpoint().is_some() };
+    role.as_ref().is_some_and(|role| {
+        let key = role.arn.trim_start_matches('{').trim_end_matches('}');
+        key == role.arn || s.public[key].as_str().is_some_and(|arn| !arn.is_empty())
+    })
+}
+
 pub(super) async fn token_expiry(s: &Subject) -> Verdict {
-    if !s.spec().credentials.iter().any(|credential| credential.method.endpoint().is_some()) {
+    if !s.spec().credentials.iter().any(|credential| gets_tokens(s, &credential.method)) {
         return not_applicable("it has no credential whose tokens end");
     }
     let mut found = Findings::default();

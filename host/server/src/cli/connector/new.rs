@@ -99,6 +99,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         Some("Cargo.toml") if !path.ends_with("sdk/connector/Cargo.toml") => {
             [bytes, archive::workspace_tables()?.as_bytes()].concat()
         }
+        // An interpreter is in the component.
+        Some("suite.json")
+            if path.ancestors().nth(2).is_some_and(|project| project.join("pyproject.toml").is_file()) =>
+        {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            text.replacen("{\n", "{\n  \"budget\": { \"component_bytes\": 33554432 },\n", 1).into_bytes()
+        }
         Some("package.json") => {
             let ours: serde_json::Value =
                 serde_json::from_str(archive::text("sdk/javascript/package.json")?).context("our package.json")?;
