@@ -72,7 +72,8 @@ def cursor_of(state_version: int, value: Any) -> Cursor:
 
 def cursor_value(cursor: Optional[Cursor], first: Any) -> Any:
     """What `cursor_of` was given; `first` where the stream begins."""
-    return first if cursor is None else json.loads(cursor.bytes)
+    # As UTF-8, and not as whatever `json` takes it for: there are no other codecs where a connector runs.
+    return first if cursor is None else json.loads(cursor.bytes.decode())
 
 
 def page(types: dict[str, DataType], rows: list[dict], next: Cursor, more: bool, wait_ms: Optional[int] = None) -> Page:
