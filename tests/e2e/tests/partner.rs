@@ -40,7 +40,9 @@ fn every_command_of_the_partners_document_works() {
     // What a partner brings: a program that makes the changes at the vendor. By the shell alone: nothing else is sure to be there.
     let port = vendor.grants()[0].port;
     let request = r"POST /control/change HTTP/1.1\r\nHost: acme\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let program = format!("#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{port}\nprintf '{request}' >&3\ncat <&3\n");
+    let program = format!(
+        "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{port}\nprintf '{request}' >&3\nread -r status <&3\n[[ $status == *' 200 '* ]]\n"
+    );
     std::fs::write(place.path().join("change.sh"), program).unwrap();
     let change = format!("cp {0}/change.sh change; chmod +x change\n", place.path().display());
     // The template's own recording is made by this test, so without one it goes on.
