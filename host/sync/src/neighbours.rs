@@ -5,7 +5,7 @@ use crate::mapping::StreamMapping;
 use crate::policies::Policies;
 use crate::profiles::Mappings;
 use attiva_core::id::ProfileId;
-use attiva_core::identity::{Ask, Changed, Claim, ClaimReader, Graph, Node};
+use attiva_core::identity::{self, Ask, Changed, Claim, ClaimReader, Graph, Identity, Neighbourhood, Node, Rules};
 use attiva_core::merge::MappedRecord;
 use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{FieldError, SandboxStore, StoredRecord};
@@ -21,6 +21,9 @@ pub(crate) struct Entry {
     pub(crate) mapped: MappedRecord,
     /// What names it now; empty if it is gone.
     pub(crate) claims: Vec<Claim>,
+    /// It was said to have changed.
+    asked_for: bool,
+    /// It is decided about from what is noted of it: what it was named by, and who shared a profile with it.
     pub(crate) changed: bool,
 }
 
@@ -56,6 +59,8 @@ pub(crate) struct Records<'a> {
     entries: Vec<Entry>,
     by_number: HashMap<i64, usize>,
     by_key: HashMap<String, usize>,
+    /// Those before this were changed, or were compared with what is noted of them.
+    compared: usize,
     errors: FieldErrors,
 }
 
@@ -76,37 +81,91 @@ impl<'a> Records<'a> {
             entries: Vec::new(),
             by_number: HashMap::new(),
             by_key: HashMap::new(),
+            compared: 0,
             errors: FieldErrors::default(),
         }
     }
 
-    /// The records that changed, each once, and those that share a profile with one: by other rules than before they may
-    /// not share anything else, and a profile is decided about as a whole. To be asked first.
-    pub(crate) fn changed(&mut self, stored: Vec<StoredRecord>) -> Result<Vec<Changed<ProfileId>>, Fault> {
+    /// What is to be divided anew because of the records that changed.
+    ///
+    /// # Errors
+    /// The store's, and mappings' that cannot be had.
+    pub(crate) fn reach(
+        &mut self,
+        stored: Vec<StoredRecord>,
+        rules: &Rules,
+    ) -> Result<Neighbourhood<ProfileId>, Fault> {
         self.take(stored, true)?;
-        self.load_profiles()?;
-        let linked: Vec<usize> =
-            (0..self.entries.len()).filter(|i| self.entries[*i].stored.profile.is_some()).collect();
-        let numbers: Vec<i64> = linked.iter().map(|i| self.entries[*i].stored.number).collect();
-        let mut before: HashMap<usize, _> = linked.into_iter().zip(self.store.identities_of(&numbers)?).collect();
-        let changed = self.entries.iter().enumerate().map(|(i, entry)| Changed {
-            source_key: entry.stored.source_key.clone(),
-            before: before.remove(&i).unwrap_or_default(),
-            profile: entry.stored.profile.clone(),
-            now: entry.node(self.layout),
-        });
-        Ok(changed.collect())
+        let mut starts = BTreeSet::from_iter(0..self.entries.len());
+        loop {
+            starts.extend(self.load_profiles()?);
+            self.compared = self.entries.len();
+            let changed = self.changes(&starts)?;
+            let reached = identity::reach(self, changed, rules)?;
+            let overtaken = self.overtaken()?;
+            if overtaken.is_empty() {
+                return Ok(reached);
+            }
+            starts.extend(overtaken);
+        }
     }
 
-    fn load_profiles(&mut self) -> Result<(), Fault> {
-        let shared = self.entries.iter().filter(|entry| entry.stored.profile_records > 1);
+    /// Each with what is noted of it.
+    fn changes(&self, starts: &BTreeSet<usize>) -> Result<Vec<Changed<ProfileId>>, Fault> {
+        let entries: Vec<&Entry> = starts.iter().filter_map(|i| self.entries.get(*i)).collect();
+        let change = |(entry, before): (&&Entry, Vec<Identity>)| Changed {
+            source_key: entry.stored.source_key.clone(),
+            before,
+            profile: entry.stored.profile.clone(),
+            now: entry.node(self.layout),
+        };
+        Ok(entries.iter().zip(self.noted(&entries)?).map(change).collect())
+    }
+
+    /// The names that are noted of each: none of one that belongs to no profile.
+    fn noted(&self, entries: &[&Entry]) -> Result<Vec<Vec<Identity>>, Fault> {
+        let linked = (0..).zip(entries).filter(|(_, entry)| entry.stored.profile.is_some());
+        let (places, numbers): (Vec<usize>, Vec<i64>) = linked.map(|(i, entry)| (i, entry.stored.number)).unzip();
+        let mut noted = vec![Vec::new(); entries.len()];
+        for (i, names) in places.into_iter().zip(self.store.identities_of(&numbers)?) {
+            if let Some(noted) = noted.get_mut(i) {
+                *noted = names;
+            }
+        }
+        Ok(noted)
+    }
+
+    /// Those that share a profile with one that changed: by other rules than before they may not share anything else, and
+    /// a profile is decided about as a whole.
+    fn load_profiles(&mut self) -> Result<Vec<usize>, Fault> {
+        let shared = self.entries.iter().filter(|entry| entry.changed && entry.stored.profile_records > 1);
         let profiles: BTreeSet<ProfileId> = shared.filter_map(|entry| entry.stored.profile.clone()).collect();
         let mut others = Vec::new();
         for profile in profiles {
             others.extend(self.store.records_of(&profile)?);
         }
-        others.retain(|number| !self.by_number.contains_key(number));
-        self.load(&others)
+        let (known, new): (Vec<i64>, Vec<i64>) = others.into_iter().partition(|n| self.by_number.contains_key(n));
+        self.load(&new)?;
+        Ok(known.iter().chain(&new).filter_map(|number| self.by_number.get(number).copied()).collect())
+    }
+
+    /// Marks the neighbours that say something else by now than what is noted of them: their own change is still to come.
+    /// What they hung together with until now would not be found then, so it is decided about now.
+    fn overtaken(&mut self) -> Result<Vec<usize>, Fault> {
+        let neighbours: Vec<&Entry> = self.entries.iter().skip(self.compared).collect();
+        let mut overtaken = Vec::new();
+        for ((i, entry), noted) in (self.compared..).zip(&neighbours).zip(self.noted(&neighbours)?) {
+            let says: BTreeSet<&Identity> = entry.claims.iter().map(|claim| &claim.identity).collect();
+            if says != noted.iter().collect() {
+                overtaken.push(i);
+            }
+        }
+        for i in &overtaken {
+            if let Some(entry) = self.entries.get_mut(*i) {
+                entry.changed = true;
+            }
+        }
+        Ok(overtaken)
     }
 
     pub(crate) fn by_key(&self, source_key: &str) -> Option<&Entry> {
@@ -120,7 +179,7 @@ impl<'a> Records<'a> {
 
     /// The records that were said to have changed.
     pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.changed)
+        self.entries.iter().filter(|entry| entry.asked_for)
     }
 
     /// What the mappings of the changed records could not make, counted.
@@ -175,7 +234,7 @@ impl<'a> Records<'a> {
     fn entry(&mut self, stored: StoredRecord, changed: bool) -> Result<Entry, Fault> {
         let Some(mapping) = self.mapping(&stored)? else {
             let mapped = MappedRecord { source_key: stored.source_key.clone(), at: 0, row: Vec::new() };
-            return Ok(Entry { stored, mapped, claims: Vec::new(), changed });
+            return Ok(Entry { stored, mapped, claims: Vec::new(), asked_for: changed, changed });
         };
         let (mut mapped, failed) = mapping.map(&stored, self.now);
         let trimmed = self.trim(&mut mapped);
@@ -188,7 +247,7 @@ impl<'a> Records<'a> {
                 self.errors.note(&stored.connection, &stored.stream, field, code, &stored.source_key);
             }
         }
-        Ok(Entry { stored, mapped, claims, changed })
+        Ok(Entry { stored, mapped, claims, asked_for: changed, changed })
     }
 }
 

@@ -68,8 +68,7 @@ pub(crate) fn resolve(
     policies: &Policies,
 ) -> Result<(Neighbourhood<ProfileId>, Resolution<ProfileId>)> {
     let entity = policies.layout.entity();
-    let changed = records.changed(stored)?;
-    let neighbourhood = identity::reach(records, changed, &policies.rules)?;
+    let neighbourhood = records.reach(stored, &policies.rules)?;
     let known = first_choices(store, entity, &neighbourhood.nodes)?;
     let taken = |id: &ProfileId| match known.get(id) {
         Some(taken) => Ok(*taken),

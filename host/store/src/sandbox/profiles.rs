@@ -111,6 +111,9 @@ impl<'a> ProfileWriter<'a> {
                     if refers_anew {
                         self.look(counter, known.number, profile.concerns_accounts)?;
                         self.tell.execute(params![counter.next_seq(), known.number])?;
+                    } else if known.records != records && profile.concerns_accounts {
+                        // A record that says nothing new is a name all the same, and may be the first.
+                        self.looks.at(known.number, counter.next_seq())?;
                     }
                     return Ok(known.number);
                 }

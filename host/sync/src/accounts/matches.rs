@@ -5,9 +5,7 @@ use super::families::Families;
 use super::look::text;
 use attiva_core::account::matching::{Candidate, Company, Matched, Matcher};
 use attiva_core::model::{EntityKind, EntityName, Layout};
-use attiva_core::ports::store::{
-    AccountsCommit, CompanyRow, Derived, DerivedWrite, Profile, Relation, SandboxStore, Side,
-};
+use attiva_core::ports::store::{AccountsCommit, CompanyRow, Derived, DerivedWrite, Profile, SandboxStore, Side};
 use attiva_core::{Fault, Millis, Value};
 use std::collections::{BTreeMap, HashSet};
 
@@ -80,15 +78,11 @@ pub(super) fn is_placed(store: &dyn SandboxStore, person: &Profile) -> Result<bo
     if referred.iter().any(|referred| referred.reference.field == "account_key") {
         return Ok(true);
     }
-    let entity = EntityName::Model(EntityKind::AccountPerson);
-    let relation = Relation { entity, field: "person_key".into() };
-    for number in store.referrers(person.number, &relation, 0, usize::MAX)? {
-        let relation = store.profiles_by_number(&[number])?.pop();
-        if relation.is_some_and(|relation| relation.attributes.iter().any(|(name, _)| name == "account_key")) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    // By what was noted of relations, and not by what they say by now: whoever is named in one is matched again when that is
+    // noted, so that a relation that comes and goes meanwhile leaves nothing behind.
+    let names = store.names(person.number)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(store.companies_with(Side::Relation, &names, 1)?.iter().any(|named| !named.is_empty()))
 }
 
 /// The accounts that a lead's keys find, and the keys that too many accounts have, which find none.

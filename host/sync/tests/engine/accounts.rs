@@ -413,6 +413,45 @@ proptest! {
 }
 
 #[tokio::test]
+async fn a_record_that_says_nothing_new_can_give_an_account_another_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendors = vendors();
+    let crm = &vendors["s1"];
+    crm.tell("lead", vec![row("L1", 10, &[("mail", "ann@acme.com"), ("company", "Acme")])]);
+    crm.tell("account", vec![row("B", 20, &[("name", "Acme"), ("site", "acme.com"), ("other", "A")])]);
+    let office = Office::start(dir.path(), &vendors, 100).await;
+    office.read_all().await;
+    assert_eq!(matched(&office, "L1").as_deref(), Some("B@s1.S"));
+    // It is older, so that of what the two say nothing changes; a match names the first record of an account.
+    crm.tell("account", vec![row("A", 10, &[("name", "Acme"), ("site", "acme.com")])]);
+    office.read_all().await;
+    assert_eq!(office.all(&ACCOUNT).len(), 1);
+    assert_eq!(matched(&office, "L1").as_deref(), Some("A@s1.S"));
+    office.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_goes_over_to_others_before_its_turn_leaves_what_it_was_with_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendors = vendors();
+    let crm = &vendors["s1"];
+    let pair = |first: &str, second: &str| vec![row(first, 10, &[]), row(second, 10, &[("other", first)])];
+    crm.tell("account", [pair("A", "B"), pair("C", "D")].concat());
+    let office = Office::start(dir.path(), &vendors, 1).await;
+    office.read_all().await;
+    let together = || office.all(&ACCOUNT).iter().map(|account| office.records_of(account)).collect::<BTreeSet<_>>();
+    let named = |groups: &[&[&str]]| -> BTreeSet<Vec<String>> {
+        groups.iter().map(|group| group.iter().map(|key| format!("{key}@s1.S")).collect()).collect()
+    };
+    assert_eq!(together(), named(&[&["A", "B"], &["C", "D"]]));
+    // Both are stored at once. C is projected first, finds B, and B says by then that it does not belong to A any more.
+    crm.tell("account", vec![row("C", 20, &[("other", "B")]), row("B", 20, &[])]);
+    office.read_all().await;
+    assert_eq!(together(), named(&[&["A"], &["B", "C", "D"]]));
+    office.stop().await;
+}
+
+#[tokio::test]
 async fn of_subsidiaries_with_one_domain_the_head_of_the_family_is_chosen() {
     let dir = tempfile::tempdir().unwrap();
     let vendors = vendors();
