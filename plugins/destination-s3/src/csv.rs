@@ -5,7 +5,7 @@
 //! spreadsheet would take for a formula: a file for machines must hold what the profile holds.
 
 use crate::config::Csv;
-use crate::render::{Columns, Form, Rows, operation_word, out_of_range};
+use crate::render::{Columns, Form, Places, Rows, operation_word, out_of_range};
 use attiva_connector::{Cell, Outcome, RowView, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,8 +15,7 @@ pub(crate) struct Lines<'a> {
     csv: &'a Csv,
     operation_column: Option<&'a str>,
     columns: &'a Columns,
-    /// Where each column stands in the batch.
-    places: Vec<Option<usize>>,
+    places: Places,
     /// One column of all: its empty NULL would be an empty line, which readers skip.
     narrow: bool,
     bytes: Vec<u8>,
@@ -33,8 +32,7 @@ impl Rows for Lines<'_> {
         for (column, (name, _)) in self.columns.iter().enumerate() {
             self.divide(fields);
             fields += 1;
-            let place = self.places.get(column).copied().flatten();
-            if !self.cell(place.map_or(Cell::Absent, |place| row.cell(place))) {
+            if !self.cell(self.places.cell(row, column)) {
                 self.bytes.truncate(start);
                 return out_of_range(name, "a date or time outside the years -9999 to 9999 has no ISO 8601 form");
             }
@@ -46,7 +44,7 @@ impl Rows for Lines<'_> {
 
 impl<'a> Lines<'a> {
     /// With the header before them if they are the file's first bytes.
-    pub(crate) fn new(form: &Form<'a>, places: Vec<Option<usize>>, first: bool) -> Self {
+    pub(crate) fn new(form: &Form<'a>, places: Places, first: bool) -> Self {
         let operation_column = form.options.operation_column.as_deref();
         let narrow = form.columns.len() + usize::from(operation_column.is_some()) == 1;
         let (csv, columns) = (&form.config.csv, form.columns);

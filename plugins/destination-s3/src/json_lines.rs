@@ -3,7 +3,7 @@
 //! What a row says nothing of is not in its object, and null is null: JSON can tell them apart. A decimal is a text, since
 //! readers take JSON's numbers for binary ones. Numbers beyond 53 bits stand as they are.
 
-use crate::render::{Columns, Form, Rows, operation_word, out_of_range};
+use crate::render::{Columns, Form, Places, Rows, operation_word, out_of_range};
 use attiva_connector::{Cell, Outcome, RowView, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) struct Lines<'a> {
     operation_column: Option<&'a str>,
     columns: &'a Columns,
-    places: Vec<Option<usize>>,
+    places: Places,
     bytes: Vec<u8>,
 }
 
@@ -26,8 +26,8 @@ impl Rows for Lines<'_> {
             self.name(name, &mut fields);
             self.text(operation_word(row));
         }
-        for (place, (name, _)) in self.places.clone().into_iter().zip(self.columns) {
-            let cell = place.map_or(Cell::Absent, |place| row.cell(place));
+        for (column, (name, _)) in self.columns.iter().enumerate() {
+            let cell = self.places.cell(row, column);
             if cell == Cell::Absent {
                 continue;
             }
@@ -43,7 +43,7 @@ impl Rows for Lines<'_> {
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(form: &Form<'a>, places: Vec<Option<usize>>) -> Self {
+    pub(crate) fn new(form: &Form<'a>, places: Places) -> Self {
         let operation_column = form.options.operation_column.as_deref();
         Self { operation_column, columns: form.columns, places, bytes: Vec::new() }
     }

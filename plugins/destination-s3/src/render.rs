@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Format, Options};
 use crate::{csv, json_lines, table_file};
-use attiva_connector::{BatchView, DataType, Fault, Operation, Outcome, OutcomeStatus, Result, RowView};
+use attiva_connector::{BatchView, Cell, DataType, Fault, Operation, Outcome, OutcomeStatus, Result, RowView};
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
 
@@ -33,6 +33,16 @@ pub(crate) trait Rows {
     fn row(&mut self, row: RowView<'_>) -> Outcome;
 }
 
+/// Where the run's columns stand in a batch.
+pub(crate) struct Places(Vec<Option<usize>>);
+
+impl Places {
+    /// A row's value of the run's `column`th column.
+    pub(crate) fn cell<'b>(&self, row: RowView<'b>, column: usize) -> Cell<'b> {
+        self.0.get(column).copied().flatten().map_or(Cell::Absent, |place| row.cell(place))
+    }
+}
+
 /// The word in the operation column.
 pub(crate) fn operation_word(row: RowView<'_>) -> &'static str {
     if row.operation() == Operation::Remove { "remove" } else { "upsert" }
@@ -47,7 +57,7 @@ impl Form<'_> {
     /// Renders a batch from its row `from` on, as far as `room` more rows go into the file. `first`: these are the file's
     /// first bytes.
     pub(crate) fn piece(&self, batch: BatchView<'_>, from: usize, room: u64, first: bool) -> Result<Piece> {
-        let places: Vec<Option<usize>> = self.columns.iter().map(|(name, _)| batch.column(name)).collect();
+        let places = Places(self.columns.iter().map(|(name, _)| batch.column(name)).collect());
         match self.options.format {
             Format::Csv => {
                 let mut lines = csv::Lines::new(self, places, first);
@@ -71,7 +81,7 @@ impl Form<'_> {
     /// What stands in a text file without a single row: its header, or nothing.
     pub(crate) fn no_rows(&self) -> Result<Vec<u8>> {
         match self.options.format {
-            Format::Csv => compressed(self.config, csv::Lines::new(self, Vec::new(), true).bytes()),
+            Format::Csv => compressed(self.config, csv::Lines::new(self, Places(Vec::new()), true).bytes()),
             Format::JsonLines => compressed(self.config, Vec::new()),
             Format::Parquet => Ok(table_file::MAGIC.to_vec()),
         }

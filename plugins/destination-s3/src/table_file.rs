@@ -7,7 +7,7 @@
 
 mod column;
 
-use crate::render::{Columns, Form, Rows, operation_word};
+use crate::render::{Columns, Form, Places, Rows, operation_word};
 use attiva_connector::{Cell, DataType, Fault, Outcome, Result, RowView};
 use column::Column;
 use parquet::basic::Compression;
@@ -28,7 +28,7 @@ const FOOTER_END: usize = 8;
 /// The rows of one batch, column by column.
 pub(crate) struct Group<'a> {
     form: Form<'a>,
-    places: Vec<Option<usize>>,
+    places: Places,
     columns: Vec<Column>,
     rows: usize,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Group<'a> {
 impl Rows for Group<'_> {
     fn row(&mut self, row: RowView<'_>) -> Outcome {
         let operation = self.form.options.operation_column.as_ref().map(|_| Cell::Text(operation_word(row)));
-        let cells = self.places.iter().map(|place| place.map_or(Cell::Absent, |place| row.cell(place)));
+        let cells = (0..self.form.columns.len()).map(|column| self.places.cell(row, column));
         for (column, cell) in self.columns.iter_mut().zip(operation.into_iter().chain(cells)) {
             column.push(cell);
         }
@@ -46,7 +46,7 @@ impl Rows for Group<'_> {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(form: &Form<'a>, places: Vec<Option<usize>>) -> Self {
+    pub(crate) fn new(form: &Form<'a>, places: Places) -> Self {
         let columns = columns(form).map(|(_, data_type)| Column::new(data_type)).collect();
         Self { form: *form, places, columns, rows: 0 }
     }
