@@ -196,6 +196,14 @@ pub struct MembershipDue {
     pub at: Millis,
 }
 
+impl MembershipDue {
+    /// By every segment that is evaluated in streaming.
+    #[must_use]
+    pub fn of_all(profile: i64, at: Millis) -> Self {
+        Self { segment: None, profile, at }
+    }
+}
+
 /// One step of the segment projector, one chunk of the evaluation of a new segment, or one of a batch evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct MembershipCommit {

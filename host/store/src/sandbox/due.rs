@@ -41,7 +41,7 @@ pub(super) fn look_again<'a>(
     let mut people = People::new(connection);
     for subject in subjects {
         if let Some(profile) = people.profile(*subject)? {
-            set(connection, &[], &[MembershipDue { segment: None, profile, at }])?;
+            set(connection, &[], &[MembershipDue::of_all(profile, at)])?;
         }
     }
     Ok(())

@@ -132,9 +132,8 @@ async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault
         }
         changed_meanwhile |= !commit(inner, &mut evaluation, difference).await?;
     }
-    let due = |profile: &i64| MembershipDue { segment: None, profile: *profile, at: inner.clock.now() };
     for chunk in evaluated.look_again.chunks(CHUNK) {
-        let due = chunk.iter().map(due).collect();
+        let due = chunk.iter().map(|profile| MembershipDue::of_all(*profile, inner.clock.now())).collect();
         inner.store.commit_memberships(MembershipCommit { due, ..commit_of(inner, &evaluation) }).await?;
     }
     evaluation.timings.committing_ms = ms_since(inner, began);
@@ -186,25 +185,13 @@ async fn commit(inner: &Inner, evaluation: &mut Evaluation, difference: Differen
         commit.changes = chunk.iter().map(change).collect();
         // Who asks for the audience in streaming follows at once.
         if compiled.feeds_streaming {
-            let due = |(profile, _): &(i64, MembershipStatus)| MembershipDue {
-                segment: None,
-                profile: *profile,
-                at: commit.now,
-            };
-            commit.due = chunk.iter().map(due).collect();
+            commit.due = chunk.iter().map(|(profile, _)| MembershipDue::of_all(*profile, commit.now)).collect();
         }
         commit.documents.push(document_of(evaluation)?);
         // Until the last, nothing of the segment is written but that it has not changed.
-        let segment = match is_last {
-            true => Segment {
-                evaluated: true,
-                has_result: true,
-                result_of: Some(evaluation.id.clone()),
-                ..compiled.segment.clone()
-            },
-            false => compiled.segment.clone(),
-        };
         if is_last {
+            let result_of = Some(evaluation.id.clone());
+            let segment = Segment { evaluated: true, has_result: true, result_of, ..compiled.segment.clone() };
             commit.documents.push(document(&segment, compiled.version)?);
         } else if !is_unchanged(inner, &compiled)? {
             return Ok(false);

@@ -1,6 +1,7 @@
 //! Events as columns, a person's together and in the order of time.
 
 use super::columns::NOBODY;
+use super::key_list::KeyList;
 use super::links::{Kept, Links};
 use attiva_core::model::EntityKind;
 use attiva_core::ports::store::{EventSeen, EventsWanted, KeysWanted};
@@ -36,8 +37,7 @@ struct Named {
     entity: usize,
     /// For each row a place in `keys`.
     rows: Vec<u32>,
-    keys: Vec<String>,
-    known: HashMap<String, u32>,
+    keys: KeyList,
     found: Vec<u32>,
 }
 
@@ -91,8 +91,7 @@ impl EventTable {
                 name: kept.field.clone(),
                 entity: kept.to,
                 rows: Vec::new(),
-                keys: Vec::new(),
-                known: HashMap::new(),
+                keys: KeyList::default(),
                 found: Vec::new(),
             };
             match links.kept(kept.to) {
@@ -186,9 +185,9 @@ impl EventTable {
         let lists = self.named.iter_mut().zip(&self.lists);
         lists
             .map(|(named, entity)| {
-                named.found = vec![NOBODY; named.keys.len()];
-                named.known = HashMap::new();
-                KeysWanted { entity: entity.clone(), keys: std::mem::take(&mut named.keys) }
+                let keys = named.keys.take();
+                named.found = vec![NOBODY; keys.len()];
+                KeysWanted { entity: entity.clone(), keys }
             })
             .collect()
     }
@@ -225,7 +224,8 @@ impl EventTable {
             builder.relation(named.relation, named.rows.iter().map(found).collect());
         }
         if let (Some(named), Some(by_key)) = (self.component, by_key) {
-            let rows: Vec<u32> = named.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NOBODY)).collect();
+            let rows: Vec<u32> =
+                named.keys.keys().iter().map(|key| by_key.get(key).copied().unwrap_or(NOBODY)).collect();
             let found = |key: &u32| rows.get(*key as usize).copied().unwrap_or(NOBODY);
             builder.relation(named.relation, named.rows.iter().map(found).collect());
         }
@@ -235,15 +235,7 @@ impl EventTable {
 impl Named {
     fn put(&mut self, row: u32, value: &Value) {
         let Some(key) = value.as_text() else { return };
-        let place = match self.known.get(key) {
-            Some(place) => *place,
-            None => {
-                let place = u32::try_from(self.keys.len()).unwrap_or(NOBODY);
-                self.keys.push(key.to_owned());
-                self.known.insert(key.to_owned(), place);
-                place
-            }
-        };
+        let place = self.keys.place(key);
         if let Some(place_of_row) = self.rows.get_mut(row as usize) {
             *place_of_row = place;
         }

@@ -3,6 +3,7 @@
 use super::catalog::Audiences;
 use super::columns::{Loaded, NOBODY, member_entities, put_audiences};
 use super::columns_events::EventTable;
+use super::key_list::KeyList;
 use super::links::{Kept, Links};
 use crate::engine::Inner;
 use attiva_core::id::SegmentId;
@@ -104,8 +105,7 @@ struct Components {
     person: Vec<u32>,
     /// Places in `keys`, or rows where they are named.
     account: Vec<u32>,
-    keys: Vec<String>,
-    known: HashMap<String, u32>,
+    keys: KeyList,
     account_rows: Vec<u32>,
     by_key: HashMap<String, u32>,
     /// Persons who were matched to an account, by row, until they are added.
@@ -133,15 +133,7 @@ impl Components {
     }
 
     fn add(&mut self, person: u32, values: &[Value]) -> u32 {
-        let account = values.get(1).and_then(Value::as_text).map_or(NOBODY, |key| match self.known.get(key) {
-            Some(place) => *place,
-            None => {
-                let place = u32::try_from(self.keys.len()).unwrap_or(NOBODY);
-                self.keys.push(key.to_owned());
-                self.known.insert(key.to_owned(), place);
-                place
-            }
-        });
+        let account = values.get(1).and_then(Value::as_text).map_or(NOBODY, |key| self.keys.place(key));
         let wanted: Vec<Value> =
             self.rows.slots.iter().map(|slot| values.get(*slot).cloned().unwrap_or(Value::Null)).collect();
         self.person.push(person);
@@ -191,8 +183,7 @@ impl<'a> Loader<'a> {
             rows: Rows::new(audiences, &needs, entity(EntityKind::PersonComponent)),
             person: Vec::new(),
             account: Vec::new(),
-            keys: Vec::new(),
-            known: HashMap::new(),
+            keys: KeyList::default(),
             account_rows: Vec::new(),
             by_key: HashMap::new(),
             matched: HashMap::new(),
@@ -388,9 +379,9 @@ impl SnapshotSink for Loader<'_> {
         let mut keys = self.events.as_mut().map(EventTable::keys).unwrap_or_default();
         if let Some(components) = &mut self.components {
             components.add_matched();
-            components.known = HashMap::new();
-            components.account_rows = vec![NOBODY; components.keys.len()];
-            keys.push(KeysWanted { entity: EntityName::ACCOUNT, keys: std::mem::take(&mut components.keys) });
+            let named = components.keys.take();
+            components.account_rows = vec![NOBODY; named.len()];
+            keys.push(KeysWanted { entity: EntityName::ACCOUNT, keys: named });
         }
         self.members = self.member_entities.iter().map(|entity| Bits::none(self.numbers[*entity].len())).collect();
         keys

@@ -7,6 +7,7 @@ mod columns;
 mod columns_events;
 mod columns_load;
 mod definition;
+mod key_list;
 mod links;
 mod looks;
 mod meter;

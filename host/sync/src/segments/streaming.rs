@@ -169,9 +169,7 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Membe
         look(inner, audiences, &[compiled], profiles, &mut commit)?;
     }
     if compiled.feeds_streaming {
-        let again =
-            |change: &MembershipChange| MembershipDue { segment: None, profile: change.profile, at: commit.now };
-        let again: Vec<MembershipDue> = commit.changes.iter().map(again).collect();
+        let again = commit.changes.iter().map(|change| MembershipDue::of_all(change.profile, commit.now));
         commit.due.extend(again);
     }
     tracing::debug!(segment = %id, upto, "first evaluation");
