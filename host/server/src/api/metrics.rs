@@ -66,7 +66,7 @@ fn histogram() -> Histogram {
 impl Requests {
     /// `route`, not the path: routes are few.
     pub(super) fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let of = vec![("method", method.to_string()), ("route", route.to_owned())];
+        let of = vec![("method", counted(method).to_owned()), ("route", route.to_owned())];
         self.duration.get_or_create(&of).observe(took.as_secs_f64());
         let mut labels = of;
         labels.push(("status", status.as_u16().to_string()));
@@ -164,6 +164,13 @@ impl Figures {
             self.quarantined,
         );
     }
+}
+
+/// What a method is counted as. A client may make up as many as it likes, and each would be kept for ever.
+fn counted(method: &Method) -> &str {
+    const KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
 }
 
 fn level(family: &Level, labels: &Labels, value: u64) {

@@ -54,11 +54,8 @@ impl App {
             if sandbox.entry().organisation != caller.organisation {
                 continue;
             }
-            let prefix = sandbox.control_id("");
-            for (id, conduct) in self.inner.oversight.all(&prefix)? {
-                let connection = id.strip_prefix(&prefix).unwrap_or_default().to_owned();
-                all.push((sandbox.entry().name.clone(), connection, conduct));
-            }
+            let of = |(connection, conduct)| (sandbox.entry().name.clone(), connection, conduct);
+            all.extend(sandbox.conducts()?.into_iter().map(of));
         }
         all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
         Ok(all)
@@ -66,6 +63,14 @@ impl App {
 }
 
 impl Sandbox {
+    /// How each connection gets along with its plugin, by the connections' ids.
+    pub(super) fn conducts(&self) -> Result<Vec<(String, Conduct)>> {
+        let prefix = self.control_id("");
+        let named =
+            |(id, conduct): (String, Conduct)| (id.strip_prefix(&prefix).unwrap_or_default().to_owned(), conduct);
+        Ok(self.connectors.oversight.all(&prefix)?.into_iter().map(named).collect())
+    }
+
     /// The last exchanges of a connection with its vendor, the newest first; with a text, those in which it stands.
     pub fn exchanges(&self, connection: &str, containing: Option<String>) -> Result<Vec<ExchangeLine>> {
         let connection = self.connection(connection)?.value;

@@ -29,11 +29,6 @@ impl App {
         let mut all = Vec::new();
         for sandbox in self.open_sandboxes() {
             let projection = sandbox.engine().projection()?;
-            let prefix = sandbox.control_id("");
-            let mut connections = BTreeMap::new();
-            for (id, conduct) in self.inner.oversight.all(&prefix)? {
-                connections.insert(id.strip_prefix(&prefix).unwrap_or(&id).to_owned(), conduct);
-            }
             all.push(SandboxFigures {
                 organisation: sandbox.entry().organisation.to_string(),
                 sandbox: sandbox.entry().name.clone(),
@@ -41,8 +36,8 @@ impl App {
                     ("profiles", projection.newest_record_seq.saturating_sub(projection.profiles_upto)),
                     ("segments", projection.newest_profile_seq.saturating_sub(projection.segments_upto)),
                 ],
-                disk_bytes: sandbox.disk()?.found.used_bytes,
-                connections,
+                disk_bytes: sandbox.connectors.disk.used()?,
+                connections: sandbox.conducts()?.into_iter().collect(),
             });
         }
         all.sort_by(|a, b| (&a.organisation, &a.sandbox).cmp(&(&b.organisation, &b.sandbox)));

@@ -55,6 +55,20 @@ fn a_monitor_reads_what_plugins_used_and_how_requests_went() {
 }
 
 #[test]
+fn a_method_that_a_client_makes_up_is_not_counted_by_its_name() {
+    let harness = Harness::start(&[]);
+    let api = harness.api("");
+    for method in ["BREW", "STEEP"] {
+        let answer = api.send(Method::from_bytes(method.as_bytes()).unwrap(), "/v1/plugins", &[], Vec::new());
+        answer.refused(405, "request.method");
+    }
+    let metrics = api.get("/metrics");
+    let other = [("method", "other"), ("route", "/v1/plugins"), ("status", "405")];
+    assert_eq!(value(&metrics, "attiva_http_requests_total", &other), Some(2.0), "{}", metrics.text);
+    assert!(!metrics.text.contains("BREW"), "{}", metrics.text);
+}
+
+#[test]
 fn metrics_are_for_operators() {
     let harness = Harness::start(&[]);
     harness.stranger().get("/metrics").refused(403, "key.scope");
