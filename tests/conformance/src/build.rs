@@ -1,8 +1,6 @@
 //! Builds the connector with a nested cargo, once per process, and makes components of it.
 
-use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
-use std::process::Command;
+use anyhow::{Context, Result};
 use std::sync::OnceLock;
 
 /// Where the name of a defect goes; the same in `guest/mod.rs`.
@@ -30,33 +28,9 @@ fn module() -> Result<Vec<u8>> {
     let exe = std::env::current_exe()?;
     // The bundled connectors are built there, for the same target: what both stand on is built once.
     let target_dir = exe.ancestors().nth(3).context("a test runs in target/<profile>/deps")?.join("plugins");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--locked", "--package", "attiva-conformance", "--lib", "--profile", "plugin"])
-        .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
-        .arg(&target_dir)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    for (name, _) in std::env::vars_os() {
-        // What the outer cargo or clippy set is meant for the outer build only.
-        let text = name.to_string_lossy();
-        let outer = text.starts_with("CARGO") || text.starts_with("RUSTFLAGS") || text.starts_with("CLIPPY");
-        if outer && text != "CARGO_HOME" || text.starts_with("RUSTC") || text == "__CARGO_DEFAULT_LIB_METADATA" {
-            cargo.env_remove(&name);
-        }
-    }
-    let output = cargo.output().context("running cargo")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let path: PathBuf = target_dir.join("wasm32-unknown-unknown/plugin/attiva_conformance.wasm");
-    std::fs::read(&path).with_context(|| format!("{}", path.display()))
+    attiva_guests::built("attiva-conformance", env!("CARGO_MANIFEST_DIR"), &target_dir)
 }
 
 fn componentize(module: &[u8], defect: &str) -> Result<Vec<u8>> {
-    ensure!(defect.len() < MARK.len(), "the defect's name is too long");
-    let at = module.windows(MARK.len()).position(|window| window == MARK);
-    let at = at.context("the connector has no place for a defect")?;
-    let mut place = defect.as_bytes().to_vec();
-    place.resize(MARK.len(), b' ');
-    let mut module = module.to_vec();
-    module.get_mut(at..at + MARK.len()).context("the place is too small")?.copy_from_slice(&place);
-    wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()
+    attiva_guests::component_with(module, MARK, MARK.len(), defect, b' ')
 }

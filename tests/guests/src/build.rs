@@ -91,13 +91,20 @@ fn module() -> Result<Vec<u8>> {
     if let Some(path) = std::env::var_os("ATTIVA_GUESTS_MODULE") {
         return std::fs::read(&path).with_context(|| format!("{}", Path::new(&path).display()));
     }
-    let target_dir = target_dir()?;
+    built("attiva-guests", env!("CARGO_MANIFEST_DIR"), &target_dir()?)
+}
+
+/// Builds a package's library for wasm32 with a nested cargo, from the package's directory, and answers the module.
+///
+/// # Errors
+/// What cargo said, if it cannot be built.
+pub fn built(package: &str, manifest_dir: &str, target_dir: &Path) -> Result<Vec<u8>> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--locked", "--package", "attiva-guests", "--lib", "--profile", "plugin"])
+        .args(["build", "--locked", "--package", package, "--lib", "--profile", "plugin"])
         .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
-        .arg(&target_dir)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+        .arg(target_dir)
+        .current_dir(manifest_dir);
     for (name, _) in std::env::vars_os() {
         // What the outer cargo or clippy set is meant for the outer build only.
         let text = name.to_string_lossy();
@@ -108,7 +115,8 @@ fn module() -> Result<Vec<u8>> {
     }
     let output = cargo.output().context("running cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let path = target_dir.join("wasm32-unknown-unknown/plugin/attiva_guests.wasm");
+    let module = format!("wasm32-unknown-unknown/plugin/{}.wasm", package.replace('-', "_"));
+    let path = target_dir.join(module);
     std::fs::read(&path).with_context(|| format!("{}", path.display()))
 }
 
@@ -121,12 +129,21 @@ fn target_dir() -> Result<PathBuf> {
 }
 
 fn componentize(module: &[u8], spec: &str) -> Result<Vec<u8>> {
-    ensure!(spec.len() < SPEC_BYTES, "the specification has {} bytes", spec.len());
-    let at = module.windows(SPEC_MARK.len()).position(|window| window == SPEC_MARK);
-    let at = at.context("the guest has no place for a specification")?;
-    let mut place = spec.as_bytes().to_vec();
-    place.resize(SPEC_BYTES, 0);
+    component_with(module, SPEC_MARK, SPEC_BYTES, spec, 0)
+}
+
+/// A component of a module in which a text stands in the place of so many bytes that a mark begins; what it leaves of the
+/// place is filled.
+///
+/// # Errors
+/// The text is too long, or there is no such place.
+pub fn component_with(module: &[u8], mark: &[u8], size: usize, text: &str, fill: u8) -> Result<Vec<u8>> {
+    ensure!(text.len() < size, "the place takes less than the text's {} bytes", text.len());
+    let at = module.windows(mark.len()).position(|window| window == mark);
+    let at = at.with_context(|| format!("the module has no {}", String::from_utf8_lossy(mark)))?;
+    let mut place = text.as_bytes().to_vec();
+    place.resize(size, fill);
     let mut module = module.to_vec();
-    module.get_mut(at..at + SPEC_BYTES).context("the place is too small")?.copy_from_slice(&place);
+    module.get_mut(at..at + size).context("the place is too small")?.copy_from_slice(&place);
     wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()
 }

@@ -6,4 +6,6 @@ mod build;
 mod guest;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use build::{component, with_core_module};
+pub use build::{built, component, component_with, with_core_module};
+#[cfg(not(target_arch = "wasm32"))]
+pub mod compiler;

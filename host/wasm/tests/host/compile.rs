@@ -1,47 +1,26 @@
 //! Compiling in a process of its own: the same code comes of it, and its bounds hold.
 
 use crate::support::{Connection, component, options};
+use attiva_guests::compiler;
 use attiva_wasm::compile::{WORKER, worker};
 use attiva_wasm::{AdmissionError, CompileLimits, Compiler, HostOptions, PluginHost};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// This test binary as the compiling program: a script that starts it again, as the test below.
-fn program(place: &tempfile::TempDir, prelude: &str) -> PathBuf {
-    let script = place.path().join("compiler");
-    let test = std::env::current_exe().unwrap();
-    // The test harness says a few words of its own, so the code goes over another descriptor.
-    let text = format!(
-        "#!/bin/sh\n{prelude}\nexport ATTIVA_TEST_WORKER=\"$*\"\nexec 3>&1\nexec '{}' --exact compile::the_process \
-         --nocapture >/dev/null\n",
-        test.display()
-    );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    script
-}
 
 /// Not a test of its own: what the compiling process does, when it is one.
 #[test]
 fn the_process() {
-    let Ok(arguments) = std::env::var("ATTIVA_TEST_WORKER") else { return };
-    let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
-    assert_eq!(arguments[0], WORKER);
-    let out = std::fs::OpenOptions::new().write(true).open("/proc/self/fd/3").unwrap();
-    if let Err(said) = worker(&arguments[1..], out) {
-        eprintln!("{said}");
-        std::process::exit(1);
-    }
-    std::process::exit(0);
+    compiler::be(|arguments, out| {
+        assert_eq!(arguments[0], WORKER);
+        worker(&arguments[1..], out)
+    });
 }
 
 async fn admitted(prelude: &str, limits: CompileLimits, component: &[u8]) -> Result<PluginHost, AdmissionError> {
     let (aot, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let aot_dir = Dir::open_ambient_dir(aot.path(), ambient_authority()).unwrap();
-    let compiler = Compiler::Process(program(&place, prelude));
+    let compiler = Compiler::Process(compiler::script(place.path(), prelude, "compile::the_process"));
     let options = HostOptions { aot_dir, compiler, compile_limits: limits, ..options() };
     let host = PluginHost::new(options).unwrap();
     let admitted = host.admit(component).await;
