@@ -10,15 +10,18 @@ pub use learnt::{InstanceSpec, Learnt};
 pub use rate::{Rate, ToldBy};
 
 use crate::cardinality::{Cardinality, Role};
+use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PluginSpec")]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// `source-marketo`: lower-case letters, digits and dashes.
     pub name: String,
+    #[schemars(with = "String")]
     pub version: Version,
     pub publisher: String,
     pub title: String,
@@ -49,7 +52,8 @@ pub struct Spec {
 }
 
 /// A place the connector may call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SpecOrigin")]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     pub name: String,
@@ -69,7 +73,7 @@ pub struct Origin {
 }
 
 /// What may be sent to an origin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EgressRule {
     pub methods: Vec<String>,
@@ -82,7 +86,7 @@ pub struct EgressRule {
 }
 
 /// Whether a request changes something at the vendor. A dry run refuses what writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     Read,
@@ -90,7 +94,7 @@ pub enum Access {
 }
 
 /// What a destination promises about repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryClass {
     /// A repeated batch may reach the vendor twice; the host waits out requests that may still be on their way.
@@ -100,7 +104,7 @@ pub enum DeliveryClass {
 }
 
 /// How a target takes the state that is wanted of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryMode {
     /// It keeps its members: every delivery is the difference to what it last acknowledged.
@@ -110,7 +114,7 @@ pub enum DeliveryMode {
     Snapshot,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverySpec {
     pub class: DeliveryClass,
@@ -147,7 +151,7 @@ impl DeliverySpec {
 }
 
 /// The shipped mapping of one stream to one entity of the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MappingSpec {
     pub stream: String,

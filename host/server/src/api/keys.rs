@@ -1,24 +1,28 @@
 //! `/v1/keys`: the organisation's API keys.
 
 use super::State;
+use super::answer::{Created, Done};
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::keys::{ApiKey, Caller, NewKey, NewKeyOf};
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
-use axum::extract::{self, Path};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
-use axum::{Json, Router};
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/keys", get(list).post(create)).route("/v1/keys/{key}", delete(revoke))
+pub(super) fn routes() -> Routes {
+    Routes::of("keys", "API keys of the organisation.")
+        .get("/v1/keys", "list", "List API keys", list)
+        .post("/v1/keys", "create", "Make an API key; its text is shown this once", create)
+        .delete("/v1/keys/{key}", "revoke", "Revoke an API key", revoke)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
@@ -27,7 +31,8 @@ struct Create {
     operator: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub(super) struct View {
     id: String,
     name: String,
@@ -60,12 +65,17 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let keys = state.app.keys().list(&caller.organisation, listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(keys, |k| k.id.to_string(), View::of))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
+async fn create(
+    state: extract::State<State>,
+    caller: Caller,
+    stamp: Stamp,
+    body: Body<Create>,
+) -> Result<Created<View>> {
     let name = crate::app::name::checked("/name", &body.0.name)?;
     if body.0.operator {
         caller.must_operate()?;
@@ -73,10 +83,10 @@ async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body
     let new = NewKeyOf { organisation: &caller.organisation, name, operator: body.0.operator };
     let new = state.app.keys().create(new, caller.key.as_str(), stamp).await?;
     let place = format!("/v1/keys/{}", new.key.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::shown(new))).into_response())
+    Ok(Created::at(place, View::shown(new)))
 }
 
-async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<StatusCode> {
+async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<Done> {
     state.app.keys().revoke(&caller, &key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }

@@ -1,23 +1,30 @@
 //! `/v1/sandboxes/{sandbox}/operations/{operation}`: how far any long work is. Answers that begin such work are
 //! `202 Accepted` with its place in `Location`.
 
-use super::State;
+use super::operation::{Answers, Describer};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::operations::{Operation, Work};
 use crate::app::refusal::Result;
 use attiva_core::Fault;
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/operations/{operation}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::of("operations", "How far any long work is.").get(
+        "/v1/sandboxes/{sandbox}/operations/{operation}",
+        "show",
+        "Show how far long work is",
+        show,
+    )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Operation")]
 struct View {
     id: String,
     /// `run`, `delivery`, `evaluation`, `erasure`, `removal`.
@@ -41,7 +48,8 @@ struct View {
 }
 
 /// Records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OperationProgress")]
 struct Progress {
     done: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,9 +81,26 @@ fn view(scope: &Scope, operation: &Operation) -> View {
 }
 
 /// The answer to a request that began, or changed, long work.
-pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Response {
-    let place = scope.url(&format!("operations/{}", operation.id));
-    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(scope, operation))).into_response()
+pub(super) struct Accepted {
+    place: String,
+    view: View,
+}
+
+pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Accepted {
+    Accepted { place: scope.url(&format!("operations/{}", operation.id)), view: view(scope, operation) }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, [(header::LOCATION, self.place)], Json(self.view)).into_response()
+    }
+}
+
+impl Answers for Accepted {
+    fn describe(to: &mut Describer<'_>) {
+        to.answers::<View>(StatusCode::ACCEPTED, "It goes on; the operation says how far it is.", &["Location"]);
+        to.refuses([409, 422]);
+    }
 }
 
 async fn show(scope: Scope) -> Result<Json<View>> {
