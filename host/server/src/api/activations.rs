@@ -56,6 +56,7 @@ pub(super) fn routes() -> Routes {
             "Start a delivery, or plan one with `dry_run`",
             start_delivery,
         )
+        .asks_a_vendor()
 }
 
 #[derive(Deserialize, JsonSchema)]

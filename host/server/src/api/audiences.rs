@@ -35,7 +35,7 @@ pub(super) fn routes() -> Routes {
             "Tell why a profile belongs, or does not",
             explain,
         )
-        .refuses(&[422])
+        .refuses(&[422, 429])
         .get(
             "/v1/sandboxes/{sandbox}/segments/{segment}/overlap",
             "overlap",

@@ -54,6 +54,7 @@ pub(super) fn routes() -> Routes {
         )
         .asks_a_vendor()
         .post("/v1/sandboxes/{sandbox}/connections/{connection}/runs", "run", "Start reading a source", start_run)
+        .asks_a_vendor()
 }
 
 #[derive(Deserialize, JsonSchema)]

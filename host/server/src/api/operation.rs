@@ -147,10 +147,10 @@ macro_rules! take_nothing {
 
 take_nothing!(extract::State<super::State>, Caller, Stamp);
 
-/// What a path names may not be there. Its parameters are in the path's own text.
+/// What a path names may not be there, and its sandbox may be on its way out. Its parameters are in the path's own text.
 impl Takes for Scope {
     fn describe(to: &mut Describer<'_>) {
-        to.refuses([400, 404]);
+        to.refuses([400, 404, 409]);
     }
 }
 

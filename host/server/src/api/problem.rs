@@ -74,6 +74,7 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "run.in-progress"
         | "delivery.in-progress"
         | "idempotency.in-progress"
+        | "activation.in-use"
         | "connection.in-use"
         | "organisation.in-use"
         | "organisation.own"
