@@ -2,6 +2,7 @@
 
 use crate::Millis;
 use crate::consent::Use;
+use crate::expansion::Expansion;
 use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
 use crate::key::Instance;
 use crate::model::EntityKind;
@@ -140,6 +141,9 @@ pub struct Activation {
     pub id: ActivationId,
     pub name: String,
     pub segment: SegmentId,
+    /// Of an audience of accounts: which people of each are sent. Without it, the accounts are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expansion: Option<Expansion>,
     pub connection: ConnectionId,
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
@@ -161,6 +165,12 @@ pub struct Activation {
 }
 
 impl Activation {
+    /// What its rows are of; `audience`: what the members of its segment are.
+    #[must_use]
+    pub fn sends(&self, audience: AudienceEntity) -> AudienceEntity {
+        if self.expansion.is_some() { AudienceEntity::Person } else { audience }
+    }
+
     /// The target as the destination is told of it.
     #[must_use]
     pub fn target(&self) -> Target {
@@ -199,7 +209,7 @@ pub struct TargetSettings {
 pub struct ActivationField {
     /// The destination's field, a file's column.
     pub field: String,
-    /// CEL over `person`.
+    /// CEL over `person`, or over `account` where accounts are sent.
     pub expression: String,
     /// A member without a value here is excluded, and counted.
     #[serde(default)]

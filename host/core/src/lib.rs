@@ -12,6 +12,7 @@ pub mod disk;
 pub mod evaluation;
 pub mod event;
 pub mod exchange;
+pub mod expansion;
 pub mod fault;
 pub mod guardrail;
 pub mod id;

@@ -39,6 +39,7 @@ pub mod plugins;
 pub mod privacy;
 pub mod profiles;
 pub mod quotas;
+mod recipients;
 mod reconcile;
 pub mod refusal;
 pub mod removal;

@@ -2,6 +2,7 @@
 //! writer's transaction, reads in a snapshot.
 
 mod accounts;
+mod audience;
 mod consents;
 mod counter;
 mod deliveries;

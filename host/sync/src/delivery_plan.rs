@@ -3,22 +3,25 @@
 use crate::batch::{self, Next};
 use crate::delivery_run::{Work, document};
 use crate::engine::Inner;
+use crate::{accounts, expansion};
 use attiva_core::Fault;
-use attiva_core::config::Segment;
+use attiva_core::config::{Activation, Segment};
 use attiva_core::delivery::{Delivery, Event, Plan, Sample};
 use attiva_core::ledger::REMOVALS_PERCENT;
 use attiva_core::page::Operation;
-use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile};
+use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile, Wanted};
 use attiva_core::spec::DeliveryMode;
+use std::sync::Arc;
 
 /// Rows of each operation that a dry run shows.
 const SAMPLES: u64 = 10;
 /// Members read at once.
 const CHUNK: usize = 2000;
 
-pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Event, Fault> {
-    await_audience(inner, delivery).await?;
-    let begun = inner.store.begin_delivery(begin(inner, delivery, work)?).await?;
+pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &Delivery, work: &Work) -> Result<Event, Fault> {
+    await_audience(inner, delivery, &work.activation).await?;
+    let wanted = expansion::wanted(inner, &work.activation).await?;
+    let begun = inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
     let mut plan = Plan { held: begun.held, ..Plan::default() };
     if delivery.mode == DeliveryMode::Snapshot {
         plan.upserts = begun.queued;
@@ -33,7 +36,8 @@ pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
 }
 
 /// Waits until what was committed before the delivery began is in the audience.
-async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
+async fn await_audience(inner: &Inner, delivery: &Delivery, activation: &Activation) -> Result<(), Fault> {
+    let is_matched = activation.expansion.as_ref().is_some_and(expansion::is_matched);
     loop {
         let projected = inner.projected.notified();
         let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
@@ -43,7 +47,8 @@ async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault>
         let segments = inner.store.projector_cursor(crate::segments::SEGMENTS)?;
         let (events, newest_event) =
             (inner.store.projector_cursor(crate::segments::EVENTS)?, inner.store.newest(Feed::Events)?);
-        if segment.evaluated && upto >= records && segments >= newest && events >= newest_event {
+        let followed = upto >= records && segments >= newest && events >= newest_event;
+        if segment.evaluated && followed && (!is_matched || accounts::is_caught_up(inner)?) {
             return Ok(());
         }
         // The pause is for the case that the projector went idle between the look and the wait.
@@ -51,7 +56,7 @@ async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault>
     }
 }
 
-fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault> {
+fn begin(inner: &Inner, delivery: &Delivery, work: &Work, wanted: Wanted) -> Result<Begin, Fault> {
     let reconcile = (delivery.mode == DeliveryMode::Records).then(|| Reconcile {
         activation: delivery.activation.clone(),
         mapping: work.mapping.fingerprint() + &work.gate.fingerprint(),
@@ -62,7 +67,7 @@ fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault
     Ok(Begin {
         delivery: delivery.id.clone(),
         target: delivery.target.clone(),
-        segment: (!work.activation.retired).then(|| delivery.segment.clone()),
+        wanted,
         reconcile,
         document: document(delivery)?,
     })

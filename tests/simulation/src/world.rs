@@ -45,6 +45,7 @@ impl Connectors for Wiring {
             mode: DeliveryMode::Records,
             batch_rows: 5,
             fields_max: None,
+            members: std::collections::BTreeMap::default(),
             transient_codes: vec![BUSY.into()],
             request_timeout_ms: TIMEOUT_MS,
         })
@@ -132,6 +133,7 @@ impl World {
                 id: ActivationId::parse(id).unwrap(),
                 name: id.into(),
                 segment,
+                expansion: None,
                 connection: connection.id.clone(),
                 target: TargetSettings { object: "list".into(), name: list.into(), options: serde_json::json!({}) },
                 mapping: vec![field("email", "person.email", true), field("title", "person.job_title", false)],

@@ -30,7 +30,7 @@ pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, Kept
 pub use account::{AccountStore, AccountTask, AccountsCommit, CompanyRow, Derived, DerivedWrite, Due, Side};
 pub use delivery::{
     Begin, Begun, Books, Item, ItemOutcome, ItemStatus, LedgerEntry, OpenBatch, OpenRow, QueuedMember, Reason,
-    Reconcile, RefusalFilter, Refused, TargetKey,
+    Reconcile, RefusalFilter, Refused, TargetKey, Wanted,
 };
 pub use document::{Document, DocumentWrite, Expect, Kind};
 pub use error::{Result, StoreError};

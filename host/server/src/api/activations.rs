@@ -14,6 +14,7 @@ use crate::app::stamp::Stamp;
 use crate::app::targets::Turn;
 use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
 use attiva_core::consent::Use;
+use attiva_core::expansion::Expansion;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -35,6 +36,9 @@ pub(super) fn routes() -> Router<State> {
 struct Create {
     name: String,
     segment: String,
+    /// Which people of an audience of accounts are sent; without it, the accounts are.
+    #[serde(default)]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
@@ -60,6 +64,8 @@ struct View {
     id: String,
     name: String,
     segment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
@@ -83,6 +89,7 @@ impl View {
             id: activation.id.to_string(),
             name: activation.name,
             segment: activation.segment.to_string(),
+            expansion: activation.expansion,
             connection: activation.connection.to_string(),
             target: activation.target,
             mapping: activation.mapping,
@@ -106,6 +113,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     let new = NewActivation {
         name: body.name,
         segment: body.segment,
+        expansion: body.expansion,
         connection: body.connection,
         target: body.target,
         mapping: body.mapping,

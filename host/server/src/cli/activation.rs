@@ -18,6 +18,13 @@ pub(crate) enum Activation {
         name: String,
         #[arg(long)]
         segment: String,
+        /// Of an audience of accounts, the people of each by this way: `people`, `people_by_relation`, `people_by_role`,
+        /// `matched_people`. May be given several times; without it, the accounts are sent.
+        #[arg(long = "people", value_name = "WAY")]
+        people: Vec<String>,
+        /// Of those people, only these: CEL over `person`.
+        #[arg(long, value_name = "EXPRESSION", requires = "people")]
+        people_where: Option<String>,
         /// The destination connection.
         #[arg(long)]
         connection: String,
@@ -112,6 +119,8 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
         Activation::Create {
             name,
             segment,
+            people,
+            people_where,
             connection,
             object,
             target,
@@ -133,6 +142,9 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             });
             if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
                 body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
+            }
+            if let (false, Some(body)) = (people.is_empty(), body.as_object_mut()) {
+                body.insert("expansion".into(), json!({ "by": people, "where": people_where }));
             }
             if let (Some(of), Some(body)) = (consent, body.as_object_mut()) {
                 let (channel, purpose) =

@@ -224,6 +224,7 @@ impl Connectors for Wiring {
             },
             batch_rows: 2,
             fields_max: None,
+            members: std::collections::BTreeMap::new(),
             transient_codes: vec![],
             request_timeout_ms: 300,
         })
@@ -374,6 +375,7 @@ impl World {
             id: id.clone(),
             name: "a".into(),
             segment: segment.clone(),
+            expansion: None,
             connection: self.connection.clone(),
             target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
