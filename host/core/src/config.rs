@@ -1,6 +1,7 @@
 //! What people configure: connections, segments, activations. Stored as documents, shown by the API as they are.
 
 use crate::Millis;
+use crate::activation::{ActivationSchedule, Export};
 use crate::consent::Use;
 use crate::expansion::Expansion;
 use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
@@ -148,7 +149,10 @@ pub struct Activation {
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<ActivationSchedule>,
+    /// Of a target that makes a whole of each delivery: whether it holds everybody or what has changed.
+    #[serde(default)]
+    pub export: Export,
     /// It starts no delivery, and a delivery of it holds at its next batch.
     #[serde(default)]
     pub paused: bool,
@@ -178,14 +182,19 @@ impl Activation {
         Target { id: self.id.as_str().to_owned(), object, name, options }
     }
 
-    /// Which target it is, for one that keeps its members: activations that name the same one share it.
+    /// Which target it is, for one that keeps its members: activations that name the same one share it. Of files that hold
+    /// what has changed, each activation has its own.
     #[must_use]
     pub fn target_key(&self, instance: &Instance) -> TargetKey {
+        let name = match self.export {
+            Export::Full => &self.target.name,
+            Export::Incremental => self.id.as_str(),
+        };
         TargetKey {
             system: instance.system.clone(),
             instance: instance.id.clone(),
             object: self.target.object.clone(),
-            name: self.target.name.clone(),
+            name: name.to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `attiva-store` implement are traits here.
 
 pub mod account;
+pub mod activation;
 pub mod cardinality;
 pub mod config;
 pub mod consent;

@@ -2,6 +2,7 @@
 //! thin over the HTTP API.
 
 mod accounts;
+mod activation_schedules;
 pub mod activations;
 pub mod answers;
 mod audit;

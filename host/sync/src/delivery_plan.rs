@@ -18,10 +18,19 @@ const SAMPLES: u64 = 10;
 /// Members read at once.
 const CHUNK: usize = 2000;
 
-pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &Delivery, work: &Work) -> Result<Event, Fault> {
-    await_audience(inner, delivery, &work.activation).await?;
-    let wanted = expansion::wanted(inner, &work.activation).await?;
-    let begun = inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
+pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &mut Delivery, work: &Work) -> Result<Event, Fault> {
+    await_what_was_there(inner, &work.activation).await?;
+    let begun = loop {
+        let no_evaluation_begins = inner.beginning.read().await;
+        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
+        if segment.evaluated && !crate::segments::is_at_work(inner, &segment)? {
+            delivery.evaluation = segment.result_of;
+            let wanted = expansion::wanted(inner, &work.activation).await?;
+            break inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
+        }
+        drop(no_evaluation_begins);
+        pause(inner).await;
+    };
     let mut plan = Plan { held: begun.held, ..Plan::default() };
     if delivery.mode == DeliveryMode::Snapshot {
         plan.upserts = begun.queued;
@@ -35,25 +44,28 @@ pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &Delivery, work: &Work) -
     Ok(Event::Planned { received: begun.queued + begun.carried, queued: begun.queued, plan, removals_percent })
 }
 
-/// Waits until what was committed before the delivery began is in the audience.
-async fn await_audience(inner: &Inner, delivery: &Delivery, activation: &Activation) -> Result<(), Fault> {
+/// Waits until what was committed before the delivery began is in the audience. What comes meanwhile is not waited for: it
+/// never ends.
+async fn await_what_was_there(inner: &Inner, activation: &Activation) -> Result<(), Fault> {
     let is_matched = activation.expansion.as_ref().is_some_and(expansion::is_matched);
-    loop {
-        let projected = inner.projected.notified();
-        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
-        let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
-        let newest = inner.store.newest(Feed::Profiles)?;
-        let records = inner.store.newest(Feed::Records)?;
-        let segments = inner.store.projector_cursor(crate::segments::SEGMENTS)?;
-        let (events, newest_event) =
-            (inner.store.projector_cursor(crate::segments::EVENTS)?, inner.store.newest(Feed::Events)?);
-        let followed = upto >= records && segments >= newest && events >= newest_event;
-        if segment.evaluated && followed && (!is_matched || accounts::is_caught_up(inner)?) {
-            return Ok(());
-        }
-        // The pause is for the case that the projector went idle between the look and the wait.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
+    let (records, events) = (inner.store.newest(Feed::Records)?, inner.store.newest(Feed::Events)?);
+    while inner.store.projector_cursor(crate::projector::PROFILES)? < records
+        || (is_matched && !accounts::is_caught_up(inner)?)
+    {
+        pause(inner).await;
     }
+    let profiles = inner.store.newest(Feed::Profiles)?;
+    while inner.store.projector_cursor(crate::segments::SEGMENTS)? < profiles
+        || inner.store.projector_cursor(crate::segments::EVENTS)? < events
+    {
+        pause(inner).await;
+    }
+    Ok(())
+}
+
+/// Until a projector has gone on. The time is for the case that it went idle between the look and the wait.
+async fn pause(inner: &Inner) {
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), inner.projected.notified()).await;
 }
 
 fn begin(inner: &Inner, delivery: &Delivery, work: &Work, wanted: Wanted) -> Result<Begin, Fault> {

@@ -148,6 +148,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
+    inner.last_deliveries.note(&delivery);
     inner.delivery_is_over(&delivery);
 }
 

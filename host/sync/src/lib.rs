@@ -5,6 +5,7 @@ mod accounts;
 mod batch;
 mod catalog;
 pub mod crash;
+mod deliveries;
 mod delivery_plan;
 mod delivery_run;
 mod engine;

@@ -138,6 +138,7 @@ impl World {
                 target: TargetSettings { object: "list".into(), name: list.into(), options: serde_json::json!({}) },
                 mapping: vec![field("email", "person.email", true), field("title", "person.job_title", false)],
                 schedule: None,
+                export: attiva_core::activation::Export::Full,
                 paused: false,
                 retired: false,
                 removals_max_percent: None,

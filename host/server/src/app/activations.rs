@@ -1,6 +1,6 @@
 //! Activations: an audience joined to a destination.
 
-use super::connections::check_schedule;
+use super::activation_schedules::check_export;
 use super::expressions;
 use super::keys::Caller;
 use super::name;
@@ -8,7 +8,8 @@ use super::recipients::check_taken;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Schedule, Segment, TargetSettings};
+use attiva_core::activation::{ActivationSchedule, Export};
+use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Segment, TargetSettings};
 use attiva_core::consent::Use;
 use attiva_core::expansion::Expansion;
 use attiva_core::id::ActivationId;
@@ -28,7 +29,9 @@ pub struct NewActivation {
     pub connection: String,
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<ActivationSchedule>,
+    /// Of a file: whether it holds everybody or what has changed; `None`: everybody.
+    pub export: Option<Export>,
     pub removals_max_percent: Option<u8>,
     pub consent: Option<Use>,
 }
@@ -45,7 +48,8 @@ impl Sandbox {
     /// left to the first delivery, with a warning.
     ///
     /// # Errors
-    /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion` with each field at fault;
+    /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion`, `activation.schedule`,
+    /// `activation.export` with each field at fault;
     /// `activation.entity`, `segment.missing`, `connection.missing`, `plugin.no-destination`.
     pub async fn create_activation(
         &self,
@@ -66,7 +70,6 @@ impl Sandbox {
 
     async fn make_activation(&self, id: ActivationId, mut new: NewActivation) -> Result<CreatedActivation> {
         let name = name::checked("/name", &new.name)?.to_owned();
-        check_schedule(new.schedule)?;
         let segment = self.segment(&new.segment)?.value;
         let connection = self.connection(&new.connection)?.value;
         self.check_expansion(&segment, new.expansion.as_ref())?;
@@ -90,6 +93,7 @@ impl Sandbox {
             target: new.target,
             mapping: new.mapping,
             schedule: new.schedule,
+            export: new.export.unwrap_or_default(),
             paused: false,
             retired: false,
             removals_max_percent: new.removals_max_percent,
@@ -123,6 +127,9 @@ impl Sandbox {
             return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
         }
         let spec = self.connectors.delivery(&connection.plugin)?;
+        let mode = check_export(new.export, spec.mode)?.mode(spec.mode);
+        let schedule = new.schedule.as_ref();
+        self.check_activation_schedule("/schedule", schedule, segment, mode, expansion.is_some())?;
         let taken = || check_taken(&connection.plugin, &spec, target, segment, expansion.as_ref());
         if let Some(max) = spec.fields_max
             && mapping.len() > max as usize

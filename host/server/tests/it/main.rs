@@ -3,6 +3,7 @@
 
 mod account_activations;
 mod accounts;
+mod activation_schedules;
 mod audiences;
 mod auth;
 mod authorizations;

@@ -2,7 +2,7 @@
 
 use super::audience::Audience;
 use super::deliveries::code;
-use super::projection;
+use super::{projection, stirred};
 use crate::failure::Outcome;
 use attiva_core::Millis;
 use attiva_core::ports::store::{Feed, ItemStatus, Reconcile};
@@ -19,6 +19,7 @@ pub(super) fn queue(
     reconcile: &Reconcile,
 ) -> Outcome<()> {
     let newest = projection::newest(connection, Feed::Profiles)?;
+    let history = stirred::newest_move(connection, audience.segment)?;
     let claim = claim(connection, target, audience, reconcile)?;
     queue_candidates(connection, delivery, &claim, reconcile.now)?;
     carry_the_rest(connection, delivery, &claim)?;
@@ -33,11 +34,9 @@ pub(super) fn queue(
              WHERE target = ?1 AND profile IN (SELECT profile FROM item WHERE delivery = ?2)",
         )?
         .execute([claim.target, delivery])?;
-    connection.prepare_cached("UPDATE claimant SET upto = ?2, mapping = ?3 WHERE number = ?1")?.execute(params![
-        claim.claimant,
-        newest.cast_signed(),
-        reconcile.mapping
-    ])?;
+    connection
+        .prepare_cached("UPDATE claimant SET upto = ?2, mapping = ?3, history = ?4 WHERE number = ?1")?
+        .execute(params![claim.claimant, newest.cast_signed(), reconcile.mapping, history])?;
     Ok(())
 }
 

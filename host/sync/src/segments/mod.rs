@@ -15,7 +15,7 @@ mod streaming;
 mod trigger;
 mod world;
 
-pub(crate) use batch::follow as follow_evaluations;
+pub(crate) use batch::{follow as follow_evaluations, is_at_work};
 pub(crate) use catalog::SegmentCatalog;
 pub(crate) use columns::ColumnCache;
 pub use definition::{Definition, SegmentWish};

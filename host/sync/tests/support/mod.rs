@@ -380,6 +380,7 @@ impl World {
             target: TargetSettings { object: "file".into(), name: "f".into(), options: serde_json::json!({}) },
             mapping: mapping.collect(),
             schedule: None,
+            export: attiva_core::activation::Export::Full,
             paused: false,
             retired: false,
             removals_max_percent: None,
