@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod account;
+pub mod activation;
 pub mod cardinality;
 pub mod config;
 pub mod consent;
@@ -13,6 +14,7 @@ pub mod disk;
 pub mod evaluation;
 pub mod event;
 pub mod exchange;
+pub mod expansion;
 pub mod fault;
 pub mod guardrail;
 pub mod id;
