@@ -29,8 +29,29 @@ ASKS_A_VENDOR = [
     "activations.create", "activations.deliver", "connections.authorize", "connections.change", "connections.check",
     "connections.create", "connections.discover", "connections.run", "plugins.install",
 ]
-# What would take the ground from under the rest goes to things that may go.
-SPARE = {"sandboxes.remove": "spare_sandbox", "organisations.remove_sandbox": "spare_sandbox", "organisations.remove": "spare_organisation"}
+# What would take the ground from under the rest goes to things that may go: the parameter that names them.
+SPARE = {
+    "activations.remove": "activation", "activations.retire": "activation", "connections.remove": "connection",
+    "organisations.remove": "organisation", "organisations.remove_sandbox": "sandbox", "plugins.decline": "plugin",
+    "plugins.disable": "plugin", "plugins.uninstall": "plugin", "publishers.untrust": "publisher", "removals.start": "connection",
+    "sandboxes.remove": "sandbox", "segments.remove": "segment",
+}
+# A key that was used for something else is refused, and the fuzzer likes a few of them best: most requests get one of their own.
+HOOKS = """
+import itertools
+import schemathesis
+
+numbers = itertools.count()
+
+
+@schemathesis.hook
+def map_headers(context, headers):
+    if headers and "Idempotency-Key" in headers:
+        number = next(numbers)
+        if number % 8:
+            headers["Idempotency-Key"] = f"request-{number}"
+    return headers
+"""
 
 
 class Program:
@@ -64,9 +85,11 @@ class Program:
 class Api:
     def __init__(self, url, key):
         self.url, self.key = url, key
+        self.asked = []
 
     def ask(self, method, path, body=None):
         path = path if path.startswith("/") else f"/v1/sandboxes/default/{path}"
+        self.asked.append((method.lower(), path.split("?")[0], body))
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
@@ -107,30 +130,33 @@ def furnish(api, vendor):
             configuration |= {"start_date": time.strftime("%Y-%m-%d", time.gmtime(time.time() - 62 * 86400)), "poll_seconds": 1}
         body = {"name": name, "plugin": plugin, "configuration": configuration, "grants": {"api": about["base_url"]}}
         connection = api.post("connections", body)["id"]
-        add("connection", connection)
         return connection
 
     people = [{"id": f"p{n}", "fields": {"email": f"p{n}@example.com", "department": "HR", "account_key": f"a{n % 3}@shop.Web"}} for n in range(12)]
     api.post("records", {"source": {"system": "Web", "id": "shop"}, "entity": "person", "records": people})
     accounts = [{"id": f"a{n}", "fields": {"name": f"Account {n}", "parent_key": "a0@shop.Web"}} for n in range(3)]
     api.post("records", {"source": {"system": "Web", "id": "shop"}, "entity": "account", "records": accounts})
-    sources = [connect(f"source {n}", "source-marketo") for n in range(3)]
+    sources = [connect(f"source {n}", "source-marketo") for n in range(4)]
     operation, run = api.work(f"connections/{sources[0]}/runs")
     add("operation", operation)
     add("run", run)
+    add("connection", *sources[:2])
+    add("spare_connection", sources[3], *(connect(f"spare {n}", "source-marketo") for n in range(3)))
     api.caught_up()
     for n, rule in enumerate(["person.department == \"HR\"", "true", "account.name != \"\""]):
         entity = "account" if rule.startswith("account") else "person"
         add("segment", api.post("segments", {"name": f"segment {n}", "expression": rule, "entity": entity})["id"])
+    add("spare_segment", *(api.post("segments", {"name": f"spare {n}", "expression": "false"})["id"] for n in range(3)))
     api.caught_up()
     target = connect("destination", "destination-marketo")
-    for n in range(2):
+    add("connection", target)
+    for n in range(4):
         activation = api.post("activations", {
-            "name": f"activation {n}", "segment": names["segment"][n], "connection": target,
+            "name": f"activation {n}", "segment": names["segment"][n % 2], "connection": target,
             "target": {"object": "static-list", "name": f"list {n}", "options": {"mode": "create"}},
             "mapping": [{"field": "email", "expression": "person.email", "required": True}],
         })
-        add("activation", activation["id"])
+        add("activation" if n < 2 else "spare_activation", activation["id"])
         operation, delivery = api.work(f"activations/{activation['id']}/deliveries")
         add("operation", operation)
         add("delivery", delivery)
@@ -150,6 +176,9 @@ def furnish(api, vendor):
     # The key that is used is not among those that can be revoked.
     add("key", *(api.post("/v1/keys", {"name": f"key {n}"})["id"] for n in range(3)))
     add("organisation", *(api.post("/v1/organisations", {"name": f"organisation {n}"})["id"] for n in range(2)))
+    furnish_with_settings(api, names)
+    add("spare_plugin", "destination-linkedin", "destination-s3")
+    add("spare_publisher", "nobody")
     add("spare_organisation", api.post("/v1/organisations", {"name": "spare"})["id"])
     add("spare_sandbox", *(api.post("/v1/sandboxes", {"name": f"spare-{n}"})["name"] for n in range(2)))
     add("sandbox", "default")
@@ -161,9 +190,52 @@ def furnish(api, vendor):
     add("plugin", "source-marketo", "destination-marketo")
     add("publisher", "attiva")
     add("relation", "accounts", "people")
-    add("stream", "leads")
     add("system", "Marketo")
     return names
+
+
+def furnish_with_settings(api, names):
+    """Requests that are all right, for the fuzzer to begin with."""
+    for path in ["account-matching", "consent-rules", "evaluation-schedule", "identity/merge-policy", "identity/rules", "model"]:
+        api.ask("PUT", path, api.ask("GET", path))
+    api.ask("PUT", "guardrails", {})
+    person, rule = {"namespace": "email", "value": "p3@example.com"}, "person.department == \"HR\""
+    moment = "2026-11-01T00:00:00Z"
+    consent = {"identity": person, "channel": "email", "purpose": "marketing", "given": True, "source": "form", "at": moment}
+    api.post("consents", {"consents": [consent]})
+    api.post("consents/decide", {"channel": "email", "purpose": "marketing", "identities": [person]})
+    api.post("suppressions", {"suppressions": [{"identity": person, "reason": "bounced", "source": "mailer", "at": moment}]})
+    api.post("suppressions/remove", {"suppressions": [{"identity": person}]})
+    api.post("segments/check", {"expression": rule})
+    api.post("segments/preview", {"expression": rule, "samples": 3})
+    api.post(f"segments/{names['segment'][0]}/compare", {"expression": rule})
+    api.ask("PUT", f"segments/{names['segment'][1]}", {"name": "segment 1", "expression": "true"})
+    api.post("identity/rules/what-if", {"rules": api.ask("GET", "identity/rules"), "records_max": 100})
+    api.post("privacy/access", {"identity": person})
+    api.post("privacy/erasures/preview", {"identity": person})
+    api.ask("PUT", f"profiles/{names['profile'][0]}/pins/department", {"value": "Sales"})
+    connection = names["connection"][0]
+    shown = api.ask("GET", f"connections/{connection}/mappings")["items"][0]
+    stream, mapping = shown["stream"], {"entity": shown["entity"], "fields": shown["fields"]}
+    names["stream"] = [stream]
+    api.ask("PUT", f"connections/{connection}/mappings/{stream}", mapping)
+    api.post(f"connections/{connection}/mappings/{stream}/preview", {"mapping": mapping})
+    api.post(f"connections/{connection}/removal/preview", {})
+    api.ask("PATCH", f"connections/{connection}", {"name": "source 0"})
+    api.post(f"activations/{names['activation'][0]}/refusals/replay", {})
+    api.ask("PUT", f"activations/{names['activation'][0]}/schedule", {"every_seconds": 3600})
+
+
+def with_examples(document, asked):
+    """The description with the bodies that were taken as examples."""
+    for path, methods in document["paths"].items():
+        fits = re.compile("^" + re.sub(r"\{\w+\}", "[^/]+", re.escape(path).replace(r"\{", "{").replace(r"\}", "}")) + "$")
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            bodies = [body for asked_method, place, body in asked if asked_method == method and body is not None and fits.match(place)]
+            if content and bodies:
+                content["examples"] = {f"taken-{n}": {"value": body} for n, body in enumerate(bodies[:3])}
+    return document
 
 
 def parameters(document):
@@ -179,20 +251,19 @@ def configuration(document, names, key):
     gone = set(ASKS_A_VENDOR) - operations | set(SPARE) - operations
     if gone:
         raise SystemExit(f"FAILED: there are no operations {sorted(gone)} any more")
-    lines = [f"headers = {{ Authorization = {json.dumps('Bearer ' + key)} }}"]
+    lines = ['hooks = "hooks.py"', f"headers = {{ Authorization = {json.dumps('Bearer ' + key)} }}"]
     for kind, values in names.items():
         lines += [f"[dictionaries.{kind}]", f"values = {json.dumps(values)}"]
     lines.append("[parameters]")
     for kind in sorted(parameters(document)):
-        # A place to stand on is almost always there.
-        likely = 0.97 if kind == "sandbox" else 0.8
-        lines.append(f'"path.{kind}" = {{ dictionary = "{kind}", probability = {likely} }}')
+        # A place to stand on is there. So is most of the rest, but not always.
+        binding = '"default"' if kind == "sandbox" else f'{{ dictionary = "{kind}", probability = 0.85 }}'
+        lines.append(f'"path.{kind}" = {binding}')
     lines += ["[[operations]]", f"include-operation-id = {json.dumps(ASKS_A_VENDOR)}"]
     lines += ["[operations.checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", 502, 503]']
     for operation, kind in SPARE.items():
-        name = "organisation" if kind == "spare_organisation" else "sandbox"
         lines += ["[[operations]]", f'include-operation-id = "{operation}"', "[operations.parameters]"]
-        lines.append(f'"path.{name}" = {{ dictionary = "{kind}", probability = 1.0 }}')
+        lines.append(f'"path.{kind}" = {{ dictionary = "spare_{kind}", probability = 1.0 }}')
     return "\n".join(lines) + "\n"
 
 
@@ -215,10 +286,13 @@ def main():
             document = api.ask("GET", "/openapi.json")
             config = pathlib.Path(directory, "schemathesis.toml")
             config.write_text(configuration(document, furnish(api, vendor), api.key))
+            pathlib.Path(directory, "hooks.py").write_text(HOOKS)
+            described = pathlib.Path(directory, "openapi.json")
+            described.write_text(json.dumps(with_examples(document, api.asked)))
             fuzzer = subprocess.run([
-                arguments.fuzzer, "--config-file", str(config), "run", f"{api.url}/openapi.json",
+                arguments.fuzzer, "--config-file", str(config), "run", str(described), "--url", api.url,
                 "--checks", CHECKS, "--seed", str(arguments.seed), "--max-time", str(arguments.seconds),
-                "--request-timeout", "60", "--suppress-health-check", "all", "--generation-database", "none", *more,
+                "--request-timeout", "60", "--suppress-health-check", "all", "--generation-database", "none", "--warnings", "off", *more,
             ], cwd=directory)
             urllib.request.urlopen(f"{api.url}/healthz", timeout=60).close()
         finally:

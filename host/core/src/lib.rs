@@ -2,7 +2,9 @@
 //! deliveries. No clock, no I/O, no runtime: time comes in as an argument, and the ports that `attiva-wasm` and
 //! `attiva-store` implement are traits here.
 
+pub mod access;
 pub mod account;
+pub mod activation;
 pub mod cardinality;
 pub mod config;
 pub mod consent;
@@ -12,6 +14,7 @@ pub mod disk;
 pub mod evaluation;
 pub mod event;
 pub mod exchange;
+pub mod expansion;
 pub mod fault;
 pub mod guardrail;
 pub mod id;

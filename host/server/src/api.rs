@@ -38,6 +38,7 @@ mod operation;
 mod operations;
 mod organisations;
 mod path;
+mod permissions;
 mod pins;
 mod plugins;
 mod privacy;
@@ -62,6 +63,7 @@ mod upgrades;
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
 pub use openapi::document;
+pub use permissions::endpoints;
 pub use problem::{MEDIA_TYPE, Problem};
 
 use crate::app::App;

@@ -13,8 +13,10 @@ use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use crate::app::targets::Turn;
-use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
+use attiva_core::activation::{ActivationSchedule, Export};
+use attiva_core::config::{Activation, ActivationField, TargetSettings};
 use attiva_core::consent::Use;
+use attiva_core::expansion::Expansion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,12 @@ pub(super) fn routes() -> Routes {
             "pause",
             "Hold an activation's deliveries",
             pause,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/schedule",
+            "schedule",
+            "Say when an activation delivers by itself; null: when it is asked to",
+            schedule,
         )
         .post(
             "/v1/sandboxes/{sandbox}/activations/{activation}/resume",
@@ -65,11 +73,17 @@ pub(super) fn routes() -> Routes {
 struct Create {
     name: String,
     segment: String,
+    /// Which people of an audience of accounts are sent; without it, the accounts are.
+    #[serde(default)]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(default)]
-    schedule: Option<Schedule>,
+    schedule: Option<ActivationSchedule>,
+    /// Of a file.
+    #[serde(default)]
+    export: Option<Export>,
     #[serde(default)]
     removals_max_percent: Option<u8>,
     /// What it sends for.
@@ -91,11 +105,15 @@ struct View {
     id: String,
     name: String,
     segment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<Schedule>,
+    schedule: Option<ActivationSchedule>,
+    /// Of a target that makes a whole of each delivery; any other gets the difference.
+    export: Export,
     paused: bool,
     retired: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,10 +132,12 @@ impl View {
             id: activation.id.to_string(),
             name: activation.name,
             segment: activation.segment.to_string(),
+            expansion: activation.expansion,
             connection: activation.connection.to_string(),
             target: activation.target,
             mapping: activation.mapping,
             schedule: activation.schedule,
+            export: activation.export,
             paused: activation.paused,
             retired: activation.retired,
             removals_max_percent: activation.removals_max_percent,
@@ -137,10 +157,12 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     let new = NewActivation {
         name: body.name,
         segment: body.segment,
+        expansion: body.expansion,
         connection: body.connection,
         target: body.target,
         mapping: body.mapping,
         schedule: body.schedule,
+        export: body.export,
         removals_max_percent: body.removals_max_percent,
         consent: body.consent,
     };
@@ -158,6 +180,16 @@ async fn show(scope: Scope) -> Result<Tagged<View>> {
 async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<Done> {
     scope.sandbox.delete_activation(&scope.caller, scope.param("activation"), expect).await?;
     Ok(Done)
+}
+
+async fn schedule(
+    scope: Scope,
+    IfMatch(expect): IfMatch,
+    Body(schedule): Body<Option<ActivationSchedule>>,
+) -> Result<Tagged<View>> {
+    let activation = scope.param("activation");
+    let changed = scope.sandbox.schedule_activation(&scope.caller, activation, schedule, expect).await?;
+    Ok(Tagged { value: View::of(changed.value), version: changed.version })
 }
 
 async fn pause(scope: Scope) -> Result<Tagged<View>> {

@@ -6,6 +6,7 @@ mod merge;
 mod page;
 
 use super::operation::{Answers, Describer};
+use super::permissions;
 use super::problem::Problem;
 use super::routes::{Operation, Routes};
 use axum::http::{Method, StatusCode, header};
@@ -121,7 +122,6 @@ fn describe(groups: &super::Groups) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "The host that served this." }],
-        "security": [{ "key": [] }],
         "tags": resources.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect::<Vec<_>>(),
         "paths": paths,
         "components": components,
@@ -179,9 +179,11 @@ fn describe_one(
     output.insert("tags".into(), json!([operation.resource]));
     output.insert("summary".into(), operation.summary.into());
     output.insert("responses".into(), responses.into());
-    if !passes.keyed {
-        output.insert("security".into(), json!([]));
-    }
+    let security = match permissions::asked(operation.method.as_str(), operation.path) {
+        Some(scope) => json!([{ "key": [scope] }]),
+        None => json!([]),
+    };
+    output.insert("security".into(), security);
     (input, output)
 }
 

@@ -10,7 +10,7 @@ use super::routes::Routes;
 use super::sandboxes::{self, Removal};
 use super::scope::Scope;
 use super::time::Instant;
-use crate::app::keys::{Caller, NewKeyOf};
+use crate::app::keys::Caller;
 use crate::app::refusal::Result;
 use crate::app::removal::{Contents, OrganisationContents};
 use crate::app::stamp::Stamp;
@@ -86,8 +86,7 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
-    caller.must_operate()?;
+async fn list(state: extract::State<State>, listing: Listing<Everything>) -> Result<Paged<View>> {
     let found = state.app.tenancy().organisations(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(found, |o| o.id.to_string(), View::of))
 }
@@ -98,15 +97,13 @@ async fn create(
     stamp: Stamp,
     body: Body<Create>,
 ) -> Result<Created<View>> {
-    caller.must_operate()?;
     let name = crate::app::name::checked("/name", &body.0.name)?;
     let made = state.app.tenancy().create_organisation(name, caller.key.as_str(), stamp).await?;
     let place = format!("/v1/organisations/{}", made.id);
     Ok(Created::at(place, View::of(made)))
 }
 
-async fn show(state: extract::State<State>, caller: Caller, Path(id): Path<String>) -> Result<Json<View>> {
-    caller.must_operate()?;
+async fn show(state: extract::State<State>, Path(id): Path<String>) -> Result<Json<View>> {
     Ok(Json(View::of(state.app.tenancy().organisation(&id)?)))
 }
 
@@ -123,37 +120,25 @@ async fn remove(
     Ok(Removed::Gone)
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "NewOrganisationKey")]
-#[serde(deny_unknown_fields)]
-struct CreateKey {
-    name: String,
-}
-
-/// A key of the organisation: never an operator's.
+/// A key of the organisation. One that sees other organisations is bound to an operator's own.
 async fn create_key(
     state: extract::State<State>,
     caller: Caller,
     Path(id): Path<String>,
     stamp: Stamp,
-    body: Body<CreateKey>,
+    body: Body<keys::Create>,
 ) -> Result<Created<keys::View>> {
-    caller.must_operate()?;
-    let name = crate::app::name::checked("/name", &body.0.name)?;
     let organisation = state.app.tenancy().organisation(&id)?;
     state.app.must_stay(&organisation)?;
-    let new = NewKeyOf { organisation: &organisation.id, name, operator: false };
-    let new = state.app.keys().create(new, caller.key.as_str(), stamp).await?;
+    let new = keys::created(&state, &caller, &organisation.id, body.0, stamp).await?;
     Ok(Created::nowhere(keys::View::shown(new)))
 }
 
 async fn list_sandboxes(
     state: extract::State<State>,
-    caller: Caller,
     Path(id): Path<String>,
     listing: Listing<Everything>,
 ) -> Result<Paged<sandboxes::View>> {
-    caller.must_operate()?;
     let organisation = state.app.tenancy().organisation(&id)?.id;
     let entries = state.app.tenancy().sandboxes(&organisation, listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(entries, |e| e.name.clone(), |e| sandboxes::View::of(&e)))
@@ -166,7 +151,6 @@ async fn create_sandbox(
     stamp: Stamp,
     body: Body<Create>,
 ) -> Result<Created<sandboxes::View>> {
-    caller.must_operate()?;
     let organisation = state.app.tenancy().organisation(&id)?.id;
     let entry = state.app.create_sandbox(&caller, &organisation, stamp, &body.0.name).await?;
     let place = format!("/v1/organisations/{organisation}/sandboxes/{}", entry.name);
@@ -183,7 +167,6 @@ async fn remove_sandbox(
     Path((id, sandbox)): Path<(String, String)>,
     Query(asked): Query<Removal>,
 ) -> Result<Removed<Contents>> {
-    caller.must_operate()?;
     let organisation = state.app.tenancy().organisation(&id)?.id;
     sandboxes::removed(&state, &caller, &organisation, &sandbox, &asked).await
 }

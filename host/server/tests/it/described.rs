@@ -27,7 +27,12 @@ impl Operation {
     }
 
     pub(crate) fn needs_a_key(&self) -> bool {
-        self.it.get("security").is_none()
+        self.it["security"] != json!([])
+    }
+
+    /// What it asks of the key.
+    pub(crate) fn scope(&self) -> &'static str {
+        self.it["security"][0]["key"][0].as_str().unwrap_or_default()
     }
 
     pub(crate) fn parameters(&self) -> Vec<&'static Value> {

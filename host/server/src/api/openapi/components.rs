@@ -107,7 +107,7 @@ pub(super) fn components() -> Value {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "atv_…",
-                "description": "An API key. It is bound to an organisation; `attiva key create` makes one.",
+                "description": "An API key. It is bound to an organisation, and has scopes: each operation names the one it asks for. `attiva key create` makes one.",
             },
         },
         "parameters": {

@@ -90,6 +90,9 @@ fn operation(html: &mut String, document: &Value, path: &str, method: &str, oper
     put(html, format_args!("<details id=\"{id}\"><summary><code class=\"method\">{verb}</code> "));
     put(html, format_args!("<code class=\"path\">{path}</code>"));
     put(html, format_args!("<span class=\"what\">{}</span></summary>", escaped(str_of(&operation["summary"]))));
+    if let Some(scope) = operation["security"][0]["key"][0].as_str() {
+        put(html, format_args!("<p>Asks for <code>{}</code>.</p>", escaped(scope)));
+    }
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !parameters.is_empty() {
         push(html, "<table>");
