@@ -36,6 +36,7 @@ pub mod run;
 pub mod spec;
 pub mod stages;
 pub mod time;
+pub mod usage;
 pub mod value;
 
 pub use fault::{Fault, FaultKind};

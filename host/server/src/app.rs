@@ -56,6 +56,7 @@ pub mod targets;
 pub mod tenancy;
 mod timeline;
 pub mod upgrades;
+mod usage_policy;
 
 pub(crate) use files::DEVELOPMENT_KEY;
 

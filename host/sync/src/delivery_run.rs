@@ -6,7 +6,7 @@ use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use crate::gate::Gate;
-use crate::policies;
+use crate::{policies, usage};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
@@ -194,6 +194,9 @@ pub(crate) fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
 
 async fn act(inner: &Arc<Inner>, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
     let work = Work::of(inner, delivery).await?;
+    if matches!(action, Action::Plan | Action::Prepare | Action::Deliver | Action::Finish) {
+        usage::allowed(inner, &work.activation)?;
+    }
     let run = work.run(delivery);
     let target = &work.target;
     match action {

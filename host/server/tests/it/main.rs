@@ -39,3 +39,4 @@ mod secrets;
 mod segments;
 mod signing;
 mod tenancy;
+mod usage_policy;
