@@ -3,7 +3,7 @@
 use crate::account_activations::{activation, linkedin, with};
 use crate::audiences::{business, key, make, send};
 use crate::harness::Api;
-use crate::journey::{caught_up, connect_s3, vendors_of, work};
+use crate::journey::{caught_up, connect_marketo, connect_s3, run, vendors_of, work};
 use attiva_simulators::marketo::MarketoConfig;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -117,4 +117,21 @@ fn what_would_be_used_is_refused_when_it_is_made_with_the_way_it_takes() {
         .collect();
     assert_eq!(fields, ["/labels/0/field", "/labels/1/column", "/destinations/0/connection"]);
     publish(&api, &policy).refused(412, "store.version-mismatch");
+}
+
+#[test]
+fn a_label_on_a_column_of_a_source_is_one_on_what_is_made_of_it() {
+    let api = business();
+    let (_vendor, ads) = linkedin(&api);
+    let vendors = vendors_of(MarketoConfig { leads: 5, ..MarketoConfig::default() });
+    let marketo = connect_marketo(&api, &vendors, &vendors.secret());
+    run(&api, &marketo);
+    let policy = json!({"version": 1, "destinations": [{"connection": ads, "uses": ["advertising"]}], "labels": [
+        {"column": {"connection": marketo, "stream": "persons", "name": "leadScore"}, "not_for": ["advertising"]}]});
+    publish(&api, &policy).is(200);
+    let hot = hot(&api);
+    let refused = api.post("activations", &activation(&hot, &ads, "people", &[("email", "person.email")]));
+    let way =
+        format!("persons.leadScore of {marketo} -> person.person_score -> segment {hot} (Hot) -> `people` of {ads}");
+    assert!(refused.refused(422, "activation.usage").text("/errors/0/message").contains(&way), "{refused:?}");
 }
