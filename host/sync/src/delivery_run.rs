@@ -31,7 +31,11 @@ pub(crate) struct Work {
 
 impl Work {
     async fn of(inner: &Inner, delivery: &Delivery) -> Result<Self, Fault> {
-        let activation: Activation = inner.get(Kind::Activation, delivery.activation.as_str())?;
+        Self::with(inner, delivery, inner.get(Kind::Activation, delivery.activation.as_str())?).await
+    }
+
+    /// For an activation that need not be kept yet.
+    pub(crate) async fn with(inner: &Inner, delivery: &Delivery, activation: Activation) -> Result<Self, Fault> {
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let segment: Segment = inner.get(Kind::Segment, activation.segment.as_str())?;
@@ -42,7 +46,7 @@ impl Work {
         Ok(Self { target, destination, spec, mapping, gate, activation })
     }
 
-    fn run(&self, delivery: &Delivery) -> DeliveryRun {
+    pub(crate) fn run(&self, delivery: &Delivery) -> DeliveryRun {
         DeliveryRun {
             id: delivery.id.as_str().to_owned(),
             started_at: delivery.started_at,

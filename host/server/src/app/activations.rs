@@ -15,6 +15,7 @@ use attiva_core::expansion::Expansion;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
+use attiva_core::spec::DeliveryMode;
 use attiva_core::{DataType, Fault, FaultKind};
 use attiva_sync::Connectors;
 use serde_json::json;
@@ -80,10 +81,9 @@ impl Sandbox {
             new.target.options = json!({});
         }
         let mut warnings = self.check_activation(&connection.id, new.mapping.len())?;
-        warnings.extend(self.check_target(&connection, &segment, &new, &types).await?);
-        // The connection may have been removed while its destination was asked.
-        let _alone = self.connections_change.lock().await;
-        let connection = self.connection(connection.id.as_str())?.value;
+        let unasked = self.check_target(&connection, &segment, &new, &types).await?;
+        let could_be_asked = unasked.is_empty();
+        warnings.extend(unasked);
         let activation = Activation {
             id: id.clone(),
             name,
@@ -100,10 +100,31 @@ impl Sandbox {
             consent: new.consent,
             created_at: self.now(),
         };
+        if could_be_asked {
+            warnings.extend(self.preflight(&activation, &connection).await?);
+        }
+        // The connection may have been removed while its destination was asked.
+        let _alone = self.connections_change.lock().await;
+        let connection = self.connection(connection.id.as_str())?.value;
         self.check_shared_target(&activation, &connection)?;
         self.check_usage(&activation)?;
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
         Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
+    }
+
+    /// Asks a destination whose targets keep their members whether it would take this one: it looks at more than can be
+    /// declared. Where it cannot be asked, its first delivery will tell.
+    async fn preflight(&self, activation: &Activation, connection: &Connection) -> Result<Vec<String>> {
+        if self.connectors.delivery(&connection.plugin)?.mode == DeliveryMode::Snapshot {
+            return Ok(Vec::new());
+        }
+        match self.engine.preflight(activation).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(fault) if matches!(fault.kind, FaultKind::Config | FaultKind::Data | FaultKind::Unsupported) => {
+                Err(refused_by(fault, &activation.mapping))
+            }
+            Err(fault) => Ok(vec![format!("the destination could not be asked to prepare: {}", fault.message)]),
+        }
     }
 
     pub fn activation(&self, id: &str) -> Result<Versioned<Activation>> {
@@ -166,6 +187,17 @@ impl Sandbox {
         }
         Err(Refusal::invalid("activation.target", "the destination does not take this", problems))
     }
+}
+
+/// What a destination says to a mapping, by the field that it names.
+fn refused_by(fault: Fault, mapping: &[ActivationField]) -> Refusal {
+    let named = |mapped: &ActivationField| Some(&mapped.field) == fault.field.as_ref();
+    let field = mapping.iter().position(named).map_or("/mapping".to_owned(), |i| format!("/mapping/{i}/field"));
+    let mut refused = FieldProblem::new(field, fault.message);
+    refused.code = Some(fault.code);
+    let mut refusal = Refusal::invalid("activation.target", "the destination does not take this", vec![refused]);
+    refusal.fault.action = fault.action;
+    refusal
 }
 
 /// Whether the destination may well answer later.

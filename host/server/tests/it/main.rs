@@ -30,6 +30,7 @@ mod metrics;
 mod operators;
 mod pins;
 mod plugins;
+mod preflight;
 mod privacy;
 mod problems;
 mod process;
