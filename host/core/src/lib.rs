@@ -2,6 +2,7 @@
 //! deliveries. No clock, no I/O, no runtime: time comes in as an argument, and the ports that `attiva-wasm` and
 //! `attiva-store` implement are traits here.
 
+pub mod access;
 pub mod account;
 pub mod activation;
 pub mod cardinality;

@@ -33,6 +33,7 @@ mod metrics;
 mod model;
 mod operations;
 mod organisations;
+mod permissions;
 mod pins;
 mod plugins;
 mod privacy;
@@ -56,6 +57,7 @@ mod usage_policy;
 
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
+pub use permissions::endpoints;
 pub use problem::{MEDIA_TYPE, Problem};
 
 use crate::app::App;

@@ -7,6 +7,7 @@ pub mod activations;
 pub mod answers;
 mod audit;
 pub mod authorizations;
+mod caller;
 pub mod chance;
 pub mod conduct;
 pub mod connections;
@@ -62,6 +63,7 @@ pub(crate) use files::DEVELOPMENT_KEY;
 
 use crate::compiler;
 use answers::Answers;
+use attiva_core::access::{Given, Role, Scope};
 use attiva_core::id::OrganisationId;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{AuditEvent, ControlStore, SandboxStore, StoreError};
@@ -179,7 +181,7 @@ impl App {
         let organisation = tenancy.ensure_default().await?;
         let stamp = Stamp::fresh(&*clock, &*chance);
         // Whoever may open the data directory operates the host.
-        let new = NewKeyOf { organisation: &organisation.id, name, operator: true };
+        let new = NewKeyOf { organisation: &organisation.id, name, given: &Given::role(Role::Operator) };
         Keys::new(control, clock).create(new, "host", stamp).await
     }
 
@@ -203,7 +205,8 @@ impl App {
         if self.keys().any()? {
             return Ok(None);
         }
-        let new = NewKeyOf { organisation: &organisation.id, name: "first", operator: true };
+        let given = Given::role(Role::Operator);
+        let new = NewKeyOf { organisation: &organisation.id, name: "first", given: &given };
         Ok(Some(self.keys().create(new, "host", self.fresh_stamp()).await?))
     }
 
@@ -310,12 +313,25 @@ impl App {
 
     /// An open sandbox of the caller's organisation.
     pub fn sandbox(&self, caller: &Caller, name: &str) -> Result<Arc<Sandbox>> {
+        // To a key that is bound to another, it is as if it were not there.
+        if !caller.sees_name(name) {
+            return Err(Refusal::missing("sandbox", name));
+        }
         self.opened(&caller.organisation, name)
+    }
+
+    /// The sandboxes that the caller sees, by name, after `after`.
+    pub fn sandboxes_of(&self, caller: &Caller, after: Option<&str>, limit: usize) -> Result<Vec<SandboxEntry>> {
+        let Some(bound) = &caller.sandbox else {
+            return self.tenancy().sandboxes(&caller.organisation, after, limit);
+        };
+        let is_before = after.is_some_and(|after| bound.as_str() <= after);
+        if is_before { Ok(Vec::new()) } else { Ok(vec![self.tenancy().sandbox(&caller.organisation, bound)?]) }
     }
 
     /// An open sandbox of any organisation.
     pub fn sandbox_of(&self, caller: &Caller, organisation: &str, name: &str) -> Result<Arc<Sandbox>> {
-        caller.must_operate()?;
+        caller.must(Scope::OrganisationsRead)?;
         self.opened(&self.tenancy().organisation(organisation)?.id, name)
     }
 

@@ -1,10 +1,11 @@
-//! Who asks: `Authorization: Bearer atv_...`. Everything under `/v1` passes through here.
+//! Who asks: `Authorization: Bearer atv_...`. Everything under `/v1` passes through here, and is
+//! asked whether it may.
 
-use super::State;
+use super::{State, permissions};
 use crate::app::keys::Caller;
 use crate::app::refusal::Refusal;
 use attiva_core::{Fault, FaultKind};
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -16,6 +17,11 @@ pub(super) async fn layer(
     next: Next,
 ) -> Result<Response, Refusal> {
     let caller = state.app.keys().authenticate(bearer(&request)?)?;
+    // Before anything is read of the request, or kept of it.
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if let Err(refused) = permissions::check(&caller, request.method(), route) {
+        return Ok(refused);
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

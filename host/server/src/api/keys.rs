@@ -1,30 +1,41 @@
-//! `/v1/keys`: the organisation's API keys.
+//! `/v1/keys`: the organisation's API keys. `/v1/roles`: what each role may do.
 
 use super::State;
 use super::body::Body;
 use super::listing::{Everything, Listing};
 use super::time::Instant;
 use crate::app::keys::{ApiKey, Caller, NewKey, NewKeyOf};
-use crate::app::refusal::Result;
+use crate::app::refusal::{FieldProblem, Refusal, Result};
 use crate::app::stamp::Stamp;
+use attiva_core::access::{Given, Role, Scope};
+use attiva_core::id::OrganisationId;
 use axum::extract::{self, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/keys", get(list).post(create)).route("/v1/keys/{key}", delete(revoke))
+    Router::new()
+        .route("/v1/keys", get(list).post(create))
+        .route("/v1/keys/{key}", get(show).delete(revoke))
+        .route("/v1/keys/{key}/rotate", post(rotate))
+        .route("/v1/roles", get(roles))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Create {
+pub(super) struct Create {
     name: String,
-    /// Whether it may do what is for operators of the host: only an operator's key makes such a key.
+    /// Where neither a role nor scopes are named: `administrator`.
+    role: Option<Role>,
+    /// Beside those of the role.
     #[serde(default)]
-    operator: bool,
+    scopes: Vec<Scope>,
+    /// The one sandbox that it is bound to.
+    sandbox: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -32,11 +43,21 @@ pub(super) struct View {
     id: String,
     name: String,
     organisation: String,
-    operator: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    /// All that it may do, by its role and beside it.
+    scopes: Vec<Scope>,
     created_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rotated_at: Option<Instant>,
+    /// Until then the secret before the last rotation is good as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before_until: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Instant>,
-    /// The key itself: only in the answer to its creation.
+    /// The key itself: only in the answer to its creation, or rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
@@ -50,10 +71,14 @@ impl View {
     fn of(key: ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
+            scopes: key.given().effective().iter().collect(),
             name: key.name,
             organisation: key.organisation.to_string(),
-            operator: key.operator,
+            sandbox: key.sandbox,
+            role: key.role,
             created_at: Instant(key.created_at),
+            rotated_at: key.rotation.as_ref().map(|rotation| Instant(rotation.at)),
+            before_until: key.rotation.map(|rotation| Instant(rotation.before_until)),
             revoked_at: key.revoked_at.map(Instant),
             key: None,
         }
@@ -65,18 +90,80 @@ async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Eve
     Ok(listing.answer(keys, |k| k.id.to_string(), View::of))
 }
 
+async fn show(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<Json<View>> {
+    Ok(Json(View::of(state.app.keys().key(&caller, &key)?)))
+}
+
 async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
-    let name = crate::app::name::checked("/name", &body.0.name)?;
-    if body.0.operator {
-        caller.must_operate()?;
-    }
-    let new = NewKeyOf { organisation: &caller.organisation, name, operator: body.0.operator };
-    let new = state.app.keys().create(new, caller.key.as_str(), stamp).await?;
+    let new = created(&state, &caller, &caller.organisation, body.0, stamp).await?;
     let place = format!("/v1/keys/{}", new.key.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::shown(new))).into_response())
+}
+
+/// A key of an organisation, by a caller who may do all that it may.
+pub(super) async fn created(
+    state: &State,
+    caller: &Caller,
+    organisation: &OrganisationId,
+    body: Create,
+    stamp: Stamp,
+) -> Result<NewKey> {
+    let Create { name, role, scopes, sandbox } = body;
+    let name = crate::app::name::checked("/name", &name)?;
+    let role = role.or(scopes.is_empty().then_some(Role::Administrator));
+    let given = Given { role, scopes, sandbox };
+    let new = NewKeyOf { organisation, name, given: &given };
+    new.check(caller)?;
+    if *organisation != caller.organisation
+        && let Some(beyond) = given.effective().iter().find(|scope| scope.is_across_organisations())
+    {
+        let message = format!("`{beyond}` reaches all organisations, so the key is one of your own: POST /v1/keys");
+        return Err(Refusal::invalid("request.invalid", &*message, vec![FieldProblem::new("/role", &*message)]));
+    }
+    if let Some(sandbox) = &given.sandbox {
+        state.app.tenancy().sandbox(organisation, sandbox)?;
+    }
+    state.app.keys().create(new, caller.key.as_str(), stamp).await
+}
+
+const OVERLAP_SECONDS: u32 = 24 * 60 * 60;
+const OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    /// How long the secret before is good as well. 0: it is refused at once.
+    #[serde(default = "overlap_seconds")]
+    overlap_seconds: u32,
+}
+
+fn overlap_seconds() -> u32 {
+    OVERLAP_SECONDS
+}
+
+async fn rotate(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(key): Path<String>,
+    stamp: Stamp,
+    body: Body<Rotate>,
+) -> Result<Json<View>> {
+    let seconds = body.0.overlap_seconds;
+    if seconds > OVERLAP_SECONDS_MAX {
+        let problem = FieldProblem::new("/overlap_seconds", format!("must be at most {OVERLAP_SECONDS_MAX}"));
+        return Err(Refusal::invalid("request.invalid", "the overlap is too long", vec![problem]));
+    }
+    let new = state.app.keys().rotate(&caller, &key, i64::from(seconds) * 1000, stamp).await?;
+    Ok(Json(View::shown(new)))
 }
 
 async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<StatusCode> {
     state.app.keys().revoke(&caller, &key).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn roles() -> Json<Value> {
+    let roles = Role::ALL.map(|role| json!({ "role": role, "scopes": role.scopes().iter().collect::<Vec<_>>() }));
+    let scopes: Vec<Value> = Scope::ALL.iter().map(|scope| json!({ "scope": scope, "what": scope.what() })).collect();
+    Json(json!({ "roles": roles, "scopes": scopes }))
 }

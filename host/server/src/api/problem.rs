@@ -80,6 +80,7 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "sandbox.in-use"
         | "sandbox.removing"
         | "connection.instance-taken"
+        | "key.revoked"
         | "plugin.in-use"
         | "plugin.stage"
         | "plugin.upgrade"

@@ -41,9 +41,10 @@ const ENTRIES: &[Entry] = &[
     entry(
         "key.scope",
         Scope,
-        "Only an operator of the host may do this, and the key is one of an organisation.",
-        "Use an operator's key: the first one is, and `attiva key create --operator` makes more.",
+        "The key may not do this: its role and scopes do not hold what the request asks for. `detail` names the scope. Nobody makes, rotates or revokes a key that may do more than the own one.",
+        "Use a key that has the scope, or ask whoever has one to make it: `action` names the roles, `attiva key roles` shows all.",
     ),
+    entry("key.revoked", Config, "The key was revoked, which is for good.", "Make another one: `attiva key create`."),
     entry(
         "connection.instance-taken",
         Config,

@@ -62,7 +62,7 @@ impl View {
 }
 
 async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Response> {
-    let entries = state.app.tenancy().sandboxes(&caller.organisation, listing.after.as_deref(), listing.wanted())?;
+    let entries = state.app.sandboxes_of(&caller, listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(entries, |e| e.name.clone(), |e| View::of(&e)))
 }
 

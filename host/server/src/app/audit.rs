@@ -5,6 +5,7 @@ use super::documents::STRIDE;
 use super::keys::Caller;
 use super::refusal::Result;
 use attiva_core::Millis;
+use attiva_core::access::Scope;
 use attiva_core::id::OrganisationId;
 use attiva_core::ports::store::{AuditEvent, ControlStore};
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ pub(super) fn event(
     }
 }
 
-/// Events that a caller may see (an operator: all), oldest first, after `after`; each with the number to go on after.
+/// Events that a caller may see, oldest first, after `after`; each with the number to go on after.
 pub fn list(
     control: &dyn ControlStore,
     caller: &Caller,
@@ -43,8 +44,12 @@ pub fn list(
     limit: usize,
 ) -> Result<Vec<(u64, AuditEvent)>> {
     let visible = |event: &AuditEvent| {
-        let of = event.detail.get("organisation").and_then(Value::as_str);
-        caller.operator || of.is_none_or(|organisation| organisation == caller.organisation.as_str())
+        let of = |name: &str| event.detail.get(name).and_then(Value::as_str);
+        let organisation = of("organisation");
+        let is_own = organisation.is_none_or(|organisation| organisation == caller.organisation.as_str());
+        // An event of the organisation that is of no sandbox is none of a key's that is bound to one.
+        let is_near = organisation.is_none() || caller.sandbox.is_none() || of("sandbox") == caller.sandbox.as_deref();
+        caller.may(Scope::HostRead) || is_own && is_near
     };
     let mut kept = Vec::new();
     loop {

@@ -11,6 +11,7 @@ use super::documents;
 use super::keys::{ApiKey, Caller};
 use super::refusal::{Refusal, Result, shown};
 use super::sandbox::Sandbox;
+use attiva_core::access::Scopes;
 use attiva_core::config::Connection;
 use attiva_core::id::{KeyId, OrganisationId};
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError};
@@ -246,7 +247,9 @@ impl App {
         }
         let sandbox = self.opened(&pending.organisation, &pending.sandbox)?;
         let connection = sandbox.connection(&pending.connection)?.value;
-        let caller = Caller { key: pending.key.clone(), organisation: pending.organisation.clone(), operator: false };
+        let (key, organisation) = (pending.key.clone(), pending.organisation.clone());
+        // Who asked, for the audit log. The browser that comes back may do nothing else.
+        let caller = Caller { key, organisation, sandbox: None, scopes: Scopes::default() };
         let verifier = sandbox.vault.unseal(&pending.sealed, &associated(&digest))?;
         let asked = Authorization { state: returned.state, verifier, redirect_uri: pending.redirect_uri };
         let given = match returned.answer {

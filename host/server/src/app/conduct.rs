@@ -51,7 +51,7 @@ impl App {
     fn conducts(&self, caller: &Caller) -> Result<Vec<(String, String, Conduct)>> {
         let mut all = Vec::new();
         for sandbox in self.open_sandboxes() {
-            if sandbox.entry().organisation != caller.organisation {
+            if !caller.sees(sandbox.entry()) {
                 continue;
             }
             let of = |(connection, conduct)| (sandbox.entry().name.clone(), connection, conduct);

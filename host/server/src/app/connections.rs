@@ -11,6 +11,7 @@ use super::plugins::Ready;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
+use attiva_core::access::Scope;
 use attiva_core::config::{Connection, Schedule};
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
@@ -91,6 +92,9 @@ impl Sandbox {
         id: ConnectionId,
         new: NewConnection,
     ) -> Result<Versioned<Connection>> {
+        if !new.grants.is_empty() {
+            caller.must(Scope::GrantsWrite)?;
+        }
         let name = name::checked("/name", &new.name)?.to_owned();
         let ready = self.plugins.beginning(&new.plugin)?;
         check_schedule(new.schedule)?;

@@ -4,6 +4,7 @@ use super::connections::same_version;
 use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
+use attiva_core::access::Scope;
 use attiva_core::config::{Activation, Connection};
 use attiva_core::guardrail::{Guardrail, Guardrails, Override, Overrides, Verdict};
 use attiva_core::id::ConnectionId;
@@ -49,7 +50,7 @@ impl Sandbox {
         overrides: Overrides,
         expect: Expect,
     ) -> Result<Versioned<Vec<Limit>>> {
-        caller.must_operate()?;
+        caller.must(Scope::HostWrite)?;
         Guardrails::new(&overrides).map_err(|problem| {
             let field = FieldProblem::new(format!("/{}", problem.id()), problem.to_string());
             Refusal::invalid("guardrails.invalid", problem.to_string(), vec![field])

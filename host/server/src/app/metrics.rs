@@ -5,6 +5,7 @@ use super::App;
 use super::keys::Caller;
 use super::oversight::Conduct;
 use super::refusal::Result;
+use attiva_core::access::Scope;
 use std::collections::BTreeMap;
 
 /// Where one sandbox stands.
@@ -23,9 +24,9 @@ impl App {
     /// All open sandboxes, in order.
     ///
     /// # Errors
-    /// `key.scope`: the key is none of an operator. An error of the store.
+    /// `key.scope`. An error of the store.
     pub fn figures(&self, caller: &Caller) -> Result<Vec<SandboxFigures>> {
-        caller.must_operate()?;
+        caller.must(Scope::HostRead)?;
         let mut all = Vec::new();
         for sandbox in self.open_sandboxes() {
             let projection = sandbox.engine().projection()?;

@@ -7,6 +7,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use async_trait::async_trait;
 use attiva_core::Fault;
+use attiva_core::access::Scope;
 use attiva_core::key::Instance;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
 use attiva_core::quota::{Kept, Setting, Shown};
@@ -76,7 +77,7 @@ impl App {
     /// The budgets of all instances that the caller's organisation uses and that have limits.
     pub fn quotas(&self, caller: &Caller) -> Result<Vec<QuotaOf>> {
         let mut all = Vec::new();
-        for (instance, budget) in self.budgets(|sandbox| sandbox.entry().organisation == caller.organisation)? {
+        for (instance, budget) in self.budgets(|sandbox| caller.sees(sandbox.entry()))? {
             let quota = self.quota_of(caller, instance, &budget)?;
             if !quota.shown.limits.is_empty() {
                 all.push(quota);
@@ -100,7 +101,7 @@ impl App {
     /// # Errors
     /// `request.invalid` for a limit that no connector declares, or for a number that is none.
     pub async fn limit_quota(&self, caller: &Caller, instance: &Instance, settings: Vec<Setting>) -> Result<QuotaOf> {
-        caller.must_operate()?;
+        caller.must(Scope::HostWrite)?;
         let budget = self.budget(caller, instance)?;
         let before = budget.shown().map_err(Refusal::from)?;
         check(&before, &settings)?;
@@ -125,7 +126,7 @@ impl App {
 
     /// Lets calls begin again that wait because the vendor said that a budget is used up.
     pub async fn release_quota(&self, caller: &Caller, instance: &Instance) -> Result<QuotaOf> {
-        caller.must_operate()?;
+        caller.must(Scope::HostWrite)?;
         let budget = self.budget(caller, instance)?;
         budget.release().await.map_err(Refusal::from)?;
         self.inner.control.audit(self.quota_event(caller, instance, "quota.released", json!({}))).await?;
@@ -144,7 +145,7 @@ impl App {
     }
 
     fn budget(&self, caller: &Caller, instance: &Instance) -> Result<Arc<InstanceBudget>> {
-        let visible = |sandbox: &Sandbox| caller.operator || sandbox.entry().organisation == caller.organisation;
+        let visible = |sandbox: &Sandbox| caller.may(Scope::HostRead) || caller.sees(sandbox.entry());
         let found = self.budgets(visible)?.remove(instance);
         found.ok_or_else(|| Refusal::missing("quota", &id(instance)))
     }
@@ -169,7 +170,7 @@ impl App {
         let own: Vec<String> = self
             .open_sandboxes()
             .iter()
-            .filter(|sandbox| sandbox.entry().organisation == caller.organisation)
+            .filter(|sandbox| caller.sees(sandbox.entry()))
             .map(|sandbox| sandbox.control_id(""))
             .collect();
         let (mut spent, mut spent_by_others) = (Vec::new(), 0);

@@ -11,6 +11,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use super::tenancy::{Organisation, SandboxEntry};
 use super::{App, tenancy};
+use attiva_core::access::Scope;
 use attiva_core::config::Connection;
 use attiva_core::id::OrganisationId;
 use attiva_core::model::EntityName;
@@ -59,7 +60,7 @@ impl App {
 
     /// What would go with an organisation.
     pub fn organisation_contents(&self, caller: &Caller, id: &str) -> Result<OrganisationContents> {
-        caller.must_operate()?;
+        caller.must(Scope::OrganisationsRead)?;
         let organisation = self.tenancy().organisation(id)?.id;
         let sandboxes: Result<Vec<Contents>> = self.open_of(&organisation).iter().map(|s| self.contents(s)).collect();
         let keys = self.keys().list(&organisation, None, usize::MAX)?.len() as u64;
@@ -110,7 +111,7 @@ impl App {
     /// # Errors
     /// `key.scope`; `organisation.own`; `organisation.in-use` with what is going on; nothing is removed then.
     pub async fn remove_organisation(&self, caller: &Caller, id: &str) -> Result<()> {
-        caller.must_operate()?;
+        caller.must(Scope::OrganisationsWrite)?;
         let _alone = self.inner.tenancy_change.lock().await;
         let organisation = self.tenancy().organisation(id)?;
         if organisation.id == caller.organisation {
@@ -138,7 +139,7 @@ impl App {
         let organisations = self.tenancy().organisations(None, usize::MAX)?;
         for organisation in organisations.into_iter().filter(|o| unfinished(o.removing_since)) {
             // Before anybody can ask with one of them.
-            self.keys().forget_all(&organisation.id).await?;
+            self.keys().forget_all(&organisation.id, None).await?;
             let app = self.clone();
             self.inner.removals.spawn(async move {
                 let _alone = app.inner.tenancy_change.lock().await;
@@ -159,7 +160,7 @@ impl App {
     }
 
     async fn finish_organisation(&self, organisation: &Organisation) -> Result<()> {
-        self.keys().forget_all(&organisation.id).await?;
+        self.keys().forget_all(&organisation.id, None).await?;
         for mut entry in self.tenancy().sandboxes(&organisation.id, None, usize::MAX)? {
             if entry.removing_since.is_none() {
                 entry = self.tenancy().begin_to_remove_sandbox(&entry, "host").await?;
@@ -187,6 +188,8 @@ impl App {
         }
         self.inner.data.remove_sandbox(&id)?;
         self.forget_connections(entry).await?;
+        // One of this name that is made later is another.
+        self.keys().forget_all(&entry.organisation, Some(&entry.name)).await?;
         self.tenancy().forget_sandbox(entry).await?;
         tracing::info!(sandbox = id, "sandbox removed");
         Ok(())

@@ -34,7 +34,7 @@ impl App {
         let (mut own, mut others) = (Vec::new(), 0);
         for sandbox in self.open_sandboxes() {
             let found = sandbox.dependents(&ready)?;
-            if sandbox.entry().organisation == caller.organisation {
+            if caller.sees(sandbox.entry()) {
                 own.extend(found);
             } else {
                 others += found.len();

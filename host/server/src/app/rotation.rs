@@ -8,6 +8,7 @@ use super::App;
 use super::keys::Caller;
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
+use attiva_core::access::Scope;
 use attiva_core::ports::store::{AuditEvent, StoreError};
 use attiva_store::{DataDir, Sealer};
 use serde_json::json;
@@ -29,7 +30,7 @@ impl App {
     /// # Errors
     /// `store.unusable` where the key is the operator's own file; those of the store.
     pub async fn rotate_seal(&self, caller: &Caller) -> Result<usize> {
-        caller.must_operate()?;
+        caller.must(Scope::HostWrite)?;
         let _alone = self.inner.tenancy_change.lock().await;
         // One that was begun and not ended has two keys already, and there is no third place.
         if !self.inner.sealer.is_rotating() {

@@ -75,7 +75,7 @@ impl App {
         let (mut own, mut others) = (Vec::new(), 0);
         for sandbox in self.open_sandboxes() {
             let affected = sandbox.affected(&ready)?;
-            if sandbox.entry().organisation == caller.organisation {
+            if caller.sees(sandbox.entry()) {
                 own.extend(affected);
             } else {
                 others += affected.iter().filter(|a| !a.problems.is_empty()).count();

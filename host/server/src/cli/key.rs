@@ -13,53 +13,129 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// Make an API key; it is shown once.
-    Create {
-        /// Whose it is, or what for.
-        #[arg(long, default_value = "from the command line")]
-        name: String,
-        /// A key that may do what is for operators of the host. Only an operator's key makes one.
-        #[arg(long, conflicts_with_all = ["organisation", "data_dir"])]
-        operator: bool,
-        /// For another organisation; for operators.
-        #[arg(long, value_name = "ID", conflicts_with = "data_dir")]
-        organisation: Option<String>,
-        /// Make an operator's key in a data directory that no host has open, for whoever has lost every key.
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
-    },
+    Create(Create),
     /// List the organisation's keys.
     List(PageArgs),
+    /// Show what each role may do.
+    Roles,
+    /// Give a key another secret; the one before is good for a while more.
+    Rotate {
+        key: String,
+        /// How long the secret before is good as well, in seconds (default: a day); 0: not at all.
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u32>,
+    },
     /// Make a key useless.
     Revoke { key: String },
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    /// Whose it is, or what for.
+    #[arg(long, default_value = "from the command line")]
+    name: String,
+    /// What it may do: `operator`, `administrator` (unless scopes are named), `analyst`, `partner` or `auditor`.
+    #[arg(long, conflicts_with = "data_dir")]
+    role: Option<String>,
+    /// What it may do beside its role: `records:write`. Can be repeated; `attiva key roles` lists them.
+    #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "data_dir")]
+    scopes: Vec<String>,
+    /// Bind it to one sandbox.
+    #[arg(long = "only", value_name = "SANDBOX", conflicts_with = "data_dir")]
+    sandbox: Option<String>,
+    /// The same as `--role operator`.
+    #[arg(long, conflicts_with_all = ["role", "organisation", "data_dir"])]
+    operator: bool,
+    /// For another organisation; for operators.
+    #[arg(long, value_name = "ID", conflicts_with = "data_dir")]
+    organisation: Option<String>,
+    /// Make an operator's key in a data directory that no host has open, for whoever has lost every key.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Create {
+    fn run(self, global: &Global, output: Output) -> Result<(), Failure> {
+        let Self { name, role, scopes, sandbox, operator, organisation, data_dir } = self;
+        if let Some(data_dir) = data_dir {
+            show(&create_offline(&data_dir, &name)?, output);
+            return Ok(());
+        }
+        let mut body = json!({ "name": name, "scopes": scopes });
+        if let Some(role) = role.or(operator.then(|| "operator".to_owned())) {
+            body["role"] = role.into();
+        }
+        if let Some(sandbox) = sandbox {
+            body["sandbox"] = sandbox.into();
+        }
+        let path = match organisation {
+            Some(organisation) => format!("/v1/organisations/{}/keys", encoded(&organisation)),
+            None => "/v1/keys".to_owned(),
+        };
+        show(&Client::new(global)?.post(&path, &body)?, output);
+        Ok(())
+    }
+}
+
 pub(crate) fn run(command: Key, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
-        Key::Create { name, data_dir: Some(data_dir), .. } => show(&create_offline(&data_dir, &name)?, *output),
-        Key::Create { name, organisation: Some(organisation), .. } => {
-            let path = format!("/v1/organisations/{}/keys", encoded(&organisation));
-            show(&Client::new(global)?.post(&path, &json!({ "name": name }))?, *output);
-        }
-        Key::Create { name, operator, .. } => {
-            show(&Client::new(global)?.post("/v1/keys", &json!({ "name": name, "operator": operator }))?, *output);
-        }
+        Key::Create(create) => create.run(global, *output)?,
         Key::List(page) => {
             let keys = Client::new(global)?.get(&page.path("/v1/keys", &[]))?;
             let columns = [
                 ("id", "/id"),
                 ("name", "/name"),
-                ("operator", "/operator"),
+                ("role", "/role"),
+                ("sandbox", "/sandbox"),
                 ("created", "/created_at"),
+                ("rotated", "/rotated_at"),
                 ("revoked", "/revoked_at"),
             ];
             output.list(&keys, &columns);
         }
+        Key::Roles => {
+            let roles = Client::new(global)?.get("/v1/roles")?;
+            if output.is_json() {
+                output.json(&roles);
+            } else {
+                roles_shown(&roles, *output);
+            }
+        }
+        Key::Rotate { key, overlap } => {
+            let body = overlap.map_or_else(|| json!({}), |seconds| json!({ "overlap_seconds": seconds }));
+            let rotated = Client::new(global)?.post(&format!("/v1/keys/{}/rotate", encoded(&key)), &body)?;
+            show(&rotated, *output);
+            if let Some(until) = rotated.get("before_until").and_then(Value::as_str).filter(|_| overlap != Some(0)) {
+                output.note(&format!("The secret before is good until {until}."));
+            }
+        }
         Key::Revoke { key } => {
-            Client::new(global)?.send(ureq::http::Method::DELETE, &format!("/v1/keys/{key}"), None)?;
+            let path = format!("/v1/keys/{}", encoded(&key));
+            Client::new(global)?.send(ureq::http::Method::DELETE, &path, None)?;
             output.note(&format!("{key} is revoked."));
         }
     }
     Ok(())
+}
+
+/// A line for each scope, with the roles that have it.
+fn roles_shown(answer: &Value, output: Output) {
+    let items = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let roles = items("roles");
+    let rows: Vec<Value> = items("scopes")
+        .iter()
+        .map(|scope| {
+            let name = text(scope, "scope");
+            let has = |role: &&Value| {
+                let scopes = role.get("scopes").and_then(Value::as_array);
+                scopes.is_some_and(|scopes| scopes.iter().any(|each| *each == *name))
+            };
+            let having: Vec<String> = roles.iter().filter(has).map(|role| text(role, "role")).collect();
+            json!({ "scope": name, "roles": having.join(", "), "what": text(scope, "what") })
+        })
+        .collect();
+    output.list(&json!({ "items": rows }), &[("scope", "/scope"), ("roles", "/roles"), ("what", "/what")]);
 }
 
 fn show(key: &Value, output: Output) {

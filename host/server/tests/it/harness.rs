@@ -1,5 +1,6 @@
 //! A host in this process, on a free port, with a fresh data directory.
 
+use attiva_core::access::{Given, Role};
 use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
 use attiva_server::host::Host;
@@ -105,7 +106,8 @@ impl Harness {
         let app = self.host.app();
         let key = self.runtime.block_on(async {
             let organisation = app.tenancy().create_organisation("other", "test", app.fresh_stamp()).await.unwrap();
-            let new = NewKeyOf { organisation: &organisation.id, name: "other", operator: false };
+            let given = Given::role(Role::Administrator);
+            let new = NewKeyOf { organisation: &organisation.id, name: "other", given: &given };
             app.keys().create(new, "test", app.fresh_stamp()).await.unwrap()
         });
         Api { url: self.host.url(), key: key.text, sandbox: "default".into() }

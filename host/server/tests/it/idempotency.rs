@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: done once, answered alike.
 
 use crate::harness::{Answer, Api, Harness};
+use attiva_core::access::{Given, Role};
 use attiva_server::app::keys::{Caller, NewKeyOf};
 use attiva_server::app::plugins::Upload;
 use attiva_server::app::refusal::Refusal;
@@ -103,7 +104,8 @@ fn the_same_request_again_finds_what_it_made() {
         let refused: Refusal = app.create_sandbox(&caller, &caller.organisation, other, "mine").await.unwrap_err();
         assert_eq!(refused.fault.code, "store.exists");
 
-        let of = NewKeyOf { organisation: &caller.organisation, name: "k", operator: false };
+        let given = Given::role(Role::Administrator);
+        let of = NewKeyOf { organisation: &caller.organisation, name: "k", given: &given };
         let make = || app.keys().create(of, "test", stamp);
         let (lost, told) = (make().await.unwrap(), make().await.unwrap());
         assert_eq!(lost.key.id, told.key.id);

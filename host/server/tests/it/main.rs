@@ -35,6 +35,7 @@ mod privacy;
 mod problems;
 mod process;
 mod quotas;
+mod roles;
 mod salesforce;
 mod secrets;
 mod segments;

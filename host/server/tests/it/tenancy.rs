@@ -22,8 +22,14 @@ pub(crate) fn organisation(harness: &Harness, name: &str) -> (String, Api) {
     let operator = harness.api("default");
     let made = operator.post("/v1/organisations", &json!({ "name": name }));
     let id = made.is(201).text("/id").to_owned();
-    let key =
-        operator.post(&format!("/v1/organisations/{id}/keys"), &json!({"name": "k"})).is(201).text("/key").to_owned();
+    let key = operator
+        .post(
+            &format!("/v1/organisations/{id}/keys"),
+            &json!({"name": "k", "role": "administrator", "scopes": ["grants:write"]}),
+        )
+        .is(201)
+        .text("/key")
+        .to_owned();
     operator.post(&format!("/v1/organisations/{id}/sandboxes"), &json!({"name": "default"})).is(201);
     (id, Api { url: operator.url, key, sandbox: "default".into() })
 }
@@ -112,7 +118,7 @@ fn only_operators_make_and_see_organisations() {
     theirs.get("/v1/organisations").refused(403, "key.scope");
     theirs.get(&of).refused(403, "key.scope");
     theirs.post("/v1/organisations", &json!({"name": "x"})).refused(403, "key.scope");
-    theirs.post("/v1/keys", &json!({"name": "x", "operator": true})).refused(403, "key.scope");
+    theirs.post("/v1/keys", &json!({"name": "x", "role": "operator"})).refused(403, "key.scope");
     theirs.get(&format!("{of}/sandboxes/default")).refused(403, "key.scope");
     delete(&theirs, &of).refused(403, "key.scope");
     let operator = harness.api("default");
@@ -120,7 +126,7 @@ fn only_operators_make_and_see_organisations() {
     let listed = operator.get("/v1/organisations?limit=500").body;
     assert!(listed["items"].as_array().unwrap().iter().any(|o| o["id"] == *id), "{listed}");
     assert_eq!(operator.get(&format!("{of}/sandboxes")).text("/items/0/name"), "default");
-    let another = operator.post("/v1/keys", &json!({"name": "x", "operator": true}));
+    let another = operator.post("/v1/keys", &json!({"name": "x", "role": "operator"}));
     let another = Api { key: another.is(201).text("/key").to_owned(), ..operator.clone() };
     another.get("/v1/organisations").is(200);
     // Nobody saws off the branch they sit on.
