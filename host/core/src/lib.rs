@@ -37,6 +37,7 @@ pub mod run;
 pub mod spec;
 pub mod stages;
 pub mod time;
+pub mod usage;
 pub mod value;
 
 pub use fault::{Fault, FaultKind};

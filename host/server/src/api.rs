@@ -53,6 +53,7 @@ mod targets;
 mod time;
 mod timeline;
 mod upgrades;
+mod usage_policy;
 
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
@@ -119,6 +120,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(organisations::routes())
         .merge(plugins::routes())
         .merge(upgrades::routes())
+        .merge(usage_policy::routes())
         .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())

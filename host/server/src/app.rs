@@ -57,6 +57,7 @@ pub mod targets;
 pub mod tenancy;
 mod timeline;
 pub mod upgrades;
+mod usage_policy;
 
 pub(crate) use files::DEVELOPMENT_KEY;
 

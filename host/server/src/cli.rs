@@ -33,6 +33,7 @@ mod secrets;
 mod segment;
 mod serve;
 mod simulate;
+mod usage;
 
 pub(crate) use client::Client;
 pub(crate) use failure::Failure;
@@ -95,6 +96,9 @@ enum Command {
     /// What persons said about being sent something.
     #[command(subcommand)]
     Consent(consent::Consent),
+    /// What data may not be used for.
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// Who is not sent anything.
     #[command(subcommand)]
     Suppression(consent::Suppression),
@@ -183,6 +187,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Organisation(organisation) => organisation::run(organisation, &Client::new(global)?, *output)?,
         Command::Sandbox(sandbox) => sandbox::run(sandbox, &Client::new(global)?, *output)?,
         Command::Consent(consent) => consent::run(consent, &Client::new(global)?, *output)?,
+        Command::Usage(usage) => usage::run(usage, &Client::new(global)?, *output)?,
         Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,

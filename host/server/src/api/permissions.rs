@@ -164,6 +164,8 @@ const OF_A_SANDBOX: &[Row] = &[
     ("segments/{segment}/overlap", &[read(SegmentsRead)]),
     ("suppressions", &[read(ConsentsRead), post(ConsentsWrite)]),
     ("suppressions/remove", &[post(ConsentsWrite)]),
+    ("usage-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
+    ("usage-policy/violations", &[read(ActivationsRead)]),
 ];
 
 /// Every request that takes a key: method, path and the scope it asks for.

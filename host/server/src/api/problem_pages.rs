@@ -138,6 +138,18 @@ const ENTRIES: &[Entry] = &[
         "Of accounts, say with `expansion` which people are sent; of persons, make a segment of accounts on top of them.",
     ),
     entry(
+        "activation.usage",
+        Config,
+        "The activation would use a field for something it is labelled as not for, by the way that is named.",
+        "Make it without the field or the segment, name another target, or have the labels changed.",
+    ),
+    entry(
+        "activation.schedule",
+        Config,
+        "The schedule does not fit how the segment is evaluated, or how the target takes state.",
+        "Do what the field's message says.",
+    ),
+    entry(
         "store.version-mismatch",
         Config,
         "Somebody changed the document after you read it.",
