@@ -34,6 +34,7 @@ pub mod retry;
 pub mod run;
 pub mod spec;
 pub mod stages;
+pub mod throttle;
 pub mod time;
 pub mod value;
 

@@ -50,6 +50,7 @@ mod secrets;
 mod segments;
 mod stamp;
 mod targets;
+mod throttle;
 mod time;
 mod timeline;
 mod upgrades;
@@ -79,6 +80,9 @@ pub struct State {
     /// Where vendors send a person back to who was asked for consent.
     callback: Arc<str>,
     permits: Arc<Semaphore>,
+    /// Places to wait for a permit.
+    waiting: Arc<Semaphore>,
+    throttles: throttle::Throttles,
     tasks: TaskTracker,
     requests: metrics::Requests,
 }
@@ -89,7 +93,10 @@ impl State {
         let permits = Arc::new(Semaphore::new(limits.requests_at_once as usize));
         let callback = format!("{public_url}{}", authorizations::CALLBACK).into();
         let requests = metrics::Requests::default();
-        Self { app, limits, pages, callback, permits, tasks: TaskTracker::new(), requests }
+        let waiting = Arc::new(Semaphore::new(limits.requests_at_once as usize));
+        let throttles = throttle::Throttles::new(limits.throttle);
+        let tasks = TaskTracker::new();
+        Self { app, limits, pages, callback, permits, waiting, throttles, tasks, requests }
     }
 
     /// Waits until every request that was begun has been dealt with, answered or not.

@@ -21,7 +21,7 @@ const fn entry(code: &'static str, kind: FaultKind, meaning: &'static str, actio
     Entry { code, kind, meaning, action }
 }
 
-use FaultKind::{Auth, Config, Internal, Quota, Scope, Transient, Unsupported};
+use FaultKind::{Auth, Config, Internal, Quota, RateLimited, Scope, Transient, Unsupported};
 
 const ENTRIES: &[Entry] = &[
     entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
@@ -93,7 +93,18 @@ const ENTRIES: &[Entry] = &[
     entry("request.media-type", Config, "The body is of another media type.", "Set Content-Type."),
     entry("request.method", Config, "The path exists, but not for this method.", "See the list of paths."),
     entry("request.too-large", Config, "The body is over the host's limit.", "Send less, or raise the limit."),
-    entry("request.overloaded", Transient, "The host works on as many requests as it may.", "Repeat it shortly."),
+    entry(
+        "request.overloaded",
+        Transient,
+        "The host works on as many requests as it may (limits.requests_at_once), and this one has waited for its turn as long as one may (limits.queue_ms).",
+        "Repeat it after the time in Retry-After.",
+    ),
+    entry(
+        "request.rate",
+        RateLimited,
+        "The key asked more often than the host lets one key ask (limits.key_requests in limits.key_window_seconds).",
+        "Wait as long as Retry-After says. Every answer tells what is left of the quota (`RateLimit`) and what it is (`RateLimit-Policy`).",
+    ),
     entry(
         "request.timed-out",
         Transient,
