@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod account;
+pub mod backup;
 pub mod cardinality;
 pub mod config;
 pub mod consent;

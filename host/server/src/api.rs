@@ -7,6 +7,7 @@ mod audiences;
 mod audit;
 mod auth;
 mod authorizations;
+mod backups;
 mod body;
 mod bounded;
 mod conduct;
@@ -123,6 +124,7 @@ fn v1(state: &State) -> Router<State> {
     let documents = Router::new()
         .merge(keys::routes())
         .merge(audit::routes())
+        .merge(backups::routes())
         .merge(organisations::routes())
         .merge(plugins::routes())
         .merge(upgrades::routes())

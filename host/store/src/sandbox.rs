@@ -3,6 +3,7 @@
 
 mod accounts;
 mod consents;
+mod copy;
 mod counter;
 mod deliveries;
 mod derived;

@@ -44,6 +44,25 @@ const ENTRIES: &[Entry] = &[
         "The key may not do this: its role and scopes do not hold what the request asks for. `detail` names the scope. Nobody makes, rotates or revokes a key that may do more than the own one.",
         "Use a key that has the scope, or ask whoever has one to make it: `action` names the roles, `attiva key roles` shows all.",
     ),
+    entry("backup.in-progress", Config, "A backup is being made.", "Wait for its end: `attiva backup list`."),
+    entry(
+        "backup.corrupt",
+        Config,
+        "A file of the backup is missing, or not what was backed up, or the manifest cannot be read. Nothing was restored.",
+        "Use another backup, or fetch this one again from where it is kept; `attiva backup verify` looks at all of it.",
+    ),
+    entry(
+        "backup.too-new",
+        Config,
+        "The backup was made by a newer version of Attiva.",
+        "Restore it with that version, or a newer one.",
+    ),
+    entry(
+        "backup.not-empty",
+        Config,
+        "A backup is restored into a data directory that is empty or not there.",
+        "Name another directory, or move away what is in this one.",
+    ),
     entry("key.revoked", Config, "The key was revoked, which is for good.", "Make another one: `attiva key create`."),
     entry(
         "connection.instance-taken",

@@ -5,6 +5,7 @@ mod accounts;
 mod audiences;
 mod auth;
 mod authorizations;
+mod backups;
 mod bodea;
 mod bounds;
 mod compositions;
