@@ -1,7 +1,9 @@
 //! What people configure: connections, segments, activations. Stored as documents, shown by the API as they are.
 
 use crate::Millis;
+use crate::activation::{ActivationSchedule, Export};
 use crate::consent::Use;
+use crate::expansion::Expansion;
 use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
 use crate::key::Instance;
 use crate::model::EntityKind;
@@ -140,11 +142,17 @@ pub struct Activation {
     pub id: ActivationId,
     pub name: String,
     pub segment: SegmentId,
+    /// Of an audience of accounts: which people of each are sent. Without it, the accounts are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expansion: Option<Expansion>,
     pub connection: ConnectionId,
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<ActivationSchedule>,
+    /// Of a target that makes a whole of each delivery: whether it holds everybody or what has changed.
+    #[serde(default)]
+    pub export: Export,
     /// It starts no delivery, and a delivery of it holds at its next batch.
     #[serde(default)]
     pub paused: bool,
@@ -161,6 +169,12 @@ pub struct Activation {
 }
 
 impl Activation {
+    /// What its rows are of; `audience`: what the members of its segment are.
+    #[must_use]
+    pub fn sends(&self, audience: AudienceEntity) -> AudienceEntity {
+        if self.expansion.is_some() { AudienceEntity::Person } else { audience }
+    }
+
     /// The target as the destination is told of it.
     #[must_use]
     pub fn target(&self) -> Target {
@@ -168,14 +182,19 @@ impl Activation {
         Target { id: self.id.as_str().to_owned(), object, name, options }
     }
 
-    /// Which target it is, for one that keeps its members: activations that name the same one share it.
+    /// Which target it is, for one that keeps its members: activations that name the same one share it. Of files that hold
+    /// what has changed, each activation has its own.
     #[must_use]
     pub fn target_key(&self, instance: &Instance) -> TargetKey {
+        let name = match self.export {
+            Export::Full => &self.target.name,
+            Export::Incremental => self.id.as_str(),
+        };
         TargetKey {
             system: instance.system.clone(),
             instance: instance.id.clone(),
             object: self.target.object.clone(),
-            name: self.target.name.clone(),
+            name: name.to_owned(),
         }
     }
 }
@@ -199,7 +218,7 @@ pub struct TargetSettings {
 pub struct ActivationField {
     /// The destination's field, a file's column.
     pub field: String,
-    /// CEL over `person`.
+    /// CEL over `person`, or over `account` where accounts are sent.
     pub expression: String,
     /// A member without a value here is excluded, and counted.
     #[serde(default)]

@@ -9,7 +9,8 @@
 //! any call fails: Wait and repeat, or Abort ─► End
 //! ```
 
-use crate::id::{ActivationId, DeliveryId, SegmentId};
+use crate::activation::DeliveryCause;
+use crate::id::{ActivationId, DeliveryId, EvaluationId, SegmentId};
 use crate::ledger;
 use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
@@ -66,6 +67,12 @@ pub struct Delivery {
     /// The target as the destination knows it. One target has one delivery at a time.
     pub target: String,
     pub mode: DeliveryMode,
+    /// Why there is one.
+    #[serde(default)]
+    pub cause: DeliveryCause,
+    /// The batch evaluation whose result the audience was; `None` for one that is evaluated in streaming.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationId>,
     /// It plans, and sends nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -219,6 +226,8 @@ impl Delivery {
             segment,
             plugin,
             mode: DeliveryMode::Snapshot,
+            cause: DeliveryCause::Requested,
+            evaluation: None,
             dry_run: false,
             status: DeliveryStatus::Running,
             phase: Phase::Planning,

@@ -16,6 +16,8 @@ pub struct EventChange {
     pub source_key: String,
     /// When the source last changed it; never 0. What is older than what is known is stale.
     pub at: Millis,
+    /// The vendor said when. The time of reading says nothing of what was known already.
+    pub dated: bool,
     /// `None`: the source took it back.
     pub event: Option<Event>,
 }
@@ -62,7 +64,7 @@ impl EventReader {
     /// # Errors
     /// Why it is not taken: it names nobody, is too large, or is told in part.
     pub fn read(&self, change: RecordChange, row: &[Value]) -> Result<EventChange, Reject> {
-        let RecordChange { source_key, kind, at, fields: native, .. } = change;
+        let RecordChange { source_key, kind, at, dated, fields: native, .. } = change;
         let event = match kind {
             RowKind::Tombstone | RowKind::Merge => None,
             RowKind::Patch => {
@@ -70,7 +72,7 @@ impl EventReader {
             }
             RowKind::Full => Some(self.event(&source_key, at, native, row)?),
         };
-        Ok(EventChange { source_key, at, event })
+        Ok(EventChange { source_key, at, dated, event })
     }
 
     fn event(&self, source_key: &str, at: Millis, native: Fields, row: &[Value]) -> Result<Event, Reject> {
@@ -165,7 +167,7 @@ mod tests {
 
     fn change(kind: RowKind, fields: &[(&str, Value)]) -> RecordChange {
         let fields = fields.iter().map(|(name, value)| (Arc::from(*name), value.clone())).collect();
-        RecordChange { source_key: "5@m.M".into(), kind, at: 70, fields, merged_into: None }
+        RecordChange { source_key: "5@m.M".into(), kind, at: 70, dated: true, fields, merged_into: None }
     }
 
     fn text(text: &str) -> Value {

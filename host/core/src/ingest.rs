@@ -95,7 +95,8 @@ pub fn change(
     };
     let said = fields.into_iter().flatten().filter(|(_, value)| kind == RowKind::Patch || !value.is_null());
     let fields: Fields = said.collect();
-    Ok(RecordChange { source_key: SourceKey::format(&sent.id, instance), kind, at, fields, merged_into: None })
+    let dated = sent.at.is_some();
+    Ok(RecordChange { source_key: SourceKey::format(&sent.id, instance), kind, at, dated, fields, merged_into: None })
 }
 
 fn field(layout: &Layout, name: &str, json: &Json, problems: &mut Vec<SentProblem>) -> Option<(Arc<str>, Value)> {

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod account;
+pub mod activation;
 pub mod backup;
 pub mod cardinality;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod disk;
 pub mod evaluation;
 pub mod event;
 pub mod exchange;
+pub mod expansion;
 pub mod fault;
 pub mod guardrail;
 pub mod id;

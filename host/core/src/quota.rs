@@ -4,7 +4,8 @@
 //! **No limit is ever exceeded by us alone**, at whatever moment between its beginning and its end a call reaches the
 //! vendor: a call holds its place in a window from the one until a window's length after the other. Days count what
 //! begins, for both days near a midnight. Counts are kept in blocks, each kept as spent before any of it is: a kill
-//! wastes what was left of a block.
+//! wastes what was left of a block. What was under way when the process died is taken to have reached the vendor by then,
+//! if it ever does: its connections died with it.
 
 mod day;
 mod foreign;

@@ -105,6 +105,8 @@ pub struct RecordChange {
     pub kind: RowKind,
     /// Never 0: where the vendor did not say, the time of reading.
     pub at: Millis,
+    /// The vendor said when. The time of reading says nothing of what was known already.
+    pub dated: bool,
     /// What the row says; absent columns are left out.
     pub fields: Fields,
     /// For a merge: the source key of the record that lives on.
@@ -115,6 +117,8 @@ pub struct RecordChange {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Applied {
     Changed(Body),
+    /// It said what was known, and that it holds since later.
+    Restated(Body),
     /// It said what was known.
     Unchanged,
     /// Something newer was known of all it said.
@@ -137,6 +141,7 @@ impl Body {
 /// since a vendor's "updated at" need not cover every field.
 #[must_use]
 pub fn apply(old: Option<&Body>, change: RecordChange) -> Applied {
+    let dated = change.dated;
     let new = match (old, change.kind) {
         (None, RowKind::Full) => Body { at: change.at, fields: change.fields, ..Body::default() },
         (None, RowKind::Patch) => first_patch(change),
@@ -153,7 +158,10 @@ pub fn apply(old: Option<&Body>, change: RecordChange) -> Applied {
         }
     };
     match old {
-        Some(old) if same_meaning(old, &new) => Applied::Unchanged,
+        Some(old) if same_meaning(old, &new) => match dated && (old.at, &old.patched) != (new.at, &new.patched) {
+            true => Applied::Restated(new),
+            false => Applied::Unchanged,
+        },
         _ => Applied::Changed(new),
     }
 }
@@ -204,7 +212,8 @@ fn gone(old: Option<&Body>, at: Millis, presence: Presence) -> Body {
     body
 }
 
-/// A restated record is not a change: its time may move, its meaning does not.
+/// A restated record is not a change: its time may move, its meaning does not. That it was said again counts all the
+/// same: what comes late is older than it, and of several records of a profile it may be the newest.
 fn same_meaning(old: &Body, new: &Body) -> bool {
     let covers = |a: &Fields, b: &Fields| {
         a.iter().all(|(name, value)| b.get(name).map_or(value.is_null(), |other| other == value))
@@ -221,6 +230,7 @@ mod tests {
             source_key: "1@x.M".into(),
             kind,
             at,
+            dated: true,
             fields: fields.iter().map(|(n, v)| (Arc::from(*n), v.clone())).collect(),
             merged_into: None,
         }
@@ -244,11 +254,31 @@ mod tests {
         assert_eq!((b.fields.get("x"), b.fields.get("y"), b.at), (Some(&text("1")), None, 20));
         assert_eq!(apply(Some(&b), row(RowKind::Full, 15, &[("x", text("9"))])), Applied::Stale);
         assert_eq!(
-            apply(Some(&b), row(RowKind::Full, 30, &[("x", text("1")), ("y", Value::Null)])),
+            apply(Some(&b), row(RowKind::Full, 20, &[("x", text("1")), ("y", Value::Null)])),
             Applied::Unchanged
         );
         let same_time = changed(Some(&b), row(RowKind::Full, 20, &[("x", text("3"))]));
         assert_eq!(same_time.fields.get("x"), Some(&text("3")));
+    }
+
+    fn restated(old: &Body, change: RecordChange) -> Body {
+        match apply(Some(old), change) {
+            Applied::Restated(body) => body,
+            other => panic!("expected a restatement, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_said_again_later_is_no_change_and_makes_what_lies_between_old() {
+        let a = changed(None, row(RowKind::Full, 10, &[("x", text("1"))]));
+        let b = restated(&a, row(RowKind::Full, 30, &[("x", text("1"))]));
+        assert_eq!((b.at, &b.fields), (30, &a.fields));
+        assert_eq!(apply(Some(&b), row(RowKind::Full, 20, &[("x", text("2"))])), Applied::Stale);
+        let c = restated(&b, row(RowKind::Patch, 40, &[("x", text("1"))]));
+        assert_eq!((c.at, c.changed_at()), (30, 40));
+        // The time of reading is not the vendor's word.
+        let read = RecordChange { dated: false, ..row(RowKind::Full, 50, &[("x", text("1"))]) };
+        assert_eq!(apply(Some(&c), read), Applied::Unchanged);
     }
 
     #[test]
@@ -287,7 +317,8 @@ mod tests {
         let dead = changed(Some(&a), row(RowKind::Tombstone, 20, &[]));
         assert_eq!(dead.presence, Presence::Deleted);
         assert_eq!(apply(Some(&dead), row(RowKind::Full, 15, &[("x", text("1"))])), Applied::Stale);
-        assert_eq!(apply(Some(&dead), row(RowKind::Tombstone, 25, &[])), Applied::Unchanged);
+        let still = restated(&dead, row(RowKind::Tombstone, 25, &[]));
+        assert_eq!(apply(Some(&still), row(RowKind::Full, 22, &[("x", text("1"))])), Applied::Stale);
         let back = changed(Some(&dead), row(RowKind::Full, 30, &[("x", text("1"))]));
         assert_eq!(back.presence, Presence::Live);
     }

@@ -10,6 +10,7 @@ pub use learnt::{InstanceSpec, Learnt};
 pub use rate::{Rate, ToldBy};
 
 use crate::cardinality::{Cardinality, Role};
+use crate::config::AudienceEntity;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -121,6 +122,9 @@ pub struct DeliverySpec {
     /// Most fields that an activation may map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields_max: Option<u32>,
+    /// What members of a target may be, by the object's name. Of one that is not named: persons.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, Vec<AudienceEntity>>,
     /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,
@@ -132,6 +136,12 @@ pub struct DeliverySpec {
 impl DeliverySpec {
     fn default_request_timeout_ms() -> u64 {
         60_000
+    }
+
+    /// What members of a target may be.
+    #[must_use]
+    pub fn takes(&self, object: &str) -> &[AudienceEntity] {
+        self.members.get(object).map_or(&[AudienceEntity::Person], Vec::as_slice)
     }
 
     /// How long a batch that was not answered has to rest before it is sent again: 0 where a late repeat cannot harm.
@@ -213,6 +223,10 @@ impl Spec {
             && delivery.batch_rows == 0
         {
             return invalid("delivery.batch_rows", "must be at least 1");
+        }
+        let members = self.delivery.iter().flat_map(|delivery| &delivery.members);
+        if let Some((object, _)) = members.into_iter().find(|(_, of)| of.is_empty()) {
+            return invalid(&format!("delivery.members.{object}"), "must be `person`, `account` or both");
         }
         self.instance.validate(self)?;
         for (role, key) in [(Role::Source, "source"), (Role::Destination, "destination")] {
@@ -368,6 +382,21 @@ mod tests {
         assert_eq!(Spec::parse(&serde_json::to_string(&spec).unwrap()).unwrap(), spec);
     }
 
+    fn delivery(members: serde_json::Value) -> serde_json::Value {
+        json!({"class": "at-least-once", "batch_rows": 1, "members": members})
+    }
+
+    #[test]
+    fn a_target_takes_persons_unless_its_destination_says_otherwise() {
+        let mut spec = minimal();
+        spec["delivery"] = delivery(json!({"companies": ["account"], "file": ["person", "account"]}));
+        let delivery = Spec::parse(&spec.to_string()).unwrap().delivery.unwrap();
+        let (person, account) = (AudienceEntity::Person, AudienceEntity::Account);
+        assert_eq!(delivery.takes("companies"), [account]);
+        assert_eq!(delivery.takes("file"), [person, account]);
+        assert_eq!(delivery.takes("list"), [person]);
+    }
+
     #[test]
     fn what_is_wrong_is_named() {
         let cases = [
@@ -394,6 +423,8 @@ mod tests {
                 "cardinality.source_organisations_per_instance",
             ),
             ("/cardinality", json!({"organisations": 1}), "unknown field"),
+            ("/delivery", delivery(json!({"file": []})), "delivery.members.file"),
+            ("/delivery", delivery(json!({"file": ["campaign"]})), "unknown variant `campaign`"),
         ];
         for (pointer, value, expected) in cases {
             let mut spec = minimal();

@@ -2,6 +2,7 @@
 //! thin over the HTTP API.
 
 mod accounts;
+mod activation_schedules;
 pub mod activations;
 pub mod answers;
 mod audit;
@@ -41,6 +42,7 @@ pub mod plugins;
 pub mod privacy;
 pub mod profiles;
 pub mod quotas;
+mod recipients;
 mod reconcile;
 pub mod refusal;
 pub mod removal;

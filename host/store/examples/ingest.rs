@@ -247,7 +247,14 @@ fn record(n: usize, at: Millis, changed: bool, names: &[Arc<str>]) -> RecordChan
         _ => Value::Text(format!("text {} of {column}", n % 1_000)),
     };
     let fields = names.iter().enumerate().map(|(column, name)| (Arc::clone(name), value(column)));
-    RecordChange { source_key: source_key(n), kind: RowKind::Full, at, fields: fields.collect(), merged_into: None }
+    RecordChange {
+        source_key: source_key(n),
+        kind: RowKind::Full,
+        at,
+        dated: true,
+        fields: fields.collect(),
+        merged_into: None,
+    }
 }
 
 fn look_up(store: &Sandbox, records: usize) {

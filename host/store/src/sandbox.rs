@@ -2,6 +2,7 @@
 //! writer's transaction, reads in a snapshot.
 
 mod accounts;
+mod audience;
 mod consents;
 mod copy;
 mod counter;
@@ -26,6 +27,7 @@ mod search;
 mod snapshot;
 mod spaces;
 mod stages;
+mod stirred;
 mod streams;
 mod timeline;
 
@@ -35,7 +37,7 @@ use crate::failure::Outcome;
 use crate::migration::Schema;
 use async_trait::async_trait;
 use attiva_core::Millis;
-use attiva_core::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
@@ -67,6 +69,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-9.sql"),
         include_str!("schema/sandbox-10.sql"),
         include_str!("schema/sandbox-11.sql"),
+        include_str!("schema/sandbox-12.sql"),
     ],
 };
 
@@ -372,6 +375,10 @@ impl SandboxStore for Sandbox {
 
     async fn begin_delivery(&self, begin: Begin) -> Result<Begun> {
         self.database.write(move |sqlite| deliveries::begin(sqlite, &begin)).await
+    }
+
+    fn is_stirred(&self, of: &ActivationId, segment: &SegmentId, looked: Seq, now: Millis) -> Result<(bool, Seq)> {
+        self.database.read(|connection| stirred::is_stirred(connection, of, segment, looked, now))
     }
 
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>> {

@@ -3,22 +3,34 @@
 use crate::batch::{self, Next};
 use crate::delivery_run::{Work, document};
 use crate::engine::Inner;
+use crate::{accounts, expansion};
 use attiva_core::Fault;
-use attiva_core::config::Segment;
+use attiva_core::config::{Activation, Segment};
 use attiva_core::delivery::{Delivery, Event, Plan, Sample};
 use attiva_core::ledger::REMOVALS_PERCENT;
 use attiva_core::page::Operation;
-use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile};
+use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile, Wanted};
 use attiva_core::spec::DeliveryMode;
+use std::sync::Arc;
 
 /// Rows of each operation that a dry run shows.
 const SAMPLES: u64 = 10;
 /// Members read at once.
 const CHUNK: usize = 2000;
 
-pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Event, Fault> {
-    await_audience(inner, delivery).await?;
-    let begun = inner.store.begin_delivery(begin(inner, delivery, work)?).await?;
+pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &mut Delivery, work: &Work) -> Result<Event, Fault> {
+    await_what_was_there(inner, &work.activation).await?;
+    let begun = loop {
+        let no_evaluation_begins = inner.beginning.read().await;
+        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
+        if segment.evaluated && !crate::segments::is_at_work(inner, &segment)? {
+            delivery.evaluation = segment.result_of;
+            let wanted = expansion::wanted(inner, &work.activation).await?;
+            break inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
+        }
+        drop(no_evaluation_begins);
+        pause(inner).await;
+    };
     let mut plan = Plan { held: begun.held, ..Plan::default() };
     if delivery.mode == DeliveryMode::Snapshot {
         plan.upserts = begun.queued;
@@ -32,26 +44,31 @@ pub(crate) async fn plan(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     Ok(Event::Planned { received: begun.queued + begun.carried, queued: begun.queued, plan, removals_percent })
 }
 
-/// Waits until what was committed before the delivery began is in the audience.
-async fn await_audience(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
-    loop {
-        let projected = inner.projected.notified();
-        let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
-        let upto = inner.store.projector_cursor(crate::projector::PROFILES)?;
-        let newest = inner.store.newest(Feed::Profiles)?;
-        let records = inner.store.newest(Feed::Records)?;
-        let segments = inner.store.projector_cursor(crate::segments::SEGMENTS)?;
-        let (events, newest_event) =
-            (inner.store.projector_cursor(crate::segments::EVENTS)?, inner.store.newest(Feed::Events)?);
-        if segment.evaluated && upto >= records && segments >= newest && events >= newest_event {
-            return Ok(());
-        }
-        // The pause is for the case that the projector went idle between the look and the wait.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), projected).await;
+/// Waits until what was committed before the delivery began is in the audience. What comes meanwhile is not waited for: it
+/// never ends.
+async fn await_what_was_there(inner: &Inner, activation: &Activation) -> Result<(), Fault> {
+    let is_matched = activation.expansion.as_ref().is_some_and(expansion::is_matched);
+    let (records, events) = (inner.store.newest(Feed::Records)?, inner.store.newest(Feed::Events)?);
+    while inner.store.projector_cursor(crate::projector::PROFILES)? < records
+        || (is_matched && !accounts::is_caught_up(inner)?)
+    {
+        pause(inner).await;
     }
+    let profiles = inner.store.newest(Feed::Profiles)?;
+    while inner.store.projector_cursor(crate::segments::SEGMENTS)? < profiles
+        || inner.store.projector_cursor(crate::segments::EVENTS)? < events
+    {
+        pause(inner).await;
+    }
+    Ok(())
 }
 
-fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault> {
+/// Until a projector has gone on. The time is for the case that it went idle between the look and the wait.
+async fn pause(inner: &Inner) {
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), inner.projected.notified()).await;
+}
+
+fn begin(inner: &Inner, delivery: &Delivery, work: &Work, wanted: Wanted) -> Result<Begin, Fault> {
     let reconcile = (delivery.mode == DeliveryMode::Records).then(|| Reconcile {
         activation: delivery.activation.clone(),
         mapping: work.mapping.fingerprint() + &work.gate.fingerprint(),
@@ -62,7 +79,7 @@ fn begin(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Begin, Fault
     Ok(Begin {
         delivery: delivery.id.clone(),
         target: delivery.target.clone(),
-        segment: (!work.activation.retired).then(|| delivery.segment.clone()),
+        wanted,
         reconcile,
         document: document(delivery)?,
     })

@@ -6,9 +6,11 @@ use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use crate::gate::Gate;
-use attiva_core::config::{Activation, Connection};
+use crate::policies;
+use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
+use attiva_core::model::EntityName;
 use attiva_core::page::{Outcome, OutcomeStatus};
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished, Target};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
@@ -32,7 +34,9 @@ impl Work {
         let activation: Activation = inner.get(Kind::Activation, delivery.activation.as_str())?;
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
-        let mapping = ExportMapping::compile(&activation.mapping)?;
+        let segment: Segment = inner.get(Kind::Segment, activation.segment.as_str())?;
+        let sent = EntityName::Model(activation.sends(segment.entity).kind());
+        let mapping = ExportMapping::compile(&activation.mapping, policies::layout(inner.store.as_ref(), &sent)?)?;
         let target = Target { id: delivery.target.clone(), ..activation.target() };
         let gate = Gate::of(inner.store.as_ref(), &activation)?;
         Ok(Self { target, destination, spec, mapping, gate, activation })
@@ -49,7 +53,7 @@ impl Work {
 }
 
 /// Drives a delivery to its end, or to the engine's stop: then it goes on at the next start.
-pub(crate) async fn drive(inner: &Inner, mut delivery: Delivery, restarted: bool, cancel: CancellationToken) {
+pub(crate) async fn drive(inner: &Arc<Inner>, mut delivery: Delivery, restarted: bool, cancel: CancellationToken) {
     let mut event = match first_event(inner, &delivery, restarted).await {
         Ok(event) => event,
         Err(fault) => failed(inner, &delivery, fault),
@@ -144,6 +148,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
+    inner.last_deliveries.note(&delivery);
     inner.delivery_is_over(&delivery);
 }
 
@@ -187,7 +192,7 @@ pub(crate) fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
     write(Kind::Delivery, delivery.id.as_str(), &delivery.clone().untold())
 }
 
-async fn act(inner: &Inner, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
+async fn act(inner: &Arc<Inner>, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
     let work = Work::of(inner, delivery).await?;
     let run = work.run(delivery);
     let target = &work.target;

@@ -1,22 +1,22 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::accounts::{self, AccountMatch, BasisCache, Hierarchy};
+use crate::deliveries::LastDeliveries;
 use crate::explain::{self, Explanation};
-use crate::place::{Active, lane};
+use crate::place::Active;
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, delivery_run, schedule, source_run};
-use attiva_core::config::{Activation, Connection, Segment};
-use attiva_core::delivery::{Delivery, Hold};
-use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId};
+use crate::{Connectors, catalog::Catalogs, schedule, source_run};
+use attiva_core::config::{Connection, Segment};
+use attiva_core::delivery::Delivery;
+use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
-use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind, Millis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,6 +96,10 @@ pub(crate) struct Inner {
     pub(crate) projected: Notify,
     /// A pause is over, or somebody approved of something.
     pub(crate) released: Notify,
+    /// Held to be read while a delivery begins, written while a batch evaluation does: an audience is never taken in the
+    /// middle of an evaluation's commits.
+    pub(crate) beginning: tokio::sync::RwLock<()>,
+    pub(crate) last_deliveries: LastDeliveries,
     /// Something that was going is over, and its place is free.
     pub(crate) place_free: Notify,
     pub(crate) active: Mutex<Active>,
@@ -133,6 +137,8 @@ impl Engine {
                 accounts_changed: Notify::new(),
                 projected: Notify::new(),
                 released: Notify::new(),
+                beginning: tokio::sync::RwLock::default(),
+                last_deliveries: LastDeliveries::default(),
                 place_free: Notify::new(),
                 active: Mutex::default(),
             }),
@@ -202,78 +208,6 @@ impl Engine {
 
     fn stop_run(&self, id: &RunId) {
         let going = self.inner.active().runs.values().find(|(run, _)| run == id).map(|(_, cancel)| cancel.clone());
-        if let Some(cancel) = going {
-            cancel.cancel();
-        }
-    }
-
-    /// Starts a delivery of an activation; a dry run plans it and sends nothing. One target has one delivery at a time. A
-    /// delivery with this id, if there is one, was started by the same request before, and is answered.
-    pub async fn start_delivery(
-        &self,
-        activation: &ActivationId,
-        id: DeliveryId,
-        dry_run: bool,
-    ) -> Result<Delivery, Fault> {
-        if let Some(started) = self.inner.find(Kind::Delivery, id.as_str())? {
-            return Ok(started);
-        }
-        let activation: Activation = self.inner.get(Kind::Activation, activation.as_str())?;
-        let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
-        let _: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
-        if activation.paused && !dry_run {
-            let message = format!("{} is paused", activation.id);
-            return Err(Fault::new(FaultKind::Config, "activation.paused", message)
-                .action("Resume it first; a dry run is possible meanwhile."));
-        }
-        let plugin = self.inner.connectors.version(&connection)?;
-        let mode = self.inner.connectors.delivery(&plugin)?.mode;
-        let target = match mode {
-            DeliveryMode::Snapshot => activation.id.to_string(),
-            DeliveryMode::Records => {
-                let key = activation.target_key(&connection.instance);
-                self.inner.store.make_target(key, activation.id.to_string()).await?
-            }
-        };
-        let now = self.inner.clock.now();
-        let delivery =
-            Delivery { target, mode, dry_run, ..Delivery::new(id, activation.id, activation.segment, plugin, now) };
-        let place = self.place_of_delivery(&lane(&delivery), &delivery.id).await?;
-        self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
-        place.keep();
-        self.drive_delivery(delivery.clone(), false);
-        Ok(delivery)
-    }
-
-    /// Lets a delivery remove as many members as it wants to.
-    pub async fn approve_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
-        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
-        if delivery.hold() != Some(Hold::Removals) {
-            let message = format!("{id} does not wait for approval");
-            return Err(Fault::new(FaultKind::Config, "delivery.not-held", message).action("Look at its status."));
-        }
-        self.inner.put(Kind::Approval, id.as_str(), &self.inner.clock.now()).await?;
-        self.inner.released.notify_waiters();
-        Ok(delivery)
-    }
-
-    /// To be called when an activation was paused or resumed.
-    pub fn activations_changed(&self) {
-        self.inner.released.notify_waiters();
-    }
-
-    /// Ends a delivery at its next batch boundary, also where a kill comes first, and takes back what is not visible yet.
-    pub async fn cancel_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
-        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
-        if !delivery.status.has_ended() {
-            self.inner.put(Kind::Cancellation, id.as_str(), &self.inner.clock.now()).await?;
-        }
-        self.stop_delivery(id);
-        self.inner.get(Kind::Delivery, id.as_str())
-    }
-
-    fn stop_delivery(&self, id: &DeliveryId) {
-        let going = self.inner.active().deliveries.values().find(|(d, _)| d == id).map(|(_, cancel)| cancel.clone());
         if let Some(cancel) = going {
             cancel.cancel();
         }
@@ -378,13 +312,6 @@ impl Engine {
         let cancel = self.inner.active().runs.entry(run.connection.clone()).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await });
-    }
-
-    fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
-        let going = || (delivery.id.clone(), CancellationToken::new());
-        let cancel = self.inner.active().deliveries.entry(lane(&delivery)).or_insert_with(going).1.clone();
-        let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
     }
 }
 

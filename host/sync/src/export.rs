@@ -1,16 +1,25 @@
 //! Profile to destination row: an activation's mapping, compiled once.
 
-use crate::mapping::person_row;
 use arrow_array::StringArray;
 use attiva_core::config::ActivationField;
 use attiva_core::ledger::{Row, Why};
+use attiva_core::model::Layout;
 use attiva_core::page::{Batch, Rows, column};
 use attiva_core::ports::store::OpenBatch;
 use attiva_core::{DataType, Fault, FaultKind, Millis, Value};
-use attiva_expr::Program;
+use attiva_expr::{Program, Scope};
+use std::sync::Arc;
+
+/// What an activation's mapping may name: the fields of what is sent, an operator's among them.
+#[must_use]
+pub fn mapping_scope(layout: &Layout) -> Scope {
+    let fields = layout.fields().iter().map(|field| (field.name.clone().into_owned(), field.data_type));
+    Scope::new().root(layout.entity().as_str(), fields)
+}
 
 /// The compiled mapping of an activation.
 pub(crate) struct ExportMapping {
+    layout: Arc<Layout>,
     fields: Vec<ExportField>,
 }
 
@@ -24,9 +33,9 @@ struct ExportField {
 }
 
 impl ExportMapping {
-    /// Compiles every field; all problems are told at once.
-    pub(crate) fn compile(fields: &[ActivationField]) -> Result<Self, Fault> {
-        let scope = attiva_segments::person_scope();
+    /// Compiles every field over what is sent; all problems are told at once.
+    pub(crate) fn compile(fields: &[ActivationField], layout: Arc<Layout>) -> Result<Self, Fault> {
+        let scope = mapping_scope(&layout);
         let mut compiled = Vec::with_capacity(fields.len());
         let mut problems = Vec::new();
         for field in fields {
@@ -50,7 +59,7 @@ impl ExportMapping {
             problems.push("map at least one field".into());
         }
         if problems.is_empty() {
-            return Ok(Self { fields: compiled });
+            return Ok(Self { layout, fields: compiled });
         }
         Err(Fault::new(FaultKind::Config, "activation.mapping", problems.join("; ")).field("mapping"))
     }
@@ -74,12 +83,12 @@ impl ExportMapping {
 
     /// A profile's row, or why it has none.
     pub(crate) fn row(&self, attributes: &[(String, Value)], now: Millis) -> Result<Row, Why> {
-        let person = person_row(attributes);
+        let whole = self.layout.row(attributes);
         let mut row = Row::new();
         for field in &self.fields {
             let value = field
                 .program
-                .evaluate(&person, now)
+                .evaluate(&whole, now)
                 .map_err(|fault| Why::excluded("mapping.failed", Some(&field.name), fault.to_string()))?;
             if !value.is_null() {
                 row.insert(field.name.clone(), value);

@@ -119,6 +119,7 @@ fn change(
         source_key: SourceKey::format(page.keys.value(row), instance),
         kind,
         at: if at == 0 { now } else { at },
+        dated: at != 0,
         fields: fields(page, names, row, kind),
         merged_into,
     })
@@ -201,7 +202,8 @@ mod tests {
         let instance = Instance { system: "Marketo".into(), id: "m".into() };
         let changes = changes(&page, &instance, 99).unwrap();
         assert_eq!(changes[0].source_key, "1@m.Marketo");
-        assert_eq!((changes[0].at, changes[0].fields.len()), (5, 0));
+        assert_eq!((changes[0].at, changes[0].dated, changes[0].fields.len()), (5, true, 0));
+        assert!(!changes[1].dated, "the time of reading");
         assert_eq!((changes[1].at, changes[1].fields.get("a")), (99, Some(&Value::Null)));
         assert_eq!(changes[2].merged_into.as_deref(), Some("1@m.Marketo"));
         assert!(changes[2].fields.is_empty());
@@ -215,6 +217,7 @@ mod tests {
             source_key: key.into(),
             kind: RowKind::Full,
             at: 1,
+            dated: true,
             fields: [(Arc::from("short"), Value::Boolean(true)), (Arc::from("long"), Value::Text(text.into()))]
                 .into_iter()
                 .collect(),

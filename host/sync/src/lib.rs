@@ -5,9 +5,11 @@ mod accounts;
 mod batch;
 mod catalog;
 pub mod crash;
+mod deliveries;
 mod delivery_plan;
 mod delivery_run;
 mod engine;
+mod expansion;
 mod explain;
 mod export;
 mod field_errors;
@@ -36,6 +38,7 @@ mod what_if;
 pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatched, match_rules};
 pub use engine::{Engine, EngineOptions, Projection};
 pub use explain::{Explanation, FieldOrigin, Pinned, RecordOrigin};
+pub use export::mapping_scope;
 pub use mapping::MappingProblem;
 pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
@@ -48,7 +51,7 @@ pub use what_if::WhatIf;
 
 use async_trait::async_trait;
 use attiva_core::Fault;
-use attiva_core::config::{ActivationField, Connection};
+use attiva_core::config::Connection;
 use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::ports::connector::{Destination, Source};
@@ -107,9 +110,4 @@ pub trait Connectors: Send + Sync + 'static {
     /// The keys that the configuration of a plugin version may have, but for secrets and what is no single value:
     /// mappings may name them.
     fn configuration_keys(&self, plugin: &str) -> Result<Vec<String>, Fault>;
-}
-
-/// Checks an activation's mapping: what is wrong with each field.
-pub fn check_activation_mapping(fields: &[ActivationField]) -> Result<(), Fault> {
-    export::ExportMapping::compile(fields).map(|_| ())
 }

@@ -3,7 +3,7 @@
 
 use attiva_core::config::Connection;
 use attiva_core::merge::MappedRecord;
-use attiva_core::model::{EntityKind, EntityName, Layout, LayoutField, Role};
+use attiva_core::model::{EntityName, Layout, LayoutField, Role};
 use attiva_core::ports::connector::Stream;
 use attiva_core::ports::store::StoredRecord;
 use attiva_core::record::Fields;
@@ -216,18 +216,13 @@ impl std::fmt::Display for MappingProblem {
     }
 }
 
-/// A profile's attributes as a row in the order of the model; names the model does not have are left out.
-pub(crate) fn person_row(attributes: &[(String, Value)]) -> Vec<Value> {
-    Layout::of(EntityKind::Person).row(attributes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use attiva_core::id::ConnectionId;
     use attiva_core::identity::Level;
     use attiva_core::key::Instance;
-    use attiva_core::model::{OPPORTUNITY, person_slot, slot};
+    use attiva_core::model::{EntityKind, OPPORTUNITY, person_slot, slot};
     use attiva_core::ports::connector::ColumnSpec;
     use attiva_core::record::Body;
 

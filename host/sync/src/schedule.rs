@@ -1,34 +1,49 @@
-//! Starts runs and deliveries when their schedules say so. What is still going is not overtaken.
+//! Starts runs and deliveries when their schedules say so. What is still going is not overtaken, and what came due
+//! meanwhile is made up for once.
 
 use crate::engine::Engine;
 use crate::segments;
-use attiva_core::config::{Activation, Connection, Schedule};
-use attiva_core::delivery::Delivery;
-use attiva_core::id::{DeliveryId, RunId};
-use attiva_core::ports::store::Kind;
+use attiva_core::activation::{ActivationSchedule, DeliveryCause, Standing};
+use attiva_core::config::{Activation, Connection, Schedule, Segment};
+use attiva_core::id::{ActivationId, DeliveryId, RunId};
+use attiva_core::ports::store::{Kind, Seq};
 use attiva_core::run::Run;
 use attiva_core::{Fault, Millis};
 use std::collections::HashMap;
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_secs(1);
+/// A delivery that could not be started is tried again after this, in milliseconds.
+const AGAIN_MS: i64 = 60_000;
+
+/// What is known beside the store.
+#[derive(Default)]
+struct Known {
+    /// When runs of connections were started last.
+    runs: HashMap<String, Millis>,
+    /// When the start of a delivery was refused.
+    refused: HashMap<ActivationId, Millis>,
+    /// Changes of profiles up to here concern no member of the activation's audience.
+    looked: HashMap<ActivationId, Seq>,
+}
 
 /// Follows schedules until the engine stops.
 pub(crate) async fn follow(engine: Engine) {
-    let mut last = match last_starts(&engine) {
-        Ok(last) => last,
-        Err(fault) => {
-            tracing::error!(%fault, "schedules begin anew: the last starts could not be read");
-            HashMap::new()
-        }
-    };
+    let mut known = Known::default();
+    match last_runs(&engine) {
+        Ok(runs) => known.runs = runs,
+        Err(fault) => tracing::error!(%fault, "schedules of runs begin anew: the last starts could not be read"),
+    }
     loop {
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             () = engine.inner.stop.cancelled() => return,
         }
-        if let Err(fault) = tick(&engine, &mut last).await {
-            tracing::error!(%fault, "schedules could not be followed");
+        if let Err(fault) = start_runs(&engine, &mut known).await {
+            tracing::error!(%fault, "schedules of runs could not be followed");
+        }
+        if let Err(fault) = start_deliveries(&engine, &mut known).await {
+            tracing::error!(%fault, "schedules of activations could not be followed");
         }
         if let Err(fault) = segments::start_due(&engine).await {
             tracing::error!(%fault, "the schedule of evaluations could not be followed");
@@ -36,40 +51,78 @@ pub(crate) async fn follow(engine: Engine) {
     }
 }
 
-fn last_starts(engine: &Engine) -> Result<HashMap<String, Millis>, Fault> {
+fn last_runs(engine: &Engine) -> Result<HashMap<String, Millis>, Fault> {
     let mut last: HashMap<String, Millis> = HashMap::new();
-    let mut note = |id: &str, at: Millis| {
-        let newest = last.entry(id.to_owned()).or_insert(at);
-        *newest = (*newest).max(at);
-    };
     for run in engine.inner.all::<Run>(Kind::Run)? {
-        note(run.connection.as_str(), run.started_at);
-    }
-    for delivery in engine.inner.all::<Delivery>(Kind::Delivery)? {
-        note(delivery.activation.as_str(), delivery.started_at);
+        let newest = last.entry(run.connection.to_string()).or_insert(run.started_at);
+        *newest = (*newest).max(run.started_at);
     }
     Ok(last)
 }
 
-async fn tick(engine: &Engine, last: &mut HashMap<String, Millis>) -> Result<(), Fault> {
+async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
     let now = engine.inner.clock.now();
     for connection in engine.inner.all::<Connection>(Kind::Connection)? {
-        if is_due(connection.schedule, last.get(connection.id.as_str()).copied(), now) {
-            last.insert(connection.id.as_str().to_owned(), now);
+        if is_due(connection.schedule, known.runs.get(connection.id.as_str()).copied(), now) {
+            known.runs.insert(connection.id.as_str().to_owned(), now);
             if let Err(fault) = engine.start_run(&connection.id, engine.fresh(RunId::new)).await {
                 tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
             }
         }
     }
+    Ok(())
+}
+
+async fn start_deliveries(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
+    let now = engine.inner.clock.now();
     for activation in engine.inner.all::<Activation>(Kind::Activation)? {
-        if is_due(activation.schedule, last.get(activation.id.as_str()).copied(), now) {
-            last.insert(activation.id.as_str().to_owned(), now);
-            if let Err(fault) = engine.start_delivery(&activation.id, engine.fresh(DeliveryId::new), false).await {
+        let Some(schedule) = activation.schedule.as_ref().filter(|_| !activation.paused) else { continue };
+        if known.refused.get(&activation.id).is_some_and(|at| now.saturating_sub(*at) < AGAIN_MS) {
+            continue;
+        }
+        let Some(cause) = due(engine, &activation, schedule, known, now)? else { continue };
+        match engine.begin_delivery(&activation.id, engine.fresh(DeliveryId::new), false, cause).await {
+            Ok(_) => {
+                known.refused.remove(&activation.id);
+            }
+            // Of another activation with the same target: this one comes next.
+            Err(fault) if fault.code == "delivery.in-progress" => {}
+            Err(fault) => {
                 tracing::warn!(activation = %activation.id, %fault, "a scheduled delivery did not start");
+                known.refused.insert(activation.id, now);
             }
         }
     }
     Ok(())
+}
+
+fn due(
+    engine: &Engine,
+    activation: &Activation,
+    schedule: &ActivationSchedule,
+    known: &mut Known,
+    now: Millis,
+) -> Result<Option<DeliveryCause>, Fault> {
+    let inner = &engine.inner;
+    let last = inner.last_deliveries.get(inner, &activation.id)?;
+    let segment: Option<Segment> = inner.find(Kind::Segment, activation.segment.as_str())?;
+    let result_of = segment.and_then(|segment| segment.result_of);
+    let standing = |is_stirred| Standing {
+        since: activation.created_at,
+        last: last.as_ref(),
+        result_of: result_of.as_ref(),
+        is_stirred,
+    };
+    // Whether anybody has changed is asked where the answer counts.
+    if !schedule.follows_changes() || schedule.due(&standing(true), now).is_none() {
+        return Ok(schedule.due(&standing(false), now));
+    }
+    let looked = known.looked.entry(activation.id.clone()).or_default();
+    let (is_stirred, upto) = inner.store.is_stirred(&activation.id, &activation.segment, *looked, now)?;
+    if !is_stirred {
+        *looked = upto;
+    }
+    Ok(schedule.due(&standing(is_stirred), now))
 }
 
 fn is_due(schedule: Option<Schedule>, last: Option<Millis>, now: Millis) -> bool {

@@ -1,6 +1,6 @@
 //! The specification, and what can be filled.
 
-use attiva_connector::spec::{Authorize, CredentialMethod, Delivery, DeliveryClass, Origin, Rate};
+use attiva_connector::spec::{Authorize, CredentialMethod, Delivery, DeliveryClass, Member, Origin, Rate};
 use attiva_connector::{DataType, FieldSpec, Spec, TargetObject};
 
 /// The one credential.
@@ -51,6 +51,7 @@ pub(crate) fn spec() -> Spec {
         .rate_refused_by(Rate::Day { calls: None, resets: "UTC0".into(), told_by: None }, &THROTTLED)
         .instance("LinkedIn", "{account_id}")
         .delivery(Delivery { class: DeliveryClass::AtLeastOnce, batch_rows: 5_000, request_timeout_ms: 60_000 })
+        .members("companies", &[Member::Account])
 }
 
 pub(crate) fn objects() -> Vec<TargetObject> {

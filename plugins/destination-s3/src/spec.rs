@@ -1,7 +1,7 @@
 //! The specification, and the schema of a target's options.
 
 use attiva_connector::Spec;
-use attiva_connector::spec::{AssumedRole, CredentialMethod, Delivery, DeliveryClass, Mode, Origin};
+use attiva_connector::spec::{AssumedRole, CredentialMethod, Delivery, DeliveryClass, Member, Mode, Origin};
 use serde_json::Value;
 
 /// The one credential.
@@ -34,6 +34,7 @@ pub(crate) fn spec() -> Spec {
         .instance("S3", "{bucket}")
         .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 5000, request_timeout_ms: 60_000 })
         .mode(Mode::Snapshot)
+        .members(OBJECT, &[Member::Person, Member::Account])
 }
 
 /// Keys may begin with anything, so the rules cannot say more of a path than that it is one.

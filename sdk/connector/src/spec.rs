@@ -5,7 +5,7 @@ mod delivery;
 mod rate;
 
 pub use credential::{AssumedRole, Authorize, Credential, CredentialMethod, ParametersIn};
-pub use delivery::{Delivering, Delivery, DeliveryClass, Mode};
+pub use delivery::{Delivering, Delivery, DeliveryClass, Member, Mode};
 pub use rate::{Budget, Rate, ToldBy};
 
 use serde::Serialize;
@@ -154,11 +154,12 @@ impl Spec {
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         let (mode, fields_max, transient_codes) = (Mode::Records, None, Vec::new());
-        self.delivery = Some(Delivering { delivery, mode, fields_max, transient_codes });
+        let members = BTreeMap::new();
+        self.delivery = Some(Delivering { delivery, mode, fields_max, members, transient_codes });
         self
     }
 
-    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next two.
+    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next three.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         if let Some(delivery) = &mut self.delivery {
@@ -172,6 +173,15 @@ impl Spec {
     pub fn fields_max(mut self, fields: u32) -> Self {
         if let Some(delivery) = &mut self.delivery {
             delivery.fields_max = Some(fields);
+        }
+        self
+    }
+
+    /// What members of an object's targets may be; unless said, persons.
+    #[must_use]
+    pub fn members(mut self, object: &str, members: &[Member]) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.members.insert(object.to_owned(), members.to_vec());
         }
         self
     }
@@ -444,6 +454,7 @@ mod tests {
             .delivery(Delivery { class: DeliveryClass::EffectivelyOnce, batch_rows: 1000, request_timeout_ms: 30_000 })
             .mode(Mode::Snapshot)
             .fields_max(50)
+            .members("file", &[Member::Person, Member::Account])
             .transient_codes(&["busy"])
             .mapping("persons", "person", &[("person.email", "record.email")])
     }

@@ -8,6 +8,7 @@ mod host;
 mod ingest;
 mod install;
 mod sandbox_tax;
+mod segments;
 mod startup;
 
 use anyhow::{Result, bail};
@@ -26,6 +27,8 @@ struct Arguments {
     /// Repeats of what can be repeated cheaply.
     #[arg(long, default_value_t = 7)]
     rounds: u32,
+    #[command(flatten)]
+    segments: segments::Options,
 }
 
 /// What can be measured. Names that other parts of the product will fill are listed, and refuse.
@@ -67,7 +70,8 @@ fn main() -> Result<()> {
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
         Name::Startup => startup::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::SandboxTax => sandbox_tax::measure(&mut figures, arguments.records.min(20_000), arguments.rounds)?,
-        Name::Segments | Name::Streaming | Name::Export => {
+        Name::Segments => segments::measure(&mut figures, &arguments.segments, arguments.rounds)?,
+        Name::Streaming | Name::Export => {
             bail!("not built yet: what it would measure is not there")
         }
     }

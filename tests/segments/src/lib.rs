@@ -4,5 +4,6 @@
 #[path = "../../../host/segments/tests/support/mod.rs"]
 pub mod support;
 
+pub mod hundred;
 pub mod statement;
 pub mod tables;

@@ -7,7 +7,7 @@ use super::consent::ConsentStore;
 use super::privacy::PrivacyStore;
 use crate::Millis;
 use crate::event::EventChange;
-use crate::id::{ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
+use crate::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
 use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
@@ -30,7 +30,7 @@ pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, Kept
 pub use account::{AccountStore, AccountTask, AccountsCommit, CompanyRow, Derived, DerivedWrite, Due, Side};
 pub use delivery::{
     Begin, Begun, Books, Item, ItemOutcome, ItemStatus, LedgerEntry, OpenBatch, OpenRow, QueuedMember, Reason,
-    Reconcile, RefusalFilter, Refused, TargetKey,
+    Reconcile, RefusalFilter, Refused, TargetKey, Wanted,
 };
 pub use document::{Document, DocumentWrite, Expect, Kind};
 pub use error::{Result, StoreError};
@@ -421,6 +421,9 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
     /// Repeated for the same delivery it changes nothing.
     /// What the vendor called the members of the target in earlier deliveries comes with them.
     async fn begin_delivery(&self, begin: Begin) -> Result<Begun>;
+    /// Whether anybody of an activation's audience or target has entered, left, changed or come due since its last
+    /// delivery. Profile changes up to `looked` are known to concern nobody; with the answer, up to where that is so now.
+    fn is_stirred(&self, of: &ActivationId, segment: &SegmentId, looked: Seq, now: Millis) -> Result<(bool, Seq)>;
     /// Queued members from `first` on, with their profiles as they are now.
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
     /// Keeps a batch until it is closed, and settles the members that are not sent at all. What is in it is unsure from

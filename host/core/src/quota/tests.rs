@@ -128,6 +128,8 @@ fn run(rates: &[Rate], steps: &[Step], keeps: &[bool]) -> (Vec<Call>, u64) {
                     kept = Some(quota.rest(at(now)));
                 }
                 calls.extend(running.drain(..).map(|begun| Call { begun, ended: now }));
+                // What is under way when the process dies has reached the vendor by then, or never will.
+                calls.iter_mut().for_each(|call| call.ended = call.ended.min(now));
                 now += down_ms;
                 quota = self::quota(rates);
                 if let Some(kept) = &kept {
@@ -148,7 +150,7 @@ fn most_in_window(calls: &[Call], length: u64) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_limit_is_ever_exceeded(

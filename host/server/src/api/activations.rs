@@ -12,11 +12,13 @@ use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use crate::app::targets::Turn;
-use attiva_core::config::{Activation, ActivationField, Schedule, TargetSettings};
+use attiva_core::activation::{ActivationSchedule, Export};
+use attiva_core::config::{Activation, ActivationField, TargetSettings};
 use attiva_core::consent::Use;
+use attiva_core::expansion::Expansion;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/v1/sandboxes/{sandbox}/activations", get(list).post(create))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}", get(show).delete(remove))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}/pause", post(pause))
+        .route("/v1/sandboxes/{sandbox}/activations/{activation}/schedule", put(schedule))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}/resume", post(resume))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}/retire", post(retire))
         .route("/v1/sandboxes/{sandbox}/activations/{activation}/deliveries", post(start_delivery))
@@ -35,11 +38,17 @@ pub(super) fn routes() -> Router<State> {
 struct Create {
     name: String,
     segment: String,
+    /// Which people of an audience of accounts are sent; without it, the accounts are.
+    #[serde(default)]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(default)]
-    schedule: Option<Schedule>,
+    schedule: Option<ActivationSchedule>,
+    /// Of a file.
+    #[serde(default)]
+    export: Option<Export>,
     #[serde(default)]
     removals_max_percent: Option<u8>,
     /// What it sends for.
@@ -60,11 +69,15 @@ struct View {
     id: String,
     name: String,
     segment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expansion: Option<Expansion>,
     connection: String,
     target: TargetSettings,
     mapping: Vec<ActivationField>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<Schedule>,
+    schedule: Option<ActivationSchedule>,
+    /// Of a target that makes a whole of each delivery; any other gets the difference.
+    export: Export,
     paused: bool,
     retired: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,10 +96,12 @@ impl View {
             id: activation.id.to_string(),
             name: activation.name,
             segment: activation.segment.to_string(),
+            expansion: activation.expansion,
             connection: activation.connection.to_string(),
             target: activation.target,
             mapping: activation.mapping,
             schedule: activation.schedule,
+            export: activation.export,
             paused: activation.paused,
             retired: activation.retired,
             removals_max_percent: activation.removals_max_percent,
@@ -106,10 +121,12 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     let new = NewActivation {
         name: body.name,
         segment: body.segment,
+        expansion: body.expansion,
         connection: body.connection,
         target: body.target,
         mapping: body.mapping,
         schedule: body.schedule,
+        export: body.export,
         removals_max_percent: body.removals_max_percent,
         consent: body.consent,
     };
@@ -128,6 +145,16 @@ async fn show(scope: Scope) -> Result<Response> {
 async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<StatusCode> {
     scope.sandbox.delete_activation(&scope.caller, scope.param("activation"), expect).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn schedule(
+    scope: Scope,
+    IfMatch(expect): IfMatch,
+    Body(schedule): Body<Option<ActivationSchedule>>,
+) -> Result<Response> {
+    let activation = scope.param("activation");
+    let changed = scope.sandbox.schedule_activation(&scope.caller, activation, schedule, expect).await?;
+    Ok(with_version(Json(View::of(changed.value)).into_response(), changed.version))
 }
 
 async fn pause(scope: Scope) -> Result<Response> {

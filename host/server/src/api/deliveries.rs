@@ -9,6 +9,7 @@ use super::time::Instant;
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use attiva_core::Fault;
+use attiva_core::activation::DeliveryCause;
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold, Phase, Plan};
 use attiva_core::id::ActivationId;
 use attiva_core::page;
@@ -47,6 +48,11 @@ struct View {
     segment: String,
     plugin: String,
     dry_run: bool,
+    /// `requested`, or what its activation's schedule follows.
+    cause: DeliveryCause,
+    /// The batch evaluation whose result the audience was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<String>,
     status: DeliveryStatus,
     /// Why it is held: `paused`, or `removals` until somebody approves them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +85,8 @@ impl View {
         Self {
             hold: delivery.hold().filter(|_| delivery.status == DeliveryStatus::Held),
             dry_run: delivery.dry_run,
+            cause: delivery.cause,
+            evaluation: delivery.evaluation.map(|id| id.to_string()),
             plan: delivery.plan,
             reasons: Vec::new(),
             id: delivery.id.to_string(),

@@ -85,6 +85,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("activations/{activation}/refusals/replay", &[post(ActivationsWrite)]),
     ("activations/{activation}/resume", &[post(ActivationsWrite)]),
     ("activations/{activation}/retire", &[post(ActivationsWrite)]),
+    ("activations/{activation}/schedule", &[put(ActivationsWrite)]),
     ("connections", &[read(ConnectionsRead), post(ConnectionsWrite)]),
     ("connections/{connection}", &[read(ConnectionsRead), patch(ConnectionsWrite), delete(ConnectionsWrite)]),
     ("connections/{connection}/authorization", &[read(ConnectionsRead), post(ConnectionsWrite)]),

@@ -164,8 +164,8 @@ const ENTRIES: &[Entry] = &[
     entry(
         "activation.entity",
         Unsupported,
-        "An audience of accounts was to be activated, and destinations take persons.",
-        "Make a segment of persons on top of it, and activate that one.",
+        "Accounts were to be sent to a target that takes persons, or persons to one that takes accounts.",
+        "Of accounts, say with `expansion` which people are sent; of persons, make a segment of accounts on top of them.",
     ),
     entry(
         "store.version-mismatch",

@@ -1,14 +1,17 @@
 //! Activations: an audience joined to a destination.
 
-use super::connections::check_schedule;
+use super::activation_schedules::check_export;
 use super::expressions;
 use super::keys::Caller;
 use super::name;
+use super::recipients::check_taken;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Schedule, Segment, TargetSettings};
+use attiva_core::activation::{ActivationSchedule, Export};
+use attiva_core::config::{Activation, ActivationField, AudienceEntity, Connection, Segment, TargetSettings};
 use attiva_core::consent::Use;
+use attiva_core::expansion::Expansion;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
@@ -21,10 +24,14 @@ use serde_json::json;
 pub struct NewActivation {
     pub name: String,
     pub segment: String,
+    /// Which people of an audience of accounts.
+    pub expansion: Option<Expansion>,
     pub connection: String,
     pub target: TargetSettings,
     pub mapping: Vec<ActivationField>,
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<ActivationSchedule>,
+    /// Of a file: whether it holds everybody or what has changed; `None`: everybody.
+    pub export: Option<Export>,
     pub removals_max_percent: Option<u8>,
     pub consent: Option<Use>,
 }
@@ -41,8 +48,9 @@ impl Sandbox {
     /// left to the first delivery, with a warning.
     ///
     /// # Errors
-    /// `activation.mapping`, `activation.target`, `activation.consent` with each field at fault; `segment.missing`, `connection.missing`;
-    /// `plugin.no-destination`.
+    /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion`, `activation.schedule`,
+    /// `activation.export` with each field at fault;
+    /// `activation.entity`, `segment.missing`, `connection.missing`, `plugin.no-destination`.
     pub async fn create_activation(
         &self,
         caller: &Caller,
@@ -62,17 +70,17 @@ impl Sandbox {
 
     async fn make_activation(&self, id: ActivationId, mut new: NewActivation) -> Result<CreatedActivation> {
         let name = name::checked("/name", &new.name)?.to_owned();
-        check_schedule(new.schedule)?;
         let segment = self.segment(&new.segment)?.value;
-        persons_only(&segment)?;
         let connection = self.connection(&new.connection)?.value;
-        expressions::check_mapping("/mapping", &new.mapping)?;
-        self.check_use(new.consent.as_ref())?;
+        self.check_expansion(&segment, new.expansion.as_ref())?;
+        let sent = if new.expansion.is_some() { AudienceEntity::Person } else { segment.entity };
+        expressions::check_mapping("/mapping", &self.mapping_scope(sent)?, &new.mapping)?;
+        self.check_use_of(sent, new.consent.as_ref())?;
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
         let mut warnings = self.check_activation(&connection.id, new.mapping.len())?;
-        warnings.extend(self.check_target(&connection, &new.target, &new.mapping).await?);
+        warnings.extend(self.check_target(&connection, &segment, &new).await?);
         // The connection may have been removed while its destination was asked.
         let _alone = self.connections_change.lock().await;
         let connection = self.connection(connection.id.as_str())?.value;
@@ -80,10 +88,12 @@ impl Sandbox {
             id: id.clone(),
             name,
             segment: segment.id,
+            expansion: new.expansion,
             connection: connection.id.clone(),
             target: new.target,
             mapping: new.mapping,
             schedule: new.schedule,
+            export: new.export.unwrap_or_default(),
             paused: false,
             retired: false,
             removals_max_percent: new.removals_max_percent,
@@ -107,15 +117,21 @@ impl Sandbox {
     async fn check_target(
         &self,
         connection: &Connection,
-        target: &TargetSettings,
-        mapping: &[ActivationField],
+        segment: &Segment,
+        new: &NewActivation,
     ) -> Result<Vec<String>> {
+        let NewActivation { target, mapping, expansion, .. } = new;
         name::checked("/target/name", &target.name)?;
         if !self.plugins.resolve(&connection.plugin)?.plugin.is_destination {
             let message = format!("{} is no destination", connection.plugin);
             return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
         }
-        if let Some(max) = self.connectors.delivery(&connection.plugin)?.fields_max
+        let spec = self.connectors.delivery(&connection.plugin)?;
+        let mode = check_export(new.export, spec.mode)?.mode(spec.mode);
+        let schedule = new.schedule.as_ref();
+        self.check_activation_schedule("/schedule", schedule, segment, mode, expansion.is_some())?;
+        let taken = || check_taken(&connection.plugin, &spec, target, segment, expansion.as_ref());
+        if let Some(max) = spec.fields_max
             && mapping.len() > max as usize
         {
             let problem = format!("{} fields are mapped; {} takes {max} at most", mapping.len(), connection.plugin);
@@ -125,6 +141,7 @@ impl Sandbox {
         let objects = match self.connectors.discover(connection).await {
             Ok(discovered) => discovered.objects,
             Err(refusal) if passes(refusal.fault.kind) => {
+                taken()?;
                 return Ok(vec![format!(
                     "the destination could not be asked what it takes: {}",
                     refusal.fault.message
@@ -133,7 +150,10 @@ impl Sandbox {
             Err(refusal) => return Err(refusal),
         };
         let problems = match objects.iter().find(|o| o.name == target.object) {
-            Some(object) => target_problems(object, target, mapping),
+            Some(object) => {
+                taken()?;
+                target_problems(object, target, mapping)
+            }
             None => {
                 let known: Vec<&str> = objects.iter().map(|o| o.name.as_str()).collect();
                 vec![FieldProblem::new("/target/object", format!("must be one of {}", known.join(", ")))]
@@ -144,20 +164,6 @@ impl Sandbox {
         }
         Err(Refusal::invalid("activation.target", "the destination does not take this", problems))
     }
-}
-
-/// Every destination there is so far takes persons, and mappings are over them.
-fn persons_only(segment: &Segment) -> Result<()> {
-    if segment.entity == AudienceEntity::Person {
-        return Ok(());
-    }
-    let message =
-        format!("{} is an audience of the entity {}; destinations take persons", segment.id, segment.entity.name());
-    let action = format!(
-        "Make a segment of persons of it, and activate that one: `person.accounts.exists(a, a.inAudience({:?}))`.",
-        segment.name
-    );
-    Err(Fault::new(FaultKind::Unsupported, "activation.entity", message).action(action).field("/segment").into())
 }
 
 /// Whether the destination may well answer later.

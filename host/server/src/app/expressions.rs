@@ -2,7 +2,7 @@
 
 use super::refusal::{FieldProblem, Place, Refusal, Result};
 use attiva_core::config::ActivationField;
-use attiva_expr::Problem;
+use attiva_expr::{Problem, Scope};
 
 /// Why an expression cannot be a segment; `field`: where it stands in the body.
 pub(super) fn refused(field: &str, problems: Vec<Problem>) -> Refusal {
@@ -10,9 +10,8 @@ pub(super) fn refused(field: &str, problems: Vec<Problem>) -> Refusal {
     Refusal::invalid("segment.expression", "the expression is not one that a segment can be", fields)
 }
 
-/// Checks an activation's mapping: every expression, and that no field is mapped twice.
-pub fn check_mapping(field: &str, mapping: &[ActivationField]) -> Result<()> {
-    let scope = attiva_segments::person_scope();
+/// Checks an activation's mapping: every expression by what it may name, and that no field is mapped twice.
+pub fn check_mapping(field: &str, scope: &Scope, mapping: &[ActivationField]) -> Result<()> {
     let mut problems = Vec::new();
     for (i, mapped) in mapping.iter().enumerate() {
         if mapping.iter().take(i).any(|earlier| earlier.field == mapped.field) {
@@ -22,7 +21,7 @@ pub fn check_mapping(field: &str, mapping: &[ActivationField]) -> Result<()> {
             problems.push(FieldProblem::new(format!("{field}/{i}/field"), "must be the name of a field"));
         }
         let at = format!("{field}/{i}/expression");
-        let found = attiva_expr::check(&mapped.expression, &scope).err().unwrap_or_default();
+        let found = attiva_expr::check(&mapped.expression, scope).err().unwrap_or_default();
         problems.extend(found.into_iter().map(|p| field_problem(&at, p)));
     }
     if mapping.is_empty() {

@@ -18,6 +18,13 @@ pub(crate) enum Activation {
         name: String,
         #[arg(long)]
         segment: String,
+        /// Of an audience of accounts, the people of each by this way: `people`, `people_by_relation`, `people_by_role`,
+        /// `matched_people`. May be given several times; without it, the accounts are sent.
+        #[arg(long = "people", value_name = "WAY")]
+        people: Vec<String>,
+        /// Of those people, only these: CEL over `person`.
+        #[arg(long, value_name = "EXPRESSION", requires = "people")]
+        people_where: Option<String>,
         /// The destination connection.
         #[arg(long)]
         connection: String,
@@ -39,6 +46,11 @@ pub(crate) enum Activation {
         /// Seconds from the start of one delivery to the start of the next.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        #[command(flatten)]
+        times: Times,
+        /// Of a file: `full` (everybody, every time) or `incremental` (everybody once, then what has changed).
+        #[arg(long)]
+        export: Option<String>,
         /// Share of the target's members that one delivery may remove; more waits for approval.
         #[arg(long, value_name = "PERCENT")]
         removals_max_percent: Option<u8>,
@@ -57,6 +69,15 @@ pub(crate) enum Activation {
         /// Wait for its end; the exit code tells how it went.
         #[arg(long)]
         follow: bool,
+    },
+    /// Say when it delivers by itself; with nothing said, only when it is asked to.
+    Schedule {
+        activation: String,
+        /// Seconds from the start of one delivery to the start of the next.
+        #[arg(long, value_name = "SECONDS")]
+        every_seconds: Option<u32>,
+        #[command(flatten)]
+        times: Times,
     },
     /// Start no delivery, and hold the one that is going at its next batch.
     Pause { activation: String },
@@ -98,6 +119,17 @@ pub(crate) enum Activation {
     Show { activation: String },
 }
 
+/// Times beside an interval.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Times {
+    /// At the times of cron, in UTC: "0 6 * * mon-fri".
+    #[arg(long)]
+    cron: Option<String>,
+    /// After what happens to the audience: `change` (evaluated in streaming) or `evaluation` (in batch).
+    #[arg(long, value_name = "WHAT")]
+    after: Option<String>,
+}
+
 const COLUMNS: [Column; 6] = [
     ("id", "/id"),
     ("name", "/name"),
@@ -112,6 +144,8 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
         Activation::Create {
             name,
             segment,
+            people,
+            people_where,
             connection,
             object,
             target,
@@ -119,6 +153,8 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             mapping,
             required,
             every_seconds,
+            times,
+            export,
             removals_max_percent,
             consent,
         } => {
@@ -131,8 +167,14 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
                 "mapping": fields(&mapping, &required)?,
                 "removals_max_percent": removals_max_percent,
             });
-            if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
-                body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
+            if let (Some(schedule), Some(body)) = (schedule(every_seconds, &times), body.as_object_mut()) {
+                body.insert("schedule".into(), schedule);
+            }
+            if let (Some(export), Some(body)) = (export, body.as_object_mut()) {
+                body.insert("export".into(), json!(export));
+            }
+            if let (false, Some(body)) = (people.is_empty(), body.as_object_mut()) {
+                body.insert("expansion".into(), json!({ "by": people, "where": people_where }));
             }
             if let (Some(of), Some(body)) = (consent, body.as_object_mut()) {
                 let (channel, purpose) =
@@ -146,6 +188,12 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             }
         }
         Activation::List(page) => output.list(&client.get(&page.path(&client.scoped("activations"), &[]))?, &COLUMNS),
+        Activation::Schedule { activation, every_seconds, times } => {
+            let path = client.scoped(&format!("activations/{activation}/schedule"));
+            let changed = client.send_json(Method::PUT, &path, &json!(schedule(every_seconds, &times)))?.json()?;
+            output.one(&changed, &COLUMNS);
+            output.one(&changed, &[("schedule", "/schedule")]);
+        }
         Activation::Pause { activation } => turn(&activation, "pause", client, *output)?,
         Activation::Resume { activation } => turn(&activation, "resume", client, *output)?,
         Activation::Retire { activation } => turn(&activation, "retire", client, *output)?,
@@ -190,6 +238,14 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
     Ok(Exit::Done)
 }
 
+/// `None`: nothing is said.
+fn schedule(every_seconds: Option<u32>, Times { cron, after }: &Times) -> Option<Value> {
+    let all = [("every_seconds", json!(every_seconds)), ("cron", json!(cron)), ("after", json!(after))];
+    let said: serde_json::Map<String, Value> =
+        all.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect();
+    (!said.is_empty()).then_some(Value::Object(said))
+}
+
 fn turn(activation: &str, how: &str, client: &Client, output: Output) -> Result<(), Failure> {
     let turned = client.post(&client.scoped(&format!("activations/{activation}/{how}")), &json!({}))?;
     output.one(&turned, &COLUMNS);
@@ -217,7 +273,7 @@ fn show(activation: &Value, output: Output) {
         return output.json(activation);
     }
     output.one(activation, &COLUMNS);
-    output.one(activation, &[("options", "/target/options"), ("every_seconds", "/schedule/every_seconds")]);
+    output.one(activation, &[("options", "/target/options"), ("schedule", "/schedule"), ("export", "/export")]);
     let mapping = json!({ "items": activation.get("mapping").cloned().unwrap_or_default() });
     output.list(&mapping, &[("field", "/field"), ("expression", "/expression"), ("required", "/required")]);
 }

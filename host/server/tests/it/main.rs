@@ -1,7 +1,9 @@
 //! The server from outside: its HTTP API over a socket, and its program as a process. One test binary, since each
 //! would link the whole host again.
 
+mod account_activations;
 mod accounts;
+mod activation_schedules;
 mod audiences;
 mod auth;
 mod authorizations;

@@ -1,15 +1,17 @@
 //! Deliveries: the queue of members, the batch that is with the vendor, and what became of everyone.
 
+use super::audience::{self, Audience};
 use super::{difference, ledger, profiles};
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
 use attiva_core::Millis;
-use attiva_core::id::{DeliveryId, ProfileId, SegmentId};
+use attiva_core::id::{DeliveryId, ProfileId};
 use attiva_core::ledger::{Doubt, Row, Sent};
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
     Begin, Begun, Books, DocumentWrite, Expect, Item, ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember,
     Reason, StoreError,
 };
+use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +24,7 @@ struct Found {
 
 /// Positions follow the order of profile ids, from 0.
 pub(super) fn begin(connection: &Connection, begin: &Begin) -> Outcome<Begun> {
-    let Begin { delivery, target, segment, reconcile, document } = begin;
+    let Begin { delivery, target, wanted, reconcile, document } = begin;
     if let Some(found) = find(connection, delivery)? {
         return begun(connection, &found);
     }
@@ -34,25 +36,26 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Outcome<Begun> {
         .prepare_cached("INSERT INTO delivery (id, target, ledger) VALUES (?1, ?2, ?3) RETURNING number")?
         .query_row(params![delivery.as_str(), target, ledger], |row| row.get(0))?;
     let found = Found { number, ledger };
+    let audience = audience::of(connection, wanted)?;
     match (ledger, reconcile) {
         (Some(target), Some(reconcile)) => {
-            difference::queue(connection, number, target, segment.as_ref(), reconcile)?;
+            difference::queue(connection, number, target, audience, reconcile)?;
         }
-        _ => queue_all(connection, number, segment.as_ref())?,
+        _ => queue_all(connection, number, audience)?,
     }
     super::put(connection, document, Expect::Anything)?;
     begun(connection, &found)
 }
 
-fn queue_all(connection: &Connection, delivery: i64, segment: Option<&SegmentId>) -> Outcome<()> {
+fn queue_all(connection: &Connection, delivery: i64, audience: Audience<'_>) -> Outcome<()> {
+    let Audience { from, is_in, segment } = audience;
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO item (delivery, position, profile, status, code, message)
-             SELECT ?1, row_number() OVER (ORDER BY p.id) - 1, p.number, ?3, '', ''
-             FROM membership m JOIN profile p ON p.number = m.profile
-             WHERE m.segment = (SELECT number FROM segment WHERE id = ?2)",
-        )?
-        .execute(params![delivery, segment.map(SegmentId::as_str), code(ItemStatus::Queued)])?;
+             SELECT ?1, row_number() OVER (ORDER BY p.id) - 1, p.number, ?2, '', ''
+             FROM {from} m JOIN profile p ON p.number = m.profile WHERE {is_in}"
+        ))?
+        .execute(params![delivery, code(ItemStatus::Queued), Null, segment])?;
     Ok(())
 }
 

@@ -93,6 +93,7 @@ struct EventWriter<'a> {
     find: CachedStatement<'a>,
     insert: CachedStatement<'a>,
     update: CachedStatement<'a>,
+    restate: CachedStatement<'a>,
     add: CachedStatement<'a>,
     drop: CachedStatement<'a>,
     tell: CachedStatement<'a>,
@@ -116,6 +117,7 @@ impl<'a> EventWriter<'a> {
                 "UPDATE event_payload SET stream = ?2, at = ?3, time = ?4, type = ?5, subjects = ?6, body = ?7
                  WHERE number = ?1",
             )?,
+            restate: connection.prepare_cached("UPDATE event_payload SET at = ?2, body = ?3 WHERE number = ?1")?,
             add: connection
                 .prepare_cached("INSERT INTO event (subject, time, number, type, rank) VALUES (?1, ?2, ?3, ?4, ?5)")?,
             drop: connection.prepare_cached("DELETE FROM event WHERE subject = ?1 AND time = ?2 AND number = ?3")?,
@@ -131,12 +133,16 @@ impl<'a> EventWriter<'a> {
                 let body = row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?;
                 let subjects: String = row.get(3)?;
                 let (at, is_gone) = (row.get(1)?, body.is_none());
-                let same = match (body, &text) {
-                    (Some(stored), Some(text)) => json::restates(stored, text),
-                    (None, None) => at <= change.at,
-                    _ => false,
+                let later = match (body, &text) {
+                    (Some(stored), Some(text)) => json::restated_after(stored, text),
+                    (None, None) => (at <= change.at).then(|| change.at.saturating_sub(at)),
+                    _ => None,
                 };
-                if same {
+                if let Some(later) = later {
+                    if later > 0 && change.dated {
+                        // What lies between is old by now.
+                        self.restate.execute(params![row.get::<_, i64>(0)?, change.at, text])?;
+                    }
                     return Ok(Effect::Unchanged);
                 }
                 let subjects = serde_json::from_str(&subjects)?;

@@ -27,13 +27,11 @@ pub(super) fn full_row_text(change: &RecordChange) -> Outcome<String> {
     Ok(serde_json::to_string(&Plain { at: change.at, fields: &change.fields })?)
 }
 
-/// Whether a full row, as `full_row_text` has it, says at the same or a later time just what `stored` says: equal
-/// bodies have equal texts but for the time. False may also mean: not to be seen from the text.
-pub(super) fn restates(stored: &str, row: &str) -> bool {
-    match (time_and_rest(stored), time_and_rest(row)) {
-        (Some((then, stored)), Some((now, row))) => then <= now && stored == row,
-        _ => false,
-    }
+/// How much later a full row, as `full_row_text` has it, says just what `stored` says: equal bodies have equal texts but
+/// for the time. `None`: it says something else or says it earlier, or that is not to be seen from the text.
+pub(super) fn restated_after(stored: &str, row: &str) -> Option<Millis> {
+    let ((then, stored), (now, row)) = (time_and_rest(stored)?, time_and_rest(row)?);
+    (then <= now && stored == row).then_some(now.saturating_sub(then))
 }
 
 fn time_and_rest(text: &str) -> Option<(Millis, &str)> {
@@ -276,7 +274,7 @@ mod tests {
 
     fn row(at: Millis, fields: &[(&str, Value)]) -> RecordChange {
         let fields = fields.iter().map(|(name, value)| (Arc::from(*name), value.clone())).collect();
-        RecordChange { source_key: "1@x.M".into(), kind: RowKind::Full, at, fields, merged_into: None }
+        RecordChange { source_key: "1@x.M".into(), kind: RowKind::Full, at, dated: true, fields, merged_into: None }
     }
 
     #[test]
@@ -290,12 +288,11 @@ mod tests {
     fn a_row_restates_only_the_same_at_no_earlier_time() {
         let fields = [("x", Value::Text(",\"at\":9".into()))];
         let stored = full_row_text(&row(10, &fields)).unwrap();
-        let restated = |at, fields: &[(&str, Value)]| restates(&stored, &full_row_text(&row(at, fields)).unwrap());
-        assert!(restated(10, &fields) && restated(11, &fields));
-        assert!(!restated(9, &fields));
-        assert!(!restated(11, &[("x", Value::Null)]) && !restated(11, &[]));
+        let after = |at, fields: &[(&str, Value)]| restated_after(&stored, &full_row_text(&row(at, fields)).unwrap());
+        assert_eq!((after(10, &fields), after(12, &fields), after(9, &fields)), (Some(0), Some(2), None));
+        assert_eq!((after(11, &[("x", Value::Null)]), after(11, &[])), (None, None));
         let gone = Body { at: 10, fields: row(10, &fields).fields, presence: Presence::Deleted, ..Body::default() };
-        assert!(!restates(&body_text(&gone).unwrap(), &full_row_text(&row(11, &fields)).unwrap()));
+        assert_eq!(restated_after(&body_text(&gone).unwrap(), &full_row_text(&row(11, &fields)).unwrap()), None);
     }
 
     #[test]

@@ -104,15 +104,17 @@ impl<'a> RecordWriter<'a> {
             None => None,
             Some(row) => {
                 let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
-                if full.as_ref().is_some_and(|full| json::restates(stored, full)) {
+                let later = full.as_ref().and_then(|full| json::restated_after(stored, full));
+                if later.is_some_and(|later| later == 0 || !change.dated) {
                     return Ok(Effect::Unchanged);
                 }
                 Some((number, stream, self.bodies.read(stored)?))
             }
         };
         drop(rows);
-        let body = match apply(found.as_ref().map(|(_, _, body)| body), change) {
-            Applied::Changed(body) => body,
+        let (body, effect) = match apply(found.as_ref().map(|(_, _, body)| body), change) {
+            Applied::Changed(body) => (body, Effect::Changed),
+            Applied::Restated(body) => (body, Effect::Unchanged),
             Applied::Unchanged => return Ok(Effect::Unchanged),
             Applied::Stale => return Ok(Effect::Stale),
         };
@@ -146,7 +148,7 @@ impl<'a> RecordWriter<'a> {
             None => 0,
         };
         self.tell.execute(params![counter.next_seq(), number])?;
-        Ok(Effect::Changed)
+        Ok(effect)
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::support::*;
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
-    Begin, Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore, StoreError,
+    Begin, Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore,
+    StoreError, Wanted,
 };
 use attiva_core::{DataType, Value};
 
@@ -40,7 +41,7 @@ fn begin(f: &Fixture, number: u8, target: &str, of: u8, state: &str) -> u64 {
     let begin = Begin {
         delivery: delivery(number),
         target: target.into(),
-        segment: Some(segment(of)),
+        wanted: Wanted::Members(segment(of)),
         reconcile: None,
         document: doc(state),
     };

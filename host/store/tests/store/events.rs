@@ -35,11 +35,11 @@ fn event(key: &str, at: Millis, time: Millis, subjects: &[Identity]) -> EventCha
         attributes: vec![("page".into(), text("/a"))],
         native: [("Page URL".into(), text("/a")), ("at".into(), Value::Timestamp(at))].into_iter().collect::<Fields>(),
     };
-    EventChange { source_key: key.into(), at, event: Some(event) }
+    EventChange { source_key: key.into(), at, dated: true, event: Some(event) }
 }
 
 fn gone(key: &str, at: Millis) -> EventChange {
-    EventChange { source_key: key.into(), at, event: None }
+    EventChange { source_key: key.into(), at, dated: true, event: None }
 }
 
 fn events(events: Vec<EventChange>) -> PageCommit {
@@ -90,6 +90,21 @@ fn timeline(store: &Sandbox, profile: i64) -> Vec<String> {
 
 fn keys(events: &[StoredEvent]) -> Vec<String> {
     events.iter().map(|event| event.source_key.split('@').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_event_that_was_told_again_later_makes_what_lies_between_old() {
+    let f = sandbox();
+    let lead = person(&f.store, &key(1), &[]);
+    let told = |at, dated| EventChange { at, dated, ..event("5@m.M", 10, 100, &[Identity::source_key(&key(1))]) };
+    assert_eq!(tell(&f.store, vec![told(10, true)]), (1, 0, 0));
+    // The time of reading is not the vendor's word.
+    assert_eq!(tell(&f.store, vec![told(50, false), told(30, true)]), (0, 2, 0));
+    assert_eq!(tell(&f.store, vec![gone("5@m.M", 20)]), (0, 0, 1));
+    assert_eq!(timeline(&f.store, lead), ["5"]);
+    assert_eq!(tell(&f.store, vec![gone("5@m.M", 40)]), (1, 0, 0));
+    assert_eq!(tell(&f.store, vec![gone("5@m.M", 60), told(55, true)]), (0, 1, 1));
+    assert_eq!(timeline(&f.store, lead), [""; 0]);
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn commit_events(store: &Sandbox, n: u64) {
             attributes: vec![("page".into(), number_of(n))],
             native: Fields::default(),
         };
-        EventChange { source_key: key, at, event: Some(event) }
+        EventChange { source_key: key, at, dated: true, event: Some(event) }
     };
     let events = (0..HAPPENED).map(|i| happened(own(n, i))).chain([happened("moved@x.M".into())]).collect();
     let entity = Some(EntityKind::Activity.into());

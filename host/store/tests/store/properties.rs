@@ -14,12 +14,14 @@ use std::sync::Arc;
 fn any_change() -> impl Strategy<Value = RecordChange> {
     let kinds = [RowKind::Full, RowKind::Full, RowKind::Patch, RowKind::Tombstone, RowKind::Merge];
     let fields = vec((0..3_usize, prop_oneof![Just(Value::Null), (0..3_i64).prop_map(Value::Integer)]), 0..3);
-    (0..4_usize, prop::sample::select(kinds.to_vec()), 1..6_i64, fields).prop_map(|(n, kind, at, fields)| {
+    let at = (1..6_i64, prop::bool::weighted(0.8));
+    (0..4_usize, prop::sample::select(kinds.to_vec()), at, fields).prop_map(|(n, kind, (at, dated), fields)| {
         let fields: BTreeMap<usize, Value> = fields.into_iter().collect();
         RecordChange {
             source_key: key(n),
             kind,
             at,
+            dated,
             fields: fields.into_iter().map(|(f, value)| (Arc::from(["a", "b", "c"][f]), value)).collect(),
             merged_into: (kind == RowKind::Merge).then(|| key(9)),
         }
@@ -58,9 +60,15 @@ proptest! {
         let mut expected: BTreeMap<String, Body> = BTreeMap::new();
         let mut changes = 0;
         for row in &rows {
-            if let Applied::Changed(body) = apply(expected.get(&row.source_key), row.clone()) {
-                expected.insert(row.source_key.clone(), body);
-                changes += 1;
+            match apply(expected.get(&row.source_key), row.clone()) {
+                Applied::Changed(body) => {
+                    expected.insert(row.source_key.clone(), body);
+                    changes += 1;
+                }
+                Applied::Restated(body) => {
+                    expected.insert(row.source_key.clone(), body);
+                }
+                Applied::Unchanged | Applied::Stale => {}
             }
         }
         let (whole, divided) = (sandbox(), sandbox());

@@ -5,6 +5,7 @@ use attiva_core::Value;
 use attiva_core::page::{Reject, RowKind};
 use attiva_core::ports::store::{Change, Feed, Kind, PageCommitted, PageDocument, SandboxStore};
 use attiva_core::record::Presence;
+use attiva_core::record::RecordChange;
 use std::sync::Arc;
 
 fn subjects(store: &dyn SandboxStore, feed: Feed) -> Vec<i64> {
@@ -37,13 +38,30 @@ fn only_what_changes_is_a_change() {
     let f = sandbox();
     let commit = |at, name: &str| page("leads", "a", vec![full(&key(1), at, &[("name", text(name))])]);
     wait(f.store.commit_page(commit(10, "Ann"))).unwrap();
-    let restated = wait(f.store.commit_page(commit(20, "Ann"))).unwrap();
-    assert_eq!((restated.unchanged, restated.seq), (1, 1));
+    let again = wait(f.store.commit_page(commit(10, "Ann"))).unwrap();
+    assert_eq!((again.unchanged, again.seq), (1, 1));
     let stale = wait(f.store.commit_page(commit(5, "Old"))).unwrap();
     assert_eq!((stale.stale, stale.seq), (1, 1));
     let changed = wait(f.store.commit_page(commit(20, "Anna"))).unwrap();
     assert_eq!((changed.changed, changed.seq), (1, 2));
     assert_eq!(subjects(&*f.store, Feed::Records), [1, 1]);
+}
+
+#[test]
+fn what_is_said_again_later_is_no_change_and_counts_from_then_on() {
+    let f = sandbox();
+    let commit = |at, dated, name: &str| {
+        page("leads", "a", vec![RecordChange { dated, ..full(&key(1), at, &[("name", text(name))]) }])
+    };
+    wait(f.store.commit_page(commit(10, true, "Ann"))).unwrap();
+    // The time of reading is not the vendor's word.
+    let read = wait(f.store.commit_page(commit(50, false, "Ann"))).unwrap();
+    assert_eq!((read.unchanged, read.seq), (1, 1));
+    let later = wait(f.store.commit_page(commit(30, true, "Ann"))).unwrap();
+    assert_eq!((later.changed, later.unchanged, later.seq), (0, 1, 2), "profiles look at it: it may be the newest");
+    let between = wait(f.store.commit_page(commit(20, true, "Anna"))).unwrap();
+    assert_eq!((between.stale, between.seq), (1, 2));
+    assert_eq!(f.store.record(&PERSON, &key(1)).unwrap().unwrap().body.at, 30);
 }
 
 #[test]

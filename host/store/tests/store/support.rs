@@ -82,6 +82,7 @@ pub(crate) fn full(key: &str, at: Millis, fields: &[(&str, Value)]) -> RecordCha
         source_key: key.into(),
         kind: RowKind::Full,
         at,
+        dated: true,
         fields: fields.iter().map(|(name, value)| (Arc::from(*name), value.clone())).collect(),
         merged_into: None,
     }

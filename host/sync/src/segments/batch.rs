@@ -102,8 +102,11 @@ struct Evaluated {
 }
 
 async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault> {
-    evaluation.begin(inner.clock.now());
-    inner.put(Kind::Evaluation, evaluation.id.as_str(), &evaluation).await?;
+    {
+        let _no_delivery_begins = inner.beginning.write().await;
+        evaluation.begin(inner.clock.now());
+        inner.put(Kind::Evaluation, evaluation.id.as_str(), &evaluation).await?;
+    }
     let (worker, ids, cause) = (Arc::clone(inner), evaluation.wanted.clone(), evaluation.cause);
     let evaluated = projector::blocking(move || evaluate(&worker, &ids, cause)).await;
     let evaluated = match evaluated {
@@ -323,6 +326,14 @@ fn difference(audiences: &Audiences, compiled: &Arc<Compiled>, loaded: &Loaded, 
     let entered = entered.rows().filter_map(change(MembershipStatus::Realized));
     let changes = left.into_iter().chain(entered).collect();
     Difference { compiled: Arc::clone(compiled), changes, members: now.count() as u64 }
+}
+
+/// Whether an evaluation is at work on a segment, or was stopped in the middle: some of its members may be of before, and
+/// some of after.
+pub(crate) fn is_at_work(inner: &Inner, segment: &Segment) -> Result<bool, Fault> {
+    let is_of = |it: &Evaluation| it.wanted.is_empty() || it.wanted.contains(&segment.id);
+    let running = |it: &Evaluation| it.status == EvaluationStatus::Running && is_of(it);
+    Ok(segment.result_of.is_some() && inner.all::<Evaluation>(Kind::Evaluation)?.iter().any(running))
 }
 
 /// Whether an evaluation is still to come that will look at a segment.

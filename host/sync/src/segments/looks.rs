@@ -174,6 +174,20 @@ fn preview(inner: &Inner, definition: &Definition, samples: usize) -> Result<Pre
     })
 }
 
+/// Everybody who would belong by a rule, by number.
+///
+/// # Errors
+/// `segment.expression`: it does not compile; `segment.budget`.
+pub(crate) fn who(inner: &Inner, wish: &SegmentWish<'_>) -> Result<Vec<i64>, Fault> {
+    let definition =
+        inner.segments.get(inner)?.check(None, wish).map_err(|problems| super::definition::refused(&problems))?;
+    with_members(inner, &[&definition], |audiences, loaded, members, _| {
+        let [Some(members)] = members else { return Err(overrun("this rule")) };
+        let numbers = &loaded.numbers[audiences.links.entity(definition.entity.kind())];
+        Ok(some(numbers, members, usize::MAX))
+    })
+}
+
 fn compare(inner: &Inner, before: &Definition, after: &Definition, samples: usize) -> Result<Compared, Fault> {
     let entity: AudienceEntity = after.entity;
     let (entering, leaving, staying, as_of) =

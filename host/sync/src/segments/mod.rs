@@ -15,10 +15,11 @@ mod streaming;
 mod trigger;
 mod world;
 
-pub(crate) use batch::follow as follow_evaluations;
+pub(crate) use batch::{follow as follow_evaluations, is_at_work};
 pub(crate) use catalog::SegmentCatalog;
 pub(crate) use columns::ColumnCache;
 pub use definition::{Definition, SegmentWish};
+pub(crate) use looks::who;
 pub use looks::{Compared, Cost, Counted, MembershipExplanation, Preview};
 pub use meter::Budget;
 pub(crate) use streaming::{EVENTS, SEGMENTS, step};

@@ -431,6 +431,25 @@ async fn a_record_that_says_nothing_new_can_give_an_account_another_name() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_told_again_unchanged_is_the_newest_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendors = vendors();
+    let crm = &vendors["s1"];
+    let first = |at| vec![row("A", at, &[("name", "Acme"), ("employees", "10"), ("other", "B")])];
+    crm.tell("account", first(10));
+    crm.tell("account", vec![row("B", 20, &[("name", "Acme Inc"), ("employees", "20")])]);
+    let office = Office::start(dir.path(), &vendors, 100).await;
+    office.read_all().await;
+    let said = || office.all(&ACCOUNT).iter().map(|a| number(a, "number_of_employees")).collect::<Vec<_>>();
+    assert_eq!(said(), [Some(20)]);
+    crm.tell("account", first(30));
+    office.run("s1").await;
+    office.settled().await;
+    assert_eq!(said(), [Some(10)]);
+    office.stop().await;
+}
+
+#[tokio::test]
 async fn a_record_that_goes_over_to_others_before_its_turn_leaves_what_it_was_with_behind() {
     let dir = tempfile::tempdir().unwrap();
     let vendors = vendors();

@@ -77,7 +77,14 @@ async fn started(dir: &Path, clock: &Arc<SetClock>) -> Office {
 
 fn change(key: &str, fields: Vec<(&str, Value)>) -> RecordChange {
     let fields: Fields = fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect();
-    RecordChange { source_key: format!("{key}@t.T"), kind: RowKind::Full, at: 1, fields, merged_into: None }
+    RecordChange {
+        source_key: format!("{key}@t.T"),
+        kind: RowKind::Full,
+        at: 1,
+        dated: true,
+        fields,
+        merged_into: None,
+    }
 }
 
 async fn send(office: &Office, entity: &str, changes: Vec<RecordChange>) {

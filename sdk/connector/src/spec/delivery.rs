@@ -1,6 +1,7 @@
 //! How a destination takes its rows, and what it promises of repeats.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a destination promises about repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,6 +23,16 @@ pub enum Mode {
     Snapshot,
 }
 
+/// What a member of a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Member {
+    /// A person.
+    Person,
+    /// A company.
+    Account,
+}
+
 /// What may be said of a delivery beyond [`Delivery`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivering {
@@ -33,6 +44,9 @@ pub struct Delivering {
     /// Most fields that an activation may map.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields_max: Option<u32>,
+    /// What members of a target may be, by the object's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, Vec<Member>>,
     /// Codes of rejected rows that may pass by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,

@@ -68,11 +68,21 @@ pub struct Begin {
     pub delivery: DeliveryId,
     /// The target as the destination knows it.
     pub target: String,
-    /// Who is wanted; `None`: nobody any more.
-    pub segment: Option<SegmentId>,
+    pub wanted: Wanted,
     /// For a target that keeps its members; without it, all members are queued.
     pub reconcile: Option<Reconcile>,
     pub document: DocumentWrite,
+}
+
+/// Whom a delivery's target should hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nobody any more.
+    Nobody,
+    /// Members of a segment, as its audience stands.
+    Members(SegmentId),
+    /// These profiles, by number.
+    Profiles(Vec<i64>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,147 @@
+//! Deliveries from outside: started, approved, cancelled; and what is known of the newest one of each activation.
+
+use crate::delivery_run;
+use crate::engine::{Engine, Inner};
+use crate::place::lane;
+use attiva_core::activation::{DeliveryCause, LastDelivery};
+use attiva_core::config::{Activation, Connection, Segment};
+use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
+use attiva_core::id::{ActivationId, DeliveryId};
+use attiva_core::ports::store::Kind;
+use attiva_core::spec::DeliveryMode;
+use attiva_core::{Fault, FaultKind};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The newest delivery of each activation; read from the store once. Dry runs are none.
+#[derive(Default)]
+pub(crate) struct LastDeliveries(Mutex<Option<HashMap<ActivationId, LastDelivery>>>);
+
+impl LastDeliveries {
+    pub(crate) fn get(&self, inner: &Inner, activation: &ActivationId) -> Result<Option<LastDelivery>, Fault> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            let mut last = HashMap::new();
+            for delivery in inner.all::<Delivery>(Kind::Delivery)? {
+                note(&mut last, &delivery);
+            }
+            *known = Some(last);
+        }
+        Ok(known.as_ref().and_then(|last| last.get(activation).cloned()))
+    }
+
+    /// A delivery has begun or ended, and the store knows it: where that was not read yet, it tells.
+    pub(crate) fn note(&self, delivery: &Delivery) {
+        if let Some(last) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            note(last, delivery);
+        }
+    }
+}
+
+/// Takes what a delivery is now: when it has begun, and when it has ended.
+fn note(last: &mut HashMap<ActivationId, LastDelivery>, delivery: &Delivery) {
+    if delivery.dry_run {
+        return;
+    }
+    let known = last.entry(delivery.activation.clone()).or_default();
+    let failures = match delivery.status {
+        DeliveryStatus::Failed => known.failures.saturating_add(1),
+        DeliveryStatus::Succeeded | DeliveryStatus::Cancelled => 0,
+        DeliveryStatus::Running | DeliveryStatus::Waiting | DeliveryStatus::Held => known.failures,
+    };
+    let Delivery { started_at, ended_at, .. } = *delivery;
+    *known = LastDelivery { started_at, evaluation: delivery.evaluation.clone(), ended_at, failures };
+}
+
+impl Engine {
+    /// Starts a delivery of an activation; a dry run plans it and sends nothing. One target has one delivery at a time. A
+    /// delivery with this id, if there is one, was started by the same request before, and is answered.
+    pub async fn start_delivery(
+        &self,
+        activation: &ActivationId,
+        id: DeliveryId,
+        dry_run: bool,
+    ) -> Result<Delivery, Fault> {
+        self.begin_delivery(activation, id, dry_run, DeliveryCause::Requested).await
+    }
+
+    pub(crate) async fn begin_delivery(
+        &self,
+        activation: &ActivationId,
+        id: DeliveryId,
+        dry_run: bool,
+        cause: DeliveryCause,
+    ) -> Result<Delivery, Fault> {
+        if let Some(started) = self.inner.find(Kind::Delivery, id.as_str())? {
+            return Ok(started);
+        }
+        let activation: Activation = self.inner.get(Kind::Activation, activation.as_str())?;
+        let connection: Connection = self.inner.get(Kind::Connection, activation.connection.as_str())?;
+        let segment: Segment = self.inner.get(Kind::Segment, activation.segment.as_str())?;
+        if activation.paused && !dry_run {
+            let message = format!("{} is paused", activation.id);
+            return Err(Fault::new(FaultKind::Config, "activation.paused", message)
+                .action("Resume it first; a dry run is possible meanwhile."));
+        }
+        let plugin = self.inner.connectors.version(&connection)?;
+        let mode = activation.export.mode(self.inner.connectors.delivery(&plugin)?.mode);
+        let target = match mode {
+            DeliveryMode::Snapshot => activation.id.to_string(),
+            DeliveryMode::Records => {
+                let key = activation.target_key(&connection.instance);
+                self.inner.store.make_target(key, activation.id.to_string()).await?
+            }
+        };
+        let now = self.inner.clock.now();
+        let new = Delivery::new(id, activation.id, activation.segment, plugin, now);
+        let delivery = Delivery { target, mode, dry_run, cause, evaluation: segment.result_of, ..new };
+        let place = self.place_of_delivery(&lane(&delivery), &delivery.id).await?;
+        self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
+        place.keep();
+        self.inner.last_deliveries.note(&delivery);
+        self.drive_delivery(delivery.clone(), false);
+        Ok(delivery)
+    }
+
+    /// Lets a delivery remove as many members as it wants to.
+    pub async fn approve_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
+        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
+        if delivery.hold() != Some(Hold::Removals) {
+            let message = format!("{id} does not wait for approval");
+            return Err(Fault::new(FaultKind::Config, "delivery.not-held", message).action("Look at its status."));
+        }
+        self.inner.put(Kind::Approval, id.as_str(), &self.inner.clock.now()).await?;
+        self.inner.released.notify_waiters();
+        Ok(delivery)
+    }
+
+    /// To be called when an activation was paused or resumed.
+    pub fn activations_changed(&self) {
+        self.inner.released.notify_waiters();
+    }
+
+    /// Ends a delivery at its next batch boundary, also where a kill comes first, and takes back what is not visible yet.
+    pub async fn cancel_delivery(&self, id: &DeliveryId) -> Result<Delivery, Fault> {
+        let delivery: Delivery = self.inner.get(Kind::Delivery, id.as_str())?;
+        if !delivery.status.has_ended() {
+            self.inner.put(Kind::Cancellation, id.as_str(), &self.inner.clock.now()).await?;
+        }
+        self.stop_delivery(id);
+        self.inner.get(Kind::Delivery, id.as_str())
+    }
+
+    pub(crate) fn stop_delivery(&self, id: &DeliveryId) {
+        let going = self.inner.active().deliveries.values().find(|(d, _)| d == id).map(|(_, cancel)| cancel.clone());
+        if let Some(cancel) = going {
+            cancel.cancel();
+        }
+    }
+
+    pub(crate) fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
+        let going = || (delivery.id.clone(), CancellationToken::new());
+        let cancel = self.inner.active().deliveries.entry(lane(&delivery)).or_insert_with(going).1.clone();
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
+    }
+}
