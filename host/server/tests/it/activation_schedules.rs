@@ -16,7 +16,8 @@ fn deliveries(api: &Api, activation: &str, count: usize) -> Vec<Value> {
         let items = found.is(200).body["items"].as_array().unwrap().clone();
         if items.len() >= count && items.iter().all(|it| it["ended_at"].is_string()) {
             assert_eq!(items.len(), count, "{items:#?}");
-            let whole = |it: &Value| api.get(&format!("deliveries/{}", it["id"].as_str().unwrap())).is(200).body.clone();
+            let whole =
+                |it: &Value| api.get(&format!("deliveries/{}", it["id"].as_str().unwrap())).is(200).body.clone();
             return items.iter().map(whole).collect();
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -30,7 +31,8 @@ fn a_change_of_a_streaming_audience_is_delivered_and_nothing_else_is() {
     let (_vendor, ads) = linkedin(&api);
     let hr = make(&api, &json!({"name": "HR", "expression": "person.department == \"HR\""}));
     caught_up(&api);
-    let body = with(activation(&hr, &ads, "people", &[("email", "person.email")]), "schedule", json!({"after": "change"}));
+    let body =
+        with(activation(&hr, &ads, "people", &[("email", "person.email")]), "schedule", json!({"after": "change"}));
     let id = api.post("activations", &body).is(201).text("/id").to_owned();
     let first = deliveries(&api, &id, 1);
     assert_eq!((&first[0]["cause"], &first[0]["books"]["updated"]), (&json!("change"), &json!(2)), "{first:?}");
@@ -41,7 +43,11 @@ fn a_change_of_a_streaming_audience_is_delivered_and_nothing_else_is() {
     send(&api, "person", &json!([{"id": "e", "fields": {"email": "eve@x.com", "department": "HR"}}]));
     let second = deliveries(&api, &id, 2);
     assert_eq!(sent(&api, &second[1]), ["eve"]);
-    send(&api, "person", &json!([{"id": "c", "fields": {"email": "cid@x.com", "department": "Sales", "account_key": key("acme")}}]));
+    send(
+        &api,
+        "person",
+        &json!([{"id": "c", "fields": {"email": "cid@x.com", "department": "Sales", "account_key": key("acme")}}]),
+    );
     let third = deliveries(&api, &id, 3);
     assert_eq!((&third[2]["books"]["removed"], sent(&api, &third[2])), (&json!(1), vec!["cid".to_owned()]));
     assert_eq!(third[2]["cause"], "change");
@@ -79,7 +85,10 @@ fn each_evaluation_is_delivered_once_and_a_file_may_hold_the_difference() {
 
     // Another schedule holds from now on; none means that somebody has to ask.
     let schedule = |schedule: Value| api.json(Method::PUT, &format!("activations/{id}/schedule"), &[], &schedule);
-    assert_eq!(schedule(json!({"after": "change"})).refused(422, "activation.schedule").text("/errors/0/field"), "/after");
+    assert_eq!(
+        schedule(json!({"after": "change"})).refused(422, "activation.schedule").text("/errors/0/field"),
+        "/after"
+    );
     assert_eq!(schedule(json!({"cron": "0 6 * * *"})).is(200).body["schedule"], json!({"cron": "0 6 * * *"}));
     assert_eq!(schedule(Value::Null).is(200).body.get("schedule"), None);
     evaluate(&api);
