@@ -3,6 +3,7 @@
 
 mod account;
 mod activation;
+mod backup;
 mod client;
 mod conduct;
 mod connection;
@@ -117,6 +118,11 @@ enum Command {
     /// Budgets of vendors' instances: what is spent, by whom, and when it frees up.
     #[command(subcommand)]
     Quota(quota::Quota),
+    /// Backups of the whole host, made while it runs; for operators.
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory that no host has open.
+    Restore(backup::Restore),
     /// The key that connections' secrets are sealed with.
     #[command(subcommand)]
     Secrets(secrets::Secrets),
@@ -194,6 +200,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),
         Command::Quota(quota) => quota::run(quota, &Client::new(global)?, *output)?,
+        Command::Backup(backup) => return backup::run(backup, global, output),
+        Command::Restore(restore) => backup::restore(restore, *output)?,
         Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),

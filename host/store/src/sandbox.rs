@@ -4,6 +4,7 @@
 mod accounts;
 mod audience;
 mod consents;
+mod copy;
 mod counter;
 mod deliveries;
 mod derived;

@@ -20,7 +20,7 @@ pub(super) fn routes() -> Router<State> {
 #[derive(Serialize)]
 struct View {
     id: String,
-    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`.
+    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`, `backup`.
     kind: &'static str,
     /// The id of the work.
     subject: String,
@@ -40,7 +40,7 @@ struct View {
     fault: Option<Fault>,
 }
 
-/// Records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
+/// Files of a backup, records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
 #[derive(Serialize)]
 struct Progress {
     done: u64,
@@ -48,19 +48,21 @@ struct Progress {
     total: Option<u64>,
 }
 
-fn view(scope: &Scope, operation: &Operation) -> View {
+/// `url` makes a place of a path within the sandbox; a backup is the host's.
+fn view(url: impl Fn(&str) -> String, operation: &Operation) -> View {
     let (kind, subject, place) = match &operation.work {
         Work::Run(id) => ("run", id.to_string(), format!("runs/{id}")),
         Work::Delivery(id) => ("delivery", id.to_string(), format!("deliveries/{id}")),
         Work::Removal(id) => ("removal", id.to_string(), format!("removals/{id}")),
         Work::Erasure(id) => ("erasure", id.to_string(), format!("privacy/erasures/{id}")),
         Work::Evaluation(id) => ("evaluation", id.to_string(), format!("evaluations/{id}")),
+        Work::Backup(id) => ("backup", id.to_string(), format!("backups/{id}")),
     };
     View {
         id: operation.id.to_string(),
         kind,
         subject,
-        subject_url: scope.url(&place),
+        subject_url: url(&place),
         done: operation.done,
         status: operation.status.clone(),
         phase: operation.phase.clone(),
@@ -75,10 +77,24 @@ fn view(scope: &Scope, operation: &Operation) -> View {
 /// The answer to a request that began, or changed, long work.
 pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Response {
     let place = scope.url(&format!("operations/{}", operation.id));
-    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(scope, operation))).into_response()
+    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(|path| scope.url(path), operation))).into_response()
+}
+
+fn of_host(path: &str) -> String {
+    format!("/v1/{path}")
+}
+
+/// As [`accepted`], for work of the whole host.
+pub(super) fn accepted_by_host(operation: &Operation) -> Response {
+    let place = of_host(&format!("operations/{}", operation.id));
+    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(of_host, operation))).into_response()
+}
+
+pub(super) fn shown_by_host(operation: &Operation) -> Response {
+    Json(view(of_host, operation)).into_response()
 }
 
 async fn show(scope: Scope) -> Result<Json<View>> {
     let operation = scope.sandbox.operation(scope.param("operation"))?;
-    Ok(Json(view(&scope, &operation)))
+    Ok(Json(view(|path| scope.url(path), &operation)))
 }

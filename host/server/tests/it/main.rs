@@ -7,6 +7,7 @@ mod activation_schedules;
 mod audiences;
 mod auth;
 mod authorizations;
+mod backups;
 mod bodea;
 mod bounds;
 mod compositions;
