@@ -182,6 +182,7 @@ def furnish(api, vendor):
     add("spare_organisation", api.post("/v1/organisations", {"name": "spare"})["id"])
     add("spare_sandbox", *(api.post("/v1/sandboxes", {"name": f"spare-{n}"})["name"] for n in range(2)))
     add("sandbox", "default")
+    add("backup", api.post("/v1/backups", {})["subject"])
     add("base", "EUR")
     add("code", "key.missing")
     add("field", "department")
@@ -278,7 +279,7 @@ def main():
     program = str(arguments.program.resolve())
     with tempfile.TemporaryDirectory(prefix="attiva-openapi-") as directory:
         vendor = Program([program, "simulate", "marketo", "--leads", "30", "--output", "json"], {"about": r"^(\{.*\})$"})
-        serve = [program, "serve", "--data-dir", f"{directory}/data", "--listen", "127.0.0.1:0", "--set", "log.level=warn,attiva_server=info"]
+        serve = [program, "serve", "--data-dir", f"{directory}/data", "--listen", "127.0.0.1:0", "--set", "log.level=warn,attiva_server=info", "--set", "limits.key_requests=0"]
         host = None
         try:
             host = Program(serve, {"port": r"listening.*127\.0\.0\.1:(\d+)", "key": r"^ +(atv_\S+)$"})

@@ -48,7 +48,8 @@ impl PeopleBy {
     fn rule(self, accounts: &SegmentId) -> String {
         let is_in = |it: &str| format!("{it}.inAudience(\"{accounts}\")");
         match self {
-            Self::People => format!("person.accounts.exists(a, {})", is_in("a")),
+            // Among what segments call the accounts of a person is the one it was matched to, which no record names.
+            Self::People => format!("person.components.exists(c, !c.is_matched && {})", is_in("c.account")),
             Self::PeopleByRelation => format!("person.accounts_by_relation.exists(a, {})", is_in("a")),
             Self::PeopleByRole => format!("person.opportunities_by_role.exists(o, {})", is_in("o.account")),
             Self::MatchedPeople => is_in("person.matched_account"),
@@ -97,7 +98,7 @@ mod tests {
         let both = [PeopleBy::People, PeopleBy::MatchedPeople];
         assert_eq!(
             expansion(&both, Some("person.job_title == \"CIO\" || true")).rule(&accounts),
-            "(person.accounts.exists(a, a.inAudience(\"seg_a\")) || person.matched_account.inAudience(\"seg_a\")) \
+            "(person.components.exists(c, !c.is_matched && c.account.inAudience(\"seg_a\")) || person.matched_account.inAudience(\"seg_a\")) \
              && (person.job_title == \"CIO\" || true)"
         );
     }

@@ -60,6 +60,8 @@ ids! {
     EvaluationId = "evl_";
     /// Long work that a client follows.
     OperationId = "op_";
+    /// A backup of the host.
+    BackupId = "bak_";
     /// Two records that are never one.
     NeverLinkId = "nev_";
     /// What a connection brought, taken back.

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod account;
 pub mod activation;
+pub mod backup;
 pub mod cardinality;
 pub mod config;
 pub mod consent;
@@ -36,7 +37,9 @@ pub mod retry;
 pub mod run;
 pub mod spec;
 pub mod stages;
+pub mod throttle;
 pub mod time;
+pub mod usage;
 pub mod value;
 
 pub use fault::{Fault, FaultKind};

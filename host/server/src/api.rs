@@ -8,6 +8,7 @@ mod audiences;
 mod audit;
 mod auth;
 mod authorizations;
+mod backups;
 mod body;
 mod bounded;
 mod conduct;
@@ -56,9 +57,11 @@ mod secrets;
 mod segments;
 mod stamp;
 mod targets;
+mod throttle;
 mod time;
 mod timeline;
 mod upgrades;
+mod usage_policy;
 
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
@@ -88,6 +91,9 @@ pub struct State {
     /// Where vendors send a person back to who was asked for consent.
     callback: Arc<str>,
     permits: Arc<Semaphore>,
+    /// Places to wait for a permit.
+    waiting: Arc<Semaphore>,
+    throttles: throttle::Throttles,
     tasks: TaskTracker,
     requests: metrics::Requests,
 }
@@ -98,7 +104,10 @@ impl State {
         let permits = Arc::new(Semaphore::new(limits.requests_at_once as usize));
         let callback = format!("{public_url}{}", authorizations::CALLBACK).into();
         let requests = metrics::Requests::default();
-        Self { app, limits, pages, callback, permits, tasks: TaskTracker::new(), requests }
+        let waiting = Arc::new(Semaphore::new(limits.requests_at_once as usize));
+        let throttles = throttle::Throttles::new(limits.throttle);
+        let tasks = TaskTracker::new();
+        Self { app, limits, pages, callback, permits, waiting, throttles, tasks, requests }
     }
 
     /// Waits until every request that was begun has been dealt with, answered or not.
@@ -167,9 +176,11 @@ pub fn router(state: State) -> Router {
 fn documents() -> Routes {
     keys::routes()
         .merge(audit::routes())
+        .merge(backups::routes())
         .merge(organisations::routes())
         .merge(plugins::routes())
         .merge(upgrades::routes())
+        .merge(usage_policy::routes())
         .merge(publishers::routes())
         .merge(sandboxes::routes())
         .merge(connections::routes())

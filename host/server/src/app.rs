@@ -7,6 +7,7 @@ pub mod activations;
 pub mod answers;
 mod audit;
 pub mod authorizations;
+pub mod backups;
 mod caller;
 pub mod chance;
 pub mod conduct;
@@ -57,6 +58,7 @@ pub mod targets;
 pub mod tenancy;
 mod timeline;
 pub mod upgrades;
+mod usage_policy;
 
 pub(crate) use files::DEVELOPMENT_KEY;
 
@@ -70,6 +72,7 @@ use attiva_core::{Fault, FaultKind};
 use attiva_store::{Control, DataDir, Options, Sealer, TombstoneKey, Tombstones};
 use attiva_sync::{Engine, EngineOptions};
 use attiva_wasm::{HostOptions, Limits, PluginHost};
+use backups::Backups;
 use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
 use disk::Disk;
@@ -102,6 +105,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     control: Arc<dyn ControlStore>,
+    /// The same, for copies of it.
+    control_file: Arc<Control>,
+    backups: Backups,
     keys: Keys,
     answers: Answers,
     tenancy: Tenancy,
@@ -112,9 +118,9 @@ struct Inner {
     instances: Instances,
     shared: Shared,
     oversight: Arc<Oversight>,
-    /// Held while a sandbox or an organisation is made or removed.
+    /// Held while a sandbox or an organisation is made or removed, the key of secrets is changed, or a backup is made.
     tenancy_change: tokio::sync::Mutex<()>,
-    /// Removals that go on since the last stop.
+    /// Removals that go on since the last stop, and a backup.
     removals: TaskTracker,
     /// Open sandboxes, by their id across organisations.
     sandboxes: RwLock<HashMap<String, Arc<Sandbox>>>,
@@ -143,9 +149,12 @@ impl App {
         let data = Arc::new(DataDir::open(data_dir)?);
         let sealer = Arc::new(rotation::sealer(&data, &settings)?);
         let tombstone_key = TombstoneKey::load(data.keys())?;
-        let control: Arc<dyn ControlStore> = Control::open(data.control(), &Options::default())?;
+        let control_file = Control::open(data.control(), &Options::default())?;
+        let control: Arc<dyn ControlStore> = Arc::clone(&control_file) as _;
         let plugins = Arc::new(plugins(&data, &settings, &control, &clock)?);
         let inner = Inner {
+            control_file,
+            backups: Backups::default(),
             keys: Keys::new(Arc::clone(&control), Arc::clone(&clock)),
             answers: Answers::new(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&chance), Arc::clone(&sealer)),
             shared: Shared::new(&control, &clock),
@@ -250,7 +259,8 @@ impl App {
         );
         let sandbox = Sandbox {
             entry,
-            consents: stored,
+            consents: Arc::clone(&stored) as _,
+            stored,
             store,
             engine: engine.await?,
             connectors,
@@ -397,9 +407,10 @@ impl App {
         if let Err(refusal) = self.inner.oversight.flush().await {
             tracing::warn!("what plugins used last is not on record: {refusal}");
         }
+        self.inner.backups.stop();
         self.inner.removals.close();
         if tokio::time::timeout(deadline, self.inner.removals.wait()).await.is_err() {
-            tracing::warn!("a removal goes on at the next start");
+            tracing::warn!("a removal goes on at the next start; a backup was given up");
         }
     }
 

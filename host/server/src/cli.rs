@@ -3,6 +3,7 @@
 
 mod account;
 mod activation;
+mod backup;
 mod client;
 mod conduct;
 mod connection;
@@ -33,6 +34,7 @@ mod secrets;
 mod segment;
 mod serve;
 mod simulate;
+mod usage;
 
 pub(crate) use client::Client;
 pub(crate) use failure::Failure;
@@ -95,6 +97,9 @@ enum Command {
     /// What persons said about being sent something.
     #[command(subcommand)]
     Consent(consent::Consent),
+    /// What data may not be used for.
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// Who is not sent anything.
     #[command(subcommand)]
     Suppression(consent::Suppression),
@@ -113,6 +118,11 @@ enum Command {
     /// Budgets of vendors' instances: what is spent, by whom, and when it frees up.
     #[command(subcommand)]
     Quota(quota::Quota),
+    /// Backups of the whole host, made while it runs; for operators.
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory that no host has open.
+    Restore(backup::Restore),
     /// The key that connections' secrets are sealed with.
     #[command(subcommand)]
     Secrets(secrets::Secrets),
@@ -185,12 +195,15 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Organisation(organisation) => organisation::run(organisation, &Client::new(global)?, *output)?,
         Command::Sandbox(sandbox) => sandbox::run(sandbox, &Client::new(global)?, *output)?,
         Command::Consent(consent) => consent::run(consent, &Client::new(global)?, *output)?,
+        Command::Usage(usage) => usage::run(usage, &Client::new(global)?, *output)?,
         Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),
         Command::Quota(quota) => quota::run(quota, &Client::new(global)?, *output)?,
+        Command::Backup(backup) => return backup::run(backup, global, output),
+        Command::Restore(restore) => backup::restore(restore, *output)?,
         Command::Secrets(secrets) => secrets::run(&secrets, &Client::new(global)?, *output)?,
         Command::Connection(connection) => return connection::run(connection, &Client::new(global)?, output),
         Command::Run(run) => return run::run(run, &Client::new(global)?, output),

@@ -5,6 +5,7 @@ mod layer;
 
 pub use layer::{ConfigError, Flags, KEYS, Key};
 
+use attiva_core::throttle::Throttle;
 use layer::Layer;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -51,8 +52,12 @@ pub struct Limits {
     pub plugin_bytes: u64,
     /// Longest time a request may take before the client is told to look again later.
     pub request: Duration,
-    /// Requests worked on at the same time; more are answered 503 at once.
+    /// Requests worked on at the same time; as many more may wait.
     pub requests_at_once: u32,
+    /// Longest time that one waits for its turn; then it is answered 503.
+    pub queue: Duration,
+    /// How often one key may ask; `None`: as often as it likes.
+    pub throttle: Option<Throttle>,
     /// Longest time runs and deliveries get to reach a page or batch boundary when the host stops.
     pub drain: Duration,
     /// Nothing more is read from vendors while less than this is left on the data directory's disk. 0: no such mark.
@@ -158,6 +163,11 @@ mod tests {
                 assert!(error.contains(word), "{error}: {word}");
             }
         }
+        for bad in ["limits.key_window_seconds=0", "limits.key_window_seconds=86401", "limits.key_requests=10000001"] {
+            let error = resolve(&[bad], &[], "").unwrap_err();
+            assert!(error.contains(bad.split('=').next().unwrap()), "{error}");
+        }
+        assert_eq!(resolve(&["limits.key_requests=0"], &[], "").unwrap().limits.throttle, None);
         for name in ["limits.body_bytes", "limits.request_seconds", "limits.requests_at_once", "pages.size_max"] {
             let error = resolve(&[&format!("{name}=0")], &[], "").unwrap_err();
             assert!(error.contains(name), "{error}");

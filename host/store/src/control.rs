@@ -1,5 +1,6 @@
 //! The control database: what spans sandboxes.
 
+use crate::copy::{self, Mark};
 use crate::database::{Database, Options};
 use crate::documents;
 use crate::failure::{Outcome, limited};
@@ -38,6 +39,23 @@ impl Control {
     /// written, `TooNew` and `Corrupt` for a file that this version can't read.
     pub fn open(directory: &Path, options: &Options) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { database: Database::open(directory, "control", &SCHEMA, options)? }))
+    }
+
+    /// Copies the database, as it is at one moment, to a file that is not there yet; blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// `Full`, `Io`.
+    pub fn copy_to(&self, target: &Path) -> Result<Mark> {
+        self.database.copy_to(target)?;
+        Self::look(target)
+    }
+
+    /// What a copy says of itself.
+    ///
+    /// # Errors
+    /// `TooNew`, `Corrupt`.
+    pub fn look(copy: &Path) -> Result<Mark> {
+        copy::look(copy, &SCHEMA, |_| Ok(0))
     }
 }
 

@@ -62,6 +62,7 @@ impl Default for Options {
 }
 
 pub(crate) struct Database {
+    file: PathBuf,
     /// `None` while closing.
     requests: Option<mpsc::Sender<Box<dyn Request>>>,
     readers: Option<Readers>,
@@ -81,7 +82,7 @@ impl Database {
         let opened = Self::start(&file, schema, options);
         let (requests, readers, threads) = opened.map_err(StoreError::from)?;
         let (death, writes) = (options.death, AtomicU64::new(0));
-        Ok(Self { requests: Some(requests), readers: Some(readers), threads, death, writes, _lock: lock })
+        Ok(Self { file, requests: Some(requests), readers: Some(readers), threads, death, writes, _lock: lock })
     }
 
     fn start(
@@ -105,6 +106,10 @@ impl Database {
             spawn("store-checkpoint", move || checkpoint::run(&copying, &told, &pressure))?,
         ];
         Ok((requests, readers(file.to_owned(), options.clone()), threads))
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Runs `read` in one snapshot.
@@ -207,7 +212,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Outcome<JoinHandle
     thread.map_err(|error| StoreError::Io(format!("starting a thread: {error}")).into())
 }
 
-fn connect(file: &Path, access: OpenFlags) -> Outcome<Connection> {
+pub(crate) fn connect(file: &Path, access: OpenFlags) -> Outcome<Connection> {
     // Each connection stays with one thread at a time, so SQLite need not lock it.
     let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;

@@ -1,9 +1,11 @@
 //! The host's files beside its databases: a locked data directory, its folders opened once as capabilities, and files
 //! that are replaced whole or not at all.
 
+mod backups;
 mod sandboxes;
 mod search;
 
+pub use backups::{Digested, copy_file, digest, subfolder};
 pub use search::{Searched, search};
 
 use crate::database::unusable;
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Only the user that the host runs as may look in.
 const PRIVATE_DIRECTORY: u32 = 0o700;
-const PRIVATE_FILE: u32 = 0o600;
+pub(crate) const PRIVATE_FILE: u32 = 0o600;
 
 /// The data directory, locked for as long as this lives.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct DataDir {
     keys: Dir,
     spool: Dir,
     exports: Dir,
+    backups: Dir,
     _lock: Lock,
 }
 
@@ -50,8 +53,10 @@ impl DataDir {
             keys: folder("keys")?,
             spool: folder("spool")?,
             exports: folder("exports")?,
+            backups: folder("backups")?,
             _lock: lock,
         };
+        backups::sweep_partial(&data.backups).map_err(explain)?;
         sync(&root).map_err(explain)?;
         Ok(data)
     }
@@ -206,11 +211,11 @@ fn write_whole(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes names durable: those made, replaced and removed in the directory.
-fn sync(directory: &Dir) -> io::Result<()> {
+pub(crate) fn sync(directory: &Dir) -> io::Result<()> {
     directory.open(".")?.sync_all()
 }
 
-fn failed(name: &str, error: &io::Error) -> StoreError {
+pub(crate) fn failed(name: &str, error: &io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
         _ => StoreError::Io(format!("file `{name}`: {error}")),

@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod control;
+mod copy;
 mod database;
 mod documents;
 mod failure;
@@ -17,8 +18,9 @@ mod tombstones;
 mod writer;
 
 pub use control::Control;
+pub use copy::Mark;
 pub use database::{Death, Options};
-pub use files::{DataDir, Searched, read, search, write_atomic};
+pub use files::{DataDir, Digested, Searched, copy_file, digest, read, search, subfolder, write_atomic};
 pub use sandbox::Sandbox;
 pub use seal::Sealer;
 pub use tombstones::{TombstoneKey, Tombstones};

@@ -4,6 +4,7 @@
 mod accounts;
 mod audience;
 mod consents;
+mod copy;
 mod counter;
 mod deliveries;
 mod derived;
@@ -13,6 +14,7 @@ mod entities;
 mod events;
 mod field_errors;
 mod json;
+mod kinds;
 mod ledger;
 mod links;
 mod memberships;
@@ -53,6 +55,8 @@ use attiva_core::stages::StageHistory;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
+
+use kinds::name;
 
 const SCHEMA: Schema = Schema {
     application: 0x4174_0001,
@@ -440,32 +444,6 @@ impl SandboxStore for Sandbox {
     }
 }
 
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Connection => "connection",
-        Kind::Catalog => "catalog",
-        Kind::Segment => "segment",
-        Kind::Activation => "activation",
-        Kind::Run => "run",
-        Kind::Delivery => "delivery",
-        Kind::IdentityRules => "identity-rules",
-        Kind::MergePolicy => "merge-policy",
-        Kind::MatchRules => "match-rules",
-        Kind::NeverLink => "never-link",
-        Kind::Pin => "pin",
-        Kind::Removal => "removal",
-        Kind::CustomModel => "custom-model",
-        Kind::Mapping => "mapping",
-        Kind::Guardrails => "guardrails",
-        Kind::ExchangeRates => "exchange-rates",
-        Kind::ConsentRules => "consent-rules",
-        Kind::Cancellation => "cancellation",
-        Kind::Approval => "approval",
-        Kind::Evaluation => "evaluation",
-        Kind::EvaluationSchedule => "evaluation-schedule",
-    }
-}
-
 fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
     documents::put(connection, name(write.kind), &write.id, &write.body, expect)
 }
@@ -491,6 +469,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Guardrails
         | Kind::ExchangeRates
         | Kind::ConsentRules
+        | Kind::UsagePolicy
         | Kind::Cancellation
         | Kind::Approval
         | Kind::Evaluation

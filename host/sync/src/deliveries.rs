@@ -1,12 +1,13 @@
 //! Deliveries from outside: started, approved, cancelled; and what is known of the newest one of each activation.
 
-use crate::delivery_run;
+use crate::delivery_run::{self, Work};
 use crate::engine::{Engine, Inner};
 use crate::place::lane;
 use attiva_core::activation::{DeliveryCause, LastDelivery};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
 use attiva_core::id::{ActivationId, DeliveryId};
+use attiva_core::ports::connector::DeliveryRun;
 use attiva_core::ports::store::Kind;
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind};
@@ -102,6 +103,28 @@ impl Engine {
         self.inner.last_deliveries.note(&delivery);
         self.drive_delivery(delivery.clone(), false);
         Ok(delivery)
+    }
+
+    /// Asks the destination whether it would prepare for an activation, which need not be kept yet: nothing is changed
+    /// there. What it looks at itself (keys, kinds of fields, how many) is refused before there is a delivery.
+    ///
+    /// # Errors
+    /// Those of the destination.
+    pub async fn preflight(&self, activation: &Activation) -> Result<(), Fault> {
+        let inner = &self.inner;
+        let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
+        let plugin = inner.connectors.version(&connection)?;
+        let known = inner.store.target(&activation.target_key(&connection.instance))?;
+        let (id, of) = (self.fresh(DeliveryId::new), activation.clone());
+        let new = Delivery::new(id, of.id, of.segment, plugin, inner.clock.now());
+        let delivery = Delivery { target: known.unwrap_or_else(|| new.target.clone()), dry_run: true, ..new };
+        let work = Work::with(inner, &delivery, activation.clone()).await?;
+        let run = DeliveryRun { rows_expected: None, ..work.run(&delivery) };
+        let prepared = work.destination.prepare(&work.target, &run, true).await;
+        if let Err(fault) = work.destination.clear_spool(&run).await {
+            tracing::warn!(activation = %activation.id, %fault, "the spool was not cleared");
+        }
+        prepared.map(|_| ())
     }
 
     /// Lets a delivery remove as many members as it wants to.

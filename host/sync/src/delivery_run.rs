@@ -6,7 +6,7 @@ use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use crate::gate::Gate;
-use crate::policies;
+use crate::{policies, usage};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
@@ -31,7 +31,11 @@ pub(crate) struct Work {
 
 impl Work {
     async fn of(inner: &Inner, delivery: &Delivery) -> Result<Self, Fault> {
-        let activation: Activation = inner.get(Kind::Activation, delivery.activation.as_str())?;
+        Self::with(inner, delivery, inner.get(Kind::Activation, delivery.activation.as_str())?).await
+    }
+
+    /// For an activation that need not be kept yet.
+    pub(crate) async fn with(inner: &Inner, delivery: &Delivery, activation: Activation) -> Result<Self, Fault> {
         let connection: Connection = inner.get(Kind::Connection, activation.connection.as_str())?;
         let (destination, spec) = inner.connectors.destination(&connection, &delivery.plugin, &delivery.id).await?;
         let segment: Segment = inner.get(Kind::Segment, activation.segment.as_str())?;
@@ -42,7 +46,7 @@ impl Work {
         Ok(Self { target, destination, spec, mapping, gate, activation })
     }
 
-    fn run(&self, delivery: &Delivery) -> DeliveryRun {
+    pub(crate) fn run(&self, delivery: &Delivery) -> DeliveryRun {
         DeliveryRun {
             id: delivery.id.as_str().to_owned(),
             started_at: delivery.started_at,
@@ -194,6 +198,9 @@ pub(crate) fn document(delivery: &Delivery) -> Result<DocumentWrite, Fault> {
 
 async fn act(inner: &Arc<Inner>, delivery: &mut Delivery, action: Action) -> Result<Event, Fault> {
     let work = Work::of(inner, delivery).await?;
+    if matches!(action, Action::Plan | Action::Prepare | Action::Deliver | Action::Finish) {
+        usage::allowed(inner, &work.activation)?;
+    }
     let run = work.run(delivery);
     let target = &work.target;
     match action {

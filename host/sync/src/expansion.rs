@@ -5,7 +5,7 @@ use crate::engine::Inner;
 use crate::projector::blocking;
 use crate::segments::{self, SegmentWish};
 use attiva_core::Fault;
-use attiva_core::config::{Activation, AudienceEntity};
+use attiva_core::config::Activation;
 use attiva_core::expansion::Expansion;
 use attiva_core::ports::store::Wanted;
 use std::sync::Arc;
@@ -18,13 +18,9 @@ pub(crate) async fn wanted(inner: &Arc<Inner>, activation: &Activation) -> Resul
         Some(expansion) => {
             let rule = expansion.rule(&activation.segment);
             let inner = Arc::clone(inner);
-            blocking(move || Ok(Wanted::Profiles(segments::who(&inner, &wish(&rule))?))).await
+            blocking(move || Ok(Wanted::Profiles(segments::who(&inner, &SegmentWish::of_persons(&rule))?))).await
         }
     }
-}
-
-fn wish(rule: &str) -> SegmentWish<'_> {
-    SegmentWish { expression: rule, entity: AudienceEntity::Person, evaluation: None }
 }
 
 /// Whether an expansion asks for what the projector of accounts works out.

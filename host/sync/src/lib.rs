@@ -33,6 +33,7 @@ mod segments;
 mod sieve;
 mod source_run;
 mod stream_start;
+mod usage;
 mod what_if;
 
 pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatched, match_rules};

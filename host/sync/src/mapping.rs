@@ -26,6 +26,8 @@ pub(crate) struct StreamMapping {
 
 struct MappedField {
     slot: usize,
+    /// Slots of the native record, as the stream's columns are in order.
+    reads: Vec<usize>,
     text: String,
     to: LayoutField,
     program: Program,
@@ -95,6 +97,13 @@ impl StreamMapping {
         &self.layout
     }
 
+    /// The fields that are made of a column, as the model names them; `None`: there is no such column.
+    pub(crate) fn made_of(&self, column: &str) -> Option<Vec<String>> {
+        let slot = self.columns.iter().position(|name| name == column)?;
+        let made = self.fields.iter().filter(|field| field.reads.contains(&slot));
+        Some(made.map(|field| format!("{}.{}", self.entity(), field.to.name)).collect())
+    }
+
     /// What its records are of.
     pub(crate) fn entity(&self) -> &EntityName {
         self.layout.entity()
@@ -156,7 +165,8 @@ fn compile_field(layout: &Layout, target: &str, text: &str, scope: &Scope) -> Re
     let checked = attiva_expr::check(text, scope);
     match (found, checked) {
         (Ok((slot, to)), Ok(checked)) => {
-            Ok(MappedField { slot, text: text.to_owned(), to: to.clone(), program: checked.compile() })
+            let (text, reads) = (text.to_owned(), checked.slots().to_vec());
+            Ok(MappedField { slot, reads, text, to: to.clone(), program: checked.compile() })
         }
         (found, checked) => {
             let of_text = checked.err().unwrap_or_default();

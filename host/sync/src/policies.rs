@@ -9,6 +9,7 @@ use attiva_core::merge::{MappedRecord, MergePolicy, Pin, Survivorship};
 use attiva_core::model::custom::Custom;
 use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Kind, SandboxStore};
+use attiva_core::usage::UsagePolicy;
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
 use std::borrow::Borrow;
@@ -114,10 +115,17 @@ pub fn merge_policy(store: &dyn SandboxStore, entity: &EntityName) -> Result<Mer
 
 /// The id of the document of what has to be asked before something is sent.
 pub const CONSENT_RULES: &str = "sandbox";
+/// The id of the one usage policy.
+pub const USAGE_POLICY: &str = "policy";
 
 /// Published, or those that hold until some are.
 pub fn consent_rules(store: &dyn SandboxStore) -> Result<ConsentRules, Fault> {
     Ok(published(store, Kind::ConsentRules, CONSENT_RULES)?.unwrap_or_default())
+}
+
+/// What data may not be used for; nothing is said, until something was published.
+pub fn usage(store: &dyn SandboxStore) -> Result<UsagePolicy, Fault> {
+    Ok(published(store, Kind::UsagePolicy, USAGE_POLICY)?.unwrap_or_default())
 }
 
 /// What the operator added to the model; nothing, until something was published.

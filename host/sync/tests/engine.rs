@@ -19,6 +19,8 @@ mod keyed;
 mod mappings;
 #[path = "engine/privacy.rs"]
 mod privacy;
+#[path = "engine/schedules.rs"]
+mod schedules;
 #[path = "engine/segments.rs"]
 mod segments;
 mod support;

@@ -244,7 +244,7 @@ impl Graph for Dataset {
     fn row(&self, entity: usize, id: Id) -> Cow<'_, [Value]> {
         let Some(table) = self.tables.get(entity) else { return Cow::Borrowed(&[]) };
         let row = usize::try_from(id).unwrap_or(usize::MAX);
-        let value = |column: &Option<super::Column>| {
+        let value = |column: &Option<Arc<super::Column>>| {
             column.as_ref().filter(|_| row < table.rows).and_then(|column| column.value(row)).unwrap_or(Value::Null)
         };
         Cow::Owned(table.columns.iter().map(value).collect())

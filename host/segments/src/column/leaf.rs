@@ -36,12 +36,23 @@ impl Read {
     }
 }
 
+/// A column of another table is asked as a whole if it is no more than so many times as long as the leaf's own table.
+const FAR_MAX: usize = 8;
+
 pub(crate) fn truths(scalar: &Scalar, reads: &[Read], rows: usize, now: Millis) -> Truths {
     if let [read] = reads {
-        if let Data::Coded { codes, values } = &read.column.data {
-            return by_code(&scalar.program, codes, values, read, rows, now);
+        if let Some(by) = read.by.as_ref().filter(|_| read.column.len() / FAR_MAX <= rows) {
+            // Asked where the column is, once for each of its rows, and brought here as a bit.
+            let there = Read { column: Arc::clone(&read.column), by: None };
+            let of_nobody = scalar.program.truth(&[Value::Null], now).ok().flatten();
+            return brought(&truths(scalar, &[there], read.column.len(), now), by, of_nobody);
         }
-        if let Some(truths) = against_constant(&scalar.expr, read, rows, now) {
+        if let (None, Data::Coded { codes, values }) = (&read.by, &read.column.data) {
+            return by_code(&scalar.program, codes, values, rows, now);
+        }
+        if read.by.is_none()
+            && let Some(truths) = against_constant(&scalar.expr, read, rows, now)
+        {
             return truths;
         }
     }
@@ -80,17 +91,9 @@ fn fill(row: &mut [Value], scalar: &Scalar, reads: &[Read], at: usize) {
 }
 
 /// A fault is unknown: it makes no member.
-fn by_code(program: &Program, codes: &Codes, values: &[Value], read: &Read, rows: usize, now: Millis) -> Truths {
+fn by_code(program: &Program, codes: &Codes, values: &[Value], rows: usize, now: Millis) -> Truths {
     let answers: Vec<Option<bool>> =
         values.iter().map(|value| program.truth(std::slice::from_ref(value), now).ok().flatten()).collect();
-    let of_null = answers.first().copied().flatten();
-    if let Some(by) = &read.by {
-        let answer = |row: usize| match by.get(row) {
-            Some(row) if (*row as usize) < read.column.len() => answers[codes.get(*row as usize)],
-            _ => of_null,
-        };
-        return split(rows, answer);
-    }
     let any_unknown = answers.iter().any(Option::is_none);
     // A table of bytes, so that the loop over narrow codes is one look-up each.
     let yes: Vec<bool> = answers.iter().map(|answer| *answer == Some(true)).collect();
@@ -114,6 +117,29 @@ fn mark<C: Copy + Into<usize> + PartialEq>(codes: &[C], yes: &[bool]) -> Bits {
         (Some((only, _)), None) => Bits::of(codes.len(), |row| codes[row].into() == only),
         _ => Bits::of(codes.len(), |row| yes[codes[row].into()]),
     }
+}
+
+/// What holds of the rows that these name; past the end is nobody.
+fn brought(there: &Truths, by: &[u32], of_nobody: Option<bool>) -> Truths {
+    let len = there.yes.len();
+    let rows = by.len();
+    // What is past the end is not set.
+    let is_yes = |row: usize| there.yes.get(by[row] as usize);
+    let nobody = by.iter().any(|row| *row as usize >= len);
+    let yes = match of_nobody {
+        Some(true) if nobody => Bits::of(rows, |row| is_yes(row) || by[row] as usize >= len),
+        _ => Bits::of(rows, is_yes),
+    };
+    let of_nobody_is_unknown = nobody && of_nobody.is_none();
+    let unknown = match &there.unknown {
+        None if !of_nobody_is_unknown => return Truths::known(yes),
+        None => Bits::of(rows, |row| by[row] as usize >= len),
+        Some(unknown) if of_nobody_is_unknown => {
+            Bits::of(rows, |row| by[row] as usize >= len || unknown.get(by[row] as usize))
+        }
+        Some(unknown) => Bits::of(rows, |row| unknown.get(by[row] as usize)),
+    };
+    Truths::new(yes, unknown)
 }
 
 fn split(rows: usize, answer: impl Fn(usize) -> Option<bool>) -> Truths {
@@ -187,9 +213,8 @@ fn compare<T: Ord + Copy>(
 ) -> Truths {
     let with = *with;
     let faults = read.column.faults.as_ref();
-    if read.by.is_some() || faults.is_some() {
+    if faults.is_some() {
         let answer = |row: usize| {
-            let row = read.at(row)?;
             let missing = valid.is_some_and(|bits| !bits.get(row)) || faults.is_some_and(|bits| bits.get(row));
             (!missing).then(|| op.holds(values[row].cmp(&with)))
         };

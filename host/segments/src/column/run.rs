@@ -158,7 +158,7 @@ impl Run<'_> {
             Op::Member { audience, path } => truths(self.member(audience, path, rows)),
             Op::Sequence { path, filter, time, moments, events } => {
                 let filter = filter.map(|filter| self.truths(filter));
-                let column = self.of.data.table(*events).and_then(|table| table.columns.get(*time)?.as_ref());
+                let column = self.of.data.table(*events).and_then(|table| table.columns.get(*time)?.as_deref());
                 let yes = match column {
                     Some(column) => self.sequence(path, filter.as_deref(), column, moments, rows),
                     None => Bits::none(rows),
@@ -224,8 +224,8 @@ impl Run<'_> {
                 let stored = self.of.data.table(*entity).and_then(|table| table.columns.get(*slot)?.clone());
                 let rows = self.of.data.rows(*entity);
                 // A field that nobody has filled is null.
-                let column = stored.unwrap_or_else(|| Column::coded(vec![0; rows], vec![Value::Null]));
-                Read { column: Arc::new(column), by: (!path.is_empty()).then(|| self.hop(path)) }
+                let column = stored.unwrap_or_else(|| Arc::new(Column::coded(vec![0; rows], vec![Value::Null])));
+                Read { column, by: (!path.is_empty()).then(|| self.hop(path)) }
             }
             Source::Work(step) => match self.made[*step].get_or_init(|| self.make(*step)) {
                 Made::Column(column) => Read { column: Arc::clone(column), by: None },

@@ -4,6 +4,7 @@ use super::bits::Bits;
 use attiva_core::{DataType, Value};
 use attiva_expr::Type;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The values of one field, or of something computed, for all rows of a table.
 #[derive(Debug, Clone)]
@@ -184,7 +185,8 @@ pub(crate) fn decimal_units(text: &str) -> Option<(i128, u32)> {
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     pub(crate) rows: usize,
-    pub(crate) columns: Vec<Option<Column>>,
+    /// Shared by whoever reads them: they are as long as the table.
+    pub(crate) columns: Vec<Option<Arc<Column>>>,
 }
 
 impl Table {
@@ -197,7 +199,7 @@ impl Table {
     /// Nothing happens for a field there is not, or a column of another length.
     pub fn put(&mut self, field: usize, column: Column) {
         if let Some(place) = self.columns.get_mut(field).filter(|_| column.len() == self.rows) {
-            *place = Some(column);
+            *place = Some(Arc::new(column));
         }
     }
 
@@ -208,7 +210,7 @@ impl Table {
 
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.columns.iter().flatten().map(Column::bytes).sum()
+        self.columns.iter().flatten().map(|column| column.bytes()).sum()
     }
 }
 

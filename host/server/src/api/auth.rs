@@ -1,5 +1,5 @@
-//! Who asks: `Authorization: Bearer atv_...`. Everything under `/v1` passes through here, and is
-//! asked whether it may.
+//! Who asks: `Authorization: Bearer atv_...`. Everything under `/v1` passes through here, is
+//! counted, and asked whether it may.
 
 use super::{State, permissions};
 use crate::app::keys::Caller;
@@ -17,13 +17,23 @@ pub(super) async fn layer(
     next: Next,
 ) -> Result<Response, Refusal> {
     let caller = state.app.keys().authenticate(bearer(&request)?)?;
+    let told = match state.throttles.ask(&caller.key) {
+        Ok(told) => told,
+        Err(refused) => return Ok(refused),
+    };
     // Before anything is read of the request, or kept of it.
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    if let Err(refused) = permissions::check(&caller, request.method(), route) {
-        return Ok(refused);
+    let mut response = match permissions::check(&caller, request.method(), route) {
+        Err(refused) => refused,
+        Ok(()) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+    };
+    if let Some(told) = told {
+        told.on(&mut response);
     }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    Ok(response)
 }
 
 fn bearer(request: &Request) -> Result<&str, Refusal> {

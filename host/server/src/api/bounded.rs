@@ -1,4 +1,4 @@
-//! Bounds of a request: how many are worked on at once, and how long one may take.
+//! Bounds of a request: how many are worked on at once, how many wait and how long, and how long one may take.
 //!
 //! A request's work is a task of its own. A client that goes away, or that waits too long, does not cut a change in
 //! half, and a panic in a handler is an answer, not a closed connection.
@@ -11,10 +11,11 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 pub(super) async fn layer(state: axum::extract::State<State>, request: Request, next: Next) -> Response {
-    let Ok(permit) = Arc::clone(&state.permits).try_acquire_owned() else { return overloaded() };
+    let Some(permit) = permit(&state).await else { return overloaded() };
     let work = async move {
         let response = next.run(request).await;
         drop(permit);
@@ -29,6 +30,16 @@ pub(super) async fn layer(state: axum::extract::State<State>, request: Request, 
         }
         Err(_) => late(),
     }
+}
+
+/// A turn, at once or after a short wait in a bounded queue: a burst passes, and an overload is told before clients give up.
+async fn permit(state: &State) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(&state.permits).try_acquire_owned() {
+        return Some(permit);
+    }
+    let _place = state.waiting.try_acquire().ok()?;
+    let turn = Arc::clone(&state.permits).acquire_owned();
+    tokio::time::timeout(state.limits.queue, turn).await.ok()?.ok()
 }
 
 fn overloaded() -> Response {

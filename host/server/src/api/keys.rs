@@ -21,6 +21,7 @@ pub(super) fn routes() -> Routes {
     Routes::of("keys", "API keys of the organisation.")
         .get("/v1/keys", "list", "List API keys", list)
         .post("/v1/keys", "create", "Make an API key; its text is shown this once", create)
+        .refuses(&[404])
         .get("/v1/keys/{key}", "show", "Show an API key, without its text", show)
         .delete("/v1/keys/{key}", "revoke", "Revoke an API key", revoke)
         .post("/v1/keys/{key}/rotate", "rotate", "Give an API key another secret; it is shown this once", rotate)

@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Refusals that any request may meet: too many at once, a defect, too slow. And for what needs a key: none, a wrong one,
-/// one that does not allow it.
+/// one that does not allow it, one that asks too often.
 const ANY: [u16; 3] = [500, 503, 504];
-const KEYED: [u16; 2] = [401, 403];
+const KEYED: [u16; 3] = [401, 403, 429];
 /// What writes may find no room on the disk.
 const WRITES: [u16; 1] = [507];
 /// What an idempotency key may add: it is no key, its request is at work, it was used for another.

@@ -25,9 +25,9 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Operation")]
-struct View {
+pub(super) struct View {
     id: String,
-    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`.
+    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`, `backup`.
     kind: &'static str,
     /// The id of the work.
     subject: String,
@@ -47,7 +47,7 @@ struct View {
     fault: Option<Fault>,
 }
 
-/// Records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
+/// Files of a backup, records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OperationProgress")]
 struct Progress {
@@ -56,19 +56,21 @@ struct Progress {
     total: Option<u64>,
 }
 
-fn view(scope: &Scope, operation: &Operation) -> View {
+/// `url` makes a place of a path within the sandbox; a backup is the host's.
+fn view(url: impl Fn(&str) -> String, operation: &Operation) -> View {
     let (kind, subject, place) = match &operation.work {
         Work::Run(id) => ("run", id.to_string(), format!("runs/{id}")),
         Work::Delivery(id) => ("delivery", id.to_string(), format!("deliveries/{id}")),
         Work::Removal(id) => ("removal", id.to_string(), format!("removals/{id}")),
         Work::Erasure(id) => ("erasure", id.to_string(), format!("privacy/erasures/{id}")),
         Work::Evaluation(id) => ("evaluation", id.to_string(), format!("evaluations/{id}")),
+        Work::Backup(id) => ("backup", id.to_string(), format!("backups/{id}")),
     };
     View {
         id: operation.id.to_string(),
         kind,
         subject,
-        subject_url: scope.url(&place),
+        subject_url: url(&place),
         done: operation.done,
         status: operation.status.clone(),
         phase: operation.phase.clone(),
@@ -87,7 +89,8 @@ pub(super) struct Accepted {
 }
 
 pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Accepted {
-    Accepted { place: scope.url(&format!("operations/{}", operation.id)), view: view(scope, operation) }
+    let place = scope.url(&format!("operations/{}", operation.id));
+    Accepted { place, view: view(|path| scope.url(path), operation) }
 }
 
 impl IntoResponse for Accepted {
@@ -103,7 +106,20 @@ impl Answers for Accepted {
     }
 }
 
+fn of_host(path: &str) -> String {
+    format!("/v1/{path}")
+}
+
+/// As [`accepted`], for work of the whole host.
+pub(super) fn accepted_by_host(operation: &Operation) -> Accepted {
+    Accepted { place: of_host(&format!("operations/{}", operation.id)), view: view(of_host, operation) }
+}
+
+pub(super) fn shown_by_host(operation: &Operation) -> Json<View> {
+    Json(view(of_host, operation))
+}
+
 async fn show(scope: Scope) -> Result<Json<View>> {
     let operation = scope.sandbox.operation(scope.param("operation"))?;
-    Ok(Json(view(&scope, &operation)))
+    Ok(Json(view(|path| scope.url(path), &operation)))
 }

@@ -34,10 +34,13 @@ const fn delete(scope: Scope) -> (&'static str, Scope) {
 const OF_THE_HOST: &[Row] = &[
     ("/metrics", &[read(HostRead)]),
     ("/v1/audit", &[read(AuditRead)]),
+    ("/v1/backups", &[read(HostRead), post(HostWrite)]),
+    ("/v1/backups/{backup}", &[read(HostRead), delete(HostWrite)]),
     ("/v1/keys", &[read(KeysRead), post(KeysWrite)]),
     ("/v1/keys/{key}", &[read(KeysRead), delete(KeysWrite)]),
     ("/v1/keys/{key}/rotate", &[post(KeysWrite)]),
     ("/v1/roles", &[read(KeysRead)]),
+    ("/v1/operations/{operation}", &[read(HostRead)]),
     ("/v1/organisations", &[read(OrganisationsRead), post(OrganisationsWrite)]),
     ("/v1/organisations/{organisation}", &[read(OrganisationsRead), delete(OrganisationsWrite)]),
     ("/v1/organisations/{organisation}/keys", &[post(OrganisationsWrite)]),
@@ -164,6 +167,8 @@ const OF_A_SANDBOX: &[Row] = &[
     ("segments/{segment}/overlap", &[read(SegmentsRead)]),
     ("suppressions", &[read(ConsentsRead), post(ConsentsWrite)]),
     ("suppressions/remove", &[post(ConsentsWrite)]),
+    ("usage-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
+    ("usage-policy/violations", &[read(ActivationsRead)]),
 ];
 
 /// Every request that takes a key: method, path and the scope it asks for.

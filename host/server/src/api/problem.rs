@@ -83,6 +83,8 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "sandbox.removing"
         | "connection.instance-taken"
         | "key.revoked"
+        | "backup.in-progress"
+        | "backup.not-empty"
         | "plugin.in-use"
         | "plugin.stage"
         | "plugin.upgrade"

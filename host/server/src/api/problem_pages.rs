@@ -21,7 +21,7 @@ const fn entry(code: &'static str, kind: FaultKind, meaning: &'static str, actio
     Entry { code, kind, meaning, action }
 }
 
-use FaultKind::{Auth, Config, Internal, Quota, Scope, Transient, Unsupported};
+use FaultKind::{Auth, Config, Internal, Quota, RateLimited, Scope, Transient, Unsupported};
 
 const ENTRIES: &[Entry] = &[
     entry("key.missing", Auth, "The request carries no API key.", "Send `Authorization: Bearer atv_...`."),
@@ -43,6 +43,25 @@ const ENTRIES: &[Entry] = &[
         Scope,
         "The key may not do this: its role and scopes do not hold what the request asks for. `detail` names the scope. Nobody makes, rotates or revokes a key that may do more than the own one.",
         "Use a key that has the scope, or ask whoever has one to make it: `action` names the roles, `attiva key roles` shows all.",
+    ),
+    entry("backup.in-progress", Config, "A backup is being made.", "Wait for its end: `attiva backup list`."),
+    entry(
+        "backup.corrupt",
+        Config,
+        "A file of the backup is missing, or not what was backed up, or the manifest cannot be read. Nothing was restored.",
+        "Use another backup, or fetch this one again from where it is kept; `attiva backup verify` looks at all of it.",
+    ),
+    entry(
+        "backup.too-new",
+        Config,
+        "The backup was made by a newer version of Attiva.",
+        "Restore it with that version, or a newer one.",
+    ),
+    entry(
+        "backup.not-empty",
+        Config,
+        "A backup is restored into a data directory that is empty or not there.",
+        "Name another directory, or move away what is in this one.",
     ),
     entry("key.revoked", Config, "The key was revoked, which is for good.", "Make another one: `attiva key create`."),
     entry(
@@ -93,7 +112,18 @@ const ENTRIES: &[Entry] = &[
     entry("request.media-type", Config, "The body is of another media type.", "Set Content-Type."),
     entry("request.method", Config, "The path exists, but not for this method.", "See the list of paths."),
     entry("request.too-large", Config, "The body is over the host's limit.", "Send less, or raise the limit."),
-    entry("request.overloaded", Transient, "The host works on as many requests as it may.", "Repeat it shortly."),
+    entry(
+        "request.overloaded",
+        Transient,
+        "The host works on as many requests as it may (limits.requests_at_once), and this one has waited for its turn as long as one may (limits.queue_ms).",
+        "Repeat it after the time in Retry-After.",
+    ),
+    entry(
+        "request.rate",
+        RateLimited,
+        "The key asked more often than the host lets one key ask (limits.key_requests in limits.key_window_seconds).",
+        "Wait as long as Retry-After says. Every answer tells what is left of the quota (`RateLimit`) and what it is (`RateLimit-Policy`).",
+    ),
     entry(
         "request.timed-out",
         Transient,
@@ -136,6 +166,18 @@ const ENTRIES: &[Entry] = &[
         Unsupported,
         "Accounts were to be sent to a target that takes persons, or persons to one that takes accounts.",
         "Of accounts, say with `expansion` which people are sent; of persons, make a segment of accounts on top of them.",
+    ),
+    entry(
+        "activation.usage",
+        Config,
+        "The activation would use a field for something it is labelled as not for, by the way that is named.",
+        "Make it without the field or the segment, name another target, or have the labels changed.",
+    ),
+    entry(
+        "activation.schedule",
+        Config,
+        "The schedule does not fit how the segment is evaluated, or how the target takes state.",
+        "Do what the field's message says.",
     ),
     entry(
         "store.version-mismatch",

@@ -4,8 +4,9 @@ use super::connections::same_version;
 use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
-use attiva_core::activation::{ActivationSchedule, Export};
+use attiva_core::activation::{ActivationSchedule, After, Export};
 use attiva_core::config::{Activation, EvaluationMethod, Segment};
+use attiva_core::id::SegmentId;
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind};
@@ -32,6 +33,25 @@ impl Sandbox {
             let fields = vec![FieldProblem::new(format!("{field}{at}"), problem)];
             Refusal::invalid("activation.schedule", "the schedule cannot be followed", fields)
         })
+    }
+
+    /// Refuses to have a segment evaluated in another way than a schedule follows: nothing would start any more.
+    ///
+    /// # Errors
+    /// `segment.in-use`.
+    pub(super) fn schedules_still_fit(&self, segment: &SegmentId, method: EvaluationMethod) -> Result<()> {
+        let follows = |activation: &Activation| match activation.schedule.as_ref().and_then(|it| it.after) {
+            Some(After::Evaluation) => activation.segment == *segment && method.is_streaming(),
+            Some(After::Change) => activation.segment == *segment && !method.is_streaming(),
+            None => false,
+        };
+        let Some(activation) = self.list(Kind::Activation, None, 1, follows)?.into_iter().next() else {
+            return Ok(());
+        };
+        let message =
+            format!("{} ({}) is delivered after what would not happen any more", activation.id, activation.name);
+        let fault = Fault::new(FaultKind::Config, "segment.in-use", message).field("/expression");
+        Err(fault.action("Give the activation another schedule first, such as `every_seconds`.").into())
     }
 
     /// Gives an activation another schedule; `None`: it delivers when it is asked to.

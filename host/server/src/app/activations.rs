@@ -15,7 +15,8 @@ use attiva_core::expansion::Expansion;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
-use attiva_core::{Fault, FaultKind};
+use attiva_core::spec::DeliveryMode;
+use attiva_core::{DataType, Fault, FaultKind};
 use attiva_sync::Connectors;
 use serde_json::json;
 
@@ -49,7 +50,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion`, `activation.schedule`,
-    /// `activation.export` with each field at fault;
+    /// `activation.export`, `activation.usage` with each field at fault;
     /// `activation.entity`, `segment.missing`, `connection.missing`, `plugin.no-destination`.
     pub async fn create_activation(
         &self,
@@ -74,16 +75,15 @@ impl Sandbox {
         let connection = self.connection(&new.connection)?.value;
         self.check_expansion(&segment, new.expansion.as_ref())?;
         let sent = if new.expansion.is_some() { AudienceEntity::Person } else { segment.entity };
-        expressions::check_mapping("/mapping", &self.mapping_scope(sent)?, &new.mapping)?;
+        let types = expressions::check_mapping("/mapping", &self.mapping_scope(sent)?, &new.mapping)?;
         self.check_use_of(sent, new.consent.as_ref())?;
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
         let mut warnings = self.check_activation(&connection.id, new.mapping.len())?;
-        warnings.extend(self.check_target(&connection, &segment, &new).await?);
-        // The connection may have been removed while its destination was asked.
-        let _alone = self.connections_change.lock().await;
-        let connection = self.connection(connection.id.as_str())?.value;
+        let unasked = self.check_target(&connection, &segment, &new, &types).await?;
+        let could_be_asked = unasked.is_empty();
+        warnings.extend(unasked);
         let activation = Activation {
             id: id.clone(),
             name,
@@ -100,9 +100,31 @@ impl Sandbox {
             consent: new.consent,
             created_at: self.now(),
         };
+        if could_be_asked {
+            warnings.extend(self.preflight(&activation, &connection).await?);
+        }
+        // The connection may have been removed while its destination was asked.
+        let _alone = self.connections_change.lock().await;
+        let connection = self.connection(connection.id.as_str())?.value;
         self.check_shared_target(&activation, &connection)?;
+        self.check_usage(&activation)?;
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
         Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
+    }
+
+    /// Asks a destination whose targets keep their members whether it would take this one: it looks at more than can be
+    /// declared. Where it cannot be asked, its first delivery will tell.
+    async fn preflight(&self, activation: &Activation, connection: &Connection) -> Result<Vec<String>> {
+        if self.connectors.delivery(&connection.plugin)?.mode == DeliveryMode::Snapshot {
+            return Ok(Vec::new());
+        }
+        match self.engine.preflight(activation).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(fault) if matches!(fault.kind, FaultKind::Config | FaultKind::Data | FaultKind::Unsupported) => {
+                Err(refused_by(fault, &activation.mapping))
+            }
+            Err(fault) => Ok(vec![format!("the destination could not be asked to prepare: {}", fault.message)]),
+        }
     }
 
     pub fn activation(&self, id: &str) -> Result<Versioned<Activation>> {
@@ -119,6 +141,7 @@ impl Sandbox {
         connection: &Connection,
         segment: &Segment,
         new: &NewActivation,
+        types: &[DataType],
     ) -> Result<Vec<String>> {
         let NewActivation { target, mapping, expansion, .. } = new;
         name::checked("/target/name", &target.name)?;
@@ -152,7 +175,7 @@ impl Sandbox {
         let problems = match objects.iter().find(|o| o.name == target.object) {
             Some(object) => {
                 taken()?;
-                target_problems(object, target, mapping)
+                target_problems(object, target, mapping, types)
             }
             None => {
                 let known: Vec<&str> = objects.iter().map(|o| o.name.as_str()).collect();
@@ -166,12 +189,28 @@ impl Sandbox {
     }
 }
 
+/// What a destination says to a mapping, by the field that it names.
+fn refused_by(fault: Fault, mapping: &[ActivationField]) -> Refusal {
+    let named = |mapped: &ActivationField| Some(&mapped.field) == fault.field.as_ref();
+    let field = mapping.iter().position(named).map_or("/mapping".to_owned(), |i| format!("/mapping/{i}/field"));
+    let mut refused = FieldProblem::new(field, fault.message);
+    refused.code = Some(fault.code);
+    let mut refusal = Refusal::invalid("activation.target", "the destination does not take this", vec![refused]);
+    refusal.fault.action = fault.action;
+    refusal
+}
+
 /// Whether the destination may well answer later.
 fn passes(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Transient | FaultKind::RateLimited | FaultKind::Quota)
 }
 
-fn target_problems(object: &TargetObject, target: &TargetSettings, mapping: &[ActivationField]) -> Vec<FieldProblem> {
+fn target_problems(
+    object: &TargetObject,
+    target: &TargetSettings,
+    mapping: &[ActivationField],
+    types: &[DataType],
+) -> Vec<FieldProblem> {
     let mut problems: Vec<FieldProblem> = attiva_wasm::validate_against(&object.options_schema, &target.options)
         .err()
         .unwrap_or_default()
@@ -184,6 +223,11 @@ fn target_problems(object: &TargetObject, target: &TargetSettings, mapping: &[Ac
             Some(field) => {
                 let read_only = field.read_only_because.as_ref();
                 problems.extend(read_only.map(|why| FieldProblem::new(&at, format!("cannot be written: {why}"))));
+                let many = types.get(i).copied().filter(|of| is_many(*of) && *of != field.data_type);
+                problems.extend(many.map(|_| {
+                    let problem = format!("is a list or an object, and `{}` takes a single value", field.name);
+                    FieldProblem::new(format!("/mapping/{i}/expression"), problem)
+                }));
             }
             None if object.open_fields => {}
             None => problems.push(FieldProblem::new(&at, format!("{} has no such field", object.title))),
@@ -197,10 +241,14 @@ fn target_problems(object: &TargetObject, target: &TargetSettings, mapping: &[Ac
     problems
 }
 
+/// What no field of single values can hold.
+fn is_many(data_type: DataType) -> bool {
+    matches!(data_type, DataType::TextList | DataType::Json | DataType::Bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attiva_core::DataType;
     use attiva_core::ports::connector::FieldSpec;
 
     fn object(open_fields: bool) -> TargetObject {
@@ -226,7 +274,22 @@ mod tests {
         let mapped =
             |f: &&str| ActivationField { field: (*f).into(), expression: "person.email".into(), required: false };
         let mapping: Vec<ActivationField> = fields.iter().map(mapped).collect();
-        target_problems(&object(open), &target, &mapping).into_iter().map(|p| p.field).collect()
+        let types = vec![DataType::Text; mapping.len()];
+        target_problems(&object(open), &target, &mapping, &types).into_iter().map(|p| p.field).collect()
+    }
+
+    #[test]
+    fn what_holds_many_values_does_not_go_into_a_field_of_one() {
+        let target = TargetSettings { object: "list".into(), name: "x".into(), options: json!({}) };
+        let mapping =
+            vec![ActivationField { field: "email".into(), expression: "person.ecids".into(), required: true }];
+        let of = |data_type| target_problems(&object(true), &target, &mapping, &[data_type]);
+        assert!(of(DataType::Text).is_empty());
+        for data_type in [DataType::TextList, DataType::Json, DataType::Bytes] {
+            let problems = of(data_type);
+            assert_eq!(problems[0].field, "/mapping/0/expression");
+            assert!(problems[0].message.contains("`email` takes a single value"), "{problems:?}");
+        }
     }
 
     #[test]

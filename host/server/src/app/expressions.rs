@@ -1,6 +1,7 @@
 //! Expressions that people write, checked before they are kept: what is wrong, and where.
 
 use super::refusal::{FieldProblem, Place, Refusal, Result};
+use attiva_core::DataType;
 use attiva_core::config::ActivationField;
 use attiva_expr::{Problem, Scope};
 
@@ -10,9 +11,10 @@ pub(super) fn refused(field: &str, problems: Vec<Problem>) -> Refusal {
     Refusal::invalid("segment.expression", "the expression is not one that a segment can be", fields)
 }
 
-/// Checks an activation's mapping: every expression by what it may name, and that no field is mapped twice.
-pub fn check_mapping(field: &str, scope: &Scope, mapping: &[ActivationField]) -> Result<()> {
-    let mut problems = Vec::new();
+/// Checks an activation's mapping: every expression by what it may name, and that no field is mapped twice. The types of
+/// what is mapped, in its order.
+pub fn check_mapping(field: &str, scope: &Scope, mapping: &[ActivationField]) -> Result<Vec<DataType>> {
+    let (mut types, mut problems) = (Vec::new(), Vec::new());
     for (i, mapped) in mapping.iter().enumerate() {
         if mapping.iter().take(i).any(|earlier| earlier.field == mapped.field) {
             problems.push(FieldProblem::new(format!("{field}/{i}/field"), "is mapped twice"));
@@ -21,14 +23,16 @@ pub fn check_mapping(field: &str, scope: &Scope, mapping: &[ActivationField]) ->
             problems.push(FieldProblem::new(format!("{field}/{i}/field"), "must be the name of a field"));
         }
         let at = format!("{field}/{i}/expression");
-        let found = attiva_expr::check(&mapped.expression, scope).err().unwrap_or_default();
-        problems.extend(found.into_iter().map(|p| field_problem(&at, p)));
+        match attiva_expr::check(&mapped.expression, scope) {
+            Ok(checked) => types.push(checked.data_type()),
+            Err(found) => problems.extend(found.into_iter().map(|p| field_problem(&at, p))),
+        }
     }
     if mapping.is_empty() {
         problems.push(FieldProblem::new(field, "must map at least one field"));
     }
     if problems.is_empty() {
-        return Ok(());
+        return Ok(types);
     }
     Err(Refusal::invalid("activation.mapping", "the mapping cannot be used", problems))
 }

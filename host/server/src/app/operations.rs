@@ -1,11 +1,12 @@
 //! Operations: one view of all long work, so that a client can follow any of it in the same way. An operation's id is
 //! made of the id of the work, and nothing of it is kept by itself.
 
+use super::backups::{Backup, BackupStatus};
 use super::refusal::{Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::delivery::{Delivery, Phase};
 use attiva_core::evaluation::{self, Evaluation, EvaluationStatus};
-use attiva_core::id::{DeliveryId, EvaluationId, OperationId, PrivacyId, RemovalId, RunId};
+use attiva_core::id::{BackupId, DeliveryId, EvaluationId, OperationId, PrivacyId, RemovalId, RunId};
 use attiva_core::privacy::{Erasure, Phase as ErasurePhase};
 use attiva_core::removal::Removal;
 use attiva_core::run::{Run, RunStatus};
@@ -37,6 +38,8 @@ pub enum Work {
     Erasure(PrivacyId),
     Removal(RemovalId),
     Evaluation(EvaluationId),
+    /// Of the host, not of a sandbox.
+    Backup(BackupId),
 }
 
 fn operation_id(work: &str) -> OperationId {
@@ -178,6 +181,24 @@ impl From<&Evaluation> for Operation {
             ended_at: evaluation.ended_at,
             waiting_until: None,
             fault: evaluation.fault.clone(),
+        }
+    }
+}
+
+impl From<&Backup> for Operation {
+    fn from(backup: &Backup) -> Self {
+        Self {
+            id: operation_id(backup.id.as_str()),
+            work: Work::Backup(backup.id.clone()),
+            done: backup.status != BackupStatus::Running,
+            status: word(backup.status),
+            phase: backup.phase.clone(),
+            units_done: backup.files_done,
+            units_total: Some(backup.files_total).filter(|total| *total > 0),
+            started_at: backup.began_at,
+            ended_at: backup.ended_at,
+            waiting_until: None,
+            fault: backup.fault.clone(),
         }
     }
 }

@@ -28,10 +28,7 @@ impl Sandbox {
             let fields = vec![FieldProblem::new("/expansion/by", problem)];
             return Err(Refusal::invalid("activation.expansion", "the expansion cannot be used", fields));
         }
-        let check = |rule: &str| {
-            let wish = SegmentWish { expression: rule, entity: AudienceEntity::Person, evaluation: None };
-            self.engine.check_segment(None, &wish)
-        };
+        let check = |rule: &str| self.engine.check_segment(None, &SegmentWish::of_persons(rule));
         // Alone first, so that what is wrong is told by its place in what was sent.
         for rule in expansion.only.iter().chain([&expansion.rule(&segment.id)]) {
             check(rule)?.map_err(|problems| expressions::refused("/expansion/where", problems))?;

@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub struct Sandbox {
     pub(super) entry: SandboxEntry,
     pub(super) store: Arc<dyn SandboxStore>,
+    /// The same, for copies of it.
+    pub(super) stored: Arc<attiva_store::Sandbox>,
     pub(super) consents: Arc<dyn ConsentStore>,
     pub(super) engine: Engine,
     pub(super) connectors: Arc<SandboxConnectors>,
@@ -35,7 +37,7 @@ pub struct Sandbox {
     /// Held while a connection, or what stands on one, is changed: a connection is several documents in two stores.
     pub(super) connections_change: tokio::sync::Mutex<()>,
     pub(super) files: SandboxFiles,
-    /// Held during a step of an erasure.
+    /// Held during a step of an erasure, or while a backup is made.
     pub(super) erasing: tokio::sync::Mutex<()>,
     /// Somebody decided something about an erasure that waits.
     pub(super) erasing_on: tokio::sync::Notify,

@@ -76,7 +76,8 @@ impl Sandbox {
     /// Gives a segment another rule or name. Members stay until everybody has been looked at by the new rule.
     ///
     /// # Errors
-    /// As for a new one; `segment.entity-fixed`; `segment.in-use` for another name where others ask for the audience;
+    /// As for a new one; `segment.entity-fixed`; `segment.in-use` for another name where others ask for the audience, and
+    /// where it would be evaluated otherwise than the schedule of an activation follows;
     /// `store.version-mismatch`.
     pub async fn change_segment(
         &self,
@@ -96,7 +97,8 @@ impl Sandbox {
             let fault = Fault::new(FaultKind::Config, "segment.entity-fixed", message).field("/entity");
             return Err(fault.action("Make another segment.").into());
         }
-        self.check_segment(Some(&before.id), &new.wish())?;
+        let method = self.check_segment(Some(&before.id), &new.wish())?.method;
+        self.schedules_still_fit(&before.id, method)?;
         if name != before.name {
             self.nobody_asks_for(&before.id, "renamed")?;
             self.name_is_free(name, &before.id)?;

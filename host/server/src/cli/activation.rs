@@ -12,52 +12,7 @@ use ureq::http::Method;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Activation {
     /// Join a segment to a destination.
-    Create {
-        /// For people.
-        #[arg(long)]
-        name: String,
-        #[arg(long)]
-        segment: String,
-        /// Of an audience of accounts, the people of each by this way: `people`, `people_by_relation`, `people_by_role`,
-        /// `matched_people`. May be given several times; without it, the accounts are sent.
-        #[arg(long = "people", value_name = "WAY")]
-        people: Vec<String>,
-        /// Of those people, only these: CEL over `person`.
-        #[arg(long, value_name = "EXPRESSION", requires = "people")]
-        people_where: Option<String>,
-        /// The destination connection.
-        #[arg(long)]
-        connection: String,
-        /// The kind of object to fill: `file`.
-        #[arg(long)]
-        object: String,
-        /// The target's name at the vendor; without it, the activation's.
-        #[arg(long)]
-        target: Option<String>,
-        /// JSON file with the target's options; `-` for standard input.
-        #[arg(long, value_name = "FILE")]
-        options: Option<PathBuf>,
-        /// A field of the destination and what it gets, such as email=person.email
-        #[arg(long = "map", value_name = "FIELD=EXPRESSION", required = true)]
-        mapping: Vec<String>,
-        /// A mapped field without which a member is left out.
-        #[arg(long = "require", value_name = "FIELD")]
-        required: Vec<String>,
-        /// Seconds from the start of one delivery to the start of the next.
-        #[arg(long, value_name = "SECONDS")]
-        every_seconds: Option<u32>,
-        #[command(flatten)]
-        times: Times,
-        /// Of a file: `full` (everybody, every time) or `incremental` (everybody once, then what has changed).
-        #[arg(long)]
-        export: Option<String>,
-        /// Share of the target's members that one delivery may remove; more waits for approval.
-        #[arg(long, value_name = "PERCENT")]
-        removals_max_percent: Option<u8>,
-        /// What it sends for, as channel/purpose: `email/newsletter`. The sandbox's consent rules say what that needs.
-        #[arg(long = "for", value_name = "CHANNEL/PURPOSE")]
-        consent: Option<String>,
-    },
+    Create(Box<Create>),
     /// List activations.
     List(PageArgs),
     /// Deliver now.
@@ -119,6 +74,55 @@ pub(crate) enum Activation {
     Show { activation: String },
 }
 
+/// Join a segment to a destination.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    /// For people.
+    #[arg(long)]
+    name: String,
+    #[arg(long)]
+    segment: String,
+    /// Of an audience of accounts, the people of each by this way: `people`, `people_by_relation`, `people_by_role`,
+    /// `matched_people`. May be given several times; without it, the accounts are sent.
+    #[arg(long = "people", value_name = "WAY")]
+    people: Vec<String>,
+    /// Of those people, only these: CEL over `person`.
+    #[arg(long, value_name = "EXPRESSION", requires = "people")]
+    people_where: Option<String>,
+    /// The destination connection.
+    #[arg(long)]
+    connection: String,
+    /// The kind of object to fill: `file`.
+    #[arg(long)]
+    object: String,
+    /// The target's name at the vendor; without it, the activation's.
+    #[arg(long)]
+    target: Option<String>,
+    /// JSON file with the target's options; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    options: Option<PathBuf>,
+    /// A field of the destination and what it gets, such as email=person.email
+    #[arg(long = "map", value_name = "FIELD=EXPRESSION", required = true)]
+    mapping: Vec<String>,
+    /// A mapped field without which a member is left out.
+    #[arg(long = "require", value_name = "FIELD")]
+    required: Vec<String>,
+    /// Seconds from the start of one delivery to the start of the next.
+    #[arg(long, value_name = "SECONDS")]
+    every_seconds: Option<u32>,
+    #[command(flatten)]
+    times: Times,
+    /// Of a file: `full` (everybody, every time) or `incremental` (everybody once, then what has changed).
+    #[arg(long)]
+    export: Option<String>,
+    /// Share of the target's members that one delivery may remove; more waits for approval.
+    #[arg(long, value_name = "PERCENT")]
+    removals_max_percent: Option<u8>,
+    /// What it sends for, as channel/purpose: `email/newsletter`. The sandbox's consent rules say what that needs.
+    #[arg(long = "for", value_name = "CHANNEL/PURPOSE")]
+    consent: Option<String>,
+}
+
 /// Times beside an interval.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Times {
@@ -141,52 +145,7 @@ const COLUMNS: [Column; 6] = [
 
 pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Activation::Create {
-            name,
-            segment,
-            people,
-            people_where,
-            connection,
-            object,
-            target,
-            options,
-            mapping,
-            required,
-            every_seconds,
-            times,
-            export,
-            removals_max_percent,
-            consent,
-        } => {
-            let options = options.map(|path| input::json_file(&path)).transpose()?.unwrap_or_else(|| json!({}));
-            let mut body = json!({
-                "name": name,
-                "segment": segment,
-                "connection": connection,
-                "target": { "object": object, "name": target.unwrap_or_else(|| name.clone()), "options": options },
-                "mapping": fields(&mapping, &required)?,
-                "removals_max_percent": removals_max_percent,
-            });
-            if let (Some(schedule), Some(body)) = (schedule(every_seconds, &times), body.as_object_mut()) {
-                body.insert("schedule".into(), schedule);
-            }
-            if let (Some(export), Some(body)) = (export, body.as_object_mut()) {
-                body.insert("export".into(), json!(export));
-            }
-            if let (false, Some(body)) = (people.is_empty(), body.as_object_mut()) {
-                body.insert("expansion".into(), json!({ "by": people, "where": people_where }));
-            }
-            if let (Some(of), Some(body)) = (consent, body.as_object_mut()) {
-                let (channel, purpose) =
-                    of.split_once('/').ok_or_else(|| Failure::Usage(format!("--for {of}: must be CHANNEL/PURPOSE")))?;
-                body.insert("consent".into(), json!({ "channel": channel, "purpose": purpose }));
-            }
-            let made = client.post(&client.scoped("activations"), &body)?;
-            output.one(&made, &COLUMNS);
-            for warning in made.get("warnings").and_then(Value::as_array).into_iter().flatten() {
-                output.note(&format!("warning: {}", warning.as_str().unwrap_or_default()));
-            }
-        }
+        Activation::Create(new) => create(*new, client, *output)?,
         Activation::List(page) => output.list(&client.get(&page.path(&client.scoped("activations"), &[]))?, &COLUMNS),
         Activation::Schedule { activation, every_seconds, times } => {
             let path = client.scoped(&format!("activations/{activation}/schedule"));
@@ -236,6 +195,56 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
         }
     }
     Ok(Exit::Done)
+}
+
+fn create(new: Create, client: &Client, output: Output) -> Result<(), Failure> {
+    let Create {
+        name,
+        segment,
+        people,
+        people_where,
+        connection,
+        object,
+        target,
+        options,
+        mapping,
+        required,
+        every_seconds,
+        times,
+        export,
+        removals_max_percent,
+        consent,
+    } = new;
+    let options = options.map(|path| input::json_file(&path)).transpose()?.unwrap_or_else(|| json!({}));
+    let mut body = json!({
+        "name": name,
+        "segment": segment,
+        "connection": connection,
+        "target": { "object": object, "name": target.unwrap_or_else(|| name.clone()), "options": options },
+        "mapping": fields(&mapping, &required)?,
+        "removals_max_percent": removals_max_percent,
+    });
+    if let (Some(schedule), Some(body)) = (schedule(every_seconds, &times), body.as_object_mut()) {
+        body.insert("schedule".into(), schedule);
+    }
+    if let (Some(export), Some(body)) = (export, body.as_object_mut()) {
+        body.insert("export".into(), json!(export));
+    }
+    if let (false, Some(body)) = (people.is_empty(), body.as_object_mut()) {
+        body.insert("expansion".into(), json!({ "by": people, "where": people_where }));
+    }
+    if let (Some(of), Some(body)) = (consent, body.as_object_mut()) {
+        let (channel, purpose) =
+            of.split_once('/').ok_or_else(|| Failure::Usage(format!("--for {of}: must be CHANNEL/PURPOSE")))?;
+        body.insert("consent".into(), json!({ "channel": channel, "purpose": purpose }));
+    }
+    let made = client.post(&client.scoped("activations"), &body)?;
+    output.one(&made, &COLUMNS);
+    for warning in made.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        output.note(&format!("warning: {}", warning.as_str().unwrap_or_default()));
+    }
+
+    Ok(())
 }
 
 /// `None`: nothing is said.

@@ -13,11 +13,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Follows an operation until it is done, and returns it as it was then.
 pub(crate) fn operation(client: &Client, operation: &Value, output: &Output) -> Result<Value, Failure> {
     let id = operation.get("id").and_then(Value::as_str).unwrap_or_default();
-    let path = client.scoped(&format!("operations/{id}"));
+    at(client, &client.scoped(&format!("operations/{id}")), output)
+}
+
+/// As [`operation`], for work of the whole host.
+pub(crate) fn operation_of_host(client: &Client, operation: &Value, output: &Output) -> Result<Value, Failure> {
+    let id = operation.get("id").and_then(Value::as_str).unwrap_or_default();
+    at(client, &format!("/v1/operations/{id}"), output)
+}
+
+fn at(client: &Client, path: &str, output: &Output) -> Result<Value, Failure> {
     let bar = bar(*output);
     let mut pause = FIRST_PAUSE;
     loop {
-        let now = client.get(&path)?;
+        let now = client.get(path)?;
         if now.get("done").and_then(Value::as_bool).unwrap_or(false) {
             bar.finish_and_clear();
             return Ok(now);

@@ -1,6 +1,7 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
 use super::{Config, Limits, LogConfig, LogFormat, Pages};
+use attiva_core::throttle::Throttle;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,13 @@ pub const KEYS: &[Key] = &[
     key("limits.plugin_bytes", true, "bytes of a plugin (default: 32 MiB)"),
     key("limits.request_seconds", true, "longest time for a request (default: 60)"),
     key("limits.requests_at_once", true, "requests worked on at the same time (default: 256)"),
+    key(
+        "limits.queue_ms",
+        true,
+        "longest time for a request to wait for its turn where too many are worked on; 0: none (default: 200)",
+    ),
+    key("limits.key_requests", true, "requests of one API key in a window; 0: no limit (default: 60000)"),
+    key("limits.key_window_seconds", true, "length of that window (default: 10)"),
     key("limits.drain_seconds", true, "longest time to reach a page boundary when stopping (default: 20)"),
     key(
         "limits.disk_free_bytes",
@@ -130,6 +138,9 @@ struct LimitsLayer {
     plugin_bytes: Option<u64>,
     request_seconds: Option<u64>,
     requests_at_once: Option<u32>,
+    queue_ms: Option<u64>,
+    key_requests: Option<u32>,
+    key_window_seconds: Option<u32>,
     drain_seconds: Option<u64>,
     disk_free_bytes: Option<u64>,
     plugin_memory_bytes: Option<u64>,
@@ -157,6 +168,20 @@ fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
     let is_good = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']));
     let problem = || format!("`{text}` is not an address that a browser opens, such as https://attiva.example");
     if is_good { Ok(Some(plain.to_owned())) } else { Err(serde::de::Error::custom(problem())) }
+}
+
+/// A day is long enough: what a key spent is not known after a restart.
+const WINDOW_SECONDS_MAX: u32 = 24 * 60 * 60;
+
+fn throttle(requests: u32, seconds: u32) -> Result<Option<Throttle>, ConfigError> {
+    if !(1..=WINDOW_SECONDS_MAX).contains(&seconds) {
+        return Err(wrong("limits.key_window_seconds", format!("must be 1 to {WINDOW_SECONDS_MAX}")));
+    }
+    let throttle = Throttle::new(requests, seconds);
+    if requests > 0 && throttle.is_none() {
+        return Err(wrong("limits.key_requests", "must be at most a million in a second"));
+    }
+    Ok(throttle)
 }
 
 impl Layer {
@@ -231,6 +256,9 @@ impl Layer {
                 plugin_bytes: self.limits.plugin_bytes.or(other.limits.plugin_bytes),
                 request_seconds: self.limits.request_seconds.or(other.limits.request_seconds),
                 requests_at_once: self.limits.requests_at_once.or(other.limits.requests_at_once),
+                queue_ms: self.limits.queue_ms.or(other.limits.queue_ms),
+                key_requests: self.limits.key_requests.or(other.limits.key_requests),
+                key_window_seconds: self.limits.key_window_seconds.or(other.limits.key_window_seconds),
                 drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
                 disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
                 plugin_memory_bytes: self.limits.plugin_memory_bytes.or(other.limits.plugin_memory_bytes),
@@ -268,6 +296,8 @@ impl Layer {
                 plugin_bytes: positive("limits.plugin_bytes", limits.plugin_bytes.unwrap_or(32 << 20))?,
                 request: Duration::from_secs(request),
                 requests_at_once: small("limits.requests_at_once", limits.requests_at_once.unwrap_or(256))?,
+                queue: Duration::from_millis(limits.queue_ms.unwrap_or(200)),
+                throttle: throttle(limits.key_requests.unwrap_or(60_000), limits.key_window_seconds.unwrap_or(10))?,
                 drain: Duration::from_secs(limits.drain_seconds.unwrap_or(20)),
                 disk_free_bytes: limits.disk_free_bytes.unwrap_or(512 << 20),
                 plugin_memory_bytes: positive(

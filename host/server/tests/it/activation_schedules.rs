@@ -83,6 +83,11 @@ fn each_evaluation_is_delivered_once_and_a_file_may_hold_the_difference() {
     assert_eq!((&third[2]["books"]["removed"], &third[2]["books"]["unchanged"]), (&json!(1), &json!(1)), "{third:#?}");
     assert_eq!(third[2]["artifacts"][0]["rows"], 1);
 
+    // It cannot become one of which no evaluation ends.
+    let streaming = json!({"name": "Acme's", "expression": "person.department == \"HR\""});
+    let refused = api.json(Method::PUT, &format!("segments/{of_acme}"), &[], &streaming);
+    assert!(refused.refused(409, "segment.in-use").text("/detail").contains(&id), "{refused:?}");
+
     // Another schedule holds from now on; none means that somebody has to ask.
     let schedule = |schedule: Value| api.json(Method::PUT, &format!("activations/{id}/schedule"), &[], &schedule);
     assert_eq!(

@@ -23,7 +23,7 @@ fn bodies_are_bounded() {
 /// A request whose body never comes keeps its place until the time-out, and the next one is told so at once.
 #[test]
 fn requests_at_once_and_their_time_are_bounded() {
-    let harness = Harness::start(&["limits.requests_at_once=1", "limits.request_seconds=2"]);
+    let harness = Harness::start(&["limits.requests_at_once=1", "limits.request_seconds=2", "limits.queue_ms=0"]);
     let api = harness.api("default");
     let head = format!(
         "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
@@ -45,4 +45,59 @@ fn requests_at_once_and_their_time_are_bounded() {
     let read = slow.read(&mut answer).unwrap();
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 504") && answer.contains("request.timed-out"), "{answer}");
+}
+
+/// As above; who comes next has its turn when the slow one's time is over.
+#[test]
+fn a_request_waits_for_its_turn() {
+    let harness = Harness::start(&["limits.requests_at_once=1", "limits.request_seconds=1", "limits.queue_ms=60000"]);
+    let api = harness.api("default");
+    let head = format!(
+        "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{",
+        api.key
+    );
+    let mut slow = TcpStream::connect(harness.host.address()).unwrap();
+    slow.write_all(head.as_bytes()).unwrap();
+    // A while later it gives up; by then it has had its place, whoever came first.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut answer = [0; 64];
+            let _ = slow.read(&mut answer).unwrap();
+            drop(slow);
+        });
+        for _ in 0..5 {
+            api.get("/v1/keys").is(200);
+        }
+    });
+}
+
+#[test]
+fn a_key_may_ask_so_often_and_is_told_what_is_left() {
+    let harness = Harness::start(&["limits.key_requests=5", "limits.key_window_seconds=3600"]);
+    let api = harness.api("default");
+    let other = api.post("/v1/keys", &json!({"name": "other", "role": "analyst"}));
+    assert_eq!(other.is(201).header("ratelimit-policy"), "\"key\";q=5;w=3600");
+    assert_eq!(other.header("ratelimit"), "\"key\";r=4;t=720");
+    let other = crate::harness::Api { key: other.text("/key").to_owned(), ..api.clone() };
+    let left: Vec<String> = (0..4).map(|_| api.get("/v1/keys").is(200).header("ratelimit").to_owned()).collect();
+    let left: Vec<&str> = left.iter().map(|told| told.split(';').nth(1).unwrap()).collect();
+    assert_eq!(left, ["r=3", "r=2", "r=1", "r=0"]);
+    let refused = api.get("/v1/keys");
+    assert_eq!(refused.refused(429, "request.rate").text("/kind"), "rate-limited");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=720).contains(&wait), "{wait}");
+    assert!(refused.header("ratelimit").starts_with("\"key\";r=0;t="), "{refused:?}");
+    // Each key for itself; what is refused for another reason counts as well; nobody's requests do not.
+    other.get("/v1/plugins").refused(403, "key.scope");
+    assert!(other.get("segments").is(200).header("ratelimit").contains("r=3"));
+    let nobody = crate::harness::Api { key: String::new(), ..api.clone() };
+    assert_eq!(nobody.get("/v1/keys").refused(401, "key.missing").header("ratelimit"), "");
+    assert_eq!(nobody.get("/healthz").is(200).header("ratelimit"), "");
+}
+
+#[test]
+fn without_a_quota_nothing_is_told_of_one() {
+    let harness = Harness::start(&["limits.key_requests=0"]);
+    assert_eq!(harness.api("default").get("/v1/keys").is(200).header("ratelimit-policy"), "");
 }

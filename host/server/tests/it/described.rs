@@ -116,7 +116,7 @@ fn asked(method: &Method, path: &str) -> Option<Operation> {
 #[track_caller]
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     // Those belong to no operation.
-    if answer.status == 405 || answer.text("/code") == "route.missing" {
+    if *method == Method::HEAD || answer.status == 405 || answer.text("/code") == "route.missing" {
         return;
     }
     let Some(operation) = asked(method, path) else { panic!("no description of {method} {path}: {answer:?}") };

@@ -66,6 +66,14 @@ impl Harness {
         Self { runtime, host, key: first_key.unwrap().text, directory, set }
     }
 
+    /// A host on data that is there: `data` in the directory.
+    pub(crate) fn on(directory: TempDir, key: &str) -> Self {
+        attiva_server::compiler::use_program(env!("CARGO_BIN_EXE_attiva").into());
+        let (runtime, host, first_key) = started(&directory, &[]);
+        assert!(first_key.is_none());
+        Self { runtime, host, key: key.to_owned(), directory, set: Vec::new() }
+    }
+
     /// Stops the host, does something while it is down, and starts another one on the same data.
     pub(crate) fn restarted(self, meanwhile: impl FnOnce()) -> Self {
         let Self { runtime, host, key, directory, set } = self;
@@ -155,7 +163,12 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .proxy(None)
+            .build()
+            .into();
         let mut response = agent.run(request.body(body).unwrap()).unwrap();
         let text = response.body_mut().read_to_string().unwrap();
         let answer = Answer {

@@ -171,6 +171,7 @@ fn furnished() -> Full {
     ];
     let everybodys = [
         ("amount", "1"),
+        ("backup", "bak_1"),
         ("base", "EUR"),
         ("code", "key.missing"),
         ("currency", "USD"),

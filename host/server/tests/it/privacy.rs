@@ -157,7 +157,7 @@ fn whoever_shares_an_identity_is_not_forgotten_by_accident() {
     api.get("privacy/erasures/prv_x").refused(404, "erasure.missing");
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

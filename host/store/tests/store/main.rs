@@ -4,6 +4,7 @@
 mod concurrency;
 mod consents;
 mod control;
+mod copies;
 mod deliveries;
 mod documents;
 mod entities;

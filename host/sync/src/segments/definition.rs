@@ -19,6 +19,14 @@ pub struct SegmentWish<'a> {
     pub evaluation: Option<EvaluationMethod>,
 }
 
+impl<'a> SegmentWish<'a> {
+    /// A rule over persons, however it is evaluated.
+    #[must_use]
+    pub fn of_persons(expression: &'a str) -> Self {
+        Self { expression, entity: AudienceEntity::Person, evaluation: None }
+    }
+}
+
 /// A text that can be a segment.
 #[derive(Debug, Clone)]
 pub struct Definition {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A world whose CEOs are wanted in a list.
-async fn listed(dir: &std::path::Path, pages: Vec<Vec<Lead>>) -> (World, ActivationId) {
+pub(crate) async fn listed(dir: &std::path::Path, pages: Vec<Vec<Lead>>) -> (World, ActivationId) {
     let vendor = vendor(pages);
     vendor.keeps_members.store(true, Ordering::SeqCst);
     let world = World::start(dir, Arc::clone(&vendor)).await;
@@ -21,7 +21,7 @@ async fn listed(dir: &std::path::Path, pages: Vec<Vec<Lead>>) -> (World, Activat
     (world, activation)
 }
 
-async fn delivered(world: &World, activation: &ActivationId) -> Delivery {
+pub(crate) async fn delivered(world: &World, activation: &ActivationId) -> Delivery {
     let delivery = world.start_delivery(activation).await.unwrap();
     world.ended_delivery(&delivery.id).await
 }

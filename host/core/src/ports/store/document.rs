@@ -35,6 +35,8 @@ pub enum Kind {
     ExchangeRates,
     /// What has to be asked before something is sent; one for the sandbox.
     ConsentRules,
+    /// Labels of fields, and the uses of destinations.
+    UsagePolicy,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.

@@ -31,6 +31,7 @@ pub(super) fn of_path(path: &str) -> Vec<Value> {
 fn parameter(name: &str) -> &'static str {
     match name {
         "activation" => "Its id: `act_…`.",
+        "backup" => "Its id.",
         "base" => "The currency that rates are in: `EUR`.",
         "code" => "A problem's `code`.",
         "connection" => "Its id: `con_…`.",

@@ -1,0 +1,90 @@
+//! Deliveries that start by themselves, over restarts.
+
+use crate::activation::{delivered, listed};
+use crate::support::*;
+use crate::three_pages;
+use attiva_core::activation::{ActivationSchedule, After, DeliveryCause};
+use attiva_core::config::Activation;
+use attiva_core::delivery::Delivery;
+use attiva_core::id::ActivationId;
+use attiva_core::ports::store::{DocumentWrite, Expect, Kind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+fn schedule(every_seconds: Option<u32>, after: Option<After>) -> Option<ActivationSchedule> {
+    Some(ActivationSchedule { every_seconds, cron: None, after })
+}
+
+fn deliveries(world: &World, activation: &ActivationId) -> Vec<Delivery> {
+    let all = world.store.documents(Kind::Delivery, None, 100).unwrap();
+    let all = all.into_iter().map(|document| serde_json::from_value::<Delivery>(document.body).unwrap());
+    all.filter(|delivery| delivery.activation == *activation).collect()
+}
+
+/// The same activation once more, into a target of its own.
+async fn another(world: &World, of: &ActivationId, schedule: Option<ActivationSchedule>) -> ActivationId {
+    let mut activation: Activation = world.get(Kind::Activation, of.as_str());
+    activation.id = ActivationId::parse("act_zz").unwrap();
+    activation.target.name = "another".into();
+    activation.schedule = schedule;
+    let body = serde_json::to_value(&activation).unwrap();
+    let write = DocumentWrite { kind: Kind::Activation, id: activation.id.to_string(), body };
+    world.store.put_document(write, Expect::Absent).await.unwrap();
+    activation.id
+}
+
+#[tokio::test]
+async fn what_was_delivered_before_a_restart_is_not_delivered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, hourly) = listed(dir.path(), three_pages()).await;
+    delivered(&world, &hourly).await;
+    world.change_activation(&hourly, |it| it.schedule = schedule(Some(3600), None)).await;
+    let vendor = Arc::clone(&world.vendor);
+    world.engine.drain(Duration::from_secs(10)).await;
+    drop(world);
+    let world = World::start(dir.path(), vendor).await;
+    // It is looked at with every other, and after the first: once this one has begun, that one has not.
+    let new = another(&world, &hourly, schedule(Some(3600), None)).await;
+    let begun = world.until("the new one begins", || deliveries(&world, &new).pop()).await;
+    assert_eq!(begun.cause, DeliveryCause::Scheduled);
+    world.ended_delivery(&begun.id).await;
+    assert_eq!(deliveries(&world, &hourly).len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_is_not_overtaken_and_what_came_due_meanwhile_is_made_up_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, slow) = listed(dir.path(), three_pages()).await;
+    world.vendor.stuck.store(true, Ordering::SeqCst);
+    world.change_activation(&slow, |it| it.schedule = schedule(Some(1), None)).await;
+    let first = world.until("it begins", || deliveries(&world, &slow).pop()).await;
+    world.until("the vendor has it", || world.store.opened_batch(&first.id).unwrap()).await;
+    // Another, of which none gets as far as the vendor, is started with every look.
+    let often = another(&world, &slow, None).await;
+    world.change_activation(&often, |it| it.mapping.push(it.mapping[0].clone())).await;
+    world.change_activation(&often, |it| it.schedule = schedule(Some(1), None)).await;
+    world.until("time has passed", || (deliveries(&world, &often).len() >= 3).then_some(())).await;
+    assert_eq!(deliveries(&world, &slow).len(), 1);
+    world.vendor.stuck.store(false, Ordering::SeqCst);
+    world.until("the next begins", || (deliveries(&world, &slow).len() >= 2).then_some(())).await;
+    assert!(world.ended_delivery(&first.id).await.fault.is_none());
+}
+
+#[tokio::test]
+async fn what_has_failed_rests_and_a_change_does_not_hurry_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, follows) = listed(dir.path(), three_pages()).await;
+    // It maps a field twice: no delivery of it can be made.
+    world.change_activation(&follows, |it| it.mapping.push(it.mapping[0].clone())).await;
+    world.change_activation(&follows, |it| it.schedule = schedule(None, Some(After::Change))).await;
+    let first = world.until("it begins", || deliveries(&world, &follows).pop()).await;
+    assert_eq!(first.cause, DeliveryCause::Change);
+    assert!(world.ended_delivery(&first.id).await.fault.is_some());
+    // Another is looked at after it, second after second.
+    let often = another(&world, &follows, None).await;
+    world.change_activation(&often, |it| it.mapping.truncate(1)).await;
+    world.change_activation(&often, |it| it.schedule = schedule(Some(1), None)).await;
+    world.until("the other was delivered twice", || (deliveries(&world, &often).len() >= 2).then_some(())).await;
+    assert_eq!(deliveries(&world, &follows).len(), 1);
+}
