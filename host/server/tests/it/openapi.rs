@@ -217,9 +217,17 @@ impl Full {
     /// All that the owner can read.
     fn all(&self) -> BTreeMap<&'static str, Value> {
         let reads = operations().filter(|o| o.method == "get" && o.needs_a_key() && o.path.starts_with("/v1/"));
-        // What goes on by itself, the log of what everybody did, and an answer that tells the time.
-        let moves =
-            ["audit.list", "evaluations.list", "quotas.list", "quotas.show", "sandboxes.disk", "segments.explain"];
+        // What goes on by itself, the log of what everybody did, and answers that tell the time or the bytes on the disk.
+        let moves = [
+            "audit.list",
+            "evaluations.list",
+            "guardrails.show",
+            "guardrails.show_of",
+            "quotas.list",
+            "quotas.show",
+            "sandboxes.disk",
+            "segments.explain",
+        ];
         let still = reads.filter(|o| !moves.contains(&o.id()));
         still.map(|o| (o.id(), self.ask(&o, &self.api.key).body)).collect()
     }
