@@ -1,7 +1,9 @@
 //! Who may do what: a scope is the right to read or to write one kind of thing, a role is a named set of scopes. What
 //! each request asks for is decided where requests come in.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How far something reaches. A key that is bound to a sandbox holds only what stays within it.
@@ -14,7 +16,8 @@ pub enum Reach {
 }
 
 /// A named set of scopes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "KeyRole")]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Operates the host: everything.
@@ -150,6 +153,16 @@ impl fmt::Display for Scope {
 impl From<Scope> for &'static str {
     fn from(scope: Scope) -> Self {
         scope.as_str()
+    }
+}
+
+impl JsonSchema for Scope {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyScope".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Self::ALL })
     }
 }
 

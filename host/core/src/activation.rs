@@ -6,11 +6,12 @@ use crate::cron::Cron;
 use crate::evaluation::EVERY_SECONDS_MIN;
 use crate::id::EvaluationId;
 use crate::spec::DeliveryMode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What starts deliveries: an interval, times, or what happens to the audience. Several may be given: any of them does. A
 /// delivery that is still going is not overtaken, and what came due meanwhile is made up for once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationSchedule {
     /// Seconds from the start of one to the start of the next; at least 10.
@@ -24,7 +25,8 @@ pub struct ActivationSchedule {
 }
 
 /// What happens to an audience.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryAfter")]
 #[serde(rename_all = "kebab-case")]
 pub enum After {
     /// Somebody enters or leaves a segment that is evaluated in streaming, or a member changes.
@@ -34,7 +36,8 @@ pub enum After {
 }
 
 /// How the deliveries to a target that makes a whole of each (a file) take state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExportKind")]
 #[serde(rename_all = "kebab-case")]
 pub enum Export {
     /// Every member, every time.
@@ -57,7 +60,7 @@ impl Export {
 }
 
 /// Why there is a delivery.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryCause {
     #[default]

@@ -6,6 +6,7 @@
 
 use crate::Millis;
 use crate::id::BackupId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -29,7 +30,7 @@ pub struct Manifest {
 }
 
 /// One file of a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupFile {
     /// Within the folder.
     pub path: String,
@@ -42,7 +43,7 @@ pub struct BackupFile {
 }
 
 /// What is in the copy of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupDatabase {
     /// Everything that was acknowledged before is in it.
     pub at: Millis,

@@ -3,12 +3,14 @@
 
 use crate::id::OrganisationId;
 use crate::key::Instance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// What a connection does with its instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConnectorRole")]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Source,
@@ -26,7 +28,8 @@ impl fmt::Display for Role {
 
 /// Bounds that a specification declares; absent: none. One organisation may always have any number of instances,
 /// connections and sandboxes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "InstanceCardinality")]
 #[serde(deny_unknown_fields)]
 pub struct Cardinality {
     /// Organisations that may read from one instance.

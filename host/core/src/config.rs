@@ -9,6 +9,7 @@ use crate::key::Instance;
 use crate::model::EntityKind;
 use crate::ports::connector::Target;
 use crate::ports::store::TargetKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ pub struct Connection {
 }
 
 /// When runs start by themselves. A run that is still going is not overtaken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Seconds from the start of one run to the start of the next; at least 10.
@@ -96,7 +97,7 @@ impl Segment {
 }
 
 /// What members of an audience are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AudienceEntity {
     #[default]
@@ -120,7 +121,7 @@ impl AudienceEntity {
 }
 
 /// When members are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluationMethod {
     /// With every change, and when a window of time runs out.
@@ -200,7 +201,7 @@ impl Activation {
 }
 
 /// Which object of the destination an activation fills, and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetSettings {
     /// The name of a kind of object the destination has: `file`.
@@ -213,7 +214,7 @@ pub struct TargetSettings {
 }
 
 /// One field of the destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationField {
     /// The destination's field, a file's column.
@@ -226,7 +227,7 @@ pub struct ActivationField {
 }
 
 /// What an operator allows one connection beyond its plugin's own origins: another endpoint in an origin's place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointGrant {
     /// The specification's name of the origin.

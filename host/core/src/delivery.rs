@@ -18,13 +18,14 @@ use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
 use crate::spec::DeliveryMode;
 use crate::{Fault, FaultKind, Millis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod plan;
 
 pub use plan::{Hold, Plan, Sample};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryStatus {
     Running,
@@ -44,7 +45,8 @@ impl DeliveryStatus {
 }
 
 /// Where a delivery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryPhase")]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Until it is known who is wanted, and what that changes.

@@ -2,10 +2,11 @@
 
 use crate::guardrail::{Guardrails, Verdict};
 use crate::{Fault, FaultKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DiskUse {
     /// What the sandbox takes.
     pub used_bytes: u64,

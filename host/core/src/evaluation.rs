@@ -4,9 +4,10 @@
 use crate::cron::Cron;
 use crate::id::{EvaluationId, SegmentId};
 use crate::{Fault, Millis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluationStatus {
     /// Others come first, or what was committed before it began is not in the profiles yet.
@@ -25,7 +26,8 @@ impl EvaluationStatus {
 }
 
 /// What a running evaluation is at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EvaluationPhase")]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Loading what the segments read, and deciding.
@@ -35,7 +37,7 @@ pub enum Phase {
 }
 
 /// Why there is an evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluationCause {
     Requested,
@@ -77,14 +79,16 @@ pub struct Evaluation {
 }
 
 /// Of the newest attempt, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EvaluationTimings")]
 pub struct Timings {
     pub loading_ms: u64,
     pub evaluating_ms: u64,
     pub committing_ms: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EvaluationRead")]
 pub struct Read {
     /// Rows of all tables.
     pub rows: u64,
@@ -93,7 +97,7 @@ pub struct Read {
 }
 
 /// What became of one segment. Counts are of all attempts: what is committed is not done again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SegmentOutcome {
     pub segment: SegmentId,
     /// Of its rule.
@@ -178,7 +182,7 @@ impl Evaluation {
 }
 
 /// When batch evaluations begin by themselves: after an interval, or at the times of cron, in UTC. Neither: never.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluationSchedule {
     /// Seconds from one to the next; at least 10.

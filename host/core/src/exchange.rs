@@ -2,11 +2,12 @@
 
 use crate::number::{Exact, Rate, RateProblem, RateTable, Rates};
 use crate::time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A table, as it is published and kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RatesTable {
     /// What amounts are compared in: `EUR`.
@@ -15,7 +16,7 @@ pub struct RatesTable {
 }
 
 /// One unit of a currency in the base, from a day on, until a later rate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatedRate {
     /// ISO 4217: `USD`.

@@ -2,10 +2,11 @@
 //! answer, so an activation says it, by the names that segments have for the ways.
 
 use crate::id::SegmentId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which people of each account of an audience an activation sends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expansion {
     /// By any of these ways.
@@ -16,7 +17,7 @@ pub struct Expansion {
 }
 
 /// A way from an account to its people, by the name that it has in segments of accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PeopleBy {
     /// One of the person's records names the account.

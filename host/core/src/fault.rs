@@ -1,9 +1,10 @@
 //! Why something failed, and who acts next. The same words cross the connector contract, the HTTP API and the CLI.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who acts next. Closed; the reasons are in `wit/types.wit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     Config,
@@ -47,7 +48,7 @@ impl FaultKind {
 }
 
 /// A failure that a person or the host can act on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[error("{}: {message} ({code})", kind.as_str())]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

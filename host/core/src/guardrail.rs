@@ -1,6 +1,7 @@
 //! Limits as data: what there may be how much of, what happens beyond, and what an operator made of it. The API publishes
 //! them; what enforces one asks here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ pub struct Guardrail {
     pub reference: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GuardrailUnit")]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     Count,
@@ -30,7 +32,8 @@ pub enum Unit {
 }
 
 /// What happens to what is over a limit. Never: nothing, and nobody hears of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GuardrailBeyond")]
 #[serde(rename_all = "kebab-case")]
 pub enum Beyond {
     /// It is not taken, and whoever sent it is told.
@@ -169,12 +172,14 @@ impl Guardrail {
 }
 
 /// What an operator changed, by id.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GuardrailOverrides")]
 #[serde(transparent)]
 pub struct Overrides(pub BTreeMap<String, Override>);
 
 /// 0 takes a bound away; absent leaves it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GuardrailOverride")]
 #[serde(deny_unknown_fields)]
 pub struct Override {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,13 +1,14 @@
 //! One id type per kind of thing, so that two kinds cannot be mixed up. All are text with a prefix that names the kind.
 
 use crate::model::{EntityKind, EntityName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -95,7 +96,7 @@ pub trait ThingId: Clone + Ord + std::hash::Hash {}
 impl<I: Clone + Ord + std::hash::Hash> ThingId for I {}
 
 /// A profile: a person, an account, an opportunity, or anything else that is made of records. The prefix says which.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ProfileId(String);
 

@@ -28,12 +28,13 @@ pub use rules::{NamespaceRules, Rules, RulesProblem, Standing};
 use crate::Millis;
 use crate::id::ThingId;
 use connect::Disjoint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A value that names a person within a namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// `source_key`, `email`, `ecid`.
     pub namespace: String,
@@ -97,7 +98,7 @@ pub struct Node<I> {
 }
 
 /// Which namespaces join a record: fewer, where too many records hang together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     #[default]

@@ -6,12 +6,13 @@ use crate::page::RowKind;
 use crate::record::{Fields, RecordChange};
 use crate::value::{DataType, Value};
 use crate::{Millis, time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
 /// One record as it is sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SentRecord {
     /// Names the record within its system: sent again, it is the same record.
@@ -27,7 +28,7 @@ pub struct SentRecord {
 }
 
 /// What a record that was sent says of those fields that it leaves out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SentKind {
     /// That they are empty.

@@ -1,9 +1,10 @@
 //! The source key: which record of which system. `<id>@<instance>.<Type>`, the identity value everywhere.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which vendor instance a connection is: the system's kind and the instance's id there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// `Marketo`, `Salesforce`: letters and digits.

@@ -3,6 +3,7 @@
 
 use crate::page::{Operation, OutcomeStatus};
 use crate::{Millis, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub struct Refusal {
     pub attempts: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalStatus {
     /// Not sent: a rule or a missing value keeps the member out.
@@ -44,7 +45,8 @@ pub enum RefusalStatus {
     Unmatched,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RefusalWhy")]
 pub struct Why {
     pub status: RefusalStatus,
     /// The vendor's, or ours. Stable.

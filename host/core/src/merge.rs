@@ -8,6 +8,7 @@ pub use policy::{FieldRule, MergePolicy, PolicyProblem, Survivorship};
 use crate::id::PinId;
 use crate::key::SourceKey;
 use crate::{Millis, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::cmp::Reverse;
@@ -60,7 +61,8 @@ pub struct Chosen {
 }
 
 /// How a value won.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SurvivalWhy")]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// No record has a value.

@@ -30,6 +30,7 @@ pub use person::{PERSON, PERSON_COMPONENT};
 pub use schema::{Direction, Schema, SchemaEntity, SchemaField, Way};
 
 use crate::value::DataType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -39,7 +40,7 @@ use std::sync::LazyLock;
 pub const VERSION: u32 = 4;
 
 /// The kinds of things Attiva knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EntityKind {
     Person,
@@ -167,7 +168,8 @@ pub struct Field {
 }
 
 /// What a value of a field names, beside being a value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FieldRole")]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     #[default]

@@ -9,6 +9,7 @@ use arrow_array::{
     TimestampMillisecondArray,
 };
 use arrow_buffer::BooleanBuffer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The values of one column; nulls are in the array.
@@ -128,7 +129,8 @@ pub struct Cursor {
 }
 
 /// A record of the vendor's that could not become a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RejectedRow")]
 pub struct Reject {
     pub key: Option<String>,
     pub code: String,
@@ -137,7 +139,7 @@ pub struct Reject {
     pub sample: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     pub records_done: Option<u64>,
     pub records_total: Option<u64>,
@@ -170,7 +172,8 @@ pub struct Page {
 }
 
 /// What a destination is asked to do with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RowOperation")]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     Upsert,
@@ -213,7 +216,7 @@ pub struct Outcome {
 }
 
 /// One named test of a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     pub name: String,
     pub title: String,

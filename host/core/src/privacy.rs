@@ -11,6 +11,7 @@ pub use mention::{ERASED, Mentions};
 
 use crate::identity::Identity;
 use crate::model::{EntityKind, EntityName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ pub struct Subject {
 }
 
 /// Where personal data is kept: the whole list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DataPlace")]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// Source records, as received, with their links and identities.

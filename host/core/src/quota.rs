@@ -25,12 +25,14 @@ use crate::Millis;
 use crate::spec::Rate;
 use day::Day;
 use queue::Queue;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use window::{Limit, share};
 
 /// Who waits for what a call brings. The former go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "QuotaPriority")]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// A person.
@@ -50,7 +52,8 @@ pub struct Moment {
 }
 
 /// What an operator says of one limit, in the place of what connectors declare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "QuotaSetting")]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Setting {
     Window { seconds: u32, calls: u32 },

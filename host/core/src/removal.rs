@@ -3,11 +3,13 @@
 
 use crate::Millis;
 use crate::id::{ConnectionId, RemovalId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What would become of profiles, audiences and activations.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RemovalEffect")]
 pub struct Effect {
     pub records: u64,
     pub events: u64,
@@ -27,7 +29,7 @@ pub struct Effect {
 }
 
 /// What would become of an audience.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AudienceEffect {
     /// Members that disappear.
     pub leave: u64,

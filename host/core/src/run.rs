@@ -13,9 +13,10 @@ use crate::id::{ConnectionId, RunId};
 use crate::page::Estimate;
 use crate::retry::{self, Verdict};
 use crate::{Fault, FaultKind, Millis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
     Running,
@@ -36,7 +37,7 @@ impl RunStatus {
 }
 
 /// How far one stream of a run is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamProgress {
     pub stream: String,
     pub pages: u64,

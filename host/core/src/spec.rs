@@ -11,15 +11,18 @@ pub use rate::{Rate, ToldBy};
 
 use crate::cardinality::{Cardinality, Role};
 use crate::config::AudienceEntity;
+use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PluginSpec")]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// `source-marketo`: lower-case letters, digits and dashes.
     pub name: String,
+    #[schemars(with = "String")]
     pub version: Version,
     pub publisher: String,
     pub title: String,
@@ -50,7 +53,8 @@ pub struct Spec {
 }
 
 /// A place the connector may call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SpecOrigin")]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     pub name: String,
@@ -70,7 +74,7 @@ pub struct Origin {
 }
 
 /// What may be sent to an origin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EgressRule {
     pub methods: Vec<String>,
@@ -83,7 +87,7 @@ pub struct EgressRule {
 }
 
 /// Whether a request changes something at the vendor. A dry run refuses what writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     Read,
@@ -91,7 +95,7 @@ pub enum Access {
 }
 
 /// What a destination promises about repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryClass {
     /// A repeated batch may reach the vendor twice; the host waits out requests that may still be on their way.
@@ -101,7 +105,7 @@ pub enum DeliveryClass {
 }
 
 /// How a target takes the state that is wanted of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryMode {
     /// It keeps its members: every delivery is the difference to what it last acknowledged.
@@ -111,7 +115,7 @@ pub enum DeliveryMode {
     Snapshot,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverySpec {
     pub class: DeliveryClass,
@@ -157,7 +161,7 @@ impl DeliverySpec {
 }
 
 /// The shipped mapping of one stream to one entity of the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MappingSpec {
     pub stream: String,

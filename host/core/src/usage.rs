@@ -3,11 +3,12 @@
 
 use crate::consent::check_name;
 use crate::id::ConnectionId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A sandbox's labels, and the uses of its destinations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsagePolicy {
     /// Rises with every publication.
@@ -21,7 +22,7 @@ pub struct UsagePolicy {
 }
 
 /// Whether a segment that is built on a field uses it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SegmentsCount {
     /// Who is in the audience tells of the field: it may go nowhere where the field may not.
@@ -32,7 +33,8 @@ pub enum SegmentsCount {
 }
 
 /// A field of the model, or a column of a source's stream, and what it is not for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "UsageLabel")]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// `person.person_score`.
@@ -48,7 +50,8 @@ pub struct Label {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LabelledColumn")]
 #[serde(deny_unknown_fields)]
 pub struct SourceColumn {
     pub connection: ConnectionId,
@@ -57,7 +60,7 @@ pub struct SourceColumn {
 }
 
 /// What a destination does with what it gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationUse {
     pub connection: ConnectionId,
@@ -98,7 +101,8 @@ pub struct Flow<'a> {
 }
 
 /// A use that is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RefusedUse")]
 pub struct Violation {
     /// Where it is in the activation: `/mapping/0/expression`, `/segment`.
     pub place: String,

@@ -2,12 +2,14 @@
 
 use crate::time;
 use base64::Engine;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 /// The type of a column or field. The same ten as in the connector contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataType {
     Boolean,
@@ -228,6 +230,21 @@ impl<'de> serde::de::Visitor<'de> for Visitor {
             None => Ok(value),
             Some(_) => Err(A::Error::custom("a value with two tags")),
         }
+    }
+}
+
+/// The stored form: any JSON.
+impl JsonSchema for Value {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Null, a boolean, an integer, text or a list of texts as they are; anything else as an object with \
+                            one key that names its type: `n` a decimal, `f` the bits of a float, `d` days since 1970, `t` \
+                            milliseconds since 1970, `b` bytes in Base64, `j` JSON as text."
+        })
     }
 }
 

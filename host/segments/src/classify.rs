@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use attiva_expr::{Expr, Field, Hop, Kind, Model, Position, Set, Step};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Streaming: with every change of the person and every event. Batch: by evaluating everybody on a schedule.
@@ -13,7 +14,8 @@ pub enum Classification {
 }
 
 /// Why a segment is evaluated in batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BatchReason")]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// What it goes to: `accounts`.

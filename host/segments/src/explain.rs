@@ -6,11 +6,13 @@ use crate::graph::Surroundings;
 use crate::logic::Truth;
 use attiva_core::Value;
 use attiva_expr::{EvalFault, Expr, Kind, Set};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// The answer for one row, and its reasons.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RuleExplanation")]
 pub struct Explanation {
     pub member: bool,
     /// Absent: there is none, for the fault.
@@ -23,7 +25,8 @@ pub struct Explanation {
 }
 
 /// One condition of the segment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedCondition")]
 pub struct Leaf {
     /// As an expression: `person.department == "HR"`.
     pub clause: String,
@@ -37,7 +40,8 @@ pub struct Leaf {
 }
 
 /// A value that a condition looked at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SeenValue")]
 pub struct Seen {
     /// `person.department`, or `now`.
     pub name: String,

@@ -1,10 +1,11 @@
 //! Three-valued logic over numbered leaves: what joins them, apart from what they are.
 
 use attiva_expr::EvalFault;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The answer of a condition for one row. Only true makes a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Truth {
     True,

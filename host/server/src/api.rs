@@ -3,6 +3,7 @@
 
 mod accounts;
 mod activations;
+mod answer;
 mod audiences;
 mod audit;
 mod auth;
@@ -24,6 +25,7 @@ mod explanation;
 mod grants;
 mod guardrails;
 mod health;
+mod html;
 mod idempotency;
 mod identity;
 mod ingestion;
@@ -32,8 +34,11 @@ mod listing;
 mod mappings;
 mod metrics;
 mod model;
+mod openapi;
+mod operation;
 mod operations;
 mod organisations;
+mod path;
 mod permissions;
 mod pins;
 mod plugins;
@@ -44,6 +49,7 @@ mod profiles;
 mod publishers;
 mod quotas;
 mod request_id;
+mod routes;
 mod runs;
 mod sandboxes;
 mod scope;
@@ -59,6 +65,7 @@ mod usage_policy;
 
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
+pub use openapi::document;
 pub use permissions::endpoints;
 pub use problem::{MEDIA_TYPE, Problem};
 
@@ -69,6 +76,8 @@ use attiva_core::{Fault, FaultKind};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use openapi::Passes;
+use routes::Routes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -108,22 +117,64 @@ impl State {
     }
 }
 
-/// All routes.
+/// All routes, by what a request to them passes through.
+struct Groups {
+    /// Bodies are documents.
+    documents: Routes,
+    /// Bodies are components, which are larger.
+    components: Routes,
+    /// Outside `/v1`, where monitors look for them; who asks is asked for a key all the same.
+    metrics: Routes,
+    /// For browsers and for programs that have no key yet.
+    open: Routes,
+    /// Answered however much there is to do.
+    health: Routes,
+}
+
+impl Groups {
+    fn all() -> Self {
+        let open = openapi::routes().merge(problem_pages::routes()).merge(authorizations::callback());
+        Self {
+            documents: documents(),
+            components: plugins::install_routes(),
+            metrics: metrics::routes(),
+            open,
+            health: health::routes(),
+        }
+    }
+
+    /// For the description. [`router`] is what it describes, and a test walks along both.
+    fn each(&self) -> [(&Routes, Passes); 5] {
+        let v1 = || Passes { keyed: true, repeatable: true, bounded: true };
+        let open = |keyed, bounded| Passes { keyed, bounded, repeatable: false };
+        [
+            (&self.documents, v1()),
+            (&self.components, v1()),
+            (&self.metrics, open(true, true)),
+            (&self.open, open(false, true)),
+            (&self.health, open(false, false)),
+        ]
+    }
+}
+
+/// The HTTP API.
 pub fn router(state: State) -> Router {
-    let open = problem_pages::routes().merge(authorizations::callback());
-    let bounded = v1(&state).merge(metrics(&state)).merge(open);
-    let bounded = bounded.layer(from_fn_with_state(state.clone(), bounded::layer));
+    let Groups { documents, components, metrics, open, health } = Groups::all();
+    let documents = takes(&state, documents.router, state.limits.body_bytes);
+    let components = takes(&state, components.router, state.limits.plugin_bytes);
+    let keyed = documents.merge(components).merge(metrics.router);
+    let keyed = keyed.layer(from_fn_with_state(state.clone(), auth::layer));
+    let bounded = keyed.merge(open.router).layer(from_fn_with_state(state.clone(), bounded::layer));
     bounded
-        .merge(health::routes())
+        .merge(health.router)
         .fallback(async || Refusal::from(no_route()))
         .method_not_allowed_fallback(async || Refusal::from(wrong_method()))
         .layer(from_fn_with_state(state.clone(), request_id::layer))
         .with_state(state)
 }
 
-fn v1(state: &State) -> Router<State> {
-    let documents = Router::new()
-        .merge(keys::routes())
+fn documents() -> Routes {
+    keys::routes()
         .merge(audit::routes())
         .merge(backups::routes())
         .merge(organisations::routes())
@@ -161,16 +212,7 @@ fn v1(state: &State) -> Router<State> {
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())
-        .merge(operations::routes());
-    let components = takes(state, plugins::install_routes(), state.limits.plugin_bytes);
-    takes(state, documents, state.limits.body_bytes)
-        .merge(components)
-        .layer(from_fn_with_state(state.clone(), auth::layer))
-}
-
-/// Outside `/v1`, where monitors look for it; who asks is asked for a key all the same.
-fn metrics(state: &State) -> Router<State> {
-    metrics::routes().layer(from_fn_with_state(state.clone(), auth::layer))
+        .merge(operations::routes())
 }
 
 /// Routes that take bodies up to a size.
@@ -182,7 +224,7 @@ fn takes(state: &State, routes: Router<State>, body_bytes: u64) -> Router<State>
 
 fn no_route() -> Fault {
     Fault::new(FaultKind::Config, "route.missing", "there is nothing at this path")
-        .action("The paths are listed in the README of the server.")
+        .action("The paths are listed at `/docs`.")
 }
 
 fn wrong_method() -> Fault {

@@ -165,6 +165,8 @@ enum Command {
     /// Vendors to develop against.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
+    /// Print the description of the HTTP API, as OpenAPI 3.1. No host is asked: it is this program's.
+    Openapi,
     /// Find out what is wrong between this machine, the host and its vendors.
     Doctor,
 }
@@ -216,6 +218,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
+        Command::Openapi => output.json(crate::api::document()),
         Command::Doctor => return doctor::run(global, output),
     }
     Ok(Exit::Done)

@@ -18,6 +18,7 @@ use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind, Millis};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex};
@@ -51,7 +52,7 @@ impl Default for EngineOptions {
 }
 
 /// How far the projectors have followed what was committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Projection {
     pub newest_record_seq: u64,
     pub profiles_upto: u64,

@@ -8,6 +8,7 @@ use attiva_core::identity::Rules;
 use attiva_core::identity::report::{Collapse, Difference};
 use attiva_core::model::{EntityName, Layout};
 use attiva_core::{Fault, FaultKind, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, HashSet};
 const STRIDE: usize = 500;
 
 /// What would become of the records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WhatIf {
     /// Records looked at; not all of them, if `whole` is false.
     pub records: u64,

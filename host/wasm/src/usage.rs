@@ -1,13 +1,14 @@
 //! What a call cost, and what is left of it as evidence.
 
 use attiva_core::Fault;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use attiva_core::ports::connector::{HostTraffic, Usage};
 
 /// One line a connector logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// `debug`, `info`, `warn` or `error`.
     pub level: String,
@@ -44,7 +45,8 @@ pub struct Exchanged {
 }
 
 /// The start of a body, as text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExchangeBody")]
 pub struct Body {
     /// All of it.
     pub bytes: u64,

@@ -1,6 +1,7 @@
 //! The domain that stands for a company: of an e-mail address, of a website. Not every domain does: free mail providers
 //! and shared sites stand for nobody.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -26,7 +27,7 @@ const SHARED_SITES: [&str; 14] = [
 ];
 
 /// What an operator adds to the built-in lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainLists {
     /// Providers of mailboxes.

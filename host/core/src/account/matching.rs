@@ -5,6 +5,7 @@ use super::domain::Domains;
 use super::rules::{MatchRules, Points};
 use crate::Value;
 use crate::model::{EntityKind, slot};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -27,7 +28,8 @@ pub struct Candidate {
 }
 
 /// A candidate and its score.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ScoredAccount")]
 pub struct Scored {
     pub account: String,
     /// 0 to 100.
@@ -36,7 +38,8 @@ pub struct Scored {
 }
 
 /// One thing that agrees, or differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MatchEvidence")]
 pub struct Evidence {
     /// A name of [`Points`].
     pub what: String,
@@ -46,7 +49,8 @@ pub struct Evidence {
 }
 
 /// What became of a lead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MatchedAccount")]
 #[serde(rename_all = "kebab-case")]
 pub enum Matched {
     /// It belongs there.

@@ -1,10 +1,11 @@
 //! The rules by which leads are matched to accounts, as data that an operator publishes.
 
 use super::domain::DomainLists;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The rules, as data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRules {
     pub version: u32,
@@ -21,7 +22,8 @@ pub struct MatchRules {
     pub domains: DomainLists,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MatchPoints")]
 #[serde(deny_unknown_fields, default)]
 pub struct Points {
     /// The domain of the lead's address is one of the account's.

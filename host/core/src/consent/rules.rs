@@ -1,10 +1,12 @@
 //! What has to be asked before something is sent: by what it is for, as a sandbox's rules say.
 
 use super::{ANY, Consent, Decision, Refused, Suppression, check_name, decide, is_about};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What something is sent for: what an activation names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConsentUse")]
 #[serde(deny_unknown_fields)]
 pub struct Use {
     /// `email`, `ads`; one, not [`ANY`].
@@ -14,7 +16,8 @@ pub struct Use {
 }
 
 /// What must have been said. Suppressions count in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConsentNeeds")]
 #[serde(rename_all = "kebab-case")]
 pub enum Needs {
     /// The newest word is a yes.
@@ -24,7 +27,8 @@ pub enum Needs {
 }
 
 /// What a use needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConsentRule")]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// [`ANY`]: all.
@@ -35,7 +39,8 @@ pub struct Rule {
 }
 
 /// What becomes of an activation that names no use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "UnnamedConsent")]
 #[serde(rename_all = "kebab-case")]
 pub enum Unnamed {
     /// It sends to whom did not refuse everything, and whom nobody suppressed from everything.
@@ -45,7 +50,7 @@ pub enum Unnamed {
 }
 
 /// The rules of a sandbox, published as a whole. The first that fits a use counts; what none fits is not sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentRules {
     pub version: u32,

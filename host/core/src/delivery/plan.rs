@@ -3,10 +3,12 @@
 use crate::id::ProfileId;
 use crate::ledger::Row;
 use crate::page::Operation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What holds a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryHold")]
 #[serde(rename_all = "kebab-case")]
 pub enum Hold {
     /// Its activation is paused.
@@ -17,7 +19,8 @@ pub enum Hold {
 
 /// What a delivery would send, and what it would not. Counted before the first call that writes; what changes meanwhile
 /// is sent as it is then.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryPlan")]
 pub struct Plan {
     /// Members of the target, as it last acknowledged them.
     pub held: u64,
@@ -41,7 +44,8 @@ impl Plan {
 }
 
 /// A row as it would be sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliverySample")]
 pub struct Sample {
     pub profile: ProfileId,
     pub operation: Operation,

@@ -4,12 +4,14 @@
 use super::rules::Rules;
 use super::{Identity, Neighbourhood, NeverLinks, Node, carriers};
 use crate::key::SourceKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// Why two records are one: both carry the identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RecordLink")]
 pub struct Link {
     pub identity: Identity,
     /// Source key of the record that had it first, and the field that says it there.
@@ -35,7 +37,8 @@ pub struct Refusal {
     pub why: Why,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LinkWhy")]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// Somebody said that the two are different, or that records already joined to them are.

@@ -1,6 +1,7 @@
 //! Two connections that bring the same things: a CRM that is connected itself and syncs into another system that is
 //! connected, too. Their records become one by key; this says what arrives twice, and what only one of them brings.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ pub struct Feed {
 }
 
 /// What becomes of an entity that one connection brings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overlap {
     pub connection: String,
     pub entity: String,
@@ -31,7 +32,7 @@ pub struct Overlap {
     pub own_fields: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Through {
     pub connection: String,
     /// Its records that name one of the other's.

@@ -6,6 +6,7 @@
 use super::{Component, Held, Identity, Neighbourhood, Resolution, Rules};
 use crate::id::ThingId;
 use crate::key::SourceKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ pub const EXAMPLES_MAX: usize = 20;
 const RECORDS_SHOWN_MAX: usize = 10;
 
 /// What becomes of the records.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Collapse {
     pub records: u64,
     pub profiles: u64,
@@ -37,7 +38,7 @@ pub struct Collapse {
 }
 
 /// What a namespace does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamespaceUse {
     /// Links that hold profiles together.
     pub links: u64,
@@ -48,7 +49,8 @@ pub struct NamespaceUse {
 }
 
 /// A profile to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CollapseExample")]
 pub struct Example {
     pub profile: String,
     /// The first of its records.
@@ -61,7 +63,7 @@ pub struct Example {
 }
 
 /// What speaks against records being one. Reasons to look, not proof: people change their names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alarm {
     /// One system knows it more than once.
@@ -73,7 +75,7 @@ pub enum Alarm {
 }
 
 /// A value that too many records carry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SharedValue {
     pub identity: Identity,
     /// Of the records seen.
@@ -222,7 +224,8 @@ fn keep_worst<T, W: Ord>(kept: &mut Vec<T>, new: T, weight: impl Fn(&T) -> W) {
 }
 
 /// What other rules would make of the profiles there are: what-if, before they are published.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RegroupDifference")]
 pub struct Difference {
     pub profiles_before: u64,
     pub profiles_after: u64,
@@ -235,7 +238,7 @@ pub struct Difference {
 }
 
 /// One profile on the one side, several on the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Regrouped {
     /// Profile ids of today: of a merge all, of a split the one.
     pub profiles: Vec<String>,

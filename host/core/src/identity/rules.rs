@@ -2,12 +2,14 @@
 
 use super::Identity;
 use crate::model::EntityName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Rules for one kind of thing (persons, accounts ...). Published as a whole: a change is a new version, tried on the
 /// stored records before it holds (`what_if`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "IdentityRules")]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
     pub version: u32,
@@ -25,7 +27,7 @@ pub struct Rules {
 }
 
 /// How one namespace joins records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamespaceRules {
     /// Smaller is stronger: its links are made first, so that weaker ones are refused where the two disagree.

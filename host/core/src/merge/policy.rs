@@ -2,13 +2,14 @@
 
 use super::is_of;
 use crate::model::Layout;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which value survives. Published as a whole: a change is a new version, and profiles are merged anew from their
 /// records.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MergePolicy {
     pub version: u32,
@@ -20,7 +21,7 @@ pub struct MergePolicy {
 }
 
 /// How a field's value is chosen. A null never wins.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FieldRule {
     /// The record that its source changed last.

@@ -4,10 +4,12 @@
 use super::{EntityKind, Field, rolled, slot};
 use crate::account::roll_up::RollUp;
 use crate::value::DataType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything added. Published as a whole: its version moves with every change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CustomModel")]
 #[serde(deny_unknown_fields)]
 pub struct Custom {
     pub version: u32,
@@ -21,7 +23,7 @@ pub struct Custom {
 }
 
 /// An attribute beside the fields of an entity of the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomAttribute {
     pub entity: EntityKind,
@@ -29,7 +31,7 @@ pub struct CustomAttribute {
 }
 
 /// A field that an operator declared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomField {
     /// Lower-case letters, digits and `_`, a letter first, at most 64.
@@ -43,7 +45,7 @@ pub struct CustomField {
 }
 
 /// An entity of the operator's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomEntity {
     pub name: String,
@@ -55,7 +57,7 @@ pub struct CustomEntity {
 }
 
 /// Many of the custom entity belong to one person, account or opportunity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomRelation {
     /// The text field that holds the other's source key.

@@ -1,7 +1,9 @@
 //! What an entity is called: one of the model's, or one of the operator's own.
 
 use super::EntityKind;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,6 +71,16 @@ impl<'de> Deserialize<'de> for EntityName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         Self::parse(&name).ok_or_else(|| serde::de::Error::custom(format!("`{name}` is no entity's name")))
+    }
+}
+
+impl JsonSchema for EntityName {
+    fn schema_name() -> Cow<'static, str> {
+        "EntityName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "`person`, `account`, any other of the model, or an operator's own." })
     }
 }
 

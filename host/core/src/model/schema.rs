@@ -3,10 +3,12 @@
 use super::custom::{Custom, CustomEntity, CustomField, ModelProblem};
 use super::{Entity, EntityKind, Field, Role, VERSION, rolled};
 use crate::value::DataType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The whole model of a sandbox: built in and custom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ModelSchema")]
 pub struct Schema {
     /// Of the built-in model.
     pub version: u32,
@@ -15,7 +17,7 @@ pub struct Schema {
     pub entities: Vec<SchemaEntity>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaEntity {
     pub name: String,
     pub title: String,
@@ -27,7 +29,7 @@ pub struct SchemaEntity {
     pub relations: Vec<SchemaRelation>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaField {
     pub name: String,
     #[serde(rename = "type")]
@@ -47,7 +49,8 @@ pub struct SchemaField {
     pub origin: Origin,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FieldCardinality")]
 #[serde(rename_all = "kebab-case")]
 pub enum Cardinality {
     One,
@@ -55,7 +58,8 @@ pub enum Cardinality {
 }
 
 /// Who says that there is such a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FieldOwner")]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The published class.
@@ -66,7 +70,7 @@ pub enum Origin {
     Custom,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaRelation {
     pub field: String,
     pub to: String,
@@ -116,7 +120,8 @@ impl Schema {
 }
 
 /// From a thing to things it hangs together with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RelationWay")]
 pub struct Way {
     /// `account`, `opportunities`.
     pub name: String,
@@ -127,7 +132,8 @@ pub struct Way {
     pub direction: Direction,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RelationDirection")]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// It names those at the end.

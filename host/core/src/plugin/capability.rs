@@ -1,13 +1,14 @@
 //! What a plugin may do, as a list that a person reads before approving it; and how two such lists differ.
 
 use crate::spec::{Access, CredentialMethod, DeliveryClass, EgressRule, Rate, Spec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing a plugin may do, is given, or promises.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Capability {
     /// It is a `source` or a `destination`.
@@ -33,7 +34,8 @@ pub enum Capability {
 }
 
 /// Requests to one origin, by one method, below one path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CapabilityCall")]
 pub struct Call {
     pub origin: String,
     pub method: String,
@@ -44,7 +46,8 @@ pub struct Call {
 }
 
 /// How a capability differs between two versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CapabilityDifference")]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
     Added,
@@ -54,7 +57,8 @@ pub enum Difference {
 }
 
 /// One line of the difference between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CapabilityChange")]
 pub struct Change {
     pub difference: Difference,
     /// The capability now, or the one that is gone.

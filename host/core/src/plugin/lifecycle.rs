@@ -9,9 +9,11 @@
 //!
 //! What is not yet at `awaiting-approval` or `ready` is kept nowhere: a kill on the way leaves audit events and no plugin.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PluginStage")]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The bytes are here.

@@ -3,7 +3,9 @@
 
 use super::package::{Statement, is_hex};
 use crate::{Fault, FaultKind, Millis};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -94,7 +96,8 @@ pub struct Revocation {
 }
 
 /// Who vouches for an installed component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PluginProvenance")]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Provenance {
     /// It is part of the host's own binary.
@@ -270,6 +273,16 @@ pub fn owner<'a>(plugin: &str, trust: &Trust<'a>) -> Option<&'a str> {
 fn revocation<'a>(key: &PublicKey, publishers: &'a [Publisher]) -> Option<&'a str> {
     let keys = publishers.iter().flat_map(|p| &p.keys).filter(|k| k.key == *key);
     keys.filter_map(|k| k.revoked.as_ref()).map(|r| r.reason.as_str()).next()
+}
+
+impl JsonSchema for PublicKey {
+    fn schema_name() -> Cow<'static, str> {
+        "PublicKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^ed25519:[0-9a-f]{64}$" })
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use crate::privacy::ReceiptStatus;
 use crate::quota::Priority;
 use crate::{DataType, Fault, FaultKind, Millis};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What one call used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CallUsage")]
 pub struct Usage {
     /// CPU time of the guest and of the host on its behalf, in nanoseconds. Waiting costs nothing.
     pub cpu_ns: u64,
@@ -42,7 +44,7 @@ impl std::ops::AddAssign for Usage {
 }
 
 /// What went to and came from one host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostTraffic {
     pub requests: u64,
     pub bytes_out: u64,
@@ -58,7 +60,7 @@ impl std::ops::AddAssign for HostTraffic {
 }
 
 /// A column of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnSpec {
     pub name: String,
     pub data_type: DataType,
@@ -67,7 +69,7 @@ pub struct ColumnSpec {
 }
 
 /// Something a source can read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stream {
     pub name: String,
     pub title: String,
@@ -115,7 +117,7 @@ pub trait Source: Send + Sync {
 }
 
 /// A field of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldSpec {
     pub name: String,
     pub data_type: DataType,
@@ -126,7 +128,7 @@ pub struct FieldSpec {
 }
 
 /// A kind of object a destination can fill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetObject {
     pub name: String,
     pub title: String,
@@ -155,7 +157,7 @@ pub struct DeliveryRun {
 }
 
 /// A thing that exists at the vendor because of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
     pub name: String,
     pub rows: Option<u64>,

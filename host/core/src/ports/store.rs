@@ -15,6 +15,7 @@ use crate::record::{Body, Presence, RecordChange};
 use crate::removal::{Place, Removed};
 use crate::stages::StageHistory;
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod account;
@@ -171,7 +172,7 @@ pub enum Reconsider {
 
 // Membership.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MembershipStatus {
     Realized,

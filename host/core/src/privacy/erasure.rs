@@ -5,10 +5,12 @@ use super::Counts;
 use crate::id::{ActivationId, ConnectionId, PrivacyId};
 use crate::model::EntityName;
 use crate::{Fault, Millis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ErasurePhase")]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// What hangs together is found, barred from coming again, and removed.
@@ -25,7 +27,8 @@ pub enum Phase {
 }
 
 /// What became of somebody at a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ErasureReceiptStatus")]
 #[serde(rename_all = "kebab-case")]
 pub enum ReceiptStatus {
     Removed,
@@ -61,7 +64,8 @@ pub struct Destination {
 }
 
 /// Something that names them still, and why it stays.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ErasureLeft")]
 pub struct Left {
     /// `segment seg_…`, `file store.db`.
     pub what: String,

@@ -1,10 +1,11 @@
 //! Credentials that a connector asks for: how the host obtains and adds them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A credential the host obtains and adds. Values are templates over the configuration, secrets included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CredentialSpec {
     pub name: String,
     /// Several credentials may have one name: the first whose keys all have these values is used. A key that is left out
@@ -18,7 +19,7 @@ pub struct CredentialSpec {
     pub method: CredentialMethod,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CredentialMethod {
     /// RFC 6749 4.4. The token goes into `Authorization: Bearer`.
@@ -86,7 +87,7 @@ pub enum CredentialMethod {
 }
 
 /// Where a person authorises an app (RFC 6749 4.1.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authorize {
     /// The origin and path of the page that the person is sent to.
@@ -107,7 +108,7 @@ fn yes() -> bool {
 }
 
 /// A role of AWS's Security Token Service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssumedRole {
     /// The origin of the service, reachable by the host alone.
@@ -180,7 +181,7 @@ fn is_parameter(name: &str) -> bool {
 }
 
 /// Where a token request carries its parameters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParametersIn {
     /// A form-encoded POST body, as the RFC says.

@@ -1,11 +1,12 @@
 //! What is not known before the connection has logged in: it stands in the reply that brings the token.
 
 use super::{Spec, SpecError, invalid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Which vendor instance a connection is: by its configuration, or by what its token's reply says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceSpec {
     pub system: String,
@@ -17,7 +18,7 @@ pub struct InstanceSpec {
 }
 
 /// A value of a token's reply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Learnt {
     /// The credential whose token it comes with.

@@ -2,11 +2,13 @@
 
 use super::{SpecError, invalid};
 use crate::quota::Reset;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A budget of the vendor instance, shared by all that use it. `refused_by`: the fault codes with which the connector
 /// says that the vendor found this budget used up; where our count has room then, somebody else uses it too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SpecRate")]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Rate {
     /// At most `calls` in any `seconds`.
@@ -38,7 +40,7 @@ pub enum Rate {
 }
 
 /// A header of every answer that holds `<key>=<used>/<most>`, beside others that `;` or `,` part from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToldBy {
     /// In lower case.

@@ -1,10 +1,11 @@
 //! `/v1/sandboxes/{sandbox}/activations`: audiences joined to destinations.
 
-use super::State;
-use super::body::Body;
-use super::etag::{IfMatch, with_version};
-use super::listing::{Everything, Listing};
+use super::answer::{Created, Done, Tagged};
+use super::body::{Body, Query};
+use super::etag::IfMatch;
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::activations::NewActivation;
@@ -16,24 +17,58 @@ use attiva_core::activation::{ActivationSchedule, Export};
 use attiva_core::config::{Activation, ActivationField, TargetSettings};
 use attiva_core::consent::Use;
 use attiva_core::expansion::Expansion;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/activations", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}", get(show).delete(remove))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/pause", post(pause))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/schedule", put(schedule))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/resume", post(resume))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/retire", post(retire))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/deliveries", post(start_delivery))
+pub(super) fn routes() -> Routes {
+    Routes::of("activations", "Audiences joined to destinations.")
+        .get("/v1/sandboxes/{sandbox}/activations", "list", "List activations", list)
+        .post("/v1/sandboxes/{sandbox}/activations", "create", "Join an audience to a destination", create)
+        .refuses(&[404])
+        .asks_a_vendor()
+        .get("/v1/sandboxes/{sandbox}/activations/{activation}", "show", "Show an activation", show)
+        .delete(
+            "/v1/sandboxes/{sandbox}/activations/{activation}",
+            "remove",
+            "Remove an activation that has delivered nothing",
+            remove,
+        )
+        .refuses(&[409])
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/pause",
+            "pause",
+            "Hold an activation's deliveries",
+            pause,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/schedule",
+            "schedule",
+            "Say when an activation delivers by itself; null: when it is asked to",
+            schedule,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/resume",
+            "resume",
+            "Let a paused activation deliver again",
+            resume,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/retire",
+            "retire",
+            "End an activation, and have its members removed from the target",
+            retire,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/deliveries",
+            "deliver",
+            "Start a delivery, or plan one with `dry_run`",
+            start_delivery,
+        )
+        .asks_a_vendor()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewActivation")]
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
@@ -56,7 +91,7 @@ struct Create {
     consent: Option<Use>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Start {
     /// Plan it, and send nothing.
@@ -64,7 +99,8 @@ struct Start {
     dry_run: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Activation")]
 struct View {
     id: String,
     name: String,
@@ -112,12 +148,12 @@ impl View {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let activations = scope.sandbox.activations(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(activations, |a| a.id.to_string(), View::of))
 }
 
-async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Created<View>> {
     let new = NewActivation {
         name: body.name,
         segment: body.segment,
@@ -133,49 +169,48 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     let made = scope.sandbox.create_activation(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("activations/{}", made.activation.value.id));
     let view = View { warnings: made.warnings, ..View::of(made.activation.value) };
-    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
-    Ok(with_version(answer.into_response(), made.activation.version))
+    Ok(Created::at(place, view).version(made.activation.version))
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<View>> {
     let found = scope.sandbox.activation(scope.param("activation"))?;
-    Ok(with_version(Json(View::of(found.value)).into_response(), found.version))
+    Ok(Tagged { value: View::of(found.value), version: found.version })
 }
 
-async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<StatusCode> {
+async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<Done> {
     scope.sandbox.delete_activation(&scope.caller, scope.param("activation"), expect).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 async fn schedule(
     scope: Scope,
     IfMatch(expect): IfMatch,
     Body(schedule): Body<Option<ActivationSchedule>>,
-) -> Result<Response> {
+) -> Result<Tagged<View>> {
     let activation = scope.param("activation");
     let changed = scope.sandbox.schedule_activation(&scope.caller, activation, schedule, expect).await?;
-    Ok(with_version(Json(View::of(changed.value)).into_response(), changed.version))
+    Ok(Tagged { value: View::of(changed.value), version: changed.version })
 }
 
-async fn pause(scope: Scope) -> Result<Response> {
+async fn pause(scope: Scope) -> Result<Tagged<View>> {
     turn(&scope, Turn::Pause).await
 }
 
-async fn resume(scope: Scope) -> Result<Response> {
+async fn resume(scope: Scope) -> Result<Tagged<View>> {
     turn(&scope, Turn::Resume).await
 }
 
-async fn retire(scope: Scope) -> Result<Response> {
+async fn retire(scope: Scope) -> Result<Tagged<View>> {
     turn(&scope, Turn::Retire).await
 }
 
-async fn turn(scope: &Scope, turn: Turn) -> Result<Response> {
+async fn turn(scope: &Scope, turn: Turn) -> Result<Tagged<View>> {
     let turned = scope.sandbox.turn_activation(&scope.caller, scope.param("activation"), turn).await?;
-    Ok(with_version(Json(View::of(turned.value)).into_response(), turned.version))
+    Ok(Tagged { value: View::of(turned.value), version: turned.version })
 }
 
-async fn start_delivery(scope: Scope, stamp: Stamp, asked: Listing<Start>) -> Result<Response> {
-    let (activation, dry_run) = (scope.param("activation"), asked.filter.dry_run);
+async fn start_delivery(scope: Scope, stamp: Stamp, Query(asked): Query<Start>) -> Result<operations::Accepted> {
+    let (activation, dry_run) = (scope.param("activation"), asked.dry_run);
     let delivery = scope.sandbox.start_delivery(&scope.caller, stamp, activation, dry_run).await?;
     Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }

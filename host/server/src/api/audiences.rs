@@ -1,9 +1,9 @@
 //! What may be asked of a segment beside who belongs: why, who would by another rule, what that would change, what it
 //! shares with others, and what it has been.
 
-use super::State;
-use super::body::{Body, query};
-use super::listing::{Everything, Listing};
+use super::body::{Body, Query};
+use super::listing::{Everything, Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
@@ -13,21 +13,48 @@ use attiva_core::config::{AudienceEntity, EvaluationMethod};
 use attiva_core::ports::store::{MembershipEvent, MembershipStatus, Profile};
 use attiva_segments::Explanation;
 use attiva_sync::{Compared, Counted, MembershipExplanation, Preview, SegmentWish};
-use axum::http::Uri;
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/segments/preview", post(preview))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}/compare", post(compare))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}/explanation", get(explain))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}/overlap", get(overlap))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}/history", get(history))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/memberships", get(memberships))
+pub(super) fn routes() -> Routes {
+    Routes::of("segments", "Rules that say who belongs, and what may be asked of them.")
+        .post("/v1/sandboxes/{sandbox}/segments/preview", "preview", "Count who would belong by a rule", preview)
+        .refuses(&[429])
+        .post(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/compare",
+            "compare",
+            "Tell who would enter and leave by another rule",
+            compare,
+        )
+        .refuses(&[429])
+        .get(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/explanation",
+            "explain",
+            "Tell why a profile belongs, or does not",
+            explain,
+        )
+        .refuses(&[422, 429])
+        .get(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/overlap",
+            "overlap",
+            "Count the members that segments share",
+            overlap,
+        )
+        .refuses(&[422])
+        .get(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/history",
+            "history",
+            "List who entered and left, newest first",
+            history,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/memberships",
+            "memberships",
+            "List what segments a profile entered and left, newest first",
+            memberships,
+        )
 }
 
 /// Profiles that an answer shows, unless it is asked for more.
@@ -39,7 +66,8 @@ fn samples(wanted: Option<u16>) -> usize {
     wanted.map_or(SAMPLES, usize::from).min(SAMPLES_MAX)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RulePreviewRequest")]
 #[serde(deny_unknown_fields)]
 struct Rule {
     expression: String,
@@ -50,14 +78,16 @@ struct Rule {
     samples: Option<u16>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RuleCompareRequest")]
 #[serde(deny_unknown_fields)]
 struct OtherRule {
     expression: String,
     samples: Option<u16>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SampleProfile")]
 struct Sample {
     profile: String,
     attributes: Map<String, Value>,
@@ -70,7 +100,8 @@ impl Sample {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Counted")]
 struct CountedView {
     count: u64,
     samples: Vec<Sample>,
@@ -82,7 +113,8 @@ impl CountedView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RulePreview")]
 struct PreviewView {
     #[serde(flatten)]
     members: CountedView,
@@ -97,7 +129,8 @@ async fn preview(scope: Scope, Body(body): Body<Rule>) -> Result<Json<PreviewVie
     Ok(Json(PreviewView { members: CountedView::of(members), of, as_of: Instant(as_of) }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RuleComparison")]
 struct ComparedView {
     entering: CountedView,
     leaving: CountedView,
@@ -112,13 +145,14 @@ async fn compare(scope: Scope, Body(body): Body<OtherRule>) -> Result<Json<Compa
     Ok(Json(ComparedView { entering, leaving, staying, as_of: Instant(as_of) }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct About {
     profile: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MembershipExplanation")]
 struct ExplanationView {
     segment: String,
     profile: String,
@@ -134,8 +168,7 @@ struct ExplanationView {
     as_of: Instant,
 }
 
-async fn explain(scope: Scope, uri: Uri) -> Result<Json<ExplanationView>> {
-    let About { profile } = query(&uri)?;
+async fn explain(scope: Scope, Query(About { profile }): Query<About>) -> Result<Json<ExplanationView>> {
     let found = scope.sandbox.explain_membership(scope.param("segment"), &profile).await?;
     let MembershipExplanation { segment, explanation, is_member, result_of, as_of } = found;
     Ok(Json(ExplanationView {
@@ -149,21 +182,23 @@ async fn explain(scope: Scope, uri: Uri) -> Result<Json<ExplanationView>> {
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
     /// Ids of segments, with commas between them.
     with: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SegmentOverlaps")]
 struct OverlapsView {
     segment: String,
     members: u64,
     overlaps: Vec<OverlapView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SegmentOverlap")]
 struct OverlapView {
     with: String,
     members: u64,
@@ -171,8 +206,7 @@ struct OverlapView {
     common: u64,
 }
 
-async fn overlap(scope: Scope, uri: Uri) -> Result<Json<OverlapsView>> {
-    let With { with } = query(&uri)?;
+async fn overlap(scope: Scope, Query(With { with }): Query<With>) -> Result<Json<OverlapsView>> {
     let with: Vec<&str> = with.split(',').filter(|id| !id.is_empty()).collect();
     let (members, overlaps) = scope.sandbox.overlaps(scope.param("segment"), &with)?;
     let view = |Overlap { with, members, common }| OverlapView { with: with.to_string(), members, common };
@@ -180,7 +214,8 @@ async fn overlap(scope: Scope, uri: Uri) -> Result<Json<OverlapsView>> {
     Ok(Json(OverlapsView { segment, members, overlaps: overlaps.into_iter().map(view).collect() }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MembershipEvent")]
 struct EventView {
     segment: String,
     profile: String,
@@ -199,13 +234,13 @@ impl EventView {
     }
 }
 
-async fn history(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn history(scope: Scope, listing: Listing<Everything>) -> Result<Paged<EventView>> {
     let before = before(&listing)?;
     let events = scope.sandbox.segment_history(scope.param("segment"), before, listing.wanted())?;
     Ok(listing.answer(events, |event| event.number.to_string(), EventView::of))
 }
 
-async fn memberships(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn memberships(scope: Scope, listing: Listing<Everything>) -> Result<Paged<EventView>> {
     let before = before(&listing)?;
     let events = scope.sandbox.profile_history(scope.param("profile"), before, listing.wanted())?;
     Ok(listing.answer(events, |event| event.number.to_string(), EventView::of))

@@ -3,30 +3,56 @@
 //! let in, with a state that was handed out before.
 
 use super::State;
+use super::answer::Created;
 use super::body::query;
+use super::html::escaped;
+use super::operation::{Answers, Describer, Takes};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::authorizations::{Authorised, Begun, Returned, Standing};
 use crate::app::refusal::{Refusal, Result};
-use axum::extract;
-use axum::http::{StatusCode, Uri, header};
+use axum::Json;
+use axum::extract::{self, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::convert::Infallible;
 
 /// The callback's path, behind the host's public address.
 pub(super) const CALLBACK: &str = "/oauth/callback";
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/connections/{connection}/authorization", get(show).post(begin))
+pub(super) fn routes() -> Routes {
+    Routes::of("connections", "Configured connectors.")
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/authorization",
+            "authorization",
+            "Show how a person's consent stands",
+            show,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/authorization",
+            "authorize",
+            "Ask a person for consent at the vendor",
+            begin,
+        )
+        .asks_a_vendor()
 }
 
-pub(super) fn callback() -> Router<State> {
-    Router::new().route(CALLBACK, get(returned))
+pub(super) fn callback() -> Routes {
+    Routes::of("connections", "Configured connectors.").get(
+        CALLBACK,
+        "authorized",
+        "Where a vendor sends a person back to",
+        returned,
+    )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BegunAuthorization")]
 struct BegunView {
     /// Where the person has to go. Good once.
     url: String,
@@ -35,14 +61,18 @@ struct BegunView {
     redirect_uri: String,
 }
 
-async fn begin(state: extract::State<State>, scope: Scope) -> Result<Response> {
+/// No cache keeps it.
+type NotKept<T> = ([(HeaderName, &'static str); 1], T);
+
+async fn begin(state: extract::State<State>, scope: Scope) -> Result<NotKept<Created<BegunView>>> {
     let begun = scope.sandbox.ask_for_consent(&scope.caller, scope.param("connection"), &state.callback).await?;
     let Begun { url, until, redirect_uri } = begun;
     let view = BegunView { url, until: Instant(until), redirect_uri };
-    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())
+    Ok(([(header::CACHE_CONTROL, "no-store")], Created::nowhere(view)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Authorization")]
 struct StandingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     given_at: Option<Instant>,
@@ -58,7 +88,8 @@ struct StandingView {
     refused: Option<RefusedView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuthorizationRefusal")]
 struct RefusedView {
     code: String,
     message: String,
@@ -78,7 +109,7 @@ async fn show(scope: Scope) -> Result<Json<StandingView>> {
 }
 
 /// RFC 6749 4.1.2. Vendors add parameters of their own.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Answer {
     #[serde(default)]
     state: String,
@@ -90,8 +121,8 @@ struct Answer {
     error_description: String,
 }
 
-async fn returned(state: extract::State<State>, uri: Uri) -> Response {
-    let taken = match query::<Answer>(&uri) {
+async fn returned(state: extract::State<State>, Asked(answer): Asked) -> Page {
+    let taken = match answer {
         Ok(Answer { state: told, code, error, error_description }) => {
             let answer = match code.as_str() {
                 "" => Err(format!("{error} {error_description}").trim().to_owned()),
@@ -110,8 +141,42 @@ async fn returned(state: extract::State<State>, uri: Uri) -> Response {
     }
 }
 
+/// What a vendor sends along. That it cannot be read is told on a page, too: a person looks at it.
+struct Asked(Result<Answer>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Infallible> {
+        Ok(Self(query(&parts.uri)))
+    }
+}
+
+impl Takes for Asked {
+    fn describe(to: &mut Describer<'_>) {
+        to.query::<Answer>();
+    }
+}
+
+/// A page for the person who was sent here.
+struct Page(Response);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answers for Page {
+    fn describe(to: &mut Describer<'_>) {
+        let html = [("text/html", json!({ "type": "string" }))];
+        to.answers_with(StatusCode::OK, "The connection is authorised.", &[], &html);
+        to.answers_with(StatusCode::BAD_REQUEST, "It is not; the page says why.", &[], &html);
+    }
+}
+
 /// A page that loads nothing, is kept nowhere, and tells the next one nothing.
-fn page(status: StatusCode, title: &str, text: &str, action: &str) -> Response {
+fn page(status: StatusCode, title: &str, text: &str, action: &str) -> Page {
     let (title, text, action) = (escaped(title), escaped(text), escaped(action));
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\
@@ -124,31 +189,5 @@ fn page(status: StatusCode, title: &str, text: &str, action: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (status, headers, html).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_vendors_words_are_no_markup() {
-        assert_eq!(escaped("<b a=\"1\" c='2'>&\n"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp; ");
-    }
+    Page((status, headers, html).into_response())
 }

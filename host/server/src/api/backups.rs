@@ -1,9 +1,12 @@
 //! `/v1/backups`: copies of the whole host, made while it runs. `/v1/operations/{operation}`: how far one is.
 
 use super::State;
+use super::answer::Done;
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::backups::{Backup, BackupStatus};
 use crate::app::keys::Caller;
@@ -13,21 +16,23 @@ use crate::app::stamp::Stamp;
 use attiva_core::Fault;
 use attiva_core::backup::BackupFile;
 use attiva_core::id::OperationId;
-use axum::extract::{self, Path};
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/backups", get(list).post(create))
-        .route("/v1/backups/{backup}", get(show).delete(remove))
-        .route("/v1/operations/{operation}", get(operation))
+pub(super) fn routes() -> Routes {
+    Routes::of("backups", "Copies of the whole host, made while it runs; for operators.")
+        .get("/v1/backups", "list", "List backups", list)
+        .post("/v1/backups", "create", "Start a backup of the whole host", create)
+        .get("/v1/backups/{backup}", "show", "Show a backup and its files", show)
+        .delete("/v1/backups/{backup}", "remove", "Remove a backup", remove)
+        .refuses(&[409])
+        .get("/v1/operations/{operation}", "operation", "Show how far a backup is", operation)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewBackup")]
 #[serde(deny_unknown_fields)]
 struct Create {
     /// Whether the key that opens connections' secrets goes with it.
@@ -35,7 +40,8 @@ struct Create {
     seal_key: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Backup")]
 struct View {
     id: String,
     status: BackupStatus,
@@ -75,12 +81,17 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, listing: Listing<Everything>) -> Result<Paged<View>> {
     let found = state.app.backups(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(found, |backup| backup.id.to_string(), View::of))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
+async fn create(
+    state: extract::State<State>,
+    caller: Caller,
+    stamp: Stamp,
+    body: Body<Create>,
+) -> Result<operations::Accepted> {
     let backup = state.app.start_backup(&caller, stamp, body.0.seal_key)?;
     Ok(operations::accepted_by_host(&Operation::from(&backup)))
 }
@@ -91,12 +102,12 @@ async fn show(state: extract::State<State>, Path(id): Path<String>) -> Result<Js
     Ok(Json(View { files, ..View::of(backup) }))
 }
 
-async fn remove(state: extract::State<State>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode> {
+async fn remove(state: extract::State<State>, caller: Caller, Path(id): Path<String>) -> Result<Done> {
     state.app.remove_backup(&caller, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-async fn operation(state: extract::State<State>, Path(id): Path<String>) -> Result<Response> {
+async fn operation(state: extract::State<State>, Path(id): Path<String>) -> Result<Json<operations::View>> {
     let backup = id.strip_prefix(OperationId::PREFIX).unwrap_or_default();
     let backup = state.app.backup(backup).map_err(|_| Refusal::missing("operation", &id))?;
     Ok(operations::shown_by_host(&Operation::from(&backup)))

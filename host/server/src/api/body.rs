@@ -4,10 +4,12 @@ use crate::app::refusal::{FieldProblem, Refusal};
 use attiva_core::{Fault, FaultKind};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,7 +33,8 @@ pub(super) enum PluginBody {
 }
 
 /// A package by its address and its digest.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PackageToFetch")]
 #[serde(deny_unknown_fields)]
 pub(super) struct FetchBody {
     pub(super) url: String,
@@ -117,6 +120,17 @@ pub(super) fn too_large() -> Refusal {
     Fault::new(FaultKind::Config, "request.too-large", "the body is larger than this call takes")
         .action("Send less, or have the operator raise limits.body_bytes or limits.plugin_bytes.")
         .into()
+}
+
+/// A query string. The type refuses unknown keys.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        query(&parts.uri).map(Self)
+    }
 }
 
 /// Reads a query string. The type refuses unknown keys.

@@ -3,6 +3,8 @@
 //! connections.
 
 use super::State;
+use super::path::Path;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::conduct::{DeniedTo, Used};
@@ -11,22 +13,47 @@ use crate::app::oversight::{CallFault, CallLine, Conduct, Denied, Evidence, Sum}
 use crate::app::refusal::Result;
 use attiva_core::ports::connector::{HostTraffic, Usage};
 use attiva_wasm::LogLine;
-use axum::extract::{self, Path};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/usage", get(usage))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/evidence", get(evidence))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/release", post(release))
-        .route("/v1/plugins/{plugin}/usage", get(usage_of_plugin))
+pub(super) fn routes() -> Routes {
+    Routes::of("connections", "Configured connectors.")
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/usage",
+            "usage",
+            "Tell what the calls of a connection cost",
+            usage,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/evidence",
+            "evidence",
+            "Tell what a connection was denied, and whether it crashes",
+            evidence,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/release",
+            "release",
+            "Take a connection out of quarantine",
+            release,
+        )
+        .merge(of_plugin())
+}
+
+fn of_plugin() -> Routes {
+    Routes::of("plugins", "What is installed, what each may do, and who vouches for it.").get(
+        "/v1/plugins/{plugin}/usage",
+        "usage",
+        "Tell what the calls of a plugin cost, by connection",
+        usage_of_plugin,
+    )
 }
 
 /// Calls, summed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UsageSum")]
 struct SumView {
     calls: u64,
     failed: u64,
@@ -58,14 +85,16 @@ impl SumView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UsageOfVersion")]
 struct OfVersion {
     plugin: String,
     #[serde(flatten)]
     sum: SumView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Call")]
 struct CallView {
     at: Instant,
     plugin: String,
@@ -85,7 +114,8 @@ impl CallView {
 }
 
 /// A request that was not sent, and why.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Denial")]
 pub(super) struct DenialView {
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<String>,
@@ -110,7 +140,8 @@ impl DenialView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionUsage")]
 struct UsageView {
     versions: Vec<OfVersion>,
     /// The last calls, oldest first.
@@ -124,7 +155,8 @@ async fn usage(scope: Scope) -> Result<Json<UsageView>> {
     Ok(Json(UsageView { versions: versions.collect(), calls }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionEvidence")]
 struct EvidenceView {
     quarantined: bool,
     /// No call before this.
@@ -137,7 +169,8 @@ struct EvidenceView {
     denials: Vec<DenialView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Strike")]
 struct StrikeView {
     at: Instant,
     plugin: String,
@@ -175,7 +208,8 @@ async fn release(scope: Scope) -> Result<Json<EvidenceView>> {
     Ok(Json(EvidenceView::of(conduct)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UsageOfConnection")]
 struct OfConnection {
     sandbox: String,
     connection: String,
@@ -183,7 +217,8 @@ struct OfConnection {
     sum: SumView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginUsage")]
 struct OfPlugin {
     plugin: String,
     total: SumView,

@@ -1,10 +1,11 @@
 //! `/v1/sandboxes/{sandbox}/connections`: configured connectors, their tests and what they offer.
 
-use super::State;
+use super::answer::{Created, Done, Tagged};
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
-use super::listing::{Everything, Listing};
+use super::etag::IfMatch;
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::connections::{ConnectionPatch, NewConnection};
@@ -14,24 +15,50 @@ use crate::app::stamp::Stamp;
 use attiva_core::config::{Connection, Schedule};
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use attiva_core::ports::connector::{Stream, TargetObject};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/connections", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}", get(show).patch(patch).delete(remove))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/check", post(check))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/discover", post(discover))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/runs", post(start_run))
+pub(super) fn routes() -> Routes {
+    Routes::of("connections", "Configured connectors.")
+        .get("/v1/sandboxes/{sandbox}/connections", "list", "List connections", list)
+        .post("/v1/sandboxes/{sandbox}/connections", "create", "Configure a connector", create)
+        .refuses(&[404])
+        .asks_a_vendor()
+        .get("/v1/sandboxes/{sandbox}/connections/{connection}", "show", "Show a connection, without its secrets", show)
+        .patch("/v1/sandboxes/{sandbox}/connections/{connection}", "change", "Change parts of a connection", patch)
+        .refuses(&[409])
+        .asks_a_vendor()
+        .delete(
+            "/v1/sandboxes/{sandbox}/connections/{connection}",
+            "remove",
+            "Remove a connection that brought nothing",
+            remove,
+        )
+        .refuses(&[409])
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/check",
+            "check",
+            "Test a connection, one named test at a time",
+            check,
+        )
+        .asks_a_vendor()
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/discover",
+            "discover",
+            "List what the vendor has: streams of a source, objects of a destination",
+            discover,
+        )
+        .asks_a_vendor()
+        .post("/v1/sandboxes/{sandbox}/connections/{connection}/runs", "run", "Start reading a source", start_run)
+        .asks_a_vendor()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewConnection")]
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
@@ -51,7 +78,8 @@ fn empty() -> Value {
     json!({})
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ConnectionChange")]
 #[serde(deny_unknown_fields)]
 struct Patch {
     name: Option<String>,
@@ -67,7 +95,8 @@ fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std:
     T::deserialize(deserializer).map(Some)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Connection")]
 struct View {
     id: String,
     name: String,
@@ -100,12 +129,12 @@ impl View {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let connections = scope.sandbox.connections(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(connections, |c| c.id.to_string(), View::of))
 }
 
-async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Response> {
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<Created<View>> {
     let new = NewConnection {
         name: body.name,
         plugin: body.plugin,
@@ -118,16 +147,15 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
     let place = scope.url(&format!("connections/{}", made.value.id));
     let warnings = scope.sandbox.connection_warnings(&made.value)?;
     let view = View { warnings, ..View::of(made.value) };
-    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
-    Ok(with_version(answer.into_response(), made.version))
+    Ok(Created::at(place, view).version(made.version))
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<View>> {
     let found = scope.sandbox.connection(scope.param("connection"))?;
-    Ok(with_version(Json(View::of(found.value)).into_response(), found.version))
+    Ok(Tagged { value: View::of(found.value), version: found.version })
 }
 
-async fn patch(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Patch>) -> Result<Response> {
+async fn patch(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Patch>) -> Result<Tagged<View>> {
     let patch = ConnectionPatch {
         name: body.name,
         plugin: body.plugin,
@@ -137,15 +165,16 @@ async fn patch(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Patch>) 
     };
     let id = scope.param("connection");
     let changed = scope.sandbox.patch_connection(&scope.caller, id, patch, expect).await?;
-    Ok(with_version(Json(View::of(changed.value)).into_response(), changed.version))
+    Ok(Tagged { value: View::of(changed.value), version: changed.version })
 }
 
-async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<StatusCode> {
+async fn remove(scope: Scope, IfMatch(expect): IfMatch) -> Result<Done> {
     scope.sandbox.delete_connection(&scope.caller, scope.param("connection"), expect).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionCheck")]
 struct Checked {
     passed: bool,
     tests: Vec<CheckResult>,
@@ -156,12 +185,21 @@ async fn check(scope: Scope) -> Result<Json<Checked>> {
     Ok(Json(Checked { passed: tests.iter().all(|t| t.fault.is_none()), tests }))
 }
 
-async fn discover(scope: Scope) -> Result<Json<Value>> {
-    let found = scope.sandbox.discover(scope.param("connection")).await?;
-    Ok(Json(json!({ "streams": found.streams, "objects": found.objects })))
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Discovered")]
+struct Offered {
+    /// Of a source.
+    streams: Vec<Stream>,
+    /// Of a destination.
+    objects: Vec<TargetObject>,
 }
 
-async fn start_run(scope: Scope, stamp: Stamp) -> Result<Response> {
+async fn discover(scope: Scope) -> Result<Json<Offered>> {
+    let found = scope.sandbox.discover(scope.param("connection")).await?;
+    Ok(Json(Offered { streams: found.streams, objects: found.objects }))
+}
+
+async fn start_run(scope: Scope, stamp: Stamp) -> Result<operations::Accepted> {
     let run = scope.sandbox.start_run(&scope.caller, stamp, scope.param("connection")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&run)))
 }

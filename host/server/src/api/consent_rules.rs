@@ -1,25 +1,39 @@
 //! `/v1/sandboxes/{sandbox}/consent-rules`: what has to be asked before something is sent.
 
-use super::State;
+use super::answer::Tagged;
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
+use super::etag::IfMatch;
+use super::routes::Routes;
 use super::scope::Scope;
 use crate::app::refusal::Result;
 use attiva_core::consent::ConsentRules;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/consent-rules", get(show).put(publish))
+pub(super) fn routes() -> Routes {
+    Routes::of("consents", "Who may be sent something.")
+        .get(
+            "/v1/sandboxes/{sandbox}/consent-rules",
+            "rules",
+            "Show what has to be asked before something is sent",
+            show,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/consent-rules",
+            "publish_rules",
+            "Replace what has to be asked before something is sent",
+            publish,
+        )
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<ConsentRules>> {
     let found = scope.sandbox.consent_rules()?;
-    Ok(with_version(Json(found.value).into_response(), found.version))
+    Ok(Tagged { value: found.value, version: found.version })
 }
 
-async fn publish(scope: Scope, IfMatch(expect): IfMatch, Body(rules): Body<ConsentRules>) -> Result<Response> {
+async fn publish(
+    scope: Scope,
+    IfMatch(expect): IfMatch,
+    Body(rules): Body<ConsentRules>,
+) -> Result<Tagged<ConsentRules>> {
     let published = scope.sandbox.publish_consent_rules(&scope.caller, rules, expect).await?;
-    Ok(with_version(Json(published.value).into_response(), published.version))
+    Ok(Tagged { value: published.value, version: published.version })
 }

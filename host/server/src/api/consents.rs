@@ -1,8 +1,8 @@
 //! `/v1/sandboxes/{sandbox}/consents` and `/suppressions`: who may be sent something, in bulk.
 
-use super::State;
 use super::body::Body;
-use super::listing::Listing;
+use super::listing::{Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::consents::{GivenConsent, GivenIdentity, GivenSuppression};
@@ -10,20 +10,39 @@ use crate::app::refusal::{FieldProblem, Refusal, Result};
 use attiva_core::consent::{Consent, Decision, Suppression};
 use attiva_core::identity::Identity;
 use attiva_core::ports::consent::Put;
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/consents", get(consents).post(put_consents))
-        .route("/v1/sandboxes/{sandbox}/consents/decide", post(decide))
-        .route("/v1/sandboxes/{sandbox}/suppressions", get(suppressions).post(put_suppressions))
-        .route("/v1/sandboxes/{sandbox}/suppressions/remove", post(remove_suppressions))
+pub(super) fn routes() -> Routes {
+    Routes::of("consents", "Who may be sent something.")
+        .get("/v1/sandboxes/{sandbox}/consents", "list", "List what persons said", consents)
+        .refuses(&[422])
+        .post("/v1/sandboxes/{sandbox}/consents", "put", "Take what persons said", put_consents)
+        .post(
+            "/v1/sandboxes/{sandbox}/consents/decide",
+            "decide",
+            "Tell whether a person may be sent something",
+            decide,
+        )
+        .get("/v1/sandboxes/{sandbox}/suppressions", "suppressions", "List who is not sent anything", suppressions)
+        .refuses(&[422])
+        .post(
+            "/v1/sandboxes/{sandbox}/suppressions",
+            "suppress",
+            "Keep persons from being sent anything",
+            put_suppressions,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/suppressions/remove",
+            "unsuppress",
+            "Take suppressions back",
+            remove_suppressions,
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PersonIdentity")]
 #[serde(deny_unknown_fields)]
 struct Who {
     namespace: String,
@@ -36,13 +55,15 @@ impl From<Who> for GivenIdentity {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewConsents")]
 #[serde(deny_unknown_fields)]
 struct Consents {
     consents: Vec<ConsentBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewConsent")]
 #[serde(deny_unknown_fields)]
 struct ConsentBody {
     identity: Who,
@@ -53,13 +74,15 @@ struct ConsentBody {
     at: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewSuppressions")]
 #[serde(deny_unknown_fields)]
 struct Suppressions {
     suppressions: Vec<SuppressionBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewSuppression")]
 #[serde(deny_unknown_fields)]
 struct SuppressionBody {
     identity: Who,
@@ -70,13 +93,15 @@ struct SuppressionBody {
     at: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RemovedSuppressions")]
 #[serde(deny_unknown_fields)]
 struct Removed {
     suppressions: Vec<RemovedBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RemovedSuppression")]
 #[serde(deny_unknown_fields)]
 struct RemovedBody {
     identity: Who,
@@ -89,7 +114,8 @@ fn any() -> String {
 }
 
 /// How many came, and how many of them changed something.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TakenConsents")]
 struct Taken {
     received: u64,
     changed: u64,
@@ -130,7 +156,7 @@ async fn remove_suppressions(scope: Scope, Body(body): Body<Removed>) -> Result<
 }
 
 /// Of one identity, or all.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
     namespace: Option<String>,
@@ -152,7 +178,8 @@ impl Filter {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Consent")]
 struct ConsentView {
     identity: Identity,
     channel: String,
@@ -169,7 +196,8 @@ impl ConsentView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Suppression")]
 struct SuppressionView {
     identity: Identity,
     channel: String,
@@ -185,7 +213,7 @@ impl SuppressionView {
     }
 }
 
-async fn consents(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn consents(scope: Scope, listing: Listing<Filter>) -> Result<Paged<ConsentView>> {
     let found = match listing.filter.identity()? {
         Some(identity) => whole(scope.sandbox.consents_of(&identity)?, listing.after_number()?, listing.wanted()),
         None => scope.sandbox.consents(listing.after_number()?, listing.wanted())?,
@@ -193,7 +221,7 @@ async fn consents(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
     Ok(listing.answer(found, |(number, _)| number.to_string(), ConsentView::of))
 }
 
-async fn suppressions(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn suppressions(scope: Scope, listing: Listing<Filter>) -> Result<Paged<SuppressionView>> {
     let found = match listing.filter.identity()? {
         Some(identity) => whole(scope.sandbox.suppressions_of(&identity)?, listing.after_number()?, listing.wanted()),
         None => scope.sandbox.suppressions(listing.after_number()?, listing.wanted())?,
@@ -206,7 +234,8 @@ fn whole<T>(all: Vec<T>, after: i64, wanted: usize) -> Vec<(i64, T)> {
     (1..).zip(all).filter(|(number, _)| *number > after).take(wanted).collect()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ConsentQuestion")]
 #[serde(deny_unknown_fields)]
 struct Question {
     channel: String,
@@ -215,7 +244,8 @@ struct Question {
     identities: Vec<Who>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConsentDecision")]
 struct Decided {
     may_send: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

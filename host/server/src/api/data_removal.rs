@@ -1,30 +1,40 @@
 //! `/v1/sandboxes/{sandbox}/connections/{connection}/removal`: what a connection or a dataset brought, taken back;
 //! `/v1/sandboxes/{sandbox}/removals`: how far that is.
 
-use super::State;
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::operations::Operation;
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use crate::app::stamp::Stamp;
 use attiva_core::removal::{Effect, Removal};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/removal", post(remove))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/removal/preview", post(preview))
-        .route("/v1/sandboxes/{sandbox}/removals", get(list))
-        .route("/v1/sandboxes/{sandbox}/removals/{removal}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::of("removals", "What a connection or a dataset brought, taken back.")
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/removal",
+            "start",
+            "Take back what a connection brought",
+            remove,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/removal/preview",
+            "preview",
+            "Tell what taking it back would do to profiles, audiences and activations",
+            preview,
+        )
+        .get("/v1/sandboxes/{sandbox}/removals", "list", "List removals", list)
+        .get("/v1/sandboxes/{sandbox}/removals/{removal}", "show", "Show how far a removal is", show)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewRemoval")]
 #[serde(deny_unknown_fields)]
 struct Request {
     /// Datasets; absent: the connection, with all of its.
@@ -49,7 +59,8 @@ impl Request {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Removal")]
 struct View {
     id: String,
     connection: String,
@@ -90,14 +101,14 @@ async fn preview(scope: Scope, Body(request): Body<Request>) -> Result<Json<Effe
     Ok(Json(scope.sandbox.removal_effect(connection, request.streams.as_deref(), records_max).await?))
 }
 
-async fn remove(scope: Scope, stamp: Stamp, Body(request): Body<Request>) -> Result<Response> {
+async fn remove(scope: Scope, stamp: Stamp, Body(request): Body<Request>) -> Result<operations::Accepted> {
     let (connection, records_max) = (scope.param("connection"), request.records_max()?);
     let streams = request.streams.as_deref();
     let removal = scope.sandbox.start_removal(&scope.caller, stamp, connection, streams, records_max).await?;
     Ok(operations::accepted(&scope, &Operation::from(&removal)))
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let removals = scope.sandbox.removals(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(removals, |removal| removal.id.to_string(), View::of))
 }

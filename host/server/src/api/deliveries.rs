@@ -1,8 +1,8 @@
 //! `/v1/sandboxes/{sandbox}/deliveries`: what went out, with the books and every member's outcome.
 
-use super::State;
-use super::listing::Listing;
+use super::listing::{Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::runs::not_an_id;
 use super::scope::Scope;
 use super::time::Instant;
@@ -15,33 +15,39 @@ use attiva_core::id::ActivationId;
 use attiva_core::page;
 use attiva_core::ports::connector::Artifact;
 use attiva_core::ports::store::{Books, Item, ItemStatus, Reason};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/deliveries", get(list))
-        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}", get(show))
-        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/cancel", post(cancel))
-        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/approve", post(approve))
-        .route("/v1/sandboxes/{sandbox}/deliveries/{delivery}/items", get(items))
+pub(super) fn routes() -> Routes {
+    Routes::of("deliveries", "What went out, with the books and every member's outcome.")
+        .get("/v1/sandboxes/{sandbox}/deliveries", "list", "List deliveries", list)
+        .refuses(&[422])
+        .get("/v1/sandboxes/{sandbox}/deliveries/{delivery}", "show", "Show a delivery and its books", show)
+        .post("/v1/sandboxes/{sandbox}/deliveries/{delivery}/cancel", "cancel", "Ask a delivery to stop", cancel)
+        .post(
+            "/v1/sandboxes/{sandbox}/deliveries/{delivery}/approve",
+            "approve",
+            "Approve the removals that a delivery is held for",
+            approve,
+        )
+        .get("/v1/sandboxes/{sandbox}/deliveries/{delivery}/items", "items", "List what became of each member", items)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
     activation: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ItemFilter {
     status: Option<ItemStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 struct View {
     id: String,
     activation: String,
@@ -110,7 +116,8 @@ impl View {
 }
 
 /// What became of one member.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryItem")]
 struct ItemView {
     profile: String,
     position: u64,
@@ -143,7 +150,7 @@ impl ItemView {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Paged<View>> {
     let activation = listing.filter.activation.as_deref();
     let activation = activation.map(|id| ActivationId::parse(id).ok_or_else(|| not_an_id("activation"))).transpose()?;
     let after = listing.after.as_deref();
@@ -158,17 +165,17 @@ async fn show(scope: Scope) -> Result<Json<View>> {
     Ok(Json(View { books: Some(books), reasons, ..View::of(delivery) }))
 }
 
-async fn approve(scope: Scope) -> Result<Response> {
+async fn approve(scope: Scope) -> Result<operations::Accepted> {
     let delivery = scope.sandbox.approve_delivery(&scope.caller, scope.param("delivery")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }
 
-async fn cancel(scope: Scope) -> Result<Response> {
+async fn cancel(scope: Scope) -> Result<operations::Accepted> {
     let delivery = scope.sandbox.cancel_delivery(&scope.caller, scope.param("delivery")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&delivery)))
 }
 
-async fn items(scope: Scope, listing: Listing<ItemFilter>) -> Result<Response> {
+async fn items(scope: Scope, listing: Listing<ItemFilter>) -> Result<Paged<ItemView>> {
     // Positions count from 0; the page after position n begins at n + 1.
     let first = listing.after.as_ref().map_or(Ok(0), |_| listing.after_number::<u64>().map(|n| n.saturating_add(1)))?;
     let items = scope.sandbox.items(scope.param("delivery"), listing.filter.status, first, listing.wanted())?;

@@ -1,11 +1,12 @@
 //! `/v1/sandboxes/{sandbox}/evaluations`: batch evaluations of segments; `…/evaluation-schedule`: when they start by
 //! themselves.
 
-use super::State;
+use super::answer::Tagged;
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
-use super::listing::{Everything, Listing};
+use super::etag::IfMatch;
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::operations::Operation;
@@ -15,26 +16,39 @@ use attiva_core::Fault;
 use attiva_core::evaluation::{
     Evaluation, EvaluationCause, EvaluationSchedule, EvaluationStatus, Phase, Read, SegmentOutcome, Timings,
 };
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/evaluations", get(list).post(start))
-        .route("/v1/sandboxes/{sandbox}/evaluations/{evaluation}", get(show))
-        .route("/v1/sandboxes/{sandbox}/evaluation-schedule", get(schedule).put(put_schedule))
+pub(super) fn routes() -> Routes {
+    Routes::of("evaluations", "Batch evaluations of segments.")
+        .get("/v1/sandboxes/{sandbox}/evaluations", "list", "List batch evaluations", list)
+        .post("/v1/sandboxes/{sandbox}/evaluations", "start", "Evaluate segments for everybody", start)
+        .get("/v1/sandboxes/{sandbox}/evaluations/{evaluation}", "show", "Show a batch evaluation", show)
+        .get(
+            "/v1/sandboxes/{sandbox}/evaluation-schedule",
+            "schedule",
+            "Show when batch evaluations start by themselves",
+            schedule,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/evaluation-schedule",
+            "put_schedule",
+            "Say when batch evaluations start by themselves",
+            put_schedule,
+        )
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "NewEvaluation")]
 #[serde(default, deny_unknown_fields)]
 struct Start {
     /// Empty: all that are evaluated in batch.
     segments: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Evaluation")]
 struct View {
     id: String,
     cause: EvaluationCause,
@@ -78,12 +92,12 @@ impl View {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let all = scope.sandbox.evaluations(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(all, |it| it.id.to_string(), View::of))
 }
 
-async fn start(scope: Scope, stamp: Stamp, Body(body): Body<Start>) -> Result<Response> {
+async fn start(scope: Scope, stamp: Stamp, Body(body): Body<Start>) -> Result<operations::Accepted> {
     let evaluation = scope.sandbox.start_evaluation(&scope.caller, stamp, &body.segments).await?;
     Ok(operations::accepted(&scope, &Operation::from(&evaluation)))
 }
@@ -92,16 +106,16 @@ async fn show(scope: Scope) -> Result<Json<View>> {
     Ok(Json(View::of(scope.sandbox.evaluation(scope.param("evaluation"))?)))
 }
 
-async fn schedule(scope: Scope) -> Result<Response> {
+async fn schedule(scope: Scope) -> Result<Tagged<EvaluationSchedule>> {
     let found = scope.sandbox.evaluation_schedule()?;
-    Ok(with_version(Json(found.value).into_response(), found.version))
+    Ok(Tagged { value: found.value, version: found.version })
 }
 
 async fn put_schedule(
     scope: Scope,
     IfMatch(expect): IfMatch,
     Body(schedule): Body<EvaluationSchedule>,
-) -> Result<Response> {
+) -> Result<Tagged<EvaluationSchedule>> {
     let put = scope.sandbox.put_evaluation_schedule(&scope.caller, schedule, expect).await?;
-    Ok(with_version(Json(put.value).into_response(), put.version))
+    Ok(Tagged { value: put.value, version: put.version })
 }

@@ -2,32 +2,37 @@
 //! went over the wire, without credentials and with secrets taken out. With `?containing=<text>`, only those in which a
 //! text stands: a record's key, to see where it came from or how it was sent.
 
-use super::State;
-use super::body::query;
+use super::body::Query;
+use super::listing::Items;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::exchanges::ExchangeLine;
 use crate::app::refusal::Result;
 use attiva_wasm::Exchanged;
 use attiva_wasm::usage::Body;
-use axum::http::Uri;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/connections/{connection}/exchanges", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::of("connections", "Configured connectors.").get(
+        "/v1/sandboxes/{sandbox}/connections/{connection}/exchanges",
+        "exchanges",
+        "List the last requests to the vendor and their answers, without secrets",
+        list,
+    )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Question {
     #[serde(default)]
     containing: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Exchange")]
 struct View {
     at: Instant,
     plugin: String,
@@ -79,8 +84,7 @@ impl View {
     }
 }
 
-async fn list(scope: Scope, uri: Uri) -> Result<Json<Value>> {
-    let Question { containing } = query(&uri)?;
-    let lines = scope.sandbox.exchanges(scope.param("connection"), containing)?;
-    Ok(Json(json!({ "items": lines.into_iter().map(View::of).collect::<Vec<_>>() })))
+async fn list(scope: Scope, Query(asked): Query<Question>) -> Result<Json<Items<View>>> {
+    let lines = scope.sandbox.exchanges(scope.param("connection"), asked.containing)?;
+    Ok(Json(Items { items: lines.into_iter().map(View::of).collect() }))
 }

@@ -1,22 +1,28 @@
 //! `/v1/sandboxes/{sandbox}/profiles/{profile}/explanation`: why this value, why these records, and what was held back.
 
-use super::State;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
 use attiva_core::identity::{Held, Identity, Level, Link};
 use attiva_core::merge::Why;
 use attiva_sync::{Explanation, FieldOrigin, Pinned, RecordOrigin};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/profiles/{profile}/explanation", get(explain))
+pub(super) fn routes() -> Routes {
+    Routes::of("profiles", "Persons, accounts, opportunities and the rest, unified.").get(
+        "/v1/sandboxes/{sandbox}/profiles/{profile}/explanation",
+        "explain",
+        "Tell why each value, why these records, and what was held back",
+        explain,
+    )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProfileExplanation")]
 struct View {
     profile: String,
     /// Which identities join its records: all, firm ones only, none.
@@ -28,7 +34,8 @@ struct View {
     held: Vec<HeldView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedField")]
 struct FieldView {
     field: String,
     value: Value,
@@ -39,7 +46,8 @@ struct FieldView {
     pinned: Option<PinnedView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldOrigin")]
 struct FromView {
     source_key: String,
     connection: String,
@@ -50,7 +58,8 @@ struct FromView {
 }
 
 /// Who chose the value.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldPin")]
 struct PinnedView {
     /// The API key it was chosen with.
     by: String,
@@ -58,7 +67,8 @@ struct PinnedView {
 }
 
 /// What did not join records, though they share it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HeldLink")]
 struct HeldView {
     identity: Identity,
     reason: String,

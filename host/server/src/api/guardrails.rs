@@ -1,25 +1,38 @@
 //! `/v1/sandboxes/{sandbox}/guardrails`: limits as data. Operators override them, in any organisation.
 
-use super::State;
+use super::answer::Tagged;
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
+use super::etag::IfMatch;
+use super::listing::Items;
+use super::routes::Routes;
 use super::scope::Scope;
 use crate::app::guardrails::Limit;
 use crate::app::refusal::Result;
 use crate::app::sandbox::Versioned;
 use attiva_core::guardrail::{Beyond, Override, Overrides, Unit};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/guardrails", get(show).put(put))
-        .route("/v1/organisations/{organisation}/sandboxes/{sandbox}/guardrails", get(show).put(put))
+pub(super) fn routes() -> Routes {
+    Routes::of("guardrails", "Limits: what there may be how much of.")
+        .get("/v1/sandboxes/{sandbox}/guardrails", "show", "Show the limits, and how much there is", show)
+        .put("/v1/sandboxes/{sandbox}/guardrails", "override", "Replace what an operator overrides of the limits", put)
+        .get(
+            "/v1/organisations/{organisation}/sandboxes/{sandbox}/guardrails",
+            "show_of",
+            "Show the limits, and how much there is, of any organisation",
+            show,
+        )
+        .put(
+            "/v1/organisations/{organisation}/sandboxes/{sandbox}/guardrails",
+            "override_of",
+            "Replace what an operator overrides of the limits, of any organisation",
+            put,
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Guardrail")]
 struct View {
     id: &'static str,
     title: &'static str,
@@ -41,7 +54,8 @@ struct View {
     reference: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "GuardrailBounds")]
 struct Bounds {
     warn_at: u64,
     max: u64,
@@ -66,16 +80,16 @@ impl View {
     }
 }
 
-fn answer(limits: Versioned<Vec<Limit>>) -> Response {
-    let items: Vec<View> = limits.value.into_iter().map(View::of).collect();
-    with_version(Json(serde_json::json!({ "items": items })).into_response(), limits.version)
+fn answer(limits: Versioned<Vec<Limit>>) -> Tagged<Items<View>> {
+    let items = limits.value.into_iter().map(View::of).collect();
+    Tagged { value: Items { items }, version: limits.version }
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<Items<View>>> {
     Ok(answer(scope.sandbox.guardrails()?))
 }
 
 /// All overrides: those left out are taken back.
-async fn put(scope: Scope, IfMatch(expect): IfMatch, Body(overrides): Body<Overrides>) -> Result<Response> {
+async fn put(scope: Scope, IfMatch(expect): IfMatch, Body(overrides): Body<Overrides>) -> Result<Tagged<Items<View>>> {
     Ok(answer(scope.sandbox.override_guardrails(&scope.caller, overrides, expect).await?))
 }

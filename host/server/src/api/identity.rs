@@ -1,9 +1,10 @@
 //! `/v1/sandboxes/{sandbox}/identity`: which records are one, which are never, and which value survives.
 
-use super::State;
-use super::body::Body;
-use super::etag::{IfMatch, with_version};
-use super::listing::{Everything, Listing};
+use super::answer::{Created, Done, Tagged};
+use super::body::{Body, Query};
+use super::etag::IfMatch;
+use super::listing::{Everything, Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::{FieldProblem, Refusal, Result};
@@ -11,34 +12,81 @@ use attiva_core::identity::overlap::Overlap;
 use attiva_core::identity::{NeverLink, Rules};
 use attiva_core::merge::MergePolicy;
 use attiva_sync::WhatIf;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/identity/rules", get(rules).put(publish_rules))
-        .route("/v1/sandboxes/{sandbox}/identity/rules/what-if", post(what_if))
-        .route("/v1/sandboxes/{sandbox}/identity/overlaps", get(overlaps))
-        .route("/v1/sandboxes/{sandbox}/identity/merge-policy", get(merge_policy).put(publish_merge_policy))
-        .route("/v1/sandboxes/{sandbox}/identity/never-links", get(never_links).post(never_link))
-        .route("/v1/sandboxes/{sandbox}/identity/never-links/{link}", delete(forgive))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/unmerge", post(unmerge))
+pub(super) fn routes() -> Routes {
+    Routes::of("identity", "Which records are one, which are never, and which value survives.")
+        .get("/v1/sandboxes/{sandbox}/identity/rules", "rules", "Show the rules by which records are joined", rules)
+        .put(
+            "/v1/sandboxes/{sandbox}/identity/rules",
+            "publish_rules",
+            "Replace the rules by which records are joined",
+            publish_rules,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/identity/rules/what-if",
+            "what_if",
+            "Tell what other rules would join and divide",
+            what_if,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/identity/overlaps",
+            "overlaps",
+            "Tell which connections bring the same persons",
+            overlaps,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/identity/merge-policy",
+            "merge_policy",
+            "Show which record's value survives",
+            merge_policy,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/identity/merge-policy",
+            "publish_merge_policy",
+            "Replace the policy by which values survive",
+            publish_merge_policy,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/identity/never-links",
+            "never_links",
+            "List records that are never one",
+            never_links,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/identity/never-links",
+            "never_link",
+            "Say that two records are never one",
+            never_link,
+        )
+        .delete(
+            "/v1/sandboxes/{sandbox}/identity/never-links/{link}",
+            "forgive",
+            "Take it back that two records are never one",
+            forgive,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/unmerge",
+            "unmerge",
+            "Divide a profile into groups of records",
+            unmerge,
+        )
 }
 
-async fn rules(scope: Scope) -> Result<Response> {
+async fn rules(scope: Scope) -> Result<Tagged<Rules>> {
     let rules = scope.sandbox.identity_rules()?;
-    Ok(with_version(Json(rules.value).into_response(), rules.version))
+    Ok(Tagged { value: rules.value, version: rules.version })
 }
 
-async fn publish_rules(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Rules>) -> Result<Response> {
+async fn publish_rules(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Rules>) -> Result<Tagged<Rules>> {
     let rules = scope.sandbox.publish_identity_rules(&scope.caller, body, expect).await?;
-    Ok(with_version(Json(rules.value).into_response(), rules.version))
+    Ok(Tagged { value: rules.value, version: rules.version })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WhatIfRequest")]
 #[serde(deny_unknown_fields)]
 struct Try {
     rules: Rules,
@@ -60,21 +108,23 @@ async fn what_if(scope: Scope, Body(body): Body<Try>) -> Result<Json<WhatIf>> {
     Ok(Json(scope.sandbox.what_if(body.rules, records_max).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Looked {
     /// Records looked at of each stream, at most.
     records_max: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionOverlaps")]
 struct Overlaps {
     /// Whether all records were looked at.
     whole: bool,
     items: Vec<OverlapView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionOverlap")]
 struct OverlapView {
     #[serde(flatten)]
     overlap: Overlap,
@@ -82,28 +132,29 @@ struct OverlapView {
     redundant: bool,
 }
 
-async fn overlaps(scope: Scope, listing: Listing<Looked>) -> Result<Json<Overlaps>> {
-    let records_max = listing.filter.records_max.unwrap_or(WHAT_IF_RECORDS).clamp(1, WHAT_IF_RECORDS_MAX);
+async fn overlaps(scope: Scope, Query(asked): Query<Looked>) -> Result<Json<Overlaps>> {
+    let records_max = asked.records_max.unwrap_or(WHAT_IF_RECORDS).clamp(1, WHAT_IF_RECORDS_MAX);
     let (found, whole) = scope.sandbox.connection_overlaps(records_max).await?;
     let view = |overlap: Overlap| OverlapView { redundant: overlap.is_redundant(), overlap };
     Ok(Json(Overlaps { whole, items: found.into_iter().map(view).collect() }))
 }
 
-async fn merge_policy(scope: Scope) -> Result<Response> {
+async fn merge_policy(scope: Scope) -> Result<Tagged<MergePolicy>> {
     let policy = scope.sandbox.merge_policy()?;
-    Ok(with_version(Json(policy.value).into_response(), policy.version))
+    Ok(Tagged { value: policy.value, version: policy.version })
 }
 
 async fn publish_merge_policy(
     scope: Scope,
     IfMatch(expect): IfMatch,
     Body(body): Body<MergePolicy>,
-) -> Result<Response> {
+) -> Result<Tagged<MergePolicy>> {
     let policy = scope.sandbox.publish_merge_policy(&scope.caller, body, expect).await?;
-    Ok(with_version(Json(policy.value).into_response(), policy.version))
+    Ok(Tagged { value: policy.value, version: policy.version })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewNeverLink")]
 #[serde(deny_unknown_fields)]
 struct Pair {
     /// Source keys.
@@ -112,7 +163,8 @@ struct Pair {
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NeverLink")]
 struct NeverLinkView {
     id: String,
     a: String,
@@ -130,22 +182,22 @@ impl NeverLinkView {
     }
 }
 
-async fn never_links(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn never_links(scope: Scope, listing: Listing<Everything>) -> Result<Paged<NeverLinkView>> {
     let links = scope.sandbox.never_links(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(links, |link| link.id().to_string(), NeverLinkView::of))
 }
 
-async fn never_link(scope: Scope, Body(pair): Body<Pair>) -> Result<Response> {
+async fn never_link(scope: Scope, Body(pair): Body<Pair>) -> Result<Created<NeverLinkView>> {
     let link = scope.sandbox.never_link(&scope.caller, &pair.a, &pair.b, &pair.reason).await?;
-    Ok((StatusCode::CREATED, Json(NeverLinkView::of(link))).into_response())
+    Ok(Created::nowhere(NeverLinkView::of(link)))
 }
 
-async fn forgive(scope: Scope) -> Result<StatusCode> {
+async fn forgive(scope: Scope) -> Result<Done> {
     scope.sandbox.forgive_never_link(&scope.caller, scope.param("link")).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Unmerge {
     /// Source keys; records that are in none form a group of their own.
@@ -153,7 +205,7 @@ struct Unmerge {
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Unmerged {
     never_links: Vec<NeverLinkView>,
 }

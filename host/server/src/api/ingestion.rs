@@ -1,20 +1,23 @@
 //! `/v1/sandboxes/{sandbox}/records`: records that clients send.
 
-use super::State;
 use super::body::Body;
+use super::routes::Routes;
 use super::scope::Scope;
 use crate::app::ingestion::Sent;
 use crate::app::refusal::Result;
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/records", post(send))
+pub(super) fn routes() -> Routes {
+    Routes::of("records", "Records that clients send.")
+        .post("/v1/sandboxes/{sandbox}/records", "send", "Send records", send)
+        .refuses(&[429])
 }
 
 /// What became of the records of a request: all are durable.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeptRecords")]
 struct Kept {
     received: usize,
     /// New, or with something new.

@@ -1,31 +1,35 @@
 //! `/v1/keys`: the organisation's API keys. `/v1/roles`: what each role may do.
 
 use super::State;
+use super::answer::{Created, Done};
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::keys::{ApiKey, Caller, NewKey, NewKeyOf};
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use crate::app::stamp::Stamp;
 use attiva_core::access::{Given, Role, Scope};
 use attiva_core::id::OrganisationId;
-use axum::extract::{self, Path};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/keys", get(list).post(create))
-        .route("/v1/keys/{key}", get(show).delete(revoke))
-        .route("/v1/keys/{key}/rotate", post(rotate))
-        .route("/v1/roles", get(roles))
+pub(super) fn routes() -> Routes {
+    Routes::of("keys", "API keys of the organisation.")
+        .get("/v1/keys", "list", "List API keys", list)
+        .post("/v1/keys", "create", "Make an API key; its text is shown this once", create)
+        .refuses(&[404])
+        .get("/v1/keys/{key}", "show", "Show an API key, without its text", show)
+        .delete("/v1/keys/{key}", "revoke", "Revoke an API key", revoke)
+        .post("/v1/keys/{key}/rotate", "rotate", "Give an API key another secret; it is shown this once", rotate)
+        .get("/v1/roles", "roles", "List roles and scopes, and what each may do", roles)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
 #[serde(deny_unknown_fields)]
 pub(super) struct Create {
     name: String,
@@ -38,7 +42,8 @@ pub(super) struct Create {
     sandbox: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub(super) struct View {
     id: String,
     name: String,
@@ -85,7 +90,7 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let keys = state.app.keys().list(&caller.organisation, listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(keys, |k| k.id.to_string(), View::of))
 }
@@ -94,10 +99,15 @@ async fn show(state: extract::State<State>, caller: Caller, Path(key): Path<Stri
     Ok(Json(View::of(state.app.keys().key(&caller, &key)?)))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
+async fn create(
+    state: extract::State<State>,
+    caller: Caller,
+    stamp: Stamp,
+    body: Body<Create>,
+) -> Result<Created<View>> {
     let new = created(&state, &caller, &caller.organisation, body.0, stamp).await?;
     let place = format!("/v1/keys/{}", new.key.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::shown(new))).into_response())
+    Ok(Created::at(place, View::shown(new)))
 }
 
 /// A key of an organisation, by a caller who may do all that it may.
@@ -129,7 +139,8 @@ pub(super) async fn created(
 const OVERLAP_SECONDS: u32 = 24 * 60 * 60;
 const OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "KeyRotation")]
 #[serde(deny_unknown_fields)]
 struct Rotate {
     /// How long the secret before is good as well. 0: it is refused at once.
@@ -157,13 +168,33 @@ async fn rotate(
     Ok(Json(View::shown(new)))
 }
 
-async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<StatusCode> {
+async fn revoke(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<Done> {
     state.app.keys().revoke(&caller, &key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-async fn roles() -> Json<Value> {
-    let roles = Role::ALL.map(|role| json!({ "role": role, "scopes": role.scopes().iter().collect::<Vec<_>>() }));
-    let scopes: Vec<Value> = Scope::ALL.iter().map(|scope| json!({ "scope": scope, "what": scope.what() })).collect();
-    Json(json!({ "roles": roles, "scopes": scopes }))
+#[derive(Serialize, JsonSchema)]
+struct Roles {
+    roles: Vec<RoleView>,
+    scopes: Vec<ScopeView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RoleAndScopes")]
+struct RoleView {
+    role: Role,
+    scopes: Vec<Scope>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ScopeAndMeaning")]
+struct ScopeView {
+    scope: Scope,
+    what: &'static str,
+}
+
+async fn roles() -> Json<Roles> {
+    let roles = Role::ALL.map(|role| RoleView { role, scopes: role.scopes().iter().collect() });
+    let scopes = Scope::ALL.iter().map(|scope| ScopeView { scope: *scope, what: scope.what() });
+    Json(Roles { roles: roles.into(), scopes: scopes.collect() })
 }

@@ -2,17 +2,21 @@
 
 use super::State;
 use super::body;
+use super::operation::{Answers, Describer};
 use crate::app::refusal::Refusal;
 use attiva_core::{Fault, FaultKind};
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::borrow::Cow;
 
 /// What a listing was asked for: a page, and what to leave out.
 pub(super) struct Listing<F> {
@@ -26,11 +30,11 @@ pub(super) struct Listing<F> {
 }
 
 /// A listing that leaves nothing out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Everything {}
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Place {
     limit: Option<u32>,
     cursor: Option<String>,
@@ -92,12 +96,68 @@ pub(super) fn foreign_cursor() -> Refusal {
 }
 
 /// A page of a listing.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Absent: this was the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+/// A page as it is answered, with a link to the next one.
+pub(super) struct Paged<V> {
+    page: Page<V>,
+    link: Option<HeaderValue>,
+}
+
+impl<V: Serialize> IntoResponse for Paged<V> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.page).into_response();
+        if let Some(link) = self.link {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        response
+    }
+}
+
+impl<V: JsonSchema> Answers for Paged<V> {
+    fn describe(to: &mut Describer<'_>) {
+        let item = to.answered.subschema_for::<V>().to_value();
+        let page = json!({
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "items": { "type": "array", "items": item },
+                "next_cursor": { "type": "string", "description": "`cursor` of the next page. Absent: this is the last." },
+            },
+        });
+        to.answers_with(StatusCode::OK, "A page.", &["Link"], &[("application/json", page)]);
+    }
+}
+
+/// All there is, in one answer.
+#[derive(Debug, Serialize)]
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+}
+
+impl<T: JsonSchema> JsonSchema for Items<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("ItemsOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = generator.subschema_for::<T>();
+        json_schema!({
+            "type": "object",
+            "required": ["items"],
+            "properties": { "items": { "type": "array", "items": item } },
+        })
+    }
 }
 
 impl<F> Listing<F> {
@@ -112,21 +172,17 @@ impl<F> Listing<F> {
     }
 
     /// The answer. `items` are up to [`Listing::wanted`]; `place` says after what the next page begins.
-    pub(super) fn answer<T, V: Serialize>(
+    pub(super) fn answer<T, V>(
         &self,
         mut items: Vec<T>,
         place: impl Fn(&T) -> String,
         view: impl Fn(T) -> V,
-    ) -> Response {
+    ) -> Paged<V> {
         let more = items.len() > self.limit;
         items.truncate(self.limit);
         let next_cursor = items.last().filter(|_| more).map(|last| encode(&place(last)));
         let link = next_cursor.as_deref().and_then(|cursor| self.link(cursor));
-        let mut response = Json(Page { items: items.into_iter().map(view).collect(), next_cursor }).into_response();
-        if let Some(link) = link {
-            response.headers_mut().insert(header::LINK, link);
-        }
-        response
+        Paged { page: Page { items: items.into_iter().map(view).collect(), next_cursor }, link }
     }
 
     fn link(&self, cursor: &str) -> Option<HeaderValue> {

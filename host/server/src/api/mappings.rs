@@ -1,8 +1,10 @@
 //! `/v1/sandboxes/{sandbox}/connections/{connection}/mappings`: what becomes of the native records of each stream.
 
-use super::State;
+use super::answer::Tagged;
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
+use super::etag::IfMatch;
+use super::listing::Items;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::mappings::field_problem;
@@ -10,26 +12,55 @@ use crate::app::refusal::{FieldProblem, Refusal, Result};
 use attiva_core::ports::store::FieldError;
 use attiva_core::spec::MappingSpec;
 use attiva_sync::{FieldExample, FieldPreview, MappingPreview, MappingState};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/mappings", get(list))
-        .route(
-            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}",
-            get(show).put(publish).delete(restore),
+pub(super) fn routes() -> Routes {
+    Routes::of("mappings", "What becomes of the native records of each stream.")
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings",
+            "list",
+            "List the mappings of a connection",
+            list,
         )
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}/preview", post(preview))
-        .route("/v1/sandboxes/{sandbox}/connections/{connection}/mapping-errors", get(errors))
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}",
+            "show",
+            "Show the mapping of a stream",
+            show,
+        )
+        .put(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}",
+            "publish",
+            "Replace the mapping of a stream",
+            publish,
+        )
+        .delete(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}",
+            "restore",
+            "Go back to the mapping that the connector ships",
+            restore,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mappings/{stream}/preview",
+            "preview",
+            "Tell what another mapping would change",
+            preview,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/mapping-errors",
+            "errors",
+            "List values that mappings could not make",
+            errors,
+        )
 }
 
 /// A mapping as people edit it; the stream is in the path.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "MappingChange")]
 #[serde(deny_unknown_fields)]
 struct Edited {
     entity: String,
@@ -43,7 +74,8 @@ impl Edited {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Mapping")]
 struct View {
     stream: String,
     /// Null: the stream has no mapping, and its records are kept and make nothing.
@@ -69,41 +101,37 @@ impl View {
         }
     }
 
-    fn answer(stream: &str, state: MappingState) -> Response {
+    fn answer(stream: &str, state: MappingState) -> Tagged<Self> {
         let version = state.version;
-        with_version(Json(Self::of(stream, state)).into_response(), version)
+        Tagged { value: Self::of(stream, state), version }
     }
 }
 
-#[derive(Serialize)]
-struct All<T> {
-    items: Vec<T>,
-}
-
-async fn list(scope: Scope) -> Result<Json<All<View>>> {
+async fn list(scope: Scope) -> Result<Json<Items<View>>> {
     let mappings = scope.sandbox.mappings(scope.param("connection"))?;
-    Ok(Json(All { items: mappings.into_iter().map(|(stream, state)| View::of(&stream, state)).collect() }))
+    Ok(Json(Items { items: mappings.into_iter().map(|(stream, state)| View::of(&stream, state)).collect() }))
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<View>> {
     let stream = scope.param("stream");
     Ok(View::answer(stream, scope.sandbox.mapping(scope.param("connection"), stream)?))
 }
 
-async fn publish(scope: Scope, IfMatch(expect): IfMatch, Body(edited): Body<Edited>) -> Result<Response> {
+async fn publish(scope: Scope, IfMatch(expect): IfMatch, Body(edited): Body<Edited>) -> Result<Tagged<View>> {
     let (connection, stream) = (scope.param("connection"), scope.param("stream"));
     let state = scope.sandbox.publish_mapping(&scope.caller, connection, edited.of(stream), expect).await?;
     Ok(View::answer(stream, state))
 }
 
 /// Answers with the mapping that holds from now on.
-async fn restore(scope: Scope, IfMatch(expect): IfMatch) -> Result<Response> {
+async fn restore(scope: Scope, IfMatch(expect): IfMatch) -> Result<Tagged<View>> {
     let (connection, stream) = (scope.param("connection"), scope.param("stream"));
     let state = scope.sandbox.restore_mapping(&scope.caller, connection, stream, expect).await?;
     Ok(View::answer(stream, state))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "MappingPreviewRequest")]
 #[serde(deny_unknown_fields)]
 struct Try {
     mapping: Edited,
@@ -115,7 +143,8 @@ struct Try {
 const PREVIEW_RECORDS: usize = 1_000;
 const PREVIEW_RECORDS_MAX: usize = 100_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MappingPreview")]
 struct PreviewView {
     records: u64,
     /// False: the stream has more records.
@@ -127,7 +156,8 @@ struct PreviewView {
     fields: BTreeMap<String, FieldView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MappingPreviewField")]
 struct FieldView {
     changed: u64,
     errors: u64,
@@ -137,7 +167,8 @@ struct FieldView {
     examples: Vec<ExampleView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MappingExample")]
 struct ExampleView {
     source_key: String,
     before: Value,
@@ -177,7 +208,8 @@ async fn preview(scope: Scope, Body(body): Body<Try>) -> Result<Json<PreviewView
     Ok(Json(PreviewView::of(preview)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MappingError")]
 struct ErrorView {
     stream: String,
     field: String,
@@ -190,7 +222,7 @@ struct ErrorView {
     last_at: Instant,
 }
 
-async fn errors(scope: Scope) -> Result<Json<All<ErrorView>>> {
+async fn errors(scope: Scope) -> Result<Json<Items<ErrorView>>> {
     let errors = scope.sandbox.mapping_errors(scope.param("connection"))?;
     let view = |FieldError { stream, field, code, count, sample, at, .. }| ErrorView {
         stream,
@@ -200,5 +232,5 @@ async fn errors(scope: Scope) -> Result<Json<All<ErrorView>>> {
         sample,
         last_at: Instant(at),
     };
-    Ok(Json(All { items: errors.into_iter().map(view).collect() }))
+    Ok(Json(Items { items: errors.into_iter().map(view).collect() }))
 }

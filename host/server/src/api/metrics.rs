@@ -4,22 +4,23 @@
 //! (`app::metrics`), with labels for organisation, sandbox and connection; sums of connections go on over a restart.
 
 use super::State;
+use super::operation::{Answers, Describer};
+use super::routes::Routes;
 use crate::app::keys::Caller;
 use crate::app::metrics::SandboxFigures;
 use crate::app::oversight::{Conduct, Sum};
 use crate::app::refusal::{Refusal, Result};
-use axum::Router;
 use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use serde_json::json;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -32,18 +33,38 @@ type Count = Family<Labels, Counter>;
 type Seconds = Family<Labels, Counter<f64, AtomicU64>>;
 type Level = Family<Labels, Gauge>;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/metrics", get(metrics))
+pub(super) fn routes() -> Routes {
+    Routes::of("health", "Whether the host works.").get(
+        "/metrics",
+        "metrics",
+        "Read figures for a monitor, as OpenMetrics",
+        metrics,
+    )
 }
 
-async fn metrics(state: extract::State<State>, caller: Caller) -> Result<Response> {
+async fn metrics(state: extract::State<State>, caller: Caller) -> Result<Text> {
     let figures = state.app.figures(&caller)?;
     let mut registry = Registry::with_prefix("attiva");
     state.requests.register(&mut registry);
     Figures::of(&figures).register(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Refusal::internal("the metrics could not be written"))?;
-    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
+    Ok(Text(text))
+}
+
+struct Text(String);
+
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, MEDIA_TYPE)], self.0).into_response()
+    }
+}
+
+impl Answers for Text {
+    fn describe(to: &mut Describer<'_>) {
+        let text = [("application/openmetrics-text", json!({ "type": "string" }))];
+        to.answers_with(StatusCode::OK, "Figures.", &[], &text);
+    }
 }
 
 /// Requests as they were answered.

@@ -1,34 +1,37 @@
 //! `/v1/sandboxes/{sandbox}/schema`: the model with its fields and the values they may have; `…/model`: what the operator
 //! added to it.
 
-use super::State;
+use super::answer::Tagged;
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
+use super::etag::IfMatch;
+use super::routes::Routes;
 use super::scope::Scope;
 use crate::app::refusal::Result;
+use attiva_core::model::Schema;
 use attiva_core::model::custom::Custom;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/schema", get(schema))
-        .route("/v1/sandboxes/{sandbox}/model", get(model).put(publish))
+pub(super) fn routes() -> Routes {
+    Routes::of("model", "The model: entities, fields, relations, and what the operator added.")
+        .get("/v1/sandboxes/{sandbox}/schema", "schema", "Show the whole model", schema)
+        .get("/v1/sandboxes/{sandbox}/model", "custom", "Show what was added to the model", model)
+        .put("/v1/sandboxes/{sandbox}/model", "publish", "Replace what is added to the model", publish)
+        .refuses(&[409])
 }
 
-async fn schema(scope: Scope) -> Result<Response> {
+async fn schema(scope: Scope) -> Result<Tagged<Schema>> {
     let schema = scope.sandbox.model_schema()?;
-    Ok(with_version(Json(schema.value).into_response(), schema.version))
+    Ok(Tagged { value: schema.value, version: schema.version })
 }
 
-async fn model(scope: Scope) -> Result<Response> {
+async fn model(scope: Scope) -> Result<Tagged<Custom>> {
     let custom = scope.sandbox.custom_model()?;
-    Ok(with_version(Json(custom.value).into_response(), custom.version))
+    Ok(Tagged { value: custom.value, version: custom.version })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PublishedModel")]
 struct Published {
     #[serde(flatten)]
     custom: Custom,
@@ -36,8 +39,8 @@ struct Published {
     streams_reconsidered: u64,
 }
 
-async fn publish(scope: Scope, IfMatch(expect): IfMatch, Body(custom): Body<Custom>) -> Result<Response> {
+async fn publish(scope: Scope, IfMatch(expect): IfMatch, Body(custom): Body<Custom>) -> Result<Tagged<Published>> {
     let (published, streams_reconsidered) = scope.sandbox.publish_model(&scope.caller, custom, expect).await?;
     let view = Published { custom: published.value, streams_reconsidered };
-    Ok(with_version(Json(view).into_response(), published.version))
+    Ok(Tagged { value: view, version: published.version })
 }

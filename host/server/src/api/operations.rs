@@ -1,24 +1,31 @@
 //! `/v1/sandboxes/{sandbox}/operations/{operation}`: how far any long work is. Answers that begin such work are
 //! `202 Accepted` with its place in `Location`.
 
-use super::State;
+use super::operation::{Answers, Describer};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::operations::{Operation, Work};
 use crate::app::refusal::Result;
 use attiva_core::Fault;
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/v1/sandboxes/{sandbox}/operations/{operation}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::of("operations", "How far any long work is.").get(
+        "/v1/sandboxes/{sandbox}/operations/{operation}",
+        "show",
+        "Show how far long work is",
+        show,
+    )
 }
 
-#[derive(Serialize)]
-struct View {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Operation")]
+pub(super) struct View {
     id: String,
     /// `run`, `delivery`, `evaluation`, `erasure`, `removal`, `backup`.
     kind: &'static str,
@@ -41,7 +48,8 @@ struct View {
 }
 
 /// Files of a backup, records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OperationProgress")]
 struct Progress {
     done: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,9 +83,27 @@ fn view(url: impl Fn(&str) -> String, operation: &Operation) -> View {
 }
 
 /// The answer to a request that began, or changed, long work.
-pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Response {
+pub(super) struct Accepted {
+    place: String,
+    view: View,
+}
+
+pub(super) fn accepted(scope: &Scope, operation: &Operation) -> Accepted {
     let place = scope.url(&format!("operations/{}", operation.id));
-    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(|path| scope.url(path), operation))).into_response()
+    Accepted { place, view: view(|path| scope.url(path), operation) }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, [(header::LOCATION, self.place)], Json(self.view)).into_response()
+    }
+}
+
+impl Answers for Accepted {
+    fn describe(to: &mut Describer<'_>) {
+        to.answers::<View>(StatusCode::ACCEPTED, "It goes on; the operation says how far it is.", &["Location"]);
+        to.refuses([409, 422]);
+    }
 }
 
 fn of_host(path: &str) -> String {
@@ -85,13 +111,12 @@ fn of_host(path: &str) -> String {
 }
 
 /// As [`accepted`], for work of the whole host.
-pub(super) fn accepted_by_host(operation: &Operation) -> Response {
-    let place = of_host(&format!("operations/{}", operation.id));
-    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(view(of_host, operation))).into_response()
+pub(super) fn accepted_by_host(operation: &Operation) -> Accepted {
+    Accepted { place: of_host(&format!("operations/{}", operation.id)), view: view(of_host, operation) }
 }
 
-pub(super) fn shown_by_host(operation: &Operation) -> Response {
-    Json(view(of_host, operation)).into_response()
+pub(super) fn shown_by_host(operation: &Operation) -> Json<View> {
+    Json(view(of_host, operation))
 }
 
 async fn show(scope: Scope) -> Result<Json<View>> {

@@ -186,6 +186,11 @@ static BY_PATH: LazyLock<HashMap<String, Vec<(&'static str, Scope)>>> = LazyLock
     all
 });
 
+/// The scope that a request asks for; `None`: it takes no key.
+pub(super) fn asked(method: &str, path: &str) -> Option<Scope> {
+    BY_PATH.get(path)?.iter().find(|(known, _)| *known == method).map(|(_, scope)| *scope)
+}
+
 /// Whether a caller may ask this of a route.
 pub(super) fn check(caller: &Caller, method: &Method, route: &str) -> Result<(), Response> {
     let Some(asked) = BY_PATH.get(route) else { return Err(Refusal::from(no_route()).into_response()) };

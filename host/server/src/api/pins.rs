@@ -1,26 +1,34 @@
 //! `/v1/sandboxes/{sandbox}/profiles/{profile}/pins`: values that somebody chose for a person's fields.
 
-use super::State;
+use super::answer::Done;
 use super::body::Body;
+use super::listing::Items;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::pins::Choice;
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use attiva_core::merge::Pin;
-use axum::http::StatusCode;
-use axum::routing::{get, put};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/pins", get(list))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/pins/{field}", put(pin).delete(unpin))
+pub(super) fn routes() -> Routes {
+    Routes::of("profiles", "Persons, accounts, opportunities and the rest, unified.")
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/pins",
+            "pins",
+            "List values that somebody chose for a profile's fields",
+            list,
+        )
+        .put("/v1/sandboxes/{sandbox}/profiles/{profile}/pins/{field}", "pin", "Choose the value of a field", pin)
+        .delete("/v1/sandboxes/{sandbox}/profiles/{profile}/pins/{field}", "unpin", "Take such a choice back", unpin)
 }
 
 /// One of the two.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewPin")]
 #[serde(deny_unknown_fields)]
 struct Chosen {
     /// The value, null to keep the field empty.
@@ -35,7 +43,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Op
     Value::deserialize(deserializer).map(Some)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Pin")]
 struct View {
     field: String,
     /// The record it hangs on.
@@ -55,14 +64,9 @@ impl View {
     }
 }
 
-#[derive(Serialize)]
-struct Pins {
-    items: Vec<View>,
-}
-
-async fn list(scope: Scope) -> Result<Json<Pins>> {
+async fn list(scope: Scope) -> Result<Json<Items<View>>> {
     let pins = scope.sandbox.pins(scope.param("profile"))?;
-    Ok(Json(Pins { items: pins.into_iter().map(View::of).collect() }))
+    Ok(Json(Items { items: pins.into_iter().map(View::of).collect() }))
 }
 
 async fn pin(scope: Scope, Body(chosen): Body<Chosen>) -> Result<Json<View>> {
@@ -78,7 +82,7 @@ async fn pin(scope: Scope, Body(chosen): Body<Chosen>) -> Result<Json<View>> {
     Ok(Json(View::of(scope.sandbox.pin(&scope.caller, profile, field, choice).await?)))
 }
 
-async fn unpin(scope: Scope) -> Result<StatusCode> {
+async fn unpin(scope: Scope) -> Result<Done> {
     scope.sandbox.unpin(&scope.caller, scope.param("profile"), scope.param("field")).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }

@@ -1,9 +1,13 @@
 //! `/v1/plugins`: what is installed, what each may do, what an upgrade would change, and who vouches for it.
 
 use super::State;
-use super::body::{self, FetchBody, PluginBody};
+use super::answer::Done;
+use super::body::{FetchBody, PluginBody, Query};
 use super::conduct::DenialView;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
+use super::operation::{Answers, Describer};
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::keys::Caller;
 use crate::app::plugins::{Audited, Package, Problem, Ready, Upload};
@@ -15,33 +19,39 @@ use attiva_core::plugin::lifecycle::Stage;
 use attiva_core::plugin::trust::Provenance;
 use attiva_core::spec::{CredentialMethod, Spec};
 use attiva_wasm::Location;
-use axum::extract::{self, Path};
-use axum::http::{StatusCode, Uri, header};
+use axum::Json;
+use axum::extract;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/plugins", get(list))
-        .route("/v1/plugins/{plugin}", get(show).delete(uninstall))
-        .route("/v1/plugins/{plugin}/disable", post(disable))
-        .route("/v1/plugins/{plugin}/enable", post(enable))
-        .route("/v1/plugins/{plugin}/release", post(release))
-        .route("/v1/plugins/{plugin}/dependents", get(dependents))
-        .route("/v1/plugins/{plugin}/approve", post(approve))
-        .route("/v1/plugins/{plugin}/decline", post(decline))
-        .route("/v1/plugin-audit", get(audit))
+pub(super) fn routes() -> Routes {
+    Routes::of("plugins", "What is installed, what each may do, and who vouches for it.")
+        .get("/v1/plugins", "list", "List plugins", list)
+        .get("/v1/plugins/{plugin}", "show", "Show all that a plugin says of itself, and what that allows it", show)
+        .delete("/v1/plugins/{plugin}", "uninstall", "Remove a version that nothing depends on", uninstall)
+        .refuses(&[409])
+        .post("/v1/plugins/{plugin}/disable", "disable", "Let no connection begin with a plugin any more", disable)
+        .post("/v1/plugins/{plugin}/enable", "enable", "Let connections begin with a plugin again", enable)
+        .post("/v1/plugins/{plugin}/release", "release", "Take a plugin out of quarantine", release)
+        .get("/v1/plugins/{plugin}/dependents", "dependents", "List what depends on a plugin", dependents)
+        .post("/v1/plugins/{plugin}/approve", "approve", "Approve what a plugin asks for", approve)
+        .post("/v1/plugins/{plugin}/decline", "decline", "Decline a plugin that waits for approval", decline)
+        .get("/v1/plugin-audit", "audit", "Look through all that is installed", audit)
 }
 
 /// Apart from the others, since a component is larger than a document.
-pub(super) fn install_routes() -> Router<State> {
-    Router::new().route("/v1/plugins", post(install))
+pub(super) fn install_routes() -> Routes {
+    Routes::of("plugins", "What is installed, what each may do, and who vouches for it.")
+        .post("/v1/plugins", "install", "Install a package", install)
+        .refuses(&[409])
+        .asks_a_vendor()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plugin")]
 struct View {
     /// What a connection names: `source-marketo@0.1.0`.
     id: String,
@@ -86,7 +96,8 @@ impl View {
 }
 
 /// A version with what a person reads before approving it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConsideredPlugin")]
 struct Considered {
     #[serde(flatten)]
     view: View,
@@ -95,7 +106,8 @@ struct Considered {
 }
 
 /// How it differs from the version before it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginDifference")]
 struct Difference {
     /// The version it is compared with; absent: it is the first of its name, and everything is new.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +124,8 @@ impl Considered {
 }
 
 /// A plugin with all it says of itself, and what that allows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InspectedPlugin")]
 struct Inspection {
     #[serde(flatten)]
     considered: Considered,
@@ -122,14 +135,14 @@ struct Inspection {
     denials: Vec<DenialView>,
 }
 
-async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let after = listing.after.as_deref();
     let all = state.app.plugins().list().into_iter();
     let wanted = all.filter(|r| after.is_none_or(|a| r.installed.id.as_str() > a)).take(listing.wanted());
     Ok(listing.answer(wanted.collect(), |r| r.installed.id.clone(), |ready| View::of(&state, ready)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Install {
     /// Why this file may be installed though nobody has signed it. Audited.
@@ -144,10 +157,9 @@ async fn install(
     state: extract::State<State>,
     caller: Caller,
     stamp: Stamp,
-    uri: Uri,
+    Query(Install { allow_unsigned, approve }): Query<Install>,
     body: PluginBody,
-) -> Result<Response> {
-    let Install { allow_unsigned, approve } = body::query(&uri)?;
+) -> Result<Installed> {
     let reason = allow_unsigned.as_deref().map(|reason| crate::app::name::checked("allow_unsigned", reason));
     let allow_unsigned = reason.transpose()?;
     let plugins = state.app.plugins();
@@ -157,9 +169,29 @@ async fn install(
     };
     let upload = Upload { bytes: &bytes, by: caller.key.as_str(), stamp, allow_unsigned, approve };
     let (ready, is_new) = plugins.install(upload).await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let place = format!("/v1/plugins/{}", ready.installed.id);
-    Ok((status, [(header::LOCATION, place)], Json(Considered::of(&state, ready))).into_response())
+    Ok(Installed { is_new, place, considered: Considered::of(&state, ready) })
+}
+
+/// A version that is installed now, or was before.
+struct Installed {
+    is_new: bool,
+    place: String,
+    considered: Considered,
+}
+
+impl IntoResponse for Installed {
+    fn into_response(self) -> Response {
+        let status = if self.is_new { StatusCode::CREATED } else { StatusCode::OK };
+        (status, [(header::LOCATION, self.place)], Json(self.considered)).into_response()
+    }
+}
+
+impl Answers for Installed {
+    fn describe(to: &mut Describer<'_>) {
+        to.answers::<Considered>(StatusCode::CREATED, "It was installed.", &["Location"]);
+        to.answers::<Considered>(StatusCode::OK, "It was there already.", &["Location"]);
+    }
 }
 
 fn package(fetch: FetchBody) -> Result<Package> {
@@ -180,14 +212,14 @@ async fn approve(state: extract::State<State>, caller: Caller, Path(plugin): Pat
     Ok(Json(View::of(&state, ready)))
 }
 
-async fn decline(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<StatusCode> {
+async fn decline(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Done> {
     state.app.plugins().decline(caller.key.as_str(), &plugin).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-async fn uninstall(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<StatusCode> {
+async fn uninstall(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Done> {
     state.app.uninstall(&caller, &plugin).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 async fn disable(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
@@ -205,21 +237,33 @@ async fn release(state: extract::State<State>, caller: Caller, Path(plugin): Pat
     Ok(Json(View::of(&state, ready)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Dependent")]
 struct DependentView {
     sandbox: String,
     kind: &'static str,
     id: String,
 }
 
-async fn dependents(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<Value>> {
-    let (own, others) = state.app.dependents(&caller, &plugin)?;
-    let view = |Dependent { sandbox, kind, id }| DependentView { sandbox, kind, id };
-    let items: Vec<DependentView> = own.into_iter().map(view).collect();
-    Ok(Json(json!({ "items": items, "of_other_organisations": others })))
+#[derive(Serialize, JsonSchema)]
+struct Dependents {
+    items: Vec<DependentView>,
+    /// How many more there are.
+    of_other_organisations: usize,
 }
 
-#[derive(Serialize)]
+async fn dependents(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(plugin): Path<String>,
+) -> Result<Json<Dependents>> {
+    let (own, of_other_organisations) = state.app.dependents(&caller, &plugin)?;
+    let view = |Dependent { sandbox, kind, id }| DependentView { sandbox, kind, id };
+    Ok(Json(Dependents { items: own.into_iter().map(view).collect(), of_other_organisations }))
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditedPlugin")]
 struct AuditView {
     id: String,
     stage: Stage,
@@ -229,7 +273,8 @@ struct AuditView {
     problems: Vec<ProblemView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditProblem")]
 struct ProblemView {
     code: String,
     message: String,
@@ -253,12 +298,19 @@ impl AuditView {
     }
 }
 
-async fn audit(state: extract::State<State>, _: Caller) -> Result<Json<Value>> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginAudit")]
+struct Audit {
+    good: bool,
+    items: Vec<AuditView>,
+}
+
+async fn audit(state: extract::State<State>, _: Caller) -> Result<Json<Audit>> {
     let app = state.app.clone();
     let audited = tokio::task::spawn_blocking(move || app.plugins().audit()).await;
     let audited = audited.map_err(|e| Refusal::internal(format!("the audit gave up: {e}")))??;
     let items: Vec<AuditView> = audited.into_iter().map(AuditView::of).collect();
-    Ok(Json(json!({ "good": items.iter().all(|item| item.good), "items": items })))
+    Ok(Json(Audit { good: items.iter().all(|item| item.good), items }))
 }
 
 async fn show(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<Inspection>> {

@@ -1,10 +1,10 @@
 //! `/v1/sandboxes/{sandbox}/privacy`: what is kept about somebody, and that they are forgotten. Whom it is about stands in
 //! bodies, never in paths: those end up in logs.
 
-use super::State;
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::consents::GivenIdentity;
@@ -13,21 +13,37 @@ use crate::app::privacy::{Asked, Preview};
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
 use attiva_core::privacy::{Counts, Erasure, Left, Phase, ReceiptStatus};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/privacy/access", post(access))
-        .route("/v1/sandboxes/{sandbox}/privacy/erasures", get(list).post(erase))
-        .route("/v1/sandboxes/{sandbox}/privacy/erasures/preview", post(preview))
-        .route("/v1/sandboxes/{sandbox}/privacy/erasures/{erasure}", get(show))
-        .route("/v1/sandboxes/{sandbox}/privacy/erasures/{erasure}/give-up", post(give_up))
+pub(super) fn routes() -> Routes {
+    Routes::of("privacy", "What is kept about somebody, and that they are forgotten.")
+        .post("/v1/sandboxes/{sandbox}/privacy/access", "access", "Show everything that is kept about somebody", access)
+        .get("/v1/sandboxes/{sandbox}/privacy/erasures", "erasures", "List requests to forget somebody", list)
+        .post("/v1/sandboxes/{sandbox}/privacy/erasures", "erase", "Forget somebody, here and at destinations", erase)
+        .post(
+            "/v1/sandboxes/{sandbox}/privacy/erasures/preview",
+            "preview",
+            "Tell what forgetting somebody would remove",
+            preview,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/privacy/erasures/{erasure}",
+            "erasure",
+            "Show how far a request to forget somebody is",
+            show,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/privacy/erasures/{erasure}/give-up",
+            "give_up",
+            "Wait no longer for destinations that do not answer",
+            give_up,
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PrivacyRequest")]
 #[serde(deny_unknown_fields)]
 struct Request {
     #[serde(default = "person")]
@@ -42,7 +58,8 @@ fn person() -> String {
     "person".to_owned()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PrivacySubject")]
 #[serde(deny_unknown_fields)]
 struct Who {
     /// `email`, `source_key`, `profile`.
@@ -56,7 +73,8 @@ impl From<Request> for Asked {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Erasure")]
 struct View {
     id: String,
     entity: String,
@@ -78,7 +96,8 @@ struct View {
     bytes_searched: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErasureDestination")]
 struct DestinationView {
     name: String,
     connection: Option<String>,
@@ -129,12 +148,12 @@ async fn preview(scope: Scope, Body(request): Body<Request>) -> Result<Json<Prev
     Ok(Json(scope.sandbox.preview_erasure(&request.into()).await?))
 }
 
-async fn erase(scope: Scope, stamp: Stamp, Body(request): Body<Request>) -> Result<Response> {
+async fn erase(scope: Scope, stamp: Stamp, Body(request): Body<Request>) -> Result<operations::Accepted> {
     let erasure = scope.sandbox.start_erasure(&scope.caller, stamp, &request.into()).await?;
     Ok(operations::accepted(&scope, &Operation::from(&erasure)))
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let erasures = scope.sandbox.erasures(listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(erasures, |erasure| erasure.id.to_string(), View::of))
 }

@@ -4,13 +4,14 @@ use crate::app::refusal::{FieldProblem, Refusal};
 use attiva_core::FaultKind;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The media type of problem documents.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A problem document, as clients get it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `/problems/<code>`: stable, and a page that says what it means and what to do.
     #[serde(rename = "type")]
@@ -73,6 +74,7 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "run.in-progress"
         | "delivery.in-progress"
         | "idempotency.in-progress"
+        | "activation.in-use"
         | "connection.in-use"
         | "organisation.in-use"
         | "organisation.own"

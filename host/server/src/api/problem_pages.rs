@@ -1,13 +1,13 @@
 //! `/problems/{code}`: what a problem's `type` opens. A page of meaning and action, for people.
 
-use super::State;
+use super::operation::{Answers, Describer};
+use super::path::Path;
 use super::problem;
+use super::routes::Routes;
 use attiva_core::FaultKind;
-use axum::Router;
-use axum::extract::Path;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use serde_json::json;
 
 /// One of our own codes.
 struct Entry {
@@ -190,13 +190,31 @@ const ENTRIES: &[Entry] = &[
     entry("host.internal", Internal, "A defect of the host.", "Report it with the request's x-request-id."),
 ];
 
-pub(super) fn routes() -> Router<State> {
-    Router::new().route("/problems/{code}", get(page))
+pub(super) fn routes() -> Routes {
+    Routes::of("problems", "What problems mean.").get(
+        "/problems/{code}",
+        "page",
+        "Tell what a problem means, and what to do",
+        page,
+    )
 }
 
-async fn page(Path(code): Path<String>) -> Response {
-    let text = text(&code);
-    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response()
+async fn page(Path(code): Path<String>) -> Page {
+    Page(text(&code))
+}
+
+struct Page(String);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], self.0).into_response()
+    }
+}
+
+impl Answers for Page {
+    fn describe(to: &mut Describer<'_>) {
+        to.answers_with(StatusCode::OK, "A page.", &[], &[("text/markdown", json!({ "type": "string" }))]);
+    }
 }
 
 fn text(code: &str) -> String {

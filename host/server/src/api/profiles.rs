@@ -1,29 +1,40 @@
 //! `/v1/sandboxes/{sandbox}/profiles`: persons, accounts, opportunities and the rest: by id, by what identifies them, by
 //! the beginning of a name, or all; and what they hang together with.
 
-use super::State;
-use super::listing::{Everything, Listing, foreign_cursor};
+use super::listing::{Everything, Items, Listing, Paged, foreign_cursor};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::profiles::{ProfileDetail, Search};
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use attiva_core::model::{EntityName, Way};
 use attiva_core::ports::store::{Found, FoundPlace, Profile};
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/profiles", get(list))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}", get(show))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/related", get(ways))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/related/{relation}", get(related))
+pub(super) fn routes() -> Routes {
+    Routes::of("profiles", "Persons, accounts, opportunities and the rest, unified.")
+        .get("/v1/sandboxes/{sandbox}/profiles", "list", "List or find profiles", list)
+        .refuses(&[404, 422])
+        .get("/v1/sandboxes/{sandbox}/profiles/{profile}", "show", "Show a profile", show)
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/related",
+            "ways",
+            "List the ways that lead on from a profile",
+            ways,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/related/{relation}",
+            "related",
+            "List the profiles that one way leads to",
+            related,
+        )
+        .refuses(&[422])
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
     /// `account`; absent: persons.
@@ -39,7 +50,8 @@ struct Filter {
     degraded: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Profile")]
 struct View {
     id: String,
     entity: String,
@@ -66,7 +78,8 @@ impl View {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProfileDetail")]
 struct Detail {
     #[serde(flatten)]
     view: View,
@@ -75,7 +88,8 @@ struct Detail {
     references: Vec<ReferenceView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProfileReference")]
 struct ReferenceView {
     /// The field that says so.
     field: String,
@@ -87,7 +101,7 @@ struct ReferenceView {
     profile: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SourceRecord {
     source_key: String,
     connection: String,
@@ -118,7 +132,7 @@ impl Detail {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Paged<View>> {
     let Filter { entity, namespace, value, prefix, name, degraded } = &listing.filter;
     let entity = scope.sandbox.entity(entity.as_deref().unwrap_or("person"))?;
     let only_degraded = degraded.unwrap_or(false);
@@ -142,7 +156,7 @@ async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
     Ok(listing.answer(profiles, |p| p.number.to_string(), View::of))
 }
 
-fn search(scope: &Scope, listing: &Listing<Filter>, entity: &EntityName, search: Search<'_>) -> Result<Response> {
+fn search(scope: &Scope, listing: &Listing<Filter>, entity: &EntityName, search: Search<'_>) -> Result<Paged<View>> {
     let after = listing.after.as_deref().map(place).transpose()?;
     let found = scope.sandbox.search(entity, search, after.as_ref(), listing.wanted())?;
     Ok(listing.answer(found, |f| format!("{}:{}", f.place.profile, f.place.by), |found: Found| View::of(found.profile)))
@@ -160,16 +174,11 @@ fn one_way_to_find() -> Refusal {
     Refusal::invalid("request.invalid", problem, vec![FieldProblem::new("namespace", problem)])
 }
 
-#[derive(Serialize)]
-struct Ways {
-    items: Vec<Way>,
+async fn ways(scope: Scope) -> Result<Json<Items<Way>>> {
+    Ok(Json(Items { items: scope.sandbox.ways(scope.param("profile"))? }))
 }
 
-async fn ways(scope: Scope) -> Result<Json<Ways>> {
-    Ok(Json(Ways { items: scope.sandbox.ways(scope.param("profile"))? }))
-}
-
-async fn related(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn related(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let (profile, relation) = (scope.param("profile"), scope.param("relation"));
     let related = scope.sandbox.related(profile, relation, listing.after_number()?, listing.wanted())?;
     Ok(listing.answer(related, |p| p.number.to_string(), View::of))

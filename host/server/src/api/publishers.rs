@@ -2,26 +2,31 @@
 
 use super::State;
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::keys::Caller;
 use crate::app::plugins::NewTrust;
 use crate::app::refusal::Result;
 use attiva_core::plugin::trust::{PublicKey, Publisher};
-use axum::extract::{self, Path};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/publishers", get(list))
-        .route("/v1/publishers/{publisher}", get(show).put(trust).delete(untrust))
-        .route("/v1/publishers/{publisher}/revocations", post(revoke))
+pub(super) fn routes() -> Routes {
+    Routes::of("publishers", "Whose plugins are taken, under which names, signed with which keys.")
+        .get("/v1/publishers", "list", "List publishers", list)
+        .get("/v1/publishers/{publisher}", "show", "Show a publisher", show)
+        .put("/v1/publishers/{publisher}", "trust", "Trust a publisher, a further key or further names", trust)
+        .refuses(&[409])
+        .delete("/v1/publishers/{publisher}", "untrust", "Take nothing more from a publisher", untrust)
+        .post("/v1/publishers/{publisher}/revocations", "revoke_key", "Revoke a publisher's key", revoke)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewTrust")]
 #[serde(deny_unknown_fields)]
 struct Put {
     /// One more key; needed the first time.
@@ -32,14 +37,16 @@ struct Put {
     plugins: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "KeyRevocation")]
 #[serde(deny_unknown_fields)]
 struct Revoke {
     public_key: PublicKey,
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Publisher")]
 struct View {
     name: String,
     trusted: bool,
@@ -47,7 +54,8 @@ struct View {
     keys: Vec<Key>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PublisherKey")]
 struct Key {
     public_key: PublicKey,
     since: Instant,
@@ -76,7 +84,7 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, _: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let after = listing.after.as_deref();
     let wanted = state.app.plugins().publishers()?.into_iter().filter(|p| after.is_none_or(|a| p.name.as_str() > a));
     Ok(listing.answer(wanted.take(listing.wanted()).collect(), |p| p.name.clone(), View::of))
@@ -100,7 +108,8 @@ async fn untrust(state: extract::State<State>, caller: Caller, Path(publisher): 
     Ok(Json(View::of(state.app.plugins().untrust_publisher(caller.key.as_str(), &publisher).await?)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RevokedKey")]
 struct Revoked {
     public_key: PublicKey,
     /// Versions that the key had signed, now in quarantine.

@@ -3,28 +3,47 @@
 
 use super::State;
 use super::body::Body;
+use super::listing::Items;
+use super::path::Path;
+use super::routes::Routes;
 use super::time::Instant;
 use crate::app::keys::Caller;
 use crate::app::quotas::{QuotaOf, Spent};
 use crate::app::refusal::Result;
 use attiva_core::key::Instance;
 use attiva_core::quota::{Foreign, Priority, Setting, Shown, ShownLimit};
-use axum::extract::{self, Path};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/quotas", get(list))
-        .route("/v1/quotas/{system}/{instance}", get(show))
-        .route("/v1/quotas/{system}/{instance}/limits", put(limit).delete(as_declared))
-        .route("/v1/quotas/{system}/{instance}/release", post(release))
+pub(super) fn routes() -> Routes {
+    Routes::of("quotas", "Budgets of vendors' instances: what is spent, by whom, and when it frees up.")
+        .get("/v1/quotas", "list", "List budgets", list)
+        .get("/v1/quotas/{system}/{instance}", "show", "Show a budget", show)
+        .put(
+            "/v1/quotas/{system}/{instance}/limits",
+            "limit",
+            "Say what the vendor sold, or how much of it may be used",
+            limit,
+        )
+        .delete(
+            "/v1/quotas/{system}/{instance}/limits",
+            "as_declared",
+            "Go back to what the connector declares",
+            as_declared,
+        )
+        .post(
+            "/v1/quotas/{system}/{instance}/release",
+            "release",
+            "Use all that may be used again, after the vendor refused",
+            release,
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuotaLimit")]
 struct LimitView {
     /// `window`, `concurrent`, `day`.
     kind: &'static str,
@@ -64,7 +83,8 @@ impl LimitView {
 }
 
 /// What somebody else used of the same limits, as far as the vendor's answers show.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ForeignUse")]
 struct ForeignView {
     at: Instant,
     code: String,
@@ -75,14 +95,16 @@ struct ForeignView {
     most: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuotaSpent")]
 struct SpentView {
     sandbox: String,
     connection: String,
     calls: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quota")]
 struct View {
     instance: Instance,
     limits: Vec<LimitView>,
@@ -121,9 +143,8 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, caller: Caller) -> Result<Json<Value>> {
-    let items: Vec<View> = state.app.quotas(&caller)?.into_iter().map(View::of).collect();
-    Ok(Json(json!({ "items": items })))
+async fn list(state: extract::State<State>, caller: Caller) -> Result<Json<Items<View>>> {
+    Ok(Json(Items { items: state.app.quotas(&caller)?.into_iter().map(View::of).collect() }))
 }
 
 type Place = Path<(String, String)>;
@@ -136,7 +157,8 @@ async fn show(state: extract::State<State>, caller: Caller, place: Place) -> Res
     Ok(Json(View::of(state.app.quota(&caller, &instance(place))?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "QuotaLimits")]
 #[serde(deny_unknown_fields)]
 struct Limits {
     limits: Vec<Setting>,

@@ -1,8 +1,8 @@
 //! `/v1/sandboxes/{sandbox}/runs`: what was read from sources, and what is being read.
 
-use super::State;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
 use super::operations;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::operations::Operation;
@@ -12,27 +12,33 @@ use attiva_core::Fault;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Reject;
 use attiva_core::run::{Run, RunStatus, StreamProgress};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/runs", get(list))
-        .route("/v1/sandboxes/{sandbox}/runs/{run}", get(show))
-        .route("/v1/sandboxes/{sandbox}/runs/{run}/cancel", post(cancel))
-        .route("/v1/sandboxes/{sandbox}/runs/{run}/rejects", get(rejects))
+pub(super) fn routes() -> Routes {
+    Routes::of("runs", "What was read from sources, and what is being read.")
+        .get("/v1/sandboxes/{sandbox}/runs", "list", "List runs", list)
+        .refuses(&[422])
+        .get("/v1/sandboxes/{sandbox}/runs/{run}", "show", "Show a run", show)
+        .post("/v1/sandboxes/{sandbox}/runs/{run}/cancel", "cancel", "Ask a run to stop", cancel)
+        .get(
+            "/v1/sandboxes/{sandbox}/runs/{run}/rejects",
+            "rejects",
+            "List rows that could not be taken, and why",
+            rejects,
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
     connection: Option<String>,
     status: Option<RunStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Run")]
 struct View {
     id: String,
     connection: String,
@@ -69,7 +75,7 @@ impl View {
     }
 }
 
-async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Filter>) -> Result<Paged<View>> {
     let connection = listing.filter.connection.as_deref();
     let connection = connection.map(|id| ConnectionId::parse(id).ok_or_else(|| not_an_id("connection"))).transpose()?;
     let filter = RunFilter { connection, status: listing.filter.status };
@@ -86,12 +92,12 @@ async fn show(scope: Scope) -> Result<Json<View>> {
     Ok(Json(View::of(scope.sandbox.run(scope.param("run"))?)))
 }
 
-async fn cancel(scope: Scope) -> Result<Response> {
+async fn cancel(scope: Scope) -> Result<operations::Accepted> {
     let run = scope.sandbox.cancel_run(&scope.caller, scope.param("run")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&run)))
 }
 
-async fn rejects(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn rejects(scope: Scope, listing: Listing<Everything>) -> Result<Paged<Reject>> {
     let after = listing.after_number()?;
     let rejects: Vec<(u64, Reject)> = scope.sandbox.rejects(scope.param("run"), after, listing.wanted())?;
     Ok(listing.answer(rejects, |(number, _)| number.to_string(), |(_, reject)| reject))

@@ -1,39 +1,55 @@
 //! `/v1/sandboxes`: the organisation's sandboxes, and how far their projectors are.
 
 use super::State;
-use super::body::{Body, query};
-use super::listing::{Everything, Listing};
+use super::answer::{Created, Removed};
+use super::body::{Body, Query};
+use super::listing::{Everything, Listing, Paged};
+use super::path::Path;
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::disk::Room;
 use crate::app::keys::Caller;
 use crate::app::refusal::Result;
+use crate::app::removal::Contents;
 use crate::app::stamp::Stamp;
 use crate::app::tenancy::SandboxEntry;
 use attiva_core::id::OrganisationId;
-use axum::extract::{self, Path};
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use attiva_sync::Projection;
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}", get(show).delete(remove))
-        .route("/v1/sandboxes/{sandbox}/projection", get(projection))
-        .route("/v1/sandboxes/{sandbox}/disk", get(disk))
+pub(super) fn routes() -> Routes {
+    Routes::of("sandboxes", "Places of their own within an organisation.")
+        .get("/v1/sandboxes", "list", "List sandboxes", list)
+        .post("/v1/sandboxes", "create", "Make a sandbox", create)
+        .get("/v1/sandboxes/{sandbox}", "show", "Show a sandbox", show)
+        .delete(
+            "/v1/sandboxes/{sandbox}",
+            "remove",
+            "Remove a sandbox with all it has, or tell with `dry_run` what would go",
+            remove,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/projection",
+            "projection",
+            "Tell how far projectors have followed what was committed",
+            projection,
+        )
+        .get("/v1/sandboxes/{sandbox}/disk", "disk", "Tell how much of the disk a sandbox takes", disk)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewSandbox")]
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
 }
 
 /// How a removal is asked for.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Removal {
     /// Only tell what would go.
@@ -41,7 +57,8 @@ pub(super) struct Removal {
     pub(super) dry_run: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sandbox")]
 pub(super) struct View {
     name: String,
     organisation: String,
@@ -61,23 +78,28 @@ impl View {
     }
 }
 
-async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Response> {
+async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let entries = state.app.sandboxes_of(&caller, listing.after.as_deref(), listing.wanted())?;
     Ok(listing.answer(entries, |e| e.name.clone(), |e| View::of(&e)))
 }
 
-async fn create(state: extract::State<State>, caller: Caller, stamp: Stamp, body: Body<Create>) -> Result<Response> {
+async fn create(
+    state: extract::State<State>,
+    caller: Caller,
+    stamp: Stamp,
+    body: Body<Create>,
+) -> Result<Created<View>> {
     let entry = state.app.create_sandbox(&caller, &caller.organisation, stamp, &body.0.name).await?;
     let place = format!("/v1/sandboxes/{}", entry.name);
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(View::of(&entry))).into_response())
+    Ok(Created::at(place, View::of(&entry)))
 }
 
 async fn show(scope: Scope) -> Json<View> {
     Json(View::of(scope.sandbox.entry()))
 }
 
-async fn projection(scope: Scope) -> Result<Response> {
-    Ok(Json(scope.sandbox.engine().projection()?).into_response())
+async fn projection(scope: Scope) -> Result<Json<Projection>> {
+    Ok(Json(scope.sandbox.engine().projection()?))
 }
 
 async fn disk(scope: Scope) -> Result<Json<Room>> {
@@ -88,9 +110,9 @@ async fn remove(
     state: extract::State<State>,
     caller: Caller,
     Path(sandbox): Path<String>,
-    uri: Uri,
-) -> Result<Response> {
-    removed(&state, &caller, &caller.organisation, &sandbox, &uri).await
+    Query(asked): Query<Removal>,
+) -> Result<Removed<Contents>> {
+    removed(&state, &caller, &caller.organisation, &sandbox, &asked).await
 }
 
 pub(super) async fn removed(
@@ -98,11 +120,11 @@ pub(super) async fn removed(
     caller: &Caller,
     organisation: &OrganisationId,
     sandbox: &str,
-    uri: &Uri,
-) -> Result<Response> {
-    if query::<Removal>(uri)?.dry_run {
-        return Ok(Json(state.app.sandbox_contents(organisation, sandbox)?).into_response());
+    asked: &Removal,
+) -> Result<Removed<Contents>> {
+    if asked.dry_run {
+        return Ok(Removed::WouldGo(state.app.sandbox_contents(organisation, sandbox)?));
     }
     state.app.remove_sandbox(caller, organisation, sandbox).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(Removed::Gone)
 }

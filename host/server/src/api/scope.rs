@@ -1,10 +1,9 @@
 //! The sandbox in a request's path, opened for its caller.
 
-use super::State;
+use super::{State, path};
 use crate::app::keys::Caller;
 use crate::app::refusal::{Refusal, Result};
 use crate::app::sandbox::Sandbox;
-use attiva_core::{Fault, FaultKind};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ impl FromRequestParts<State> for Scope {
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| malformed())?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| path::malformed())?;
         let params: Vec<(String, String)> = params.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         let param = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         let name = param("sandbox").unwrap_or_default();
@@ -32,10 +31,6 @@ impl FromRequestParts<State> for Scope {
         };
         Ok(Self { caller, sandbox, params })
     }
-}
-
-fn malformed() -> Refusal {
-    Fault::new(FaultKind::Config, "request.malformed", "the path cannot be read").into()
 }
 
 impl Scope {

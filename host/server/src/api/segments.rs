@@ -1,9 +1,10 @@
 //! `/v1/sandboxes/{sandbox}/segments`: rules, and who belongs.
 
-use super::State;
+use super::answer::{Created, Done, Tagged};
 use super::body::Body;
-use super::etag::{IfMatch, with_version};
-use super::listing::{Everything, Listing};
+use super::etag::IfMatch;
+use super::listing::{Everything, Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::{FieldProblem, Result};
@@ -14,22 +15,36 @@ use attiva_core::config::{AudienceEntity, EvaluationMethod, Segment};
 use attiva_core::ports::store::MembershipStatus;
 use attiva_segments::{Classification, Reason};
 use attiva_sync::{Definition, SegmentWish};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/segments", get(list).post(create))
-        .route("/v1/sandboxes/{sandbox}/segments/check", post(check))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}", get(show).put(change).delete(remove))
-        .route("/v1/sandboxes/{sandbox}/segments/{segment}/members", get(members))
+pub(super) fn routes() -> Routes {
+    Routes::of("segments", "Rules that say who belongs, and what may be asked of them.")
+        .get("/v1/sandboxes/{sandbox}/segments", "list", "List segments", list)
+        .post("/v1/sandboxes/{sandbox}/segments", "create", "Make a segment", create)
+        .post(
+            "/v1/sandboxes/{sandbox}/segments/check",
+            "check",
+            "Tell what a rule means, or what is wrong with it",
+            check,
+        )
+        .get("/v1/sandboxes/{sandbox}/segments/{segment}", "show", "Show a segment, with how many belong", show)
+        .put("/v1/sandboxes/{sandbox}/segments/{segment}", "change", "Change a segment", change)
+        .refuses(&[409])
+        .delete(
+            "/v1/sandboxes/{sandbox}/segments/{segment}",
+            "remove",
+            "Remove a segment that nothing asks for",
+            remove,
+        )
+        .refuses(&[409])
+        .get("/v1/sandboxes/{sandbox}/segments/{segment}/members", "members", "List who belongs", members)
 }
 
 /// What a segment is to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewSegment")]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     name: String,
@@ -47,7 +62,8 @@ impl From<Wanted> for NewSegment {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RuleCheckRequest")]
 #[serde(deny_unknown_fields)]
 struct Check {
     expression: String,
@@ -56,7 +72,8 @@ struct Check {
     evaluation: Option<EvaluationMethod>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RuleCheck")]
 struct Checked {
     valid: bool,
     problems: Vec<FieldProblem>,
@@ -67,7 +84,8 @@ struct Checked {
 }
 
 /// What a rule comes to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RuleMeaning")]
 struct Meaning {
     entity: AudienceEntity,
     /// How it is evaluated.
@@ -97,13 +115,15 @@ impl Meaning {
 }
 
 /// Of one evaluation for everybody, by what there is now: the most that it reads.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RuleCost")]
 struct Cost {
     records: u64,
     values: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Segment")]
 struct View {
     id: String,
     name: String,
@@ -153,14 +173,15 @@ impl View {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SegmentMember")]
 struct MemberView {
     profile: String,
     status: MembershipStatus,
     since: Instant,
 }
 
-async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Paged<View>> {
     let segments = scope.sandbox.segments(listing.after.as_deref(), listing.wanted())?;
     let mut views = Vec::with_capacity(segments.len());
     for segment in segments {
@@ -169,24 +190,23 @@ async fn list(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
     Ok(listing.answer(views, |view| view.id.clone(), |view| view))
 }
 
-async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Wanted>) -> Result<Response> {
+async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Wanted>) -> Result<Created<View>> {
     let made = scope.sandbox.create_segment(&scope.caller, stamp, &body.into()).await?;
     let place = scope.url(&format!("segments/{}", made.value.id));
     let view = View { warnings: scope.sandbox.segment_warnings()?, ..View::of(&scope.sandbox, made.value)? };
-    let answer = (StatusCode::CREATED, [(header::LOCATION, place)], Json(view));
-    Ok(with_version(answer.into_response(), made.version))
+    Ok(Created::at(place, view).version(made.version))
 }
 
-async fn change(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Wanted>) -> Result<Response> {
+async fn change(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Wanted>) -> Result<Tagged<View>> {
     let id = scope.param("segment");
     let changed = scope.sandbox.change_segment(&scope.caller, id, &body.into(), expect).await?;
     let view = View::of(&scope.sandbox, changed.value)?;
-    Ok(with_version(Json(view).into_response(), changed.version))
+    Ok(Tagged { value: view, version: changed.version })
 }
 
-async fn remove(scope: Scope) -> Result<StatusCode> {
+async fn remove(scope: Scope) -> Result<Done> {
     scope.sandbox.remove_segment(&scope.caller, scope.param("segment")).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// Answers what is wrong with an expression, or what it means; that something is wrong is no problem of the request.
@@ -203,13 +223,13 @@ async fn check(scope: Scope, Body(body): Body<Check>) -> Result<Json<Checked>> {
     }))
 }
 
-async fn show(scope: Scope) -> Result<Response> {
+async fn show(scope: Scope) -> Result<Tagged<View>> {
     let found = scope.sandbox.segment(scope.param("segment"))?;
     let view = View::counted(&scope.sandbox, found.value)?;
-    Ok(with_version(Json(view).into_response(), found.version))
+    Ok(Tagged { value: view, version: found.version })
 }
 
-async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Paged<MemberView>> {
     let members = scope.sandbox.members(scope.param("segment"), listing.after_number()?, listing.wanted())?;
     Ok(listing.answer(
         members,

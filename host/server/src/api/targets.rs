@@ -1,9 +1,9 @@
 //! `/v1/sandboxes/{sandbox}/activations/{activation}/members` and `/refusals`: what the activation's target holds by its
 //! own word, and who is not there as wanted.
 
-use super::State;
 use super::body::Body;
-use super::listing::{Everything, Listing};
+use super::listing::{Everything, Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
@@ -11,19 +11,34 @@ use attiva_core::id::ActivationId;
 use attiva_core::ledger::{Row, Why};
 use attiva_core::page::Operation;
 use attiva_core::ports::store::{LedgerEntry, RefusalFilter, Refused};
-use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/members", get(members))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/refusals", get(refusals))
-        .route("/v1/sandboxes/{sandbox}/activations/{activation}/refusals/replay", post(replay))
+pub(super) fn routes() -> Routes {
+    Routes::of("activations", "Audiences joined to destinations.")
+        .get(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/members",
+            "members",
+            "List what the activation's target holds by its own word",
+            members,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/refusals",
+            "refusals",
+            "List who is not in the target as wanted, and why",
+            refusals,
+        )
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/refusals/replay",
+            "replay",
+            "Have refused members sent again",
+            replay,
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TargetMember")]
 struct MemberView {
     profile: String,
     /// The row that the destination acknowledged last.
@@ -52,7 +67,8 @@ impl MemberView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TargetRefusal")]
 struct RefusalView {
     profile: String,
     operation: Operation,
@@ -81,7 +97,8 @@ impl RefusalView {
 }
 
 /// Which refusals: by code, refused at or after `since` and before `until`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "RefusalFilter")]
 #[serde(deny_unknown_fields)]
 struct Which {
     code: Option<String>,
@@ -95,19 +112,19 @@ impl Which {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Replayed {
     /// Members that the next delivery sends again.
     members: u64,
 }
 
-async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Response> {
+async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Paged<MemberView>> {
     let after = listing.after_number()?;
     let members = scope.sandbox.target_members(scope.param("activation"), after, listing.wanted())?;
     Ok(listing.answer(members, |(number, _)| number.to_string(), MemberView::of))
 }
 
-async fn refusals(scope: Scope, mut listing: Listing<Which>) -> Result<Response> {
+async fn refusals(scope: Scope, mut listing: Listing<Which>) -> Result<Paged<RefusalView>> {
     let after = listing.after_number()?;
     let filter = std::mem::take(&mut listing.filter).filter();
     let refusals = scope.sandbox.target_refusals(scope.param("activation"), &filter, after, listing.wanted())?;

@@ -1,33 +1,49 @@
 //! `/v1/sandboxes/{sandbox}/profiles/{profile}/events`: what happened to a person, newest first; `…/stages`: the stages an
 //! opportunity went through.
 
-use super::State;
-use super::listing::Listing;
+use super::listing::{Items, Listing, Paged};
+use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
 use attiva_core::ports::store::{EventPlace, Order, StoredEvent};
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/events", get(events))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/events/count", get(count))
-        .route("/v1/sandboxes/{sandbox}/profiles/{profile}/stages", get(stages))
+pub(super) fn routes() -> Routes {
+    Routes::of("profiles", "Persons, accounts, opportunities and the rest, unified.")
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/events",
+            "events",
+            "List what happened to a person, newest first",
+            events,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/events/count",
+            "count_events",
+            "Count what happened to a person",
+            count,
+        )
+        .get(
+            "/v1/sandboxes/{sandbox}/profiles/{profile}/stages",
+            "stages",
+            "List the stages that an opportunity went through",
+            stages,
+        )
+        .refuses(&[422])
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
     /// `newest-first`, unless said otherwise.
     order: Option<Order>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProfileEvent")]
 struct EventView {
     source_key: String,
     time: Instant,
@@ -55,7 +71,7 @@ impl EventView {
     }
 }
 
-async fn events(scope: Scope, listing: Listing<Filter>) -> Result<Response> {
+async fn events(scope: Scope, listing: Listing<Filter>) -> Result<Paged<EventView>> {
     let order = listing.filter.order.unwrap_or(Order::NewestFirst);
     let after = listing.after.as_deref().map(place).transpose()?;
     let events = scope.sandbox.events(scope.param("profile"), after, order, listing.wanted())?;
@@ -68,7 +84,8 @@ fn place(text: &str) -> Result<EventPlace> {
     parts.map(|(time, number)| EventPlace { time, number }).ok_or_else(super::listing::foreign_cursor)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventCount")]
 struct Count {
     count: u64,
 }
@@ -77,12 +94,8 @@ async fn count(scope: Scope) -> Result<Json<Count>> {
     Ok(Json(Count { count: scope.sandbox.count_events(scope.param("profile"))? }))
 }
 
-#[derive(Serialize)]
-struct Stages {
-    items: Vec<StayView>,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StageStay")]
 struct StayView {
     stage: String,
     from: Instant,
@@ -90,12 +103,12 @@ struct StayView {
     until: Option<Instant>,
 }
 
-async fn stages(scope: Scope) -> Result<Json<Stages>> {
+async fn stages(scope: Scope) -> Result<Json<Items<StayView>>> {
     let stays = scope.sandbox.stages(scope.param("profile"))?.into_iter();
     let view = |stay: attiva_core::stages::Stay| StayView {
         stage: stay.stage,
         from: Instant(stay.from),
         until: stay.until.map(Instant),
     };
-    Ok(Json(Stages { items: stays.map(view).collect() }))
+    Ok(Json(Items { items: stays.map(view).collect() }))
 }

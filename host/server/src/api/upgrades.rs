@@ -2,22 +2,28 @@
 //! it concerns.
 
 use super::State;
+use super::listing::Items;
+use super::path::Path;
+use super::routes::Routes;
 use crate::app::keys::Caller;
 use crate::app::refusal::Result;
 use crate::app::upgrades::{Affected, Upgrade};
-use axum::extract::{self, Path};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/plugins/{plugin}/affected", get(affected))
-        .route("/v1/plugins/{plugin}/activate", post(activate))
-        .route("/v1/plugins/{plugin}/rollback", post(roll_back))
+pub(super) fn routes() -> Routes {
+    Routes::of("plugins", "What is installed, what each may do, and who vouches for it.")
+        .get("/v1/plugins/{plugin}/affected", "affected", "List connections that another version concerns", affected)
+        .post("/v1/plugins/{plugin}/activate", "activate", "Put a version into use", activate)
+        .refuses(&[409])
+        .post("/v1/plugins/{plugin}/rollback", "roll_back", "Go back to the version before", roll_back)
+        .refuses(&[409])
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Upgrade")]
 struct View {
     in_use: String,
     /// Where a rollback leads.
@@ -27,7 +33,8 @@ struct View {
 }
 
 /// A connection that begins with another version from now on. Runs that go on keep theirs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConcernedConnection")]
 struct Concerned {
     sandbox: String,
     connection: String,
@@ -38,11 +45,6 @@ struct Concerned {
     /// Why it could not begin with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct AllConcerned {
-    items: Vec<Concerned>,
 }
 
 impl From<Affected> for Concerned {
@@ -65,9 +67,9 @@ async fn affected(
     state: extract::State<State>,
     caller: Caller,
     Path(plugin): Path<String>,
-) -> Result<Json<AllConcerned>> {
+) -> Result<Json<Items<Concerned>>> {
     let affected = state.app.affected(&caller, &plugin)?;
-    Ok(Json(AllConcerned { items: affected.into_iter().map(Concerned::from).collect() }))
+    Ok(Json(Items { items: affected.into_iter().map(Concerned::from).collect() }))
 }
 
 async fn activate(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {

@@ -20,6 +20,7 @@ use attiva_core::ports::store::AuditEvent;
 use attiva_core::{Fault, FaultKind, Millis};
 use cap_std::fs::Dir;
 use make::Make;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const REMEMBERED: usize = 50;
 
 /// How a backup stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackupStatus {
     Running,

@@ -6,6 +6,7 @@ use attiva_core::Fault;
 use attiva_core::disk::{self, DiskUse};
 use attiva_core::ports::store::StoreError;
 use attiva_store::DataDir;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ pub struct Disk {
 }
 
 /// What a sandbox takes, and what that means.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "DiskRoom")]
 pub struct Room {
     #[serde(flatten)]
     pub found: DiskUse,

@@ -9,6 +9,7 @@ use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::ports::store::{Kind, PageCommitted};
 use attiva_core::record::RecordChange;
 use attiva_sync::policies;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Most records in one request.
@@ -17,7 +18,8 @@ pub const RECORDS_MAX: usize = 1000;
 const PROBLEMS_MAX: usize = 50;
 
 /// Records of one entity from one place.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(rename = "SentRecords")]
 #[serde(deny_unknown_fields)]
 pub struct Sent {
     /// Where their ids come from; not an instance that a connection reads.

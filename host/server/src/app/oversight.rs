@@ -11,6 +11,7 @@ use attiva_core::ports::connector::{HostTraffic, Usage};
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
 use attiva_core::{Fault, FaultKind, Millis};
 use attiva_wasm::{CallObserver, CallReport, Denial, LogLine};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -43,7 +44,7 @@ pub struct CallLine {
 }
 
 /// Why a call failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallFault {
     pub kind: FaultKind,
     pub code: String,

@@ -18,6 +18,7 @@ use attiva_core::ports::privacy::Footprint;
 use attiva_core::ports::store::{ControlKind, Expect};
 use attiva_core::privacy::{Erasure, Event, Subject};
 use attiva_core::{Fault, FaultKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -34,7 +35,8 @@ pub struct Asked {
 }
 
 /// What an erasure would be about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ErasurePreview")]
 pub struct Preview {
     pub profiles: Vec<String>,
     /// Things about them: memberships, parts in opportunities, things of their own.

@@ -2,10 +2,11 @@
 
 use attiva_core::ports::store::StoreError;
 use attiva_core::{Fault, FaultKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something wrong with one field of what was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldProblem {
     /// A JSON pointer into the body: `/configuration/munchkin_id`.
     pub field: String,
@@ -22,7 +23,8 @@ pub struct FieldProblem {
 }
 
 /// A place in an expression's text. Lines and columns count from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TextPlace")]
 pub struct Place {
     pub line: u32,
     pub column: u32,

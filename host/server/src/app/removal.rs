@@ -17,12 +17,14 @@ use attiva_core::id::OrganisationId;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{ControlKind, Expect, Kind, SandboxStore};
 use attiva_core::{Fault, FaultKind, Millis};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What goes with a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SandboxContents")]
 pub struct Contents {
     pub sandbox: String,
     pub connections: u64,
@@ -38,7 +40,7 @@ pub struct Contents {
 }
 
 /// What goes with an organisation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrganisationContents {
     pub organisation: OrganisationId,
     pub keys: u64,

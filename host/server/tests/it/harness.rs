@@ -1,5 +1,6 @@
 //! A host in this process, on a free port, with a fresh data directory.
 
+use crate::described;
 use attiva_core::access::{Given, Role};
 use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
@@ -154,7 +155,8 @@ impl Api {
     }
 
     pub(crate) fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let mut request = Request::builder().method(method).uri(self.place(path));
+        let place = self.place(path);
+        let mut request = Request::builder().method(&method).uri(&place);
         if !self.key.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.key));
         }
@@ -169,12 +171,14 @@ impl Api {
             .into();
         let mut response = agent.run(request.body(body).unwrap()).unwrap();
         let text = response.body_mut().read_to_string().unwrap();
-        Answer {
+        let answer = Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
-        }
+        };
+        described::check(&method, place.strip_prefix(&self.url).unwrap_or_default(), &answer);
+        answer
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -74,7 +74,11 @@ fn start_date() -> String {
 
 /// Starts long work and waits for its end; returns the run or delivery.
 pub(crate) fn work(api: &Api, path: &str) -> Answer {
-    let begun = api.post(path, &json!({}));
+    work_with(api, path, &json!({}))
+}
+
+pub(crate) fn work_with(api: &Api, path: &str, body: &Value) -> Answer {
+    let begun = api.post(path, body);
     let place = begun.is(202).header("location").to_owned();
     assert_eq!(begun.body["done"], false);
     loop {

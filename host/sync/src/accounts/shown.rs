@@ -8,10 +8,11 @@ use attiva_core::account::matching::{Matched, Scored};
 use attiva_core::id::ProfileId;
 use attiva_core::ports::store::Profile;
 use attiva_core::{Fault, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Which account a person belongs to by matching, and why, or why to none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AccountMatch {
     /// Of the rules it was decided by.
     pub rules_version: u32,
@@ -22,7 +23,8 @@ pub struct AccountMatch {
 }
 
 /// What became of a person.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "MatchOutcome")]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It is matched to the account.
@@ -32,7 +34,7 @@ pub enum Outcome {
 }
 
 /// Why a person is matched to no account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unmatched {
     /// A source says to which account it belongs.
@@ -76,7 +78,7 @@ pub(crate) fn match_of(inner: &Inner, person: &Profile) -> Result<AccountMatch, 
 }
 
 /// An account's place in its family.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Hierarchy {
     /// The way up: parent first, the ultimate parent last. In a circle: the others that are in it, and those before it.
     pub path: Vec<ProfileId>,
@@ -92,7 +94,7 @@ pub struct Hierarchy {
 }
 
 /// How the way up ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AtTop {
     /// At an account without a parent.
@@ -104,7 +106,7 @@ pub enum AtTop {
 }
 
 /// One value of a family.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Rolled {
     pub name: String,
     pub value: serde_json::Value,

@@ -5,6 +5,7 @@ use crate::id::{ActivationId, DeliveryId, ProfileId, SegmentId};
 use crate::ledger::{RefusalStatus, Row, Standing, Why};
 use crate::page::{Operation, OutcomeStatus};
 use crate::{DataType, Millis, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 // Targets.
@@ -109,7 +110,8 @@ pub struct Begun {
 }
 
 /// Members of a delivery by what became of them and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryReason")]
 pub struct Reason {
     pub status: ItemStatus,
     pub code: String,
@@ -158,7 +160,8 @@ pub struct QueuedMember {
 }
 
 /// What became of a member in a delivery; the books are kept in these words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryItemStatus")]
 #[serde(rename_all = "kebab-case")]
 pub enum ItemStatus {
     Queued,
@@ -242,7 +245,8 @@ pub struct Item {
 }
 
 /// Counts of a delivery's members by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeliveryBooks")]
 pub struct Books {
     pub received: u64,
     pub created: u64,

@@ -3,6 +3,7 @@
 use crate::id::ConnectionId;
 use crate::record::Fields;
 use crate::{Millis, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,8 @@ impl StoredEvent {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TimelineOrder")]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     OldestFirst,
