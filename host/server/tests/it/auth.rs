@@ -49,7 +49,7 @@ fn another_organisations_sandbox_is_not_there() {
     let keys = stranger.get("/v1/keys").body;
     assert_eq!(keys["items"].as_array().unwrap().len(), 1);
     assert_eq!(stranger.get("/v1/sandboxes").body["items"], json!([]));
-    let events = stranger.get("/v1/audit?limit=500").body;
+    let events = stranger.audit().body;
     let of_others = |e: &&serde_json::Value| e["action"] == "sandbox.created";
     assert_eq!(events["items"].as_array().unwrap().iter().filter(of_others).count(), 0);
     let first = harness.api("").get("/v1/keys").text("/items/0/id").to_owned();

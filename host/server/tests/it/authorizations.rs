@@ -77,7 +77,7 @@ fn a_person_authorises_an_app_and_the_connection_works() {
     for path in [place(&connection), format!("connections/{connection}"), "/v1/audit?limit=500".to_owned()] {
         assert!(!api.get(&path).text.contains(&refresh), "{path}");
     }
-    let audit = api.get("/v1/audit?limit=500").text;
+    let audit = api.audit().text;
     assert!(audit.contains("connection.consent-asked") && audit.contains("connection.consent-given"));
 
     // An address is good once, and one that nobody handed out is good never.

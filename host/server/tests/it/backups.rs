@@ -159,7 +159,7 @@ fn a_backup_under_load_is_of_one_moment_and_goes_on_from_there() {
         .iter()
         .sum::<u64>();
     assert_eq!((books("received"), settled, books("pending")), (kept + 1, kept + 1, 0), "{next:?}");
-    let told = api.get("/v1/audit?limit=500").text;
+    let told = api.audit().text;
     assert!(told.contains("backup.restored"), "{told}");
 }
 
@@ -279,5 +279,5 @@ fn a_disk_without_room_ends_the_backup_and_nothing_else() {
     assert!(shown.text("/fault/action").contains("attiva backup remove"), "{shown:?}");
     assert_eq!(std::fs::read_dir(folder.parent().unwrap()).unwrap().count(), 0, "nothing is left");
     send(&api, "1", "ann@x.example").is(200);
-    assert!(api.get("/v1/audit?limit=500").text.contains("backup.failed"));
+    assert!(api.audit().text.contains("backup.failed"));
 }

@@ -40,8 +40,7 @@ fn secrets_are_never_told() {
     let made = api.post("connections", &marketo());
     let id = made.is(201).text("/id").to_owned();
     assert_eq!(made.body["instance"], json!({"system": "Marketo", "id": "123-ABC-456"}));
-    for answer in [made, api.get("connections"), api.get(&format!("connections/{id}")), api.get("/v1/audit?limit=500")]
-    {
+    for answer in [made, api.get("connections"), api.get(&format!("connections/{id}")), api.audit()] {
         assert!(!answer.text.contains(SECRET), "{}", answer.text);
     }
     let data = Harness::shared().data_dir();
@@ -95,7 +94,7 @@ fn a_grant_is_resolved_now_and_audited() {
     let given = grant("api", "http://127.0.0.1:9");
     assert_eq!(given.is(200).body["addresses"], json!(["127.0.0.1"]));
     assert_eq!(api.get(&format!("connections/{id}/grants")).body["items"].as_array().unwrap().len(), 1);
-    let events = api.get("/v1/audit?limit=500").body;
+    let events = api.audit().body;
     let event = events["items"].as_array().unwrap().iter().find(|e| e["action"] == "grant.added" && e["subject"] == id);
     assert_eq!(event.unwrap()["detail"]["grant"]["port"], 9);
     api.send(Method::DELETE, &format!("connections/{id}/grants/api"), &[], Vec::new()).is(204);

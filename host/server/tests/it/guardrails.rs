@@ -70,7 +70,7 @@ fn only_operators_override_and_they_do_it_in_any_organisation() {
     theirs.json(Method::PUT, &path, &[], &body).refused(403, "key.scope");
     assert_eq!(limit(&theirs, "sandbox.segments")["warn_at"], 1);
     // It is told where it happened.
-    let told = theirs.get("/v1/audit?limit=500").body;
+    let told = theirs.audit().body;
     assert!(told["items"].as_array().unwrap().iter().any(|e| e["action"] == "guardrails.changed"), "{told}");
 }
 

@@ -111,6 +111,6 @@ fn a_mapping_is_edited_tried_published_and_taken_back() {
     assert_eq!(api.get(&format!("profiles/{first}/events/count")).is(200).body["count"], 0);
     api.get(&format!("profiles/{first}/events?cursor=x")).refused(400, "request.cursor");
     api.get(&format!("profiles/{first}/stages")).refused(422, "request.invalid");
-    let audit = api.get("/v1/audit?limit=500");
+    let audit = api.audit();
     assert!(audit.text.contains("mapping.published") && audit.text.contains("mapping.restored"));
 }

@@ -86,7 +86,7 @@ fn two_sandboxes_on_one_instance_never_make_it_refuse_a_call() {
     for wrong in [json!([{"kind": "window", "seconds": 7, "calls": 1}]), json!([{"kind": "day", "calls": 0}])] {
         limit(&one, munchkin, &wrong).refused(422, "request.invalid");
     }
-    let audit = one.get("/v1/audit?limit=500").body["items"].to_string();
+    let audit = one.audit().body["items"].to_string();
     assert!(audit.contains("quota.limited") && audit.contains(munchkin), "{audit}");
 }
 

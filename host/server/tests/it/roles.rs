@@ -143,7 +143,7 @@ fn a_key_that_is_bound_to_a_sandbox_sees_no_other() {
     there.get("").is(404);
     assert_eq!(bound.get("/v1/sandboxes").body["items"].as_array().unwrap().len(), 1);
     assert_eq!(bound.get("/v1/sandboxes").text("/items/0/name"), one.sandbox);
-    let events = bound.get("/v1/audit?limit=500").body;
+    let events = bound.audit().body;
     let of = |event: &Value| event["detail"].get("sandbox").cloned();
     let events: Vec<Option<Value>> = events["items"].as_array().unwrap().iter().map(of).collect();
     assert!(events.contains(&Some(json!(one.sandbox))), "{events:?}");
@@ -216,7 +216,7 @@ fn a_key_gets_another_secret_and_the_one_before_has_its_time() {
     assert!(hidden.iter().all(|secret| !shown.is(200).text.contains(secret)));
     let too_long = rotate(json!({"overlap_seconds": 2_592_001}));
     assert_eq!(too_long.refused(422, "request.invalid").text("/errors/0/field"), "/overlap_seconds");
-    let told = api.get("/v1/audit?limit=500").body;
+    let told = api.audit().body;
     let is_told = |event: &&Value| event["action"] == "key.rotated" && event["subject"] == *id;
     assert_eq!(told["items"].as_array().unwrap().iter().filter(is_told).count(), 2);
     api.send(Method::DELETE, &format!("/v1/keys/{id}"), &[], Vec::new()).is(204);

@@ -21,7 +21,7 @@ fn a_new_key_takes_the_old_ones_place_and_a_lost_one_costs_the_secrets_alone() {
     let after = std::fs::read(&file).unwrap();
     assert!(before != after && after.len() == 32, "one key, and another one");
     assert_eq!(passed(&api), true);
-    assert!(api.get("/v1/audit?limit=500").text.contains("secrets.key-rotated"));
+    assert!(api.audit().text.contains("secrets.key-rotated"));
 
     let harness = harness.restarted(|| {});
     let api = Api { url: harness.host.url(), ..api };

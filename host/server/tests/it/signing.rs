@@ -29,7 +29,7 @@ fn trust(api: &Api, publisher: &str, body: &Value) -> Answer {
 
 /// The actions that were told of a subject, oldest first.
 fn told(api: &Api, subject: &str) -> Vec<String> {
-    let events = api.get("/v1/audit?limit=500").body;
+    let events = api.audit().body;
     let of_subject = events["items"].as_array().unwrap().iter().filter(|e| e["subject"] == subject);
     of_subject.map(|e| e["action"].as_str().unwrap().to_owned()).collect()
 }
@@ -143,7 +143,7 @@ fn an_exception_is_made_for_one_file_and_told() {
     install(&api, "?allow_unsigned=", &component).refused(422, "request.invalid");
     let installed = install(&api, "?approve=true&allow_unsigned=only%20on%20staging", &component);
     assert_eq!(installed.is(201).body["provenance"]["reason"], "only on staging");
-    let events = api.get("/v1/audit?limit=500").body;
+    let events = api.audit().body;
     let verified = events["items"].as_array().unwrap().iter().rev().find(|e| e["action"] == "plugin.verified").unwrap();
     assert_eq!(verified["detail"]["provenance"]["reason"], "only on staging");
     assert_ne!(verified["actor"], "host");

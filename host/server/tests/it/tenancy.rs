@@ -162,7 +162,7 @@ fn a_sandbox_is_shown_then_removed_with_its_disk_and_its_secrets() {
     assert_eq!(api.get("connections").body["items"], json!([]));
     assert_eq!(api.get("profiles").body["items"], json!([]));
     api.get(&format!("connections/{connection}")).refused(404, "connection.missing");
-    let told = api.get("/v1/audit?limit=500").body;
+    let told = api.audit().body;
     let told =
         |action: &str| told["items"].as_array().unwrap().iter().any(|e| e["action"] == action && e["subject"] == *id);
     assert!(told("sandbox.removing") && told("sandbox.removed"));
