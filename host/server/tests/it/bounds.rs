@@ -20,19 +20,25 @@ fn bodies_are_bounded() {
     api.send(Method::POST, "/v1/plugins", &wasm, vec![0; 6000]).refused(413, "request.too-large");
 }
 
+/// The head of a request and one byte of its body: it has its place, and does not end.
+fn half_a_request(harness: &Harness) -> TcpStream {
+    let mut slow = TcpStream::connect(harness.host.address()).unwrap();
+    let key = harness.api("default").key;
+    let head = format!(
+        "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{"
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    slow
+}
+
 /// A request whose body never comes keeps its place until the time-out, and the next one is told so at once.
 #[test]
 fn requests_at_once_and_their_time_are_bounded() {
     let harness = Harness::start(&["limits.requests_at_once=1", "limits.request_seconds=2", "limits.queue_ms=0"]);
     let api = harness.api("default");
-    let head = format!(
-        "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: 100\r\n\r\n{{",
-        api.key
-    );
     let occupy = || {
-        let mut slow = TcpStream::connect(harness.host.address()).unwrap();
-        slow.write_all(head.as_bytes()).unwrap();
+        let slow = half_a_request(&harness);
         let refused = (0..50).map(|_| api.get("/v1/keys")).find(|answer| answer.status != 200)?;
         Some((slow, refused))
     };
@@ -52,13 +58,7 @@ fn requests_at_once_and_their_time_are_bounded() {
 fn a_request_waits_for_its_turn() {
     let harness = Harness::start(&["limits.requests_at_once=1", "limits.request_seconds=1", "limits.queue_ms=60000"]);
     let api = harness.api("default");
-    let head = format!(
-        "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: 100\r\n\r\n{{",
-        api.key
-    );
-    let mut slow = TcpStream::connect(harness.host.address()).unwrap();
-    slow.write_all(head.as_bytes()).unwrap();
+    let mut slow = half_a_request(&harness);
     // A while later it gives up; by then it has had its place, whoever came first.
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -4,7 +4,7 @@ use crate::described;
 use attiva_core::access::{Given, Role};
 use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
-use attiva_server::host::Host;
+use attiva_server::host::{Host, StartError};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -137,7 +137,7 @@ fn started(directory: &TempDir, set: &[String]) -> (Runtime, Host, Option<NewKey
     let (host, first_key) = loop {
         match runtime.block_on(Host::start(&config)) {
             Ok(started) => break started,
-            Err(failure) if tries < 50 && format!("{failure:?}").contains("store.in-use") => tries += 1,
+            Err(StartError::Data { refusal, .. }) if tries < 50 && refusal.fault.code == "store.in-use" => tries += 1,
             Err(failure) => panic!("{failure:?}"),
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
