@@ -1,5 +1,6 @@
 //! A server task and the signal that ends it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -34,5 +35,23 @@ impl Running {
         if tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
             self.task.abort();
         }
+    }
+}
+
+/// How many tokens a server has issued that has just been started: a number no other start has. A token of an earlier
+/// server on the same port is then neither good nor issued again, as with a vendor.
+pub(crate) fn issued_before() -> u64 {
+    RandomState::new().hash_one("issued") >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_starts_issue_the_same_tokens() {
+        let starts: std::collections::HashSet<u64> = (0..100).map(|_| issued_before()).collect();
+        assert!(starts.len() > 95, "{starts:?}");
+        assert!(starts.iter().all(|start| *start <= u64::from(u32::MAX)));
     }
 }

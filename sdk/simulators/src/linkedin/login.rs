@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::answer::Refusal;
 use super::config::LinkedInConfig;
+use crate::running::issued_before;
 
 #[derive(Debug)]
 pub(crate) struct Login {
@@ -34,7 +35,7 @@ impl Login {
             life_ms: millis(config.token_life),
             refresh: config.refresh_token.clone(),
             refresh_ends_ms: now_ms.saturating_add(millis(config.refresh_life)),
-            issued: 0,
+            issued: issued_before(),
             consents: config.consents,
             refresh_life_ms: millis(config.refresh_life),
             codes: Vec::new(),

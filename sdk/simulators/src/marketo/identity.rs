@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::config::MarketoConfig;
 use super::dice::mix;
 use super::envelope::Refusal;
+use crate::running::issued_before;
 
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -38,7 +39,7 @@ impl Identity {
             client_secret: config.client_secret.clone(),
             life: config.token_life,
             seed: config.seed,
-            issued: 0,
+            issued: issued_before(),
             current: None,
         }
     }

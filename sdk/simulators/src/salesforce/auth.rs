@@ -8,17 +8,24 @@ use serde_json::{Value as Json, json};
 
 use super::config::SalesforceConfig;
 use crate::marketo::clock::Seconds;
+use crate::running::issued_before;
 
 /// Longest an assertion may be good for.
 const ASSERTION_SECONDS: i64 = 180;
 
 /// The sessions there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions {
     issued: u64,
     living: Vec<String>,
     /// Another organisation in the reply from now on: what somebody's new credentials would tell.
     pub(crate) organization: Option<String>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { issued: issued_before(), living: Vec::new(), organization: None }
+    }
 }
 
 impl Sessions {
