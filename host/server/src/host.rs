@@ -109,6 +109,7 @@ impl Host {
     /// is not done in time goes on at the next start.
     pub async fn stop(mut self) {
         self.stop.cancel();
+        self.state.close();
         let requests = async {
             // An error of the listener has been told by then, and there is nothing left to stop.
             let _ = (&mut self.serving).await;

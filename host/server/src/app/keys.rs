@@ -208,6 +208,13 @@ impl Keys {
         Ok(Caller { key: key.id, organisation: key.organisation, sandbox: key.sandbox, scopes })
     }
 
+    /// Whether a key that was good is good still.
+    pub fn is_good(&self, key: &KeyId) -> Result<bool> {
+        let Some(document) = self.control.document(ControlKind::ApiKey, key.as_str())? else { return Ok(false) };
+        let key: ApiKey = documents::read(document.body)?;
+        Ok(key.revoked_at.is_none())
+    }
+
     /// The time to keep as the last use of `key`, if that is worth a write by now; whoever asks hands it to
     /// [`keep_use`](Self::keep_use).
     #[must_use]
