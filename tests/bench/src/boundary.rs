@@ -1,9 +1,9 @@
 //! The crossing between host and guest: a fresh store and instance, a call on one that is there, a page.
 
 use crate::figures::{Figures, percentile};
-use crate::guest::{self, connection};
 use crate::install::{host, options};
 use anyhow::{Context, Result, ensure};
+use attiva_instructions::guest::{self, connection};
 use attiva_wasm::{HostOptions, Plugin, PluginHost, ReadRequest};
 use serde_json::json;
 use std::time::Instant;
