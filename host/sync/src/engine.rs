@@ -13,7 +13,6 @@ use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::identity::Rules;
-use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
@@ -265,10 +264,10 @@ impl Engine {
         projector::blocking(move || explain::explain(&inner, &profile)).await
     }
 
-    /// What other rules would make of the first `records_max` records of an entity.
-    pub async fn what_if(&self, entity: &EntityName, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
-        let (inner, entity) = (Arc::clone(&self.inner), entity.clone());
-        projector::blocking(move || what_if::what_if(&inner, &entity, rules, records_max)).await
+    /// What other rules would make of the first `records_max` records of persons, and what that would do to audiences.
+    pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || what_if::what_if(&inner, rules, records_max)).await
     }
 
     pub fn projection(&self) -> Result<Projection, Fault> {

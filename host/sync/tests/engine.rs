@@ -26,6 +26,8 @@ mod segments;
 mod support;
 #[path = "engine/versions.rs"]
 mod versions;
+#[path = "engine/what_if.rs"]
+mod what_if;
 
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;

@@ -39,7 +39,7 @@ pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 pub use snapshot::{
-    Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
+    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
 };
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
