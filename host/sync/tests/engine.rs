@@ -24,6 +24,8 @@ mod schedules;
 #[path = "engine/segments.rs"]
 mod segments;
 mod support;
+#[path = "engine/unmerge.rs"]
+mod unmerge;
 #[path = "engine/versions.rs"]
 mod versions;
 #[path = "engine/what_if.rs"]
