@@ -8,7 +8,7 @@ use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, schedule, source_run};
+use crate::{Connectors, catalog::Catalogs, retention, schedule, source_run};
 use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
@@ -37,6 +37,8 @@ pub struct EngineOptions {
     pub projection_rows: usize,
     /// What the evaluation of a segment may cost.
     pub budget: segments::Budget,
+    /// How long what became of each member of a delivery is kept after its end, in milliseconds; `None`: for ever.
+    pub items_kept_ms: Option<Millis>,
 }
 
 impl Default for EngineOptions {
@@ -46,6 +48,7 @@ impl Default for EngineOptions {
             page_bytes: 4 * 1024 * 1024,
             projection_rows: 2000,
             budget: segments::Budget::default(),
+            items_kept_ms: None,
         }
     }
 }
@@ -149,6 +152,7 @@ impl Engine {
         inner.tasks.spawn(segments::follow_evaluations(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
+        inner.tasks.spawn(retention::follow(Arc::clone(inner)));
         engine.resume()?;
         Ok(engine)
     }

@@ -29,6 +29,7 @@ mod profiles;
 mod projector;
 mod regrouping;
 mod removal;
+mod retention;
 mod schedule;
 mod segments;
 mod sieve;

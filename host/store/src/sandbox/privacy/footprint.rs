@@ -172,8 +172,9 @@ fn sent<'a>(connection: &Connection, profiles: impl Iterator<Item = &'a i64>) ->
          WHERE l.profile = ?1 AND (l.held IS NOT NULL OR l.unsure IS NOT NULL)",
     )?;
     let mut files = connection.prepare_cached(
-        "SELECT DISTINCT d.target FROM item i JOIN delivery d ON d.number = i.delivery
-         WHERE i.profile = ?1 AND d.ledger IS NULL AND i.status IN (1, 2, 4, 8)",
+        "SELECT d.target FROM item i JOIN delivery d ON d.number = i.delivery
+         WHERE i.profile = ?1 AND d.ledger IS NULL AND i.status IN (1, 2, 4, 8)
+         UNION SELECT target FROM filed WHERE profile = ?1",
     )?;
     let mut by_target: BTreeMap<i64, (String, TargetKey, Vec<Row>)> = BTreeMap::new();
     let mut of_files: BTreeSet<String> = BTreeSet::new();
