@@ -23,6 +23,10 @@ impl Vendors {
         self.config().client_secret.clone()
     }
 
+    pub(crate) fn marketo(&self) -> &Marketo {
+        &self.marketo
+    }
+
     /// Where the Marketo answers.
     pub(crate) fn url(&self) -> String {
         self.marketo.base_url()

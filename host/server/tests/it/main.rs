@@ -20,6 +20,7 @@ mod demo;
 mod deploy;
 mod described;
 mod documents;
+mod erased_destinations;
 mod events;
 mod guardrails;
 mod harness;
