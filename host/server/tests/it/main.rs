@@ -22,6 +22,7 @@ mod described;
 mod documents;
 mod erased_destinations;
 mod events;
+mod forgotten;
 mod guardrails;
 mod harness;
 mod idempotency;
