@@ -52,7 +52,7 @@ const SEGMENTS: [(&str, AudienceEntity, &str); 12] = [
 async fn define(office: &Office, segments: &[(&str, AudienceEntity, &str)]) {
     for (name, entity, text) in segments {
         let id = SegmentId::parse(&format!("seg_{name}")).unwrap();
-        let segment = Segment { entity: *entity, ..Segment::new(id.clone(), *name, *text, 0) };
+        let segment = Segment { entity: *entity, ..Segment::new(id.clone(), name, text, 0) };
         let write = document(Kind::Segment, id.as_str(), &segment).remove(0).0;
         office.store.put_document(write, Expect::Anything).await.unwrap();
     }
