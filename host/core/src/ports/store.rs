@@ -146,7 +146,8 @@ pub struct RecordLink {
     pub level: Level,
 }
 
-/// One step of the profile projector. A profile whose attributes are what they were is not a change.
+/// One step of the profile projector. A profile whose attributes, references and number of records are what they were is
+/// not a change.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileCommit {
     /// The projector has dealt with all record changes up to here.
