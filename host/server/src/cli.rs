@@ -9,6 +9,7 @@ mod conduct;
 mod connection;
 mod connector;
 mod consent;
+mod declared;
 mod delivery;
 mod demo;
 mod doctor;
@@ -47,7 +48,7 @@ pub(crate) use output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "attiva", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 host not reachable, 4 key \
-                        missing or refused, 5 no such thing, 6 exists, in progress or changed meanwhile.")]
+                        missing or refused, 5 no such thing, 6 exists, in progress or changed meanwhile, 7 what runs is not what files say.")]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -162,6 +163,16 @@ enum Command {
     /// Deliveries of activations.
     #[command(subcommand)]
     Delivery(delivery::Delivery),
+    /// Write what is configured in a sandbox to files.
+    Export(declared::Export),
+    /// Show what files would change, and who would enter and leave which target.
+    Plan(declared::Plan),
+    /// Make a sandbox what files say. What was done is not done again.
+    Apply(declared::ApplyArgs),
+    /// Tell how a sandbox differs from files; exits with 7 where it does.
+    Drift(declared::Drift),
+    /// Print the JSON Schema of configuration files. No host is asked: it is this program's.
+    Schema,
     /// Vendors to develop against.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -217,6 +228,11 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
+        Command::Export(args) => return declared::export(&args, &Client::new(global)?, *output),
+        Command::Plan(args) => return declared::plan(&args, &Client::new(global)?, *output),
+        Command::Apply(args) => return declared::apply(&args, &Client::new(global)?, *output),
+        Command::Drift(args) => return declared::drift(&args, &Client::new(global)?, *output),
+        Command::Schema => declared::print_schema(*output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
         Command::Openapi => output.json(crate::api::document()),
         Command::Doctor => return doctor::run(global, output),

@@ -16,6 +16,7 @@ mod connections;
 mod consent_rules;
 mod consents;
 mod data_removal;
+mod declared;
 mod demo;
 mod described;
 mod documents;
