@@ -262,6 +262,8 @@ def configuration(document, names, key):
         lines.append(f'"path.{kind}" = {binding}')
     lines += ["[[operations]]", f"include-operation-id = {json.dumps(ASKS_A_VENDOR)}"]
     lines += ["[operations.checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", 502, 503]']
+    # It never ends: a fuzzer would wait for its end in every case.
+    lines += ["[[operations]]", 'include-operation-id = "audit.follow"', "enabled = false"]
     for operation, kind in SPARE.items():
         lines += ["[[operations]]", f'include-operation-id = "{operation}"', "[operations.parameters]"]
         lines.append(f'"path.{kind}" = {{ dictionary = "spare_{kind}", probability = 1.0 }}')

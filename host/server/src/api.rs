@@ -19,6 +19,7 @@ mod data_removal;
 mod deliveries;
 mod etag;
 mod evaluations;
+mod events;
 mod exchange_rates;
 mod exchanges;
 mod explanation;
@@ -80,6 +81,7 @@ use openapi::Passes;
 use routes::Routes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every handler can reach.
@@ -94,6 +96,10 @@ pub struct State {
     /// Places to wait for a permit.
     waiting: Arc<Semaphore>,
     throttles: throttle::Throttles,
+    /// Places to follow events.
+    streams: Arc<Semaphore>,
+    /// The host stops: streams, which would never end, end.
+    closing: CancellationToken,
     tasks: TaskTracker,
     requests: metrics::Requests,
 }
@@ -106,8 +112,14 @@ impl State {
         let requests = metrics::Requests::default();
         let waiting = Arc::new(Semaphore::new(limits.requests_at_once as usize));
         let throttles = throttle::Throttles::new(limits.throttle);
-        let tasks = TaskTracker::new();
-        Self { app, limits, pages, callback, permits, waiting, throttles, tasks, requests }
+        let streams = Arc::new(Semaphore::new(events::STREAMS_MAX));
+        let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Self { app, limits, pages, callback, permits, waiting, throttles, streams, closing, tasks, requests }
+    }
+
+    /// Ends every stream of events.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Waits until every request that was begun has been dealt with, answered or not.

@@ -29,6 +29,7 @@ pub mod guardrails;
 mod identity;
 pub mod ingestion;
 pub mod instances;
+mod key_uses;
 pub mod keys;
 mod learning;
 pub mod mappings;

@@ -43,6 +43,7 @@ pub(crate) use failure::Failure;
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use output::Output;
+use std::path::PathBuf;
 
 /// Attiva: from B2B sources to audiences that are used.
 #[derive(Debug, Parser)]
@@ -62,6 +63,9 @@ pub(crate) struct Global {
     /// Where the host answers.
     #[arg(long, global = true, env = "ATTIVA_URL", default_value = "http://127.0.0.1:8480")]
     url: String,
+    /// PEM file of the authorities to trust for the host's certificate, in the place of the public ones.
+    #[arg(long, global = true, env = "ATTIVA_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// API key; `attiva key create` makes one.
     #[arg(long, global = true, env = "ATTIVA_KEY", hide_env_values = true)]
     key: Option<String>,

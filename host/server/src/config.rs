@@ -16,15 +16,26 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub data_dir: PathBuf,
-    /// Loopback unless somebody says otherwise: there is no TLS here, a proxy in front brings it.
+    /// Loopback unless somebody says otherwise.
     pub listen: SocketAddr,
     /// Where browsers reach the host: behind a proxy, the proxy's address. `None`: where it listens.
     pub public_url: Option<String>,
+    /// What it serves HTTPS with; `None`: plain HTTP, for this machine alone or behind a proxy.
+    pub tls: Option<Tls>,
     /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
     pub seal_key_file: Option<PathBuf>,
     pub log: LogConfig,
     pub limits: Limits,
     pub pages: Pages,
+}
+
+/// Files in PEM form; read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The host's certificate, then those that lead from it to its authority.
+    pub certificate_file: PathBuf,
+    /// The certificate's private key, without a pass phrase.
+    pub key_file: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,15 +140,25 @@ mod tests {
                 "data_dir" => ("/x", "\"/x\""),
                 "listen" => ("127.0.0.1:7", "\"127.0.0.1:7\""),
                 "public_url" => ("https://x.example", "\"https://x.example\""),
-                "seal_key_file" => ("/x", "\"/x\""),
+                "seal_key_file" | "tls.certificate_file" | "tls.key_file" => ("/x", "\"/x\""),
                 "log.format" => ("json", "\"json\""),
                 "log.level" => ("warn", "\"warn\""),
                 _ => ("77", "77"),
             };
+            // One of the two alone is refused.
+            let beside = match key.name {
+                "tls.certificate_file" => Some("tls.key_file=/y"),
+                "tls.key_file" => Some("tls.certificate_file=/y"),
+                _ => None,
+            };
+            let resolve = |set: &[&str], environment: &[(&str, &str)], file: &str| {
+                let set: Vec<&str> = set.iter().copied().chain(beside).collect();
+                resolve(&set, environment, file).unwrap()
+            };
             let default = Config::resolve(&Flags::default(), [], None).unwrap();
-            let by_flag = resolve(&[&format!("{}={text}", key.name)], &[], "").unwrap();
-            let by_environment = resolve(&[], &[(&key.environment(), text)], "").unwrap();
-            let by_file = resolve(&[], &[], &format!("{} = {quoted}", key.name)).unwrap();
+            let by_flag = resolve(&[&format!("{}={text}", key.name)], &[], "");
+            let by_environment = resolve(&[], &[(&key.environment(), text)], "");
+            let by_file = resolve(&[], &[], &format!("{} = {quoted}", key.name));
             assert_ne!(by_flag, default, "{}", key.name);
             assert_eq!(by_flag, by_environment, "{}", key.name);
             assert_eq!(by_flag, by_file, "{}", key.name);

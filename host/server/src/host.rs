@@ -6,13 +6,17 @@ use crate::app::keys::NewKey;
 use crate::app::refusal::Refusal;
 use crate::app::settings::Settings;
 use crate::app::{App, Opened};
-use crate::config::Config;
+use crate::config::{Config, Tls};
+use crate::tls::{Certificates, TlsError, TlsListener};
+use axum::Router;
+use axum::serve::Listener;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Why a host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +25,15 @@ pub enum StartError {
     PortTaken { address: SocketAddr },
     #[error("cannot listen on {address}: {reason}. Choose an address of this machine with --listen")]
     Listen { address: SocketAddr, reason: std::io::Error },
+    #[error("HTTPS: {0}. Correct tls.certificate_file and tls.key_file")]
+    Tls(#[from] TlsError),
     #[error("{data_dir}: {}. {}", refusal.fault.message, refusal.fault.action)]
     Data { data_dir: String, refusal: Refusal },
 }
 
 /// A running host.
 pub struct Host {
+    url: String,
     address: SocketAddr,
     app: App,
     state: api::State,
@@ -39,6 +46,8 @@ impl Host {
     /// Takes the port, opens the data directory and begins to answer; returns the first API key if there was none.
     /// The port comes first: a host that could not be reached should not have touched any data.
     pub async fn start(config: &Config) -> Result<(Self, Option<NewKey>), StartError> {
+        let read = |tls: &Tls| Certificates::read(&tls.certificate_file, &tls.key_file);
+        let certificates = config.tls.as_ref().map(read).transpose()?;
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|reason| match reason.kind() {
             ErrorKind::AddrInUse => StartError::PortTaken { address },
@@ -56,14 +65,26 @@ impl Host {
             seal_key_file: config.seal_key_file.clone(),
         };
         let Opened { app, first_key } = App::open(&config.data_dir, settings).await.map_err(data)?;
-        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let state = api::State::new(app.clone(), limits, config.pages, &public_url);
+        let url = format!("{}://{address}", if certificates.is_some() { "https" } else { "http" });
+        let public_url = config.public_url.as_deref().unwrap_or(&url);
+        let state = api::State::new(app.clone(), limits, config.pages, public_url);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let router = api::router(state.clone());
-        let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
-        tracing::info!(%address, data_dir = %config.data_dir.display(), "listening");
-        Ok((Self { address, app, state, stop, serving, drain: config.limits.drain }, first_key))
+        let serving = match certificates {
+            Some(certificates) => {
+                let listener = TlsListener::start(listener, Arc::new(certificates))
+                    .map_err(|reason| StartError::Listen { address, reason })?;
+                serve(listener, router, stopped)
+            }
+            None => serve(listener, router, stopped),
+        };
+        if config.tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(%address, "API keys and data can be read on their way by whoever sits between: this is plain \
+                HTTP. Set tls.certificate_file and tls.key_file, or let only a proxy that brings HTTPS reach it");
+        }
+        tracing::info!(%address, %url, data_dir = %config.data_dir.display(), "listening");
+        Ok((Self { url, address, app, state, stop, serving, drain: config.limits.drain }, first_key))
     }
 
     /// Where it answers; with the real port where the configuration said 0.
@@ -81,13 +102,14 @@ impl Host {
     /// `http://127.0.0.1:8480`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Stops: takes no more requests, deals with those it has, and lets runs and deliveries reach a boundary. Whatever
     /// is not done in time goes on at the next start.
     pub async fn stop(mut self) {
         self.stop.cancel();
+        self.state.close();
         let requests = async {
             // An error of the listener has been told by then, and there is nothing left to stop.
             let _ = (&mut self.serving).await;
@@ -101,4 +123,12 @@ impl Host {
         }
         tracing::info!("stopped");
     }
+}
+
+fn serve<L>(listener: L, router: Router, stopped: WaitForCancellationFutureOwned) -> JoinHandle<std::io::Result<()>>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await })
 }

@@ -10,3 +10,4 @@ mod demo;
 pub mod exit;
 pub mod host;
 pub mod telemetry;
+mod tls;

@@ -209,6 +209,7 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Organisation => "organisation",
         ControlKind::Sandbox => "sandbox",
         ControlKind::ApiKey => "api-key",
+        ControlKind::KeyUse => "key-use",
         ControlKind::Plugin => "plugin",
         ControlKind::Conduct => "conduct",
         ControlKind::PluginInUse => "plugin-in-use",

@@ -13,6 +13,8 @@ pub enum ControlKind {
     Organisation,
     Sandbox,
     ApiKey,
+    /// When a key was last used, under its id.
+    KeyUse,
     Plugin,
     /// Which version of a plugin's name is in use.
     PluginInUse,

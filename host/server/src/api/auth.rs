@@ -21,6 +21,11 @@ pub(super) async fn layer(
         Ok(told) => told,
         Err(refused) => return Ok(refused),
     };
+    if let Some(at) = state.app.keys().news_of_use(&caller.key) {
+        let (keys, key) = (state.app.keys().clone(), caller.key.clone());
+        // Not waited for: it is no part of the answer.
+        state.tasks.spawn(async move { keys.keep_use(&key, at).await });
+    }
     // Before anything is read of the request, or kept of it.
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let mut response = match permissions::check(&caller, request.method(), route) {

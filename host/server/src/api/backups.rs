@@ -3,6 +3,7 @@
 use super::State;
 use super::answer::Done;
 use super::body::Body;
+use super::events::{Events, LastEventId};
 use super::listing::{Everything, Listing, Paged};
 use super::operations;
 use super::path::Path;
@@ -29,6 +30,8 @@ pub(super) fn routes() -> Routes {
         .delete("/v1/backups/{backup}", "remove", "Remove a backup", remove)
         .refuses(&[409])
         .get("/v1/operations/{operation}", "operation", "Show how far a backup is", operation)
+        .get("/v1/operations/{operation}/events", "follow", "Follow a backup to its end, as server-sent events", follow)
+        .refuses(&[503])
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -108,7 +111,21 @@ async fn remove(state: extract::State<State>, caller: Caller, Path(id): Path<Str
 }
 
 async fn operation(state: extract::State<State>, Path(id): Path<String>) -> Result<Json<operations::View>> {
+    Ok(Json(looked_at(&state, &id)?))
+}
+
+async fn follow(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(id): Path<String>,
+    last: LastEventId,
+) -> Result<Events> {
+    let host = state.0.clone();
+    operations::states(&state, caller, last, move || looked_at(&host, &id))
+}
+
+fn looked_at(state: &State, id: &str) -> Result<operations::View> {
     let backup = id.strip_prefix(OperationId::PREFIX).unwrap_or_default();
-    let backup = state.app.backup(backup).map_err(|_| Refusal::missing("operation", &id))?;
+    let backup = state.app.backup(backup).map_err(|_| Refusal::missing("operation", id))?;
     Ok(operations::shown_by_host(&Operation::from(&backup)))
 }

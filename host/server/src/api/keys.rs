@@ -60,6 +60,9 @@ pub(super) struct View {
     /// Until then the secret before the last rotation is good as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     before_until: Option<Instant>,
+    /// To the minute; missing: never, or not since hosts keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Instant>,
     /// The key itself: only in the answer to its creation, or rotation.
@@ -73,6 +76,12 @@ impl View {
         Self { key: Some(new.text), ..Self::of(new.key) }
     }
 
+    /// A key as it is listed, with its last use.
+    fn listed(state: &State, key: ApiKey) -> Result<Self> {
+        let last_used_at = state.app.keys().last_use(&key.id)?.map(Instant);
+        Ok(Self { last_used_at, ..Self::of(key) })
+    }
+
     fn of(key: ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
@@ -84,6 +93,7 @@ impl View {
             created_at: Instant(key.created_at),
             rotated_at: key.rotation.as_ref().map(|rotation| Instant(rotation.at)),
             before_until: key.rotation.map(|rotation| Instant(rotation.before_until)),
+            last_used_at: None,
             revoked_at: key.revoked_at.map(Instant),
             key: None,
         }
@@ -92,11 +102,12 @@ impl View {
 
 async fn list(state: extract::State<State>, caller: Caller, listing: Listing<Everything>) -> Result<Paged<View>> {
     let keys = state.app.keys().list(&caller.organisation, listing.after.as_deref(), listing.wanted())?;
-    Ok(listing.answer(keys, |k| k.id.to_string(), View::of))
+    let keys = keys.into_iter().map(|key| View::listed(&state, key)).collect::<Result<Vec<_>>>()?;
+    Ok(listing.answer(keys, |key| key.id.clone(), |key| key))
 }
 
 async fn show(state: extract::State<State>, caller: Caller, Path(key): Path<String>) -> Result<Json<View>> {
-    Ok(Json(View::of(state.app.keys().key(&caller, &key)?)))
+    Ok(Json(View::listed(&state, state.app.keys().key(&caller, &key)?)?))
 }
 
 async fn create(

@@ -1,26 +1,34 @@
 //! `/v1/sandboxes/{sandbox}/operations/{operation}`: how far any long work is. Answers that begin such work are
 //! `202 Accepted` with its place in `Location`.
 
+use super::State;
+use super::events::{self, Event, Events, Found, LastEventId};
 use super::operation::{Answers, Describer};
 use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
+use crate::app::keys::Caller;
 use crate::app::operations::{Operation, Work};
-use crate::app::refusal::Result;
+use crate::app::refusal::{Refusal, Result};
 use attiva_core::Fault;
 use axum::Json;
+use axum::extract;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 pub(super) fn routes() -> Routes {
-    Routes::of("operations", "How far any long work is.").get(
-        "/v1/sandboxes/{sandbox}/operations/{operation}",
-        "show",
-        "Show how far long work is",
-        show,
-    )
+    Routes::of("operations", "How far any long work is.")
+        .get("/v1/sandboxes/{sandbox}/operations/{operation}", "show", "Show how far long work is", show)
+        .get(
+            "/v1/sandboxes/{sandbox}/operations/{operation}/events",
+            "follow",
+            "Follow long work to its end, as server-sent events",
+            follow,
+        )
+        .refuses(&[503])
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -115,11 +123,47 @@ pub(super) fn accepted_by_host(operation: &Operation) -> Accepted {
     Accepted { place: of_host(&format!("operations/{}", operation.id)), view: view(of_host, operation) }
 }
 
-pub(super) fn shown_by_host(operation: &Operation) -> Json<View> {
-    Json(view(of_host, operation))
+pub(super) fn shown_by_host(operation: &Operation) -> View {
+    view(of_host, operation)
 }
 
 async fn show(scope: Scope) -> Result<Json<View>> {
     let operation = scope.sandbox.operation(scope.param("operation"))?;
     Ok(Json(view(|path| scope.url(path), &operation)))
+}
+
+async fn follow(state: extract::State<State>, scope: Scope, last: LastEventId) -> Result<Events> {
+    let caller = scope.caller.clone();
+    let look = move || {
+        let operation = scope.sandbox.operation(scope.param("operation"))?;
+        Ok(view(|path| scope.url(path), &operation))
+    };
+    states(&state, caller, last, look)
+}
+
+/// The operation each time that it is another: whoever missed states in between is told the one that counts.
+pub(super) fn states<L>(state: &State, caller: Caller, last: LastEventId, look: L) -> Result<Events>
+where
+    L: Fn() -> Result<View> + Send + 'static,
+{
+    let mut seen = last.into_text();
+    events::follow(state, caller, move || {
+        let view = look()?;
+        let id = mark(&view)?;
+        let ended = view.done;
+        if seen.as_ref() == Some(&id) {
+            return Ok(Found { new: Vec::new(), ended });
+        }
+        let event = Event::new("operation", &id, &view)?;
+        seen = Some(id);
+        Ok(Found { new: vec![event], ended })
+    })
+}
+
+/// What tells one state from another, the same on every host and after every start.
+fn mark(view: &View) -> Result<String> {
+    let text =
+        serde_json::to_vec(view).map_err(|e| Refusal::internal(format!("an operation cannot be written: {e}")))?;
+    let digest = hex::encode(Sha256::digest(text));
+    Ok(digest.get(..16).unwrap_or(&digest).to_owned())
 }

@@ -34,6 +34,7 @@ const fn delete(scope: Scope) -> (&'static str, Scope) {
 const OF_THE_HOST: &[Row] = &[
     ("/metrics", &[read(HostRead)]),
     ("/v1/audit", &[read(AuditRead)]),
+    ("/v1/audit/events", &[read(AuditRead)]),
     ("/v1/backups", &[read(HostRead), post(HostWrite)]),
     ("/v1/backups/{backup}", &[read(HostRead), delete(HostWrite)]),
     ("/v1/keys", &[read(KeysRead), post(KeysWrite)]),
@@ -41,6 +42,7 @@ const OF_THE_HOST: &[Row] = &[
     ("/v1/keys/{key}/rotate", &[post(KeysWrite)]),
     ("/v1/roles", &[read(KeysRead)]),
     ("/v1/operations/{operation}", &[read(HostRead)]),
+    ("/v1/operations/{operation}/events", &[read(HostRead)]),
     ("/v1/organisations", &[read(OrganisationsRead), post(OrganisationsWrite)]),
     ("/v1/organisations/{organisation}", &[read(OrganisationsRead), delete(OrganisationsWrite)]),
     ("/v1/organisations/{organisation}/keys", &[post(OrganisationsWrite)]),
@@ -128,6 +130,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("identity/rules/what-if", &[post(ProfilesRead)]),
     ("model", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("operations/{operation}", &[read(SandboxesRead)]),
+    ("operations/{operation}/events", &[read(SandboxesRead)]),
     ("privacy/access", &[post(PrivacyWrite)]),
     ("privacy/erasures", &[read(PrivacyRead), post(PrivacyWrite)]),
     ("privacy/erasures/preview", &[post(PrivacyWrite)]),

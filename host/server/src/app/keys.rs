@@ -6,6 +6,7 @@
 
 pub use super::caller::Caller;
 use super::documents;
+use super::key_uses::KeyUses;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::stamp::Stamp;
 use attiva_core::access::{Given, Role, Scope, Unfit};
@@ -145,13 +146,15 @@ pub struct NewKey {
 pub struct Keys {
     control: Arc<dyn ControlStore>,
     clock: Arc<dyn Clock>,
+    uses: KeyUses,
 }
 
 const PREFIX: &str = "atv_";
 
 impl Keys {
     pub fn new(control: Arc<dyn ControlStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { control, clock }
+        let uses = KeyUses::new(Arc::clone(&control));
+        Self { control, clock, uses }
     }
 
     /// Makes a key. `actor` is who asked for it: a key's id, or `host`. The same request again gives the same key another
@@ -205,6 +208,33 @@ impl Keys {
         Ok(Caller { key: key.id, organisation: key.organisation, sandbox: key.sandbox, scopes })
     }
 
+    /// Whether a key that was good is good still.
+    pub fn is_good(&self, key: &KeyId) -> Result<bool> {
+        let Some(document) = self.control.document(ControlKind::ApiKey, key.as_str())? else { return Ok(false) };
+        let key: ApiKey = documents::read(document.body)?;
+        Ok(key.revoked_at.is_none())
+    }
+
+    /// The time to keep as the last use of `key`, if that is worth a write by now; whoever asks hands it to
+    /// [`keep_use`](Self::keep_use).
+    #[must_use]
+    pub fn news_of_use(&self, key: &KeyId) -> Option<Millis> {
+        let now = self.clock.now();
+        self.uses.is_news(key, now).then_some(now)
+    }
+
+    /// Keeps when a key was last used. A failure costs that knowledge alone, so that it is only told to the log.
+    pub async fn keep_use(&self, key: &KeyId, at: Millis) {
+        if let Err(refusal) = self.uses.keep(key, at).await {
+            tracing::warn!(key = key.as_str(), reason = %refusal.fault.message, "the use of a key was not kept");
+        }
+    }
+
+    /// When a key was last used, to the minute; `None`: never.
+    pub fn last_use(&self, key: &KeyId) -> Result<Option<Millis>> {
+        self.uses.last(key)
+    }
+
     /// A key of the caller's organisation.
     ///
     /// # Errors
@@ -241,7 +271,7 @@ impl Keys {
                 continue;
             }
             match self.control.delete_document(ControlKind::ApiKey, key.id.as_str(), Expect::Anything, None).await {
-                Ok(()) | Err(StoreError::Missing) => {}
+                Ok(()) | Err(StoreError::Missing) => self.uses.forget(&key.id).await?,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -4,9 +4,11 @@ use super::{Failure, Global};
 use crate::api::{MEDIA_TYPE, Problem};
 use anyhow::Context;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Method, Request, StatusCode};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// A client of one host, with a key and a sandbox.
 #[derive(Debug, Clone)]
@@ -42,10 +44,11 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
-        Self::at(&global.url, global.key.clone(), &global.sandbox)
+        Self::at(&global.url, global.key.clone(), &global.sandbox, global.ca_file.as_deref())
     }
 
-    pub(crate) fn at(url: &str, key: Option<String>, sandbox: &str) -> Result<Self, Failure> {
+    /// A client that trusts the authorities in `ca_file`, or without one those that the public trusts.
+    pub(crate) fn at(url: &str, key: Option<String>, sandbox: &str, ca_file: Option<&Path>) -> Result<Self, Failure> {
         let url = url.trim_end_matches('/').to_owned();
         let parsed: ureq::http::Uri = url.parse().map_err(|e| Failure::Usage(format!("--url `{url}`: {e}")))?;
         let host = match (parsed.scheme_str(), parsed.host()) {
@@ -59,6 +62,9 @@ impl Client {
         // A proxy for the world is none for this machine.
         if matches!(host, "localhost" | "[::1]") || host.starts_with("127.") {
             config = config.proxy(None);
+        }
+        if let Some(file) = ca_file {
+            config = config.tls_config(TlsConfig::builder().root_certs(authorities(file)?).build());
         }
         Ok(Self { agent: config.build().into(), url, key, sandbox: sandbox.to_owned() })
     }
@@ -174,7 +180,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        Failure::Unreachable { url: self.url.clone(), reason: error.to_string() }
+        let (url, reason) = (self.url.clone(), error.to_string());
+        if is_of_certificate(error) {
+            return Failure::Untrusted { url, reason };
+        }
+        Failure::Unreachable { url, reason }
     }
 
     fn refused(&self, status: StatusCode, media_type: &str, body: &[u8]) -> Failure {
@@ -188,6 +198,32 @@ impl Client {
             self.url
         ))
     }
+}
+
+/// Whether it is the host's certificate that is no good.
+fn is_of_certificate(error: &ureq::Error) -> bool {
+    let inner = match error {
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        ureq::Error::Rustls(error) => Some(error),
+        _ => None,
+    };
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// The certificates in a PEM file.
+fn authorities(file: &Path) -> Result<RootCerts, Failure> {
+    let wrong = |problem: &dyn std::fmt::Display| Failure::Usage(format!("--ca-file {}: {problem}", file.display()));
+    let text = std::fs::read(file).map_err(|e| wrong(&e))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(&e))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(wrong(&"no certificate in PEM form (`-----BEGIN CERTIFICATE-----`) is in it"));
+    }
+    Ok(RootCerts::from(certificates))
 }
 
 /// A key for one request: what the network loses on the way back can be asked for again.

@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// Nobody answers there.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable { url: String, reason: String },
+    /// Somebody answers there who cannot show to be the host.
+    #[error("{url} cannot be trusted: {reason}")]
+    Untrusted { url: String, reason: String },
     /// The host refused, and said why.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
@@ -25,7 +28,7 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Unreachable { .. } => Exit::Unreachable,
+            Self::Unreachable { .. } | Self::Untrusted { .. } => Exit::Unreachable,
             Self::Refused(problem) => exit_of(problem),
             Self::Other(_) => Exit::Fault,
         }
@@ -35,6 +38,9 @@ impl Failure {
     pub(crate) fn action(&self) -> &str {
         match self {
             Self::Unreachable { .. } => "Is a host running there? `attiva serve` starts one; --url names another.",
+            Self::Untrusted { .. } => {
+                "Is it the right --url? Where the host's certificate is of an authority of your own, --ca-file names that one."
+            }
             Self::Refused(problem) => &problem.action,
             Self::Usage(_) | Self::Other(_) => "",
         }
@@ -46,6 +52,7 @@ impl Failure {
         match self {
             Self::Refused(problem) => serde_json::to_value(problem).unwrap_or_default(),
             Self::Unreachable { .. } => own(FaultKind::Transient, "host.unreachable"),
+            Self::Untrusted { .. } => own(FaultKind::Config, "host.untrusted"),
             Self::Usage(_) => own(FaultKind::Config, "usage"),
             Self::Other(_) => own(FaultKind::Internal, "failed"),
         }

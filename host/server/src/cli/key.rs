@@ -88,6 +88,7 @@ pub(crate) fn run(command: Key, global: &Global, output: &Output) -> Result<(), 
                 ("role", "/role"),
                 ("sandbox", "/sandbox"),
                 ("created", "/created_at"),
+                ("last used", "/last_used_at"),
                 ("rotated", "/rotated_at"),
                 ("revoked", "/revoked_at"),
             ];

@@ -1,6 +1,6 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
-use super::{Config, Limits, LogConfig, LogFormat, Pages};
+use super::{Config, Limits, LogConfig, LogFormat, Pages, Tls};
 use attiva_core::throttle::Throttle;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ pub const KEYS: &[Key] = &[
     key("listen", false, "address and port to listen on (default: 127.0.0.1:8480)"),
     key("public_url", false, "where browsers reach the host: https://attiva.example (default: where it listens)"),
     key("seal_key_file", false, "file of the key that secrets are sealed with (default: one of the host's own)"),
+    key("tls.certificate_file", false, "PEM file of the certificate to serve HTTPS with (default: plain HTTP)"),
+    key("tls.key_file", false, "PEM file of the certificate's private key"),
     key("log.format", false, "`human` or `json` (default: human)"),
     key("log.level", false, "`error`, `warn`, `info`, `debug`, `trace`, or a filter (default: info)"),
     key("limits.body_bytes", true, "bytes of a request's body (default: 1 MiB)"),
@@ -56,7 +58,8 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// Variables that begin like ours and belong to the client or to the build.
-const NOT_OURS: &[&str] = &["ATTIVA_URL", "ATTIVA_KEY", "ATTIVA_SANDBOX", "ATTIVA_CONFIG", "ATTIVA_PLUGINS_DIR"];
+const NOT_OURS: &[&str] =
+    &["ATTIVA_URL", "ATTIVA_KEY", "ATTIVA_SANDBOX", "ATTIVA_CA_FILE", "ATTIVA_CONFIG", "ATTIVA_PLUGINS_DIR"];
 
 impl Key {
     /// `limits.body_bytes` is `ATTIVA_LIMITS_BODY_BYTES`.
@@ -117,11 +120,31 @@ pub(super) struct Layer {
     public_url: Option<String>,
     seal_key_file: Option<PathBuf>,
     #[serde(default)]
+    tls: TlsLayer,
+    #[serde(default)]
     log: LogLayer,
     #[serde(default)]
     limits: LimitsLayer,
     #[serde(default)]
     pages: PagesLayer,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsLayer {
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
+impl TlsLayer {
+    fn finish(self) -> Result<Option<Tls>, ConfigError> {
+        match (self.certificate_file, self.key_file) {
+            (Some(certificate_file), Some(key_file)) => Ok(Some(Tls { certificate_file, key_file })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(wrong("tls.key_file", "is missing: the certificate's private key")),
+            (None, Some(_)) => Err(wrong("tls.certificate_file", "is missing: the certificate of the key")),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -250,6 +273,10 @@ impl Layer {
             listen: self.listen.or(other.listen),
             public_url: self.public_url.or(other.public_url),
             seal_key_file: self.seal_key_file.or(other.seal_key_file),
+            tls: TlsLayer {
+                certificate_file: self.tls.certificate_file.or(other.tls.certificate_file),
+                key_file: self.tls.key_file.or(other.tls.key_file),
+            },
             log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
             limits: LimitsLayer {
                 body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
@@ -287,6 +314,7 @@ impl Layer {
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8480))),
             public_url: self.public_url,
             seal_key_file: self.seal_key_file,
+            tls: self.tls.finish()?,
             log: LogConfig {
                 format: self.log.format.unwrap_or(LogFormat::Human),
                 level: self.log.level.unwrap_or_else(|| "info".to_owned()),

@@ -29,7 +29,7 @@ const STEPS: u32 = 8;
 impl Journey {
     pub(crate) fn new(stage: &Stage, output: Output) -> Result<Self, Failure> {
         Ok(Self {
-            client: Client::at(&stage.host.url(), Some(stage.key.clone()), "default")?,
+            client: Client::at(&stage.host.url(), Some(stage.key.clone()), "default", None)?,
             marketo: Arc::clone(&stage.marketo),
             bucket: stage.bucket(),
             output,

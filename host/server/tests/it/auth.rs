@@ -67,7 +67,12 @@ fn a_key_is_shown_once_and_a_revoked_one_is_refused() {
     let secret = key.rsplit('_').next().unwrap();
     assert!(!listed.text.contains(secret));
     let with_new = Api { key, ..api.clone() };
+    assert_eq!(api.get(&format!("/v1/keys/{id}")).is(200).body.get("last_used_at"), None, "nobody has used it");
     with_new.get("/v1/keys").is(200);
+    // Kept beside the answer, not before it.
+    while api.get(&format!("/v1/keys/{id}")).is(200).text("/last_used_at").is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     api.send(Method::DELETE, &format!("/v1/keys/{id}"), &[], Vec::new()).is(204);
     with_new.get("/v1/keys").refused(401, "key.refused");
 }

@@ -6,6 +6,7 @@ use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
 use attiva_server::host::{Host, StartError};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
@@ -155,7 +156,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// `/v1/…` as it stands; anything else within the sandbox.
-    fn place(&self, path: &str) -> String {
+    pub(crate) fn place(&self, path: &str) -> String {
         if path.starts_with('/') {
             format!("{}{path}", self.url)
         } else {
@@ -179,7 +180,8 @@ impl Api {
             .build()
             .into();
         let mut response = agent.run(request.body(body).unwrap()).unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
+        let is_stream = response.headers().get("content-type").is_some_and(|h| h == "text/event-stream");
+        let text = if is_stream { first_event(&mut response) } else { response.body_mut().read_to_string().unwrap() };
         let answer = Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -216,4 +218,12 @@ impl Api {
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.json(Method::POST, path, &[], body)
     }
+}
+
+/// A stream may never end: one event of it is enough to see what it is.
+fn first_event(response: &mut ureq::http::Response<ureq::Body>) -> String {
+    let mut text = String::new();
+    let mut lines = BufReader::new(response.body_mut().as_reader());
+    while !text.ends_with("\n\n") && lines.read_line(&mut text).unwrap() > 0 {}
+    text
 }

@@ -223,6 +223,7 @@ impl Full {
             "evaluations.list",
             "guardrails.show",
             "guardrails.show_of",
+            "keys.list",
             "quotas.list",
             "quotas.show",
             "sandboxes.disk",

@@ -13,16 +13,16 @@ pub(crate) fn attiva(arguments: &[&str]) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> (i32, String) {
+pub(crate) fn run(arguments: &[&str]) -> (i32, String) {
     let Output { status, stderr, .. } = attiva(arguments).output().unwrap();
     (status.code().unwrap_or(-1), String::from_utf8(stderr).unwrap())
 }
 
 /// A host in a process of its own; ended when dropped.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
-    key: String,
+    pub(crate) url: String,
+    pub(crate) key: String,
     rest: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -31,7 +31,7 @@ impl Served {
         Self::start_with(data_dir, &[])
     }
 
-    fn start_with(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start_with(data_dir: &Path, more: &[&str]) -> Self {
         let data_dir = data_dir.display().to_string();
         let arguments = ["serve", "--data-dir", &data_dir, "--listen", "127.0.0.1:0", "--log-format", "json"];
         let arguments = [&arguments, more].concat();
@@ -39,27 +39,26 @@ impl Served {
     }
 
     /// Starts a host that logs JSON, and reads on until it can be asked.
-    fn spawned(mut command: Command) -> Self {
+    pub(crate) fn spawned(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let (mut address, mut key) = (None, None);
+        let (mut url, mut key) = (None, None);
         for line in lines.by_ref() {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(listening) = event["address"].as_str() {
-                address = Some(listening.to_owned());
+            if let Some(listening) = event["url"].as_str() {
+                url = Some(listening.to_owned());
             }
             if line.trim().starts_with("atv_") {
                 key = Some(line.trim().to_owned());
             }
             // The key comes after the address, and only the first time.
-            if address.is_some() && (key.is_some() || event["message"] == "ready") {
+            if url.is_some() && (key.is_some() || event["message"] == "ready") {
                 break;
             }
         }
         // Nobody reads on, and a full pipe must not hold up the host.
         let rest = std::thread::spawn(move || lines.collect::<Vec<_>>().join("\n"));
-        let url = format!("http://{}", address.unwrap());
-        Self { child, url, key: key.unwrap_or_default(), rest: Some(rest) }
+        Self { child, url: url.unwrap(), key: key.unwrap_or_default(), rest: Some(rest) }
     }
 
     /// What it logs until its end.
@@ -67,7 +66,7 @@ impl Served {
         self.rest.take().unwrap()
     }
 
-    fn terminate(mut self) -> i32 {
+    pub(crate) fn terminate(mut self) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code().unwrap_or(-1)

@@ -130,6 +130,12 @@ pub(super) fn components() -> Value {
                 "description": "The `ETag` of the version that is to be changed. Without it, whatever is there is changed.",
                 "schema": { "type": "string", "pattern": r#"^(\*|"[0-9]{1,18}")$"# },
             },
+            "LastEventId": {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The id of the last event that was seen: the stream goes on after it.",
+                "schema": { "type": "string" },
+            },
             "IdempotencyKey": {
                 "name": "Idempotency-Key",
                 "in": "header",
