@@ -36,6 +36,7 @@ mod segment;
 mod serve;
 mod simulate;
 mod usage;
+mod yaml;
 
 pub(crate) use client::Client;
 pub(crate) use failure::Failure;
@@ -72,7 +73,7 @@ pub(crate) struct Global {
     /// The sandbox to work in.
     #[arg(long, global = true, env = "ATTIVA_SANDBOX", default_value = "default")]
     sandbox: String,
-    /// `table` for people, `json` for programs, `junit` for what `connector test` finds.
+    /// `table` for people, `json` or `yaml` for programs, `junit` for what `connector test` finds.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
 }
@@ -81,6 +82,7 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Table,
     Json,
+    Yaml,
     Junit,
 }
 

@@ -101,6 +101,27 @@ impl Client {
         }
     }
 
+    /// The id of what somebody names: as it stands if it is one, else of the only thing of that name. Where there is none,
+    /// the host says so.
+    ///
+    /// # Errors
+    /// Several things have the name.
+    pub(crate) fn id_of(&self, path: &str, prefix: &str, named: &str) -> Result<String, Failure> {
+        if named.starts_with(prefix) {
+            return Ok(named.to_owned());
+        }
+        let all = self.get_all(&self.scoped(path))?;
+        let ids = all.iter().filter(|it| it.get("name").and_then(Value::as_str) == Some(named));
+        let ids: Vec<&str> = ids.filter_map(|it| it.get("id").and_then(Value::as_str)).collect();
+        match ids.as_slice() {
+            [id] => Ok((*id).to_owned()),
+            [] => Ok(encoded(named)),
+            several => {
+                Err(Failure::Usage(format!("several are called `{named}`: {}; name one by its id", several.join(", "))))
+            }
+        }
+    }
+
     /// Posts under a key: the same request again is answered as the first was, and its work is done once.
     pub(crate) fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Answer, Failure> {
         let body = ("application/json", body.to_string().into_bytes());

@@ -10,7 +10,6 @@ mod schema;
 mod secret;
 mod show;
 mod wanted;
-mod yaml;
 
 use super::{Client, Failure, Output};
 use crate::exit::Exit;

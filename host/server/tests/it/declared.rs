@@ -488,6 +488,46 @@ fn an_apply_that_is_killed_at_any_change_is_gone_on_with() {
     assert_eq!(there, expected);
 }
 
+/// Of two that want the same thing at once, one makes it.
+#[test]
+fn two_at_once_make_each_thing_once() {
+    let vendors = some_vendors();
+    let source = everything(&vendors);
+    let place = tempfile::tempdir().unwrap();
+    say(&source, place.path(), &["export", "conf"]).is(0);
+    std::fs::remove_file(place.path().join("conf/mapping.yaml")).unwrap();
+    let api = Harness::sandbox();
+    let both: Vec<_> = (0..2)
+        .map(|i| {
+            let log = std::fs::File::create(place.path().join(format!("log{i}"))).unwrap();
+            let mut command = command(&api, place.path(), &["apply", "conf"]);
+            command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+        })
+        .collect();
+    for mut child in both {
+        child.wait().unwrap();
+    }
+    say(&api, place.path(), &["apply", "conf"]).is(0);
+    for (path, count) in [("connections", 2), ("segments", 3), ("activations", 1)] {
+        assert_eq!(api.get(path).body["items"].as_array().unwrap().len(), count, "{path}");
+    }
+    say(&api, place.path(), &["drift", "conf"]).is(0);
+}
+
+#[test]
+fn programs_may_have_yaml() {
+    let api = Harness::sandbox();
+    make(&api, &json!({"name": "x: y", "expression": "person.department == \"HR\""}));
+    let said = say(&api, Path::new("."), &["segment", "list", "--output", "yaml"]).is(0);
+    let read = &saphyr_documents(&said.out)[0];
+    assert_eq!(read["items"][0]["name"], "x: y", "{}", said.out);
+    // A thing can be named by its name; one that is not there is an answer in the same form.
+    let shown = say(&api, Path::new("."), &["segment", "show", "x: y", "--output", "yaml"]).is(0);
+    assert_eq!(saphyr_documents(&shown.out)[0]["name"], "x: y");
+    let refused = say(&api, Path::new("."), &["segment", "show", "nobody", "--output", "yaml"]).is(5);
+    assert_eq!(saphyr_documents(&refused.err)[0]["code"], "segment.missing", "{}", refused.err);
+}
+
 #[test]
 fn a_secret_is_entered_again_when_it_is_asked_for() {
     let vendors = some_vendors();

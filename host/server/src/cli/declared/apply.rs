@@ -36,6 +36,10 @@ pub(super) struct Apply<'a> {
 const WAITS: [&str; 5] =
     ["stream.missing", "segment.in-use", "connection.in-use", "connection.has-data", "activation.in-use"];
 
+/// How long the end of the same request is waited for: a vendor may be asked in it.
+const AT_WORK_TRIES: u32 = 150;
+const AT_WORK_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
 impl Apply<'_> {
     /// Does all changes, up to the first that fails; `told` hears of each.
     pub(super) fn all(&mut self, changes: &[Change], mut told: impl FnMut(&Change, &Outcome)) -> Vec<Outcome> {
@@ -148,7 +152,8 @@ impl Apply<'_> {
             digest.update(part.as_bytes());
             digest.update([0]);
         }
-        let answer = self.client.post_once(&place, body, &hex::encode(digest.finalize()))?;
+        let key = hex::encode(digest.finalize());
+        let answer = self.at_last(|| self.client.post_once(&place, body, &key))?;
         if !answer.is_replayed {
             return Ok(answer);
         }
@@ -160,6 +165,19 @@ impl Apply<'_> {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// Asks again while the same request is at work: of an apply that was killed a moment ago, or of another one.
+    fn at_last(&self, ask: impl Fn() -> Result<Answer, Failure>) -> Result<Answer, Failure> {
+        for _ in 0..AT_WORK_TRIES {
+            match ask() {
+                Err(Failure::Refused(problem)) if problem.code == "idempotency.in-progress" => {
+                    std::thread::sleep(AT_WORK_PAUSE);
+                }
+                other => return other,
+            }
+        }
+        ask()
     }
 
     fn change(&mut self, change: &Change, differences: &[Difference]) -> Result<(), Failure> {

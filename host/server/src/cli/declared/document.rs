@@ -2,8 +2,8 @@
 
 use super::schema::{self, Problem, meant};
 use super::secret::{self, Secret};
-use super::yaml::{self, Located};
 use crate::cli::Failure;
+use crate::cli::yaml::{self, Located};
 use attiva_core::declared::Kind;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

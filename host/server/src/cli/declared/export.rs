@@ -1,8 +1,7 @@
 //! `attiva export`: what runs, as files.
 
 use super::running::{self, Running};
-use super::yaml;
-use crate::cli::{Client, Failure, Output};
+use crate::cli::{Client, Failure, Output, yaml};
 use crate::exit::Exit;
 use attiva_core::declared::Kind;
 use clap::Args;
@@ -97,5 +96,5 @@ fn written(kind: Kind, body: &Map<String, Value>) -> String {
     fields.extend(
         body.iter().filter(|(key, _)| !FIRST.contains(&key.as_str())).map(|(key, value)| (key.as_str(), value)),
     );
-    yaml::write(&fields)
+    yaml::write_fields(&fields)
 }

@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 
 /// Where something stands in a text; both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// A document of a text: its value, and the position of each part by JSON pointer. Of what has a key it is the key's.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Located {
-    pub(super) value: Value,
+pub(crate) struct Located {
+    pub(crate) value: Value,
     positions: BTreeMap<String, Position>,
 }
 
 impl Located {
     /// Where something is, or the nearest thing around it.
-    pub(super) fn position(&self, pointer: &str) -> Position {
+    pub(crate) fn position(&self, pointer: &str) -> Position {
         let mut pointer = pointer;
         loop {
             if let Some(position) = self.positions.get(pointer) {
@@ -38,7 +38,7 @@ impl Located {
 ///
 /// # Errors
 /// Where, and what is wrong there.
-pub(super) fn read(text: &str) -> Result<Vec<Located>, (Position, String)> {
+pub(crate) fn read(text: &str) -> Result<Vec<Located>, (Position, String)> {
     let documents = MarkedYaml::load_from_str(text)
         .map_err(|e| (Position { line: e.marker().line(), column: e.marker().col() + 1 }, e.info().to_owned()))?;
     let mut all = Vec::new();
@@ -106,16 +106,25 @@ fn plain(scalar: &Scalar<'_>) -> Option<Value> {
 }
 
 /// A document as text, keys in the order that they have.
-pub(super) fn write(fields: &[(&str, &Value)]) -> String {
+pub(crate) fn write_fields(fields: &[(&str, &Value)]) -> String {
     let mut mapping = Mapping::new();
     for (key, value) in fields {
         mapping.insert(text(key), node(value));
     }
+    written(&Yaml::Mapping(mapping))
+}
+
+/// A value as a document.
+pub(crate) fn write(value: &Value) -> String {
+    written(&node(value))
+}
+
+fn written(document: &Yaml<'_>) -> String {
     let mut written = String::new();
     let mut emitter = YamlEmitter::new(&mut written);
     emitter.multiline(true);
     // Text is written to a string, which takes all of it.
-    let _ = emitter.dump(&Yaml::Mapping(mapping));
+    let _ = emitter.dump(document);
     if !written.ends_with('\n') {
         written.push('\n');
     }
@@ -209,7 +218,7 @@ mod tests {
         proptest! {
             #[test]
             fn what_is_written_is_read_as_it_was(value in any()) {
-                let written = write(&[("it", &value), ("then", &json!(1))]);
+                let written = write_fields(&[("it", &value), ("then", &json!(1))]);
                 let read = read(&written).map_err(|e| TestCaseError::fail(format!("{e:?}\n{written}")))?;
                 prop_assert_eq!(&read[0].value, &json!({"it": value, "then": 1}), "{}", written);
             }
