@@ -40,6 +40,7 @@ mod preflight;
 mod privacy;
 mod problems;
 mod process;
+mod quick_starts;
 mod quotas;
 mod roles;
 mod salesforce;
