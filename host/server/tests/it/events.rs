@@ -78,7 +78,7 @@ fn long_work_is_followed_to_its_end_and_gone_on_with() {
     assert_eq!((again.len(), &again[0].id, &again[0].data), (1, &last.id, &last.data));
     assert_eq!(with(&api, &place, &last.id).is(204).text, "");
     let other = place.replace("/events", "0/events");
-    api.get(&other).refused(404, "operation.missing");
+    api.get(&other).refused(404, "run.missing");
     caught_up(&api);
 }
 
