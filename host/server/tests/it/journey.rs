@@ -27,6 +27,11 @@ impl Vendors {
         &self.marketo
     }
 
+    /// Where the store answers.
+    pub(crate) fn store_url(&self) -> String {
+        self.s3.endpoint()
+    }
+
     /// Where the Marketo answers.
     pub(crate) fn url(&self) -> String {
         self.marketo.base_url()
