@@ -75,6 +75,8 @@ pub struct Limits {
     pub disk_free_bytes: u64,
     /// Memory of all plugins at work together.
     pub plugin_memory_bytes: u64,
+    /// Instances of plugins that are kept in a pool. 0: each call makes its own.
+    pub plugin_pool: u32,
     /// Memory of all plugins at work for one organisation.
     pub organisation_memory_bytes: u64,
     /// The last exchanges with its vendor that are kept of each connection. 0: none.

@@ -14,6 +14,8 @@ pub struct Settings {
     /// Memory of all plugins at work together, and of those of one organisation.
     pub plugin_memory_bytes: usize,
     pub organisation_memory_bytes: usize,
+    /// Instances of plugins that are kept in a pool; 0: each call makes its own.
+    pub plugin_pool: u32,
     /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
     pub seal_key_file: Option<PathBuf>,
 }
@@ -26,6 +28,7 @@ impl Default for Settings {
             outcomes_kept_days: None,
             plugin_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
+            plugin_pool: 0,
             seal_key_file: None,
         }
     }

@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
         "bytes left on the disk, under which nothing more is read; 0: none (default: 512 MiB)",
     ),
     key("limits.plugin_memory_bytes", true, "memory of all plugins at work together (default: 2 GiB)"),
+    key("limits.plugin_pool", true, "instances kept in a pool; 0: each call makes its own (default: 0)"),
     key("limits.organisation_memory_bytes", true, "memory of one organisation's plugins at work (default: 1 GiB)"),
     key("limits.exchanges_kept", true, "last exchanges with the vendor kept of each connection; 0: none (default: 50)"),
     key(
@@ -172,6 +173,7 @@ struct LimitsLayer {
     drain_seconds: Option<u64>,
     disk_free_bytes: Option<u64>,
     plugin_memory_bytes: Option<u64>,
+    plugin_pool: Option<u32>,
     organisation_memory_bytes: Option<u64>,
     exchanges_kept: Option<u32>,
     outcomes_kept_days: Option<u32>,
@@ -306,6 +308,7 @@ impl Layer {
                 drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
                 disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
                 plugin_memory_bytes: self.limits.plugin_memory_bytes.or(other.limits.plugin_memory_bytes),
+                plugin_pool: self.limits.plugin_pool.or(other.limits.plugin_pool),
                 organisation_memory_bytes: self
                     .limits
                     .organisation_memory_bytes
@@ -350,6 +353,7 @@ impl Layer {
                     "limits.plugin_memory_bytes",
                     limits.plugin_memory_bytes.unwrap_or(2 << 30),
                 )?,
+                plugin_pool: limits.plugin_pool.unwrap_or(0),
                 organisation_memory_bytes: positive(
                     "limits.organisation_memory_bytes",
                     limits.organisation_memory_bytes.unwrap_or(1 << 30),
