@@ -10,6 +10,7 @@ pub mod cardinality;
 pub mod config;
 pub mod consent;
 pub mod cron;
+pub mod declared;
 pub mod delivery;
 pub mod disk;
 pub mod evaluation;

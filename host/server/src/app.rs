@@ -256,7 +256,7 @@ impl App {
             Arc::clone(&connectors) as Arc<dyn attiva_sync::Connectors>,
             Arc::clone(&clock),
             chance,
-            EngineOptions::default(),
+            EngineOptions { items_kept_ms: inner.settings.outcomes_kept_ms(), ..EngineOptions::default() },
         );
         let sandbox = Sandbox {
             entry,

@@ -9,6 +9,7 @@ mod conduct;
 mod connection;
 mod connector;
 mod consent;
+mod declared;
 mod delivery;
 mod demo;
 mod doctor;
@@ -35,6 +36,7 @@ mod segment;
 mod serve;
 mod simulate;
 mod usage;
+mod yaml;
 
 pub(crate) use client::Client;
 pub(crate) use failure::Failure;
@@ -48,7 +50,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "attiva", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 host not reachable, 4 key \
-                        missing or refused, 5 no such thing, 6 exists, in progress or changed meanwhile.")]
+                        missing or refused, 5 no such thing, 6 exists, in progress or changed meanwhile, 7 what runs is not what files say.")]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -71,7 +73,7 @@ pub(crate) struct Global {
     /// The sandbox to work in.
     #[arg(long, global = true, env = "ATTIVA_SANDBOX", default_value = "default")]
     sandbox: String,
-    /// `table` for people, `json` for programs, `junit` for what `connector test` finds.
+    /// `table` for people, `json` or `yaml` for programs, `junit` for what `connector test` finds.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
 }
@@ -80,6 +82,7 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Table,
     Json,
+    Yaml,
     Junit,
 }
 
@@ -166,6 +169,16 @@ enum Command {
     /// Deliveries of activations.
     #[command(subcommand)]
     Delivery(delivery::Delivery),
+    /// Write what is configured in a sandbox to files.
+    Export(declared::Export),
+    /// Show what files would change, and who would enter and leave which target.
+    Plan(declared::Plan),
+    /// Make a sandbox what files say. What was done is not done again.
+    Apply(declared::ApplyArgs),
+    /// Tell how a sandbox differs from files; exits with 7 where it does.
+    Drift(declared::Drift),
+    /// Print the JSON Schema of configuration files. No host is asked: it is this program's.
+    Schema,
     /// Vendors to develop against.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -221,6 +234,11 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),
+        Command::Export(args) => return declared::export(&args, &Client::new(global)?, *output),
+        Command::Plan(args) => return declared::plan(&args, &Client::new(global)?, *output),
+        Command::Apply(args) => return declared::apply(&args, &Client::new(global)?, *output),
+        Command::Drift(args) => return declared::drift(&args, &Client::new(global)?, *output),
+        Command::Schema => declared::print_schema(*output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
         Command::Openapi => output.json(crate::api::document()),
         Command::Doctor => return doctor::run(global, output),

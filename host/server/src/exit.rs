@@ -18,6 +18,8 @@ pub enum Exit {
     Missing = 5,
     /// It exists already, is in progress, or was changed by somebody else in between.
     Conflict = 6,
+    /// What runs is not what files say.
+    Differs = 7,
 }
 
 impl From<Exit> for std::process::ExitCode {

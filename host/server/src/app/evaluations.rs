@@ -61,6 +61,8 @@ impl Sandbox {
             let message = format!("`{}` {problem}", field.trim_start_matches('/'));
             Refusal::invalid("request.invalid", message, vec![FieldProblem::new(field, problem)])
         })?;
+        // What nobody has said has the version 0, and is not there.
+        let expect = if matches!(expect, Expect::Version(0)) { Expect::Absent } else { expect };
         let version = self.put(Kind::EvaluationSchedule, EVALUATION_SCHEDULE, &schedule, expect).await?;
         let detail = super::documents::write(&schedule)?;
         self.tell(caller, "evaluation-schedule.changed", EVALUATION_SCHEDULE, detail).await?;

@@ -17,6 +17,7 @@ pub(crate) enum Activation {
     List(PageArgs),
     /// Deliver now.
     Run {
+        /// Its id, or its name.
         activation: String,
         /// Plan it: show what would be sent, and send nothing.
         #[arg(long)]
@@ -184,6 +185,7 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             output.one(&replayed, &[("members sent again by the next delivery", "/members")]);
         }
         Activation::Run { activation, dry_run, follow } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
             let query = if dry_run { "?dry_run=true" } else { "" };
             let path = client.scoped(&format!("activations/{activation}/deliveries{query}"));
             let operation = client.post(&path, &json!({}))?;

@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// The version of what was answered, where it has one.
     pub(crate) etag: Option<String>,
+    /// It was given to an earlier request with the same idempotency key.
+    pub(crate) is_replayed: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -88,6 +90,49 @@ impl Client {
         self.send(method, path, Some(("application/json", body.to_string().into_bytes())))
     }
 
+    /// All items of a listing, page by page.
+    pub(crate) fn get_all(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let mut items = Vec::new();
+        let mut page = self.get(path)?;
+        loop {
+            items.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
+            let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else { return Ok(items) };
+            page = self.get(&format!("{path}?cursor={}", encoded(cursor)))?;
+        }
+    }
+
+    /// The id of what somebody names: as it stands if it is one, else of the only thing of that name. Where there is none,
+    /// the host says so.
+    ///
+    /// # Errors
+    /// Several things have the name.
+    pub(crate) fn id_of(&self, path: &str, prefix: &str, named: &str) -> Result<String, Failure> {
+        if named.starts_with(prefix) {
+            return Ok(named.to_owned());
+        }
+        let all = self.get_all(&self.scoped(path))?;
+        let ids = all.iter().filter(|it| it.get("name").and_then(Value::as_str) == Some(named));
+        let ids: Vec<&str> = ids.filter_map(|it| it.get("id").and_then(Value::as_str)).collect();
+        match ids.as_slice() {
+            [id] => Ok((*id).to_owned()),
+            [] => Ok(encoded(named)),
+            several => {
+                Err(Failure::Usage(format!("several are called `{named}`: {}; name one by its id", several.join(", "))))
+            }
+        }
+    }
+
+    /// Posts under a key: the same request again is answered as the first was, and its work is done once.
+    pub(crate) fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Answer, Failure> {
+        let body = ("application/json", body.to_string().into_bytes());
+        self.send_if(Method::POST, path, Some(body), None, Some(key))
+    }
+
+    /// What a key of such a request may be made of, so that nobody who sees the key learns what was sent.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// A document with its version.
     pub(crate) fn get_versioned(&self, path: &str) -> Result<(Value, Option<String>), Failure> {
         let answer = self.send(Method::GET, path, None)?;
@@ -96,13 +141,24 @@ impl Client {
 
     /// Puts a document in the place of one version of it.
     pub(crate) fn put_versioned(&self, path: &str, body: &Value, version: Option<&str>) -> Result<Value, Failure> {
-        let body = ("application/json", body.to_string().into_bytes());
-        self.send_if(Method::PUT, path, Some(body), version)?.json()
+        self.change(Method::PUT, path, Some(body), version)?.json()
+    }
+
+    /// Changes or removes one version of a document.
+    pub(crate) fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<&str>,
+    ) -> Result<Answer, Failure> {
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        self.send_if(method, path, body, version, None)
     }
 
     /// Sends a request; a refusal is a failure.
     pub(crate) fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Answer, Failure> {
-        self.send_if(method, path, body, None)
+        self.send_if(method, path, body, None, None)
     }
 
     fn send_if(
@@ -111,6 +167,7 @@ impl Client {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
         version: Option<&str>,
+        key: Option<&str>,
     ) -> Result<Answer, Failure> {
         let is_post = method == Method::POST;
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
@@ -121,7 +178,10 @@ impl Client {
             request = request.header("if-match", version);
         }
         if is_post {
-            request = request.header("idempotency-key", unique()?);
+            request = match key {
+                Some(key) => request.header("idempotency-key", key),
+                None => request.header("idempotency-key", unique()?),
+            };
         }
         let (media_type, bytes) = body.unwrap_or(("application/json", Vec::new()));
         let request = request.header("content-type", media_type).body(bytes);
@@ -131,10 +191,11 @@ impl Client {
         let media_type = response.headers().get("content-type").and_then(|h| h.to_str().ok());
         let media_type = media_type.unwrap_or_default().to_owned();
         let etag = response.headers().get("etag").and_then(|h| h.to_str().ok()).map(str::to_owned);
+        let is_replayed = response.headers().contains_key("idempotency-replayed");
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
-            return Ok(Answer { status, etag, body });
+            return Ok(Answer { status, etag, is_replayed, body });
         }
         Err(self.refused(status, &media_type, &body))
     }

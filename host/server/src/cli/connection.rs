@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use ureq::http::Method;
 
+/// A connection is named by its id, or by its name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connection {
     /// Connect to a vendor.
@@ -125,7 +126,9 @@ const DETAIL: [Column; 4] = [
 ];
 
 pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Result<Exit, Failure> {
-    let place = |connection: &str| client.scoped(&format!("connections/{connection}"));
+    let place = |connection: &str| -> Result<String, Failure> {
+        Ok(client.scoped(&format!("connections/{}", client.id_of("connections", "con_", connection)?)))
+    };
     match command {
         Connection::Create { plugin, name, settings, streams, every_seconds, grants } => {
             let inspected = client.get(&format!("/v1/plugins/{}", encoded(&plugin)))?;
@@ -144,24 +147,24 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         }
         Connection::List(page) => output.list(&client.get(&page.path(&client.scoped("connections"), &[]))?, &COLUMNS),
         Connection::Show { connection } => {
-            output.one(&client.get(&place(&connection))?, &[&COLUMNS[..], &DETAIL[..]].concat());
+            output.one(&client.get(&place(&connection)?)?, &[&COLUMNS[..], &DETAIL[..]].concat());
         }
-        Connection::Check { connection } => return check(&place(&connection), client, *output),
+        Connection::Check { connection } => return check(&place(&connection)?, client, *output),
         Connection::Discover { connection } => {
-            discovered(&client.post(&format!("{}/discover", place(&connection)), &json!({}))?, *output);
+            discovered(&client.post(&format!("{}/discover", place(&connection)?), &json!({}))?, *output);
         }
         Connection::Grant { connection, origin, url } => {
-            let path = format!("{}/grants/{origin}", place(&connection));
+            let path = format!("{}/grants/{origin}", place(&connection)?);
             let granted = client.send_json(Method::PUT, &path, &json!({ "url": url }))?.json()?;
             let columns = [("origin", "/origin"), ("scheme", "/scheme"), ("host", "/host"), ("port", "/port")];
             output.one(&granted, &[&columns[..], &[("addresses", "/addresses")]].concat());
         }
         Connection::RevokeGrant { connection, origin } => {
-            client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)), None)?;
+            client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)?), None)?;
             output.note(&format!("{connection} may no longer reach {origin} anywhere else."));
         }
         Connection::Authorize { connection } => {
-            let begun = client.post(&format!("{}/authorization", place(&connection)), &json!({}))?;
+            let begun = client.post(&format!("{}/authorization", place(&connection)?), &json!({}))?;
             output.one(&begun, &[("go to", "/url"), ("until", "/until"), ("callback", "/redirect_uri")]);
             output.note("The callback must be registered with the app at the vendor.");
         }
@@ -173,25 +176,25 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
                 ("warning", "/warning"),
                 ("not given", "/refused/message"),
             ];
-            output.one(&client.get(&format!("{}/authorization", place(&connection)))?, &columns);
+            output.one(&client.get(&format!("{}/authorization", place(&connection)?))?, &columns);
         }
         Connection::Exchanges { connection, containing } => {
             let query = containing.map(|text| format!("?containing={}", encoded(&text))).unwrap_or_default();
-            super::conduct::exchanges(&client.get(&format!("{}/exchanges{query}", place(&connection)))?, *output);
+            super::conduct::exchanges(&client.get(&format!("{}/exchanges{query}", place(&connection)?))?, *output);
         }
         Connection::Usage { connection } => {
-            super::conduct::usage(&client.get(&format!("{}/usage", place(&connection)))?, *output);
+            super::conduct::usage(&client.get(&format!("{}/usage", place(&connection)?))?, *output);
         }
         Connection::Evidence { connection } => {
-            super::conduct::evidence(&client.get(&format!("{}/evidence", place(&connection)))?, *output);
+            super::conduct::evidence(&client.get(&format!("{}/evidence", place(&connection)?))?, *output);
         }
         Connection::Release { connection } => {
-            let released = client.post(&format!("{}/release", place(&connection)), &json!({}))?;
+            let released = client.post(&format!("{}/release", place(&connection)?), &json!({}))?;
             super::conduct::evidence(&released, *output);
         }
         Connection::Remove { connection, streams, dry_run, follow } => {
             let body = if streams.is_empty() { json!({}) } else { json!({ "streams": streams }) };
-            let path = format!("{}/removal", place(&connection));
+            let path = format!("{}/removal", place(&connection)?);
             if dry_run {
                 effect(&client.post(&format!("{path}/preview"), &body)?, *output);
                 return Ok(Exit::Done);
@@ -206,7 +209,7 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
             output.one(&removal, &[&columns[..], &[("events removed", "/events_removed")]].concat());
         }
         Connection::Delete { connection } => {
-            client.send(Method::DELETE, &place(&connection), None)?;
+            client.send(Method::DELETE, &place(&connection)?, None)?;
             output.note(&format!("{connection} is removed."));
         }
     }

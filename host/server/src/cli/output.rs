@@ -1,4 +1,4 @@
-//! Answers on standard output: tables for people, JSON for programs. Messages and progress on standard error.
+//! Answers on standard output: tables for people, JSON or YAML for programs. Messages and progress on standard error.
 
 use super::{Failure, Format};
 use comfy_table::presets::NOTHING;
@@ -25,7 +25,7 @@ impl Output {
     }
 
     pub(crate) fn is_json(self) -> bool {
-        self.format == Format::Json
+        matches!(self.format, Format::Json | Format::Yaml)
     }
 
     /// A page of a listing.
@@ -59,8 +59,11 @@ impl Output {
         self.line(&trimmed(&table));
     }
 
-    /// A JSON document on one line.
+    /// A document for programs: JSON on one line, or YAML.
     pub(crate) fn json(self, value: &Value) {
+        if self.format == Format::Yaml {
+            return self.line(super::yaml::write(value).trim_end());
+        }
         self.line(&value.to_string());
     }
 
@@ -82,7 +85,9 @@ impl Output {
 
     pub(crate) fn failure(self, failure: &Failure) {
         if self.is_json() {
-            return self.note(&failure.document().to_string());
+            let document = failure.document();
+            let yaml = || super::yaml::write(&document).trim_end().to_owned();
+            return self.note(&if self.format == Format::Yaml { yaml() } else { document.to_string() });
         }
         self.note(&format!("error: {failure}"));
         if let Failure::Refused(problem) = failure {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 pub(crate) enum Run {
     /// Read a source now.
     Start {
+        /// Its id, or its name.
         connection: String,
         /// Wait for its end; the exit code tells how it went.
         #[arg(long)]
@@ -52,6 +53,7 @@ const COLUMNS: [Column; 5] = [
 pub(crate) fn run(command: Run, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
         Run::Start { connection, follow } => {
+            let connection = client.id_of("connections", "con_", &connection)?;
             let path = client.scoped(&format!("connections/{connection}/runs"));
             let operation = client.post(&path, &json!({}))?;
             let run = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 use ureq::http::Method as Verb;
 
+/// A segment is named by its id, or by its name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Segment {
     /// Define a segment: attiva segment create --name Managers 'person.job_title.contains("Manager")'
@@ -134,25 +135,27 @@ const SAMPLES: [Column; 4] = [
 ];
 
 pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<Exit, Failure> {
-    let place = |segment: &str| client.scoped(&format!("segments/{segment}"));
+    let place = |segment: &str| -> Result<String, Failure> {
+        Ok(client.scoped(&format!("segments/{}", client.id_of("segments", "seg_", segment)?)))
+    };
     match command {
         Segment::Create { name, rule } => {
             output.one(&client.post(&client.scoped("segments"), &rule.body(&[("name", json!(name))]))?, &COLUMNS);
         }
         Segment::Change { segment, name, rule } => {
             output.one(
-                &client.send_json(Verb::PUT, &place(&segment), &rule.body(&[("name", json!(name))]))?.json()?,
+                &client.send_json(Verb::PUT, &place(&segment)?, &rule.body(&[("name", json!(name))]))?.json()?,
                 &COLUMNS,
             );
         }
         Segment::Remove { segment } => {
-            client.send(Verb::DELETE, &place(&segment), None)?;
+            client.send(Verb::DELETE, &place(&segment)?, None)?;
             output.note(&format!("{segment} is removed."));
         }
         Segment::List(page) => output.list(&client.get(&page.path(&client.scoped("segments"), &[]))?, &COLUMNS),
-        Segment::Show { segment } => output.one(&client.get(&place(&segment))?, &COLUMNS),
+        Segment::Show { segment } => output.one(&client.get(&place(&segment)?)?, &COLUMNS),
         Segment::Members { segment, page } => {
-            let path = page.path(&format!("{}/members", place(&segment)), &[]);
+            let path = page.path(&format!("{}/members", place(&segment)?), &[]);
             output.list(&client.get(&path)?, &[("profile", "/profile"), ("status", "/status"), ("since", "/since")]);
         }
         Segment::Check { rule } => return check(&rule, client, *output),
@@ -168,11 +171,11 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
         Segment::Compare { segment, expression } => {
             let body = json!({ "expression": expression });
             let columns = [("entering", "/entering/count"), ("leaving", "/leaving/count"), ("staying", "/staying")];
-            output.one(&client.post(&format!("{}/compare", place(&segment)), &body)?, &columns);
+            output.one(&client.post(&format!("{}/compare", place(&segment)?), &body)?, &columns);
         }
         Segment::Why { segment, profile } => {
             let profile = super::client::encoded(&profile);
-            let found = client.get(&format!("{}/explanation?profile={profile}", place(&segment)))?;
+            let found = client.get(&format!("{}/explanation?profile={profile}", place(&segment)?))?;
             if output.is_json() {
                 output.json(&found);
             } else {
@@ -181,7 +184,7 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
         }
         Segment::Overlap { segment, with } => {
             let with = super::client::encoded(&with.join(","));
-            let found = client.get(&format!("{}/overlap?with={with}", place(&segment)))?;
+            let found = client.get(&format!("{}/overlap?with={with}", place(&segment)?))?;
             if output.is_json() {
                 output.json(&found);
             } else {
@@ -190,7 +193,7 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
             }
         }
         Segment::History { segment, page } => {
-            let path = page.path(&format!("{}/history", place(&segment)), &[]);
+            let path = page.path(&format!("{}/history", place(&segment)?), &[]);
             let columns = [("at", "/at"), ("profile", "/profile"), ("status", "/status"), ("cause", "/cause")];
             output.list(&client.get(&path)?, &columns);
         }

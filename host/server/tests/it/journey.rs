@@ -23,6 +23,15 @@ impl Vendors {
         self.config().client_secret.clone()
     }
 
+    pub(crate) fn marketo(&self) -> &Marketo {
+        &self.marketo
+    }
+
+    /// Where the store answers.
+    pub(crate) fn store_url(&self) -> String {
+        self.s3.endpoint()
+    }
+
     /// Where the Marketo answers.
     pub(crate) fn url(&self) -> String {
         self.marketo.base_url()

@@ -10,12 +10,12 @@ use std::process::Command;
 const PAGE: &str = include_str!("../../../../docs/operators.md");
 
 /// One command and the lines it should say.
-struct Step {
-    command: String,
-    expected: Vec<String>,
+pub(crate) struct Step {
+    pub(crate) command: String,
+    pub(crate) expected: Vec<String>,
 }
 
-fn steps(page: &str) -> Vec<Step> {
+pub(crate) fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
     for line in page.lines() {
@@ -31,7 +31,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// Whether what was said is what was expected.
-fn fits(expected: &[String], said: &[String]) -> bool {
+pub(crate) fn fits(expected: &[String], said: &[String]) -> bool {
     match expected {
         [] => said.is_empty(),
         [any, rest @ ..] if any == "..." => (0..=said.len()).any(|skipped| fits(rest, &said[skipped..])),

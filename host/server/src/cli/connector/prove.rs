@@ -47,6 +47,10 @@ pub(super) fn run(test: &Test, output: Output) -> Result<Exit, Failure> {
     match output.format() {
         Format::Table => output.line(&proof.report.to_text()),
         Format::Json => output.line(&proof.report.to_json()),
+        Format::Yaml => {
+            let report = serde_json::from_str(&proof.report.to_json()).context("the report is no JSON")?;
+            output.json(&report);
+        }
         Format::Junit => output.line(&proof.report.to_junit()),
     }
     for line in proof.unrecorded.iter().take(5) {
