@@ -131,6 +131,9 @@ pub struct Delivery {
     /// The books when it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub books: Option<Books>,
+    /// Since when what became of each member is not kept any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_forgotten_at: Option<Millis>,
     #[serde(default)]
     pub cancel_requested: bool,
     /// It was aborted: what was not visible is no more.
@@ -254,6 +257,7 @@ impl Delivery {
             artifacts: Vec::new(),
             resent_batches: 0,
             books: None,
+            items_forgotten_at: None,
             cancel_requested: false,
             taken_back: false,
         }

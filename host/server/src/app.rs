@@ -256,7 +256,7 @@ impl App {
             Arc::clone(&connectors) as Arc<dyn attiva_sync::Connectors>,
             Arc::clone(&clock),
             chance,
-            EngineOptions::default(),
+            EngineOptions { items_kept_ms: inner.settings.outcomes_kept_ms(), ..EngineOptions::default() },
         );
         let sandbox = Sandbox {
             entry,
@@ -439,7 +439,7 @@ fn plugins(
         organisation_memory_bytes: settings.organisation_memory_bytes,
         ..base.limits
     };
-    let options = HostOptions { compiler: compiler::compiler(), limits, ..base };
+    let options = HostOptions { compiler: compiler::compiler(), limits, pool_instances: settings.plugin_pool, ..base };
     let host = PluginHost::new(options).map_err(|e| Refusal::internal(e.to_string()))?;
     let plugin_files = PluginFiles::new(data.plugins().try_clone().map_err(io)?);
     let development = files::development_key(data.keys())?.public();

@@ -75,10 +75,14 @@ pub struct Limits {
     pub disk_free_bytes: u64,
     /// Memory of all plugins at work together.
     pub plugin_memory_bytes: u64,
+    /// Instances of plugins that are kept in a pool. 0: each call makes its own.
+    pub plugin_pool: u32,
     /// Memory of all plugins at work for one organisation.
     pub organisation_memory_bytes: u64,
     /// The last exchanges with its vendor that are kept of each connection. 0: none.
     pub exchanges_kept: u32,
+    /// Days that what became of each member of a delivery is kept after its end; `None`: for ever.
+    pub outcomes_kept_days: Option<u32>,
 }
 
 /// Listings.
@@ -188,6 +192,9 @@ mod tests {
             let error = resolve(&[bad], &[], "").unwrap_err();
             assert!(error.contains(bad.split('=').next().unwrap()), "{error}");
         }
+        let kept = |set: &[&str]| resolve(set, &[], "").map(|config| config.limits.outcomes_kept_days);
+        assert_eq!((kept(&[]), kept(&["limits.outcomes_kept_days=0"])), (Ok(Some(90)), Ok(None)));
+        assert!(kept(&["limits.outcomes_kept_days=36501"]).unwrap_err().contains("limits.outcomes_kept_days"));
         assert_eq!(resolve(&["limits.key_requests=0"], &[], "").unwrap().limits.throttle, None);
         for name in ["limits.body_bytes", "limits.request_seconds", "limits.requests_at_once", "pages.size_max"] {
             let error = resolve(&[&format!("{name}=0")], &[], "").unwrap_err();

@@ -24,6 +24,7 @@ mod projection;
 mod records;
 mod references;
 mod removal;
+mod retention;
 mod search;
 mod snapshot;
 mod spaces;
@@ -73,6 +74,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-10.sql"),
         include_str!("schema/sandbox-11.sql"),
         include_str!("schema/sandbox-12.sql"),
+        include_str!("schema/sandbox-13.sql"),
     ],
 };
 
@@ -441,6 +443,15 @@ impl SandboxStore for Sandbox {
 
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
         self.database.read(|connection| deliveries::items(connection, delivery, status, first, limit))
+    }
+
+    fn deliveries_with_items(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeliveryId)>> {
+        self.database.read(|connection| retention::with_items(connection, after, limit))
+    }
+
+    async fn forget_items(&self, delivery: &DeliveryId, document: DocumentWrite, limit: usize) -> Result<bool> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| retention::forget_items(connection, &delivery, &document, limit)).await
     }
 }
 

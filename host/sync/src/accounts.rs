@@ -12,6 +12,7 @@ pub use basis::{MATCH_RULES, match_rules};
 pub use shown::{AccountMatch, AtTop, Hierarchy, Rolled, Unmatched};
 
 pub(crate) use basis::BasisCache;
+pub(crate) use matches::would_be;
 pub(crate) use shown::{hierarchy, match_of};
 
 use crate::engine::Inner;

@@ -8,12 +8,11 @@ use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, schedule, source_run};
+use crate::{Connectors, catalog::Catalogs, retention, schedule, source_run};
 use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::identity::Rules;
-use attiva_core::model::EntityName;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
 use attiva_core::run::Run;
@@ -38,6 +37,8 @@ pub struct EngineOptions {
     pub projection_rows: usize,
     /// What the evaluation of a segment may cost.
     pub budget: segments::Budget,
+    /// How long what became of each member of a delivery is kept after its end, in milliseconds; `None`: for ever.
+    pub items_kept_ms: Option<Millis>,
 }
 
 impl Default for EngineOptions {
@@ -47,6 +48,7 @@ impl Default for EngineOptions {
             page_bytes: 4 * 1024 * 1024,
             projection_rows: 2000,
             budget: segments::Budget::default(),
+            items_kept_ms: None,
         }
     }
 }
@@ -150,6 +152,7 @@ impl Engine {
         inner.tasks.spawn(segments::follow_evaluations(Arc::clone(inner)));
         inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
+        inner.tasks.spawn(retention::follow(Arc::clone(inner)));
         engine.resume()?;
         Ok(engine)
     }
@@ -265,10 +268,10 @@ impl Engine {
         projector::blocking(move || explain::explain(&inner, &profile)).await
     }
 
-    /// What other rules would make of the first `records_max` records of an entity.
-    pub async fn what_if(&self, entity: &EntityName, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
-        let (inner, entity) = (Arc::clone(&self.inner), entity.clone());
-        projector::blocking(move || what_if::what_if(&inner, &entity, rules, records_max)).await
+    /// What other rules would make of the first `records_max` records of persons, and what that would do to audiences.
+    pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+        let inner = Arc::clone(&self.inner);
+        projector::blocking(move || what_if::what_if(&inner, rules, records_max)).await
     }
 
     pub fn projection(&self) -> Result<Projection, Fault> {

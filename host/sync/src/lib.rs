@@ -27,7 +27,9 @@ pub mod policies;
 mod privacy;
 mod profiles;
 mod projector;
+mod regrouping;
 mod removal;
+mod retention;
 mod schedule;
 mod segments;
 mod sieve;
@@ -45,8 +47,8 @@ pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
-    Budget, Compared, Cost, Counted, Definition, MembershipExplanation, Preview, SCHEDULE as EVALUATION_SCHEDULE,
-    SegmentWish,
+    AudienceChange, AudienceEffect, Budget, Compared, Cost, Counted, Definition, LeftOut, MembershipExplanation, Moved,
+    MovedExample, Preview, SCHEDULE as EVALUATION_SCHEDULE, SegmentWish,
 };
 pub use what_if::WhatIf;
 

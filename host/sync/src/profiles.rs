@@ -91,6 +91,27 @@ fn first_choices(
     Ok(choices.into_iter().zip(taken).collect())
 }
 
+/// The profile that records make.
+pub(crate) fn merged(component: &Component<ProfileId>, members: &[&Entry], policies: &Policies) -> ProfileWrite {
+    let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
+    let layout = &policies.layout;
+    let chosen = merge(&mapped, &policies.survivorship, &policies.pins(&mapped));
+    let references = references(layout, &mapped, &chosen);
+    let named = layout.fields().iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
+    let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_string(), c.value)).collect();
+    let concerns_accounts = concerns_accounts(layout.entity(), &attributes, &references);
+    ProfileWrite {
+        concerns_accounts,
+        entity: layout.entity().clone(),
+        id: component.profile.clone(),
+        attributes,
+        references,
+        records: u32::try_from(mapped.len()).unwrap_or(u32::MAX),
+        changed_at: mapped.iter().map(|r| r.at).max().unwrap_or(0),
+        degraded: component.is_degraded(),
+    }
+}
+
 /// What is decided so far.
 struct Decision<'a> {
     commit: ProfileCommit,
@@ -115,23 +136,7 @@ impl<'a> Decision<'a> {
                 });
             }
         }
-        let mapped: Vec<&MappedRecord> = members.iter().map(|entry| &entry.mapped).collect();
-        let layout = &self.policies.layout;
-        let chosen = merge(&mapped, &self.policies.survivorship, &self.policies.pins(&mapped));
-        let references = references(layout, &mapped, &chosen);
-        let named = layout.fields().iter().zip(chosen).filter(|(_, c)| !c.value.is_null());
-        let attributes: Vec<(String, Value)> = named.map(|(f, c)| (f.name.to_string(), c.value)).collect();
-        let concerns_accounts = concerns_accounts(layout.entity(), &attributes, &references);
-        self.commit.profiles.push(ProfileWrite {
-            concerns_accounts,
-            entity: layout.entity().clone(),
-            id: profile.clone(),
-            attributes,
-            references,
-            records: u32::try_from(mapped.len()).unwrap_or(u32::MAX),
-            changed_at: mapped.iter().map(|r| r.at).max().unwrap_or(0),
-            degraded: component.is_degraded(),
-        });
+        self.commit.profiles.push(merged(component, members, self.policies));
     }
 
     fn finish(mut self, store: &dyn SandboxStore) -> Result<ProfileCommit> {
@@ -142,7 +147,9 @@ impl<'a> Decision<'a> {
             profile: None,
             level: Level::Full,
         }));
-        self.commit.removed = self.removed(store)?;
+        // Beside those of other entities in the same step.
+        let removed = self.removed(store)?;
+        self.commit.removed.extend(removed);
         Ok(self.commit)
     }
 

@@ -3,7 +3,9 @@
 use crate::engine::Inner;
 use crate::neighbours::Records;
 use crate::policies::Policies;
-use crate::profiles::resolve;
+use crate::profiles::{Mappings, resolve};
+use crate::regrouping::Regrouping;
+use crate::segments::{self, AudienceEffect};
 use attiva_core::identity::Rules;
 use attiva_core::identity::report::{Collapse, Difference};
 use attiva_core::model::{EntityName, Layout};
@@ -25,11 +27,16 @@ pub struct WhatIf {
     pub difference: Difference,
     /// What the profiles would be.
     pub collapse: Collapse,
+    /// What that would do to audiences. Persons of records that were not looked at stay as they are in it.
+    pub audiences: AudienceEffect,
 }
 
-pub(crate) fn what_if(inner: &Inner, entity: &EntityName, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+pub(crate) fn what_if(inner: &Inner, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {
+    let entity = &EntityName::PERSON;
     same_fields(&inner.policies.get(inner, entity)?.rules, &rules)?;
     let policies = Policies::with_rules(inner, entity, rules)?;
+    let began = segments::cut(inner)?;
+    let mut regrouping = Regrouping::default();
     let find = |connection: &_, stream: &str| inner.catalogs.mapping(inner, connection, stream);
     let (mut difference, mut collapse) = (Difference::default(), Collapse::default());
     let (mut after, mut looked_at) = (0, 0);
@@ -47,11 +54,34 @@ pub(crate) fn what_if(inner: &Inner, entity: &EntityName, rules: Rules, records_
             let node = neighbourhood.nodes.get(i).and_then(|node| records.by_key(&node.source_key));
             node.map(|entry| described(&policies.layout, &entry.mapped.row)).unwrap_or_default()
         };
+        regrouping.note(inner, &records, (&neighbourhood, &resolution), &policies)?;
         difference.note(&neighbourhood, &resolution, counted);
         collapse.note(&neighbourhood, &resolution, describe, counted);
     }
     let whole = inner.store.record_numbers(entity, after, 1)?.is_empty();
-    Ok(WhatIf { records: looked_at as u64, whole, difference, collapse: collapse.finish() })
+    complete(inner, &mut regrouping, &find, &policies)?;
+    let audiences = segments::effect(inner, &regrouping, began)?;
+    Ok(WhatIf { records: looked_at as u64, whole, difference, collapse: collapse.finish(), audiences })
+}
+
+/// Where not all records were looked at: whoever shares a person of today with one that would be elsewhere is looked at
+/// as well, so that nobody is in an audience with half of what is known.
+fn complete(inner: &Inner, regrouping: &mut Regrouping, find: Mappings<'_>, policies: &Policies) -> Result<(), Fault> {
+    let store = inner.store.as_ref();
+    loop {
+        let remaining = regrouping.remaining(store)?;
+        let before = remaining.len();
+        for numbers in remaining.chunks(STRIDE) {
+            let mut records = Records::new(store, find, policies, inner.clock.now());
+            let stored = store.records_by_number(numbers)?;
+            let (neighbourhood, resolution) = resolve(store, &mut records, stored, policies)?;
+            regrouping.note(inner, &records, (&neighbourhood, &resolution), policies)?;
+        }
+        // What is left then is gone, and waits for its turn.
+        if before == 0 || regrouping.remaining(store)?.len() >= before {
+            return regrouping.settle(store);
+        }
+    }
 }
 
 /// What people, and companies, mostly have one of.

@@ -19,13 +19,19 @@ mod keyed;
 mod mappings;
 #[path = "engine/privacy.rs"]
 mod privacy;
+#[path = "engine/retention.rs"]
+mod retention;
 #[path = "engine/schedules.rs"]
 mod schedules;
 #[path = "engine/segments.rs"]
 mod segments;
 mod support;
+#[path = "engine/unmerge.rs"]
+mod unmerge;
 #[path = "engine/versions.rs"]
 mod versions;
+#[path = "engine/what_if.rs"]
+mod what_if;
 
 use attiva_core::delivery::DeliveryStatus;
 use attiva_core::identity::Identity;

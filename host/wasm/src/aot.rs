@@ -143,20 +143,18 @@ impl Forger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::Form;
     use cap_std::ambient_authority;
 
     const COMPONENT: &str = r#"(component (core module $m (func (export "f"))) (core instance (instantiate $m)))"#;
 
     #[test]
     fn only_what_this_host_wrote_is_loaded() {
-        let form = Form { pooling: false, memory_bytes: 1 << 20 };
-        let engine = crate::engine::start(form).unwrap();
+        let engine = crate::engine::start(None).unwrap();
         let place = tempfile::tempdir().unwrap();
         let open = || Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
         let bytes = wat::parse_str(COMPONENT).unwrap();
         let cache = AotCache::new(open(), &[1; 32], &engine);
-        let code = crate::engine::compiling(form).unwrap().precompile_component(&bytes).unwrap();
+        let code = crate::engine::compiling().unwrap().precompile_component(&bytes).unwrap();
         let name = cache.name("d");
         assert!(cache.find(&engine, "d").is_none());
         cache.keep("d", &code);

@@ -12,7 +12,7 @@ use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::Instance;
-use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 /// Of a function's name, which is the guest's to choose.
 const SYMBOL_CHARS: usize = 300;
@@ -169,6 +169,9 @@ fn fault(error: &wasmtime::Error, limits: &Limits, log: &CallLog) -> Fault {
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return fault.clone();
     }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Tripped::Instances.fault();
+    }
     let text = format!("{error:#}");
     // Wasmtime keeps these two error types to itself; the tests of the limits hold us to their words.
     if text.contains("too much data is being copied") || text.contains("hostcall fuel") {
@@ -194,7 +197,6 @@ fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::broker::NoAuthority;
-    use crate::compile::Form;
     use wasmtime::component::Linker;
 
     /// Makes handles of a resource of its own, for ever.
@@ -214,20 +216,22 @@ mod tests {
         (core instance $i (instantiate $n))
         (func (export "go") (canon lift (core func $i "go"))))"#;
 
-    async fn fault_of(text: &str, limits: Limits) -> (Fault, usize) {
-        let form = Form { pooling: false, memory_bytes: limits.memory_bytes };
-        let engine = crate::engine::start(form).unwrap();
-        let component = crate::engine::compiled(&engine, form, text);
-        let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
-        let state = CallState {
-            memory: MemoryLimiter::new(&limits, Arc::default(), None),
+    fn state(limits: &Limits) -> CallState {
+        CallState {
+            memory: MemoryLimiter::new(limits, Arc::default(), None),
             host_calls: 0,
             host_calls_max: 0,
             broker: Box::new(NoAuthority { made_up: 1 }),
             log: CallLog::new(String::new(), String::new(), 0),
-        };
+        }
+    }
+
+    async fn fault_of(text: &str, limits: Limits) -> (Fault, usize) {
+        let engine = crate::engine::start(None).unwrap();
+        let component = crate::engine::compiled(&engine, text);
+        let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
         let meter = Meter::new(limits.cpu);
-        let mut store = limited_store(&engine, state, &limits, &meter);
+        let mut store = limited_store(&engine, state(&limits), &limits, &meter);
         let ran = meter
             .charge(async {
                 let instance = pre.instantiate_async(&mut store).await?;
@@ -237,6 +241,28 @@ mod tests {
             .await;
         let state = store.into_data();
         (fault(&ran.unwrap_err(), &limits, &state.log), state.memory.peak())
+    }
+
+    const SMALL: &str = r#"(component (core module $m (memory 1)) (core instance (instantiate $m)))"#;
+
+    /// What the others hold is no defect of a plugin: it passes.
+    #[tokio::test]
+    async fn a_call_too_many_for_the_pool_is_tried_again() {
+        let limits = Limits::default();
+        let pool = crate::engine::Pool { instances: 1, memory_bytes: 1 << 20 };
+        let engine = crate::engine::start(Some(pool)).unwrap();
+        let component = crate::engine::compiled(&engine, SMALL);
+        let pre = Linker::new(&engine).instantiate_pre(&component).unwrap();
+        let meter = Meter::new(limits.cpu);
+        let mut first = limited_store(&engine, state(&limits), &limits, &meter);
+        pre.instantiate_async(&mut first).await.unwrap();
+        let mut second = limited_store(&engine, state(&limits), &limits, &meter);
+        let error = pre.instantiate_async(&mut second).await.unwrap_err();
+        let fault = fault(&error, &limits, &second.data().log);
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "limit.instances"), "{error:#}");
+        drop((first, second));
+        let mut third = limited_store(&engine, state(&limits), &limits, &meter);
+        pre.instantiate_async(&mut third).await.unwrap();
     }
 
     #[tokio::test]

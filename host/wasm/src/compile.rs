@@ -49,13 +49,6 @@ pub enum Compiler {
 /// The first argument of a compiling process.
 pub const WORKER: &str = "compile-worker";
 
-/// The engine's settings that compiled code hangs on, as they are handed to the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
-    pub(crate) pooling: bool,
-    pub(crate) memory_bytes: usize,
-}
-
 /// Compiles a component to code that only this build of the host can load. Takes seconds for large components: not on
 /// a runtime thread.
 ///
@@ -63,31 +56,30 @@ pub(crate) struct Form {
 /// [`AdmissionError::Contract`] where it cannot be compiled, [`AdmissionError::Compile`] where a bound ended it.
 pub(crate) fn compile(
     compiler: &Compiler,
-    form: Form,
     limits: &CompileLimits,
     digest: &str,
     component: &[u8],
 ) -> Result<Vec<u8>, AdmissionError> {
     match compiler {
-        Compiler::Here => precompile(form, component).map_err(AdmissionError::Contract),
+        Compiler::Here => precompile(component).map_err(AdmissionError::Contract),
         Compiler::Process(program) => {
-            let child = start(program, form, limits, digest)
+            let child = start(program, limits, digest)
                 .map_err(|e| AdmissionError::Compile(format!("its process cannot be started: {e}")))?;
             watched(child, limits, component)
         }
     }
 }
 
-fn precompile(form: Form, component: &[u8]) -> Result<Vec<u8>, String> {
-    let compiled = engine::compiling(form).and_then(|engine| engine.precompile_component(component));
+fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
+    let compiled = engine::compiling().and_then(|engine| engine.precompile_component(component));
     compiled.map_err(|error| format!("{error:#}"))
 }
 
-fn start(program: &PathBuf, form: Form, limits: &CompileLimits, digest: &str) -> io::Result<Child> {
+fn start(program: &PathBuf, limits: &CompileLimits, digest: &str) -> io::Result<Child> {
     Command::new(program)
         .arg(WORKER)
-        .args([digest, if form.pooling { "pooling" } else { "on-demand" }])
-        .args([form.memory_bytes.to_string(), limits.memory_bytes.to_string(), limits.cpu.as_secs().to_string()])
+        .arg(digest)
+        .args([limits.memory_bytes.to_string(), limits.cpu.as_secs().to_string()])
         // Nothing of ours: no secrets, no proxies, no settings.
         .env_clear()
         .current_dir("/")
@@ -176,7 +168,7 @@ fn ended_badly(status: ExitStatus, limits: &CompileLimits, words: &[u8]) -> Admi
 /// # Errors
 /// What is to be said on standard error; the process ends with 1.
 pub fn worker(arguments: &[String], mut out: impl Write) -> Result<(), String> {
-    let [digest, pooling, memory_bytes, address_space, cpu_seconds] = arguments else {
+    let [digest, address_space, cpu_seconds] = arguments else {
         return Err("this is for the host itself".into());
     };
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is no number"));
@@ -186,14 +178,12 @@ pub fn worker(arguments: &[String], mut out: impl Write) -> Result<(), String> {
     bound(Resource::Cpu, cpu_seconds, cpu_seconds.saturating_add(1))?;
     bound(Resource::Core, 0, 0)?;
     bound(Resource::Fsize, 0, 0)?;
-    let memory_bytes = usize::try_from(number(memory_bytes)?).map_err(|e| e.to_string())?;
-    let form = Form { pooling: pooling == "pooling", memory_bytes };
     let mut component = Vec::new();
     io::stdin().lock().read_to_end(&mut component).map_err(|e| e.to_string())?;
     if hex::encode(Sha256::digest(&component)) != *digest {
         return Err("what arrived is not the component that was examined".into());
     }
-    let code = precompile(form, &component)?;
+    let code = precompile(&component)?;
     out.write_all(&code).and_then(|()| out.flush()).map_err(|e| e.to_string())
 }
 

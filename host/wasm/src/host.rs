@@ -3,10 +3,10 @@
 use crate::aot::AotCache;
 use crate::call::CallState;
 use crate::capability;
-use crate::compile::{CompileLimits, Compiler, Form};
+use crate::compile::{CompileLimits, Compiler};
 use crate::egress::transport::Transport;
 use crate::egress::{Resolve, SystemResolver};
-use crate::engine;
+use crate::engine::{self, Pool};
 use crate::limits::{HostMemory, Limits};
 use crate::surroundings::{Surroundings, TheMachine};
 use cap_std::fs::Dir;
@@ -24,8 +24,9 @@ pub struct HostOptions {
     /// Where components are compiled.
     pub compiler: Compiler,
     pub compile_limits: CompileLimits,
-    /// Allocates instances from a pool: faster where very many calls run at once, at the price of much address space.
-    pub pooling: bool,
+    /// So many instances are kept in a pool, and no more calls go on at once (`limit.instances`). 0: each call makes its
+    /// own. A pool makes small calls faster, at the price of address space: some 8 GiB for each.
+    pub pool_instances: u32,
     pub resolver: Arc<dyn Resolve>,
     /// The clock and the randomness that guests are handed.
     pub surroundings: Arc<dyn Surroundings>,
@@ -42,7 +43,7 @@ impl HostOptions {
             limits: Limits::default(),
             compiler: Compiler::default(),
             compile_limits: CompileLimits::default(),
-            pooling: false,
+            pool_instances: 0,
             resolver: Arc::new(SystemResolver),
             surroundings: Arc::new(TheMachine),
             tls_roots: Vec::new(),
@@ -67,7 +68,6 @@ pub struct PluginHost {
     pub(crate) aot: Arc<AotCache>,
     pub(crate) compiler: Arc<Compiler>,
     pub(crate) compile_limits: CompileLimits,
-    pub(crate) form: Form,
     pub(crate) services: Services,
 }
 
@@ -85,8 +85,8 @@ impl PluginHost {
     /// [`HostError`]: the engine or the TLS client cannot be made.
     pub fn new(options: HostOptions) -> Result<Self, HostError> {
         let broken = |error: wasmtime::Error| HostError::Engine(format!("{error:#}"));
-        let form = Form { pooling: options.pooling, memory_bytes: options.limits.memory_bytes };
-        let engine = engine::start(form).map_err(broken)?;
+        let pool = Pool { instances: options.pool_instances, memory_bytes: options.limits.memory_bytes };
+        let engine = engine::start((pool.instances > 0).then_some(pool)).map_err(broken)?;
         let mut linker = Linker::new(&engine);
         capability::link(&mut linker).map_err(broken)?;
         Ok(Self {
@@ -94,7 +94,6 @@ impl PluginHost {
             aot: Arc::new(AotCache::new(options.aot_dir, &options.aot_key, &engine)),
             compiler: Arc::new(options.compiler),
             compile_limits: options.compile_limits,
-            form,
             services: Services {
                 limits: Arc::new(options.limits),
                 memory: Arc::default(),

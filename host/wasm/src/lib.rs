@@ -31,6 +31,7 @@ pub mod quota;
 mod schema;
 pub mod signature;
 pub mod source;
+mod stacks;
 pub mod surroundings;
 pub mod usage;
 

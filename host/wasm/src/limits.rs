@@ -91,6 +91,8 @@ pub(crate) enum Tripped {
     Cpu(Duration),
     #[error("the call took longer than {0:?}")]
     Wall(Duration),
+    #[error("as many connectors are at work as the host has instances for")]
+    Instances,
     #[error("the call wanted more than {0} bytes of memory")]
     Memory(usize),
     #[error("the host's memory for connectors is used up")]
@@ -112,6 +114,7 @@ impl Tripped {
         let code = match self {
             Self::Cpu(_) => "limit.cpu",
             Self::Wall(_) => "limit.wall",
+            Self::Instances => "limit.instances",
             Self::Memory(_) => "limit.memory",
             Self::HostMemory => "limit.host-memory",
             Self::OrganisationMemory => "limit.organisation-memory",
@@ -122,6 +125,8 @@ impl Tripped {
         };
         match self {
             // The others' doing, and it passes.
+            Self::Instances => Fault::new(FaultKind::Transient, code, self.to_string())
+                .action("It is tried again; a larger pool of instances lets more work at once."),
             Self::HostMemory => Fault::new(FaultKind::Transient, code, self.to_string())
                 .action("Raise the host's memory for connectors, or run fewer at once."),
             Self::OrganisationMemory => Fault::new(FaultKind::Transient, code, self.to_string())

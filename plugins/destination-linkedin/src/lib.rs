@@ -25,12 +25,13 @@ mod state;
 
 use api::Api;
 use attiva_connector::{
-    Batch, CheckResult, Delivered, Destination, EraseResult, EraseStatus, Fault, Finished, Host, Plugin, Prepared,
-    Result, Run, Spec, Target, TargetObject, encode_state,
+    Batch, CheckResult, Delivered, Destination, EraseResult, EraseStatus, Fault, Finished, Host, MEMBER_ID, Plugin,
+    Prepared, Result, Run, Spec, Target, TargetObject, encode_state,
 };
 use config::Config;
 use element::{Identity, Kind};
 use state::State;
+use std::collections::BTreeSet;
 
 /// The connector.
 pub struct LinkedIn;
@@ -85,13 +86,22 @@ impl Destination for LinkedIn {
         identifiers: &[(String, String)],
     ) -> Result<EraseResult> {
         let answer = |status, message: &str| Ok(EraseResult { status, message: message.into() });
-        let value = |field: &str| identifiers.iter().find(|(name, _)| name == field).map(|(_, value)| value.trim());
+        let values = |field: &'static str| {
+            let named = identifiers.iter().filter(move |(name, _)| name == field);
+            named.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+        };
         if kind(target)? == Kind::Companies {
             return answer(EraseStatus::NotFound, "the segment holds companies, no persons");
         }
-        let by_address = value("email").and_then(|email| Identity::of_person(Some(email), None, None).ok());
-        let by_name = Identity::of_person(None, value("first_name"), value("last_name")).ok();
-        let identities: Vec<Identity> = by_address.into_iter().chain(by_name).collect();
+        let mut identities: BTreeSet<Identity> = values(MEMBER_ID).filter_map(Identity::from_member_id).collect();
+        if identities.is_empty() {
+            // Whoever is known by an identity of their own is not asked for by a name that others may have.
+            let names = values("first_name").flat_map(|first| values("last_name").map(move |last| (first, last)));
+            identities
+                .extend(names.filter_map(|(first, last)| Identity::of_person(None, Some(first), Some(last)).ok()));
+        }
+        identities.extend(values("email").filter_map(|email| Identity::of_person(Some(email), None, None).ok()));
+        let identities: Vec<Identity> = identities.into_iter().collect();
         if identities.is_empty() {
             return answer(EraseStatus::Cannot, "LinkedIn knows people by e-mail address or by first and last name");
         }

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::fields::{EMAIL, ID};
 use crate::{list, lookup, request};
-use attiva_connector::{EraseResult, EraseStatus, Fault, Member, MemberPage, Result, Target};
+use attiva_connector::{EraseResult, EraseStatus, Fault, MEMBER_ID, Member, MemberPage, Result, Target};
 use marketo_api::{Api, BATCH_MAX, Listed, read};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -44,6 +44,8 @@ pub(crate) fn erase(
     let of = |field: &'static str| identifiers.iter().filter(move |(name, _)| name == field).map(|(_, value)| value);
     let here = format!("@{}.Marketo", config.munchkin_id);
     let mut ids: BTreeSet<u64> = of(ID).filter_map(|id| id.strip_suffix(&here).unwrap_or(id).parse().ok()).collect();
+    // Under which they were put on: their address may be another at Marketo by now.
+    ids.extend(of(MEMBER_ID).filter_map(|id| id.parse::<u64>().ok()));
     let emails: BTreeSet<&str> =
         of(EMAIL).map(|email| email.trim()).filter(|email| crate::person::unaskable(email).is_none()).collect();
     ids.extend(lookup::by_email(api, &emails)?.into_values().flatten());

@@ -77,7 +77,7 @@ pub use cursor::{decode_state, encode_state};
 pub use host::{Host, Level, SpoolFile};
 pub use http::{HttpClient, HttpRequest};
 pub use page::PageBuilder;
-pub use plugin::{Destination, Plugin, ReadRequest, Source};
+pub use plugin::{Destination, MEMBER_ID, Plugin, ReadRequest, Source};
 pub use row::{CellProblem, ColumnRef, Row, RowStart};
 pub use spec::Spec;
 

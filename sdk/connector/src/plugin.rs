@@ -83,6 +83,9 @@ pub trait Source: Plugin {
     }
 }
 
+/// Under this, `erase` is told the ids that outcomes gave a member.
+pub const MEMBER_ID: &str = "member-id";
+
 /// Writes to a vendor. What a vendor has no call for keeps its default, an `unsupported` fault.
 pub trait Destination: Plugin {
     /// Tests a configuration against the vendor, one named test after the other. Leaves nothing behind.
@@ -162,7 +165,8 @@ pub trait Destination: Plugin {
         Err(unsupported("members"))
     }
 
-    /// Removes a person, by any of these identifiers, from everything the connector can reach.
+    /// Removes a person, by any of these identifiers, from everything the connector can reach. A field may come several
+    /// times, and under [`MEMBER_ID`] the ids that outcomes gave the member.
     ///
     /// # Errors
     /// By the vendor's answer; `unsupported` by default.

@@ -1,9 +1,9 @@
 //! The crossing between host and guest: a fresh store and instance, a call on one that is there, a page.
 
 use crate::figures::{Figures, percentile};
-use crate::guest::{self, connection};
 use crate::install::{host, options};
 use anyhow::{Context, Result, ensure};
+use attiva_instructions::guest::{self, connection};
 use attiva_wasm::{HostOptions, Plugin, PluginHost, ReadRequest};
 use serde_json::json;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
     figures.many("page_1000x12_us", pages(&plugin, &runtime, rounds)?);
     figures.many("host_call_us", host_calls(&plugin, &runtime, rounds)?);
 
-    let pooled = PluginHost::new(HostOptions { pooling: true, ..options(&directory)? })?;
+    let pooled = PluginHost::new(HostOptions { pool_instances: 100, ..options(&directory)? })?;
     let plugin = runtime.block_on(pooled.admit(&component))?;
     figures.many("instantiate_call_pooled_us", Calls::measure(&plugin, &runtime, rounds)?.p50);
     figures.many("page_1000x12_pooled_us", pages(&plugin, &runtime, rounds)?);

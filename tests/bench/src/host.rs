@@ -13,9 +13,32 @@ use std::time::Duration;
 pub struct Served {
     runtime: tokio::runtime::Runtime,
     host: Option<Host>,
+    client: Client,
+}
+
+/// Asks a host.
+#[derive(Clone)]
+pub struct Client {
     url: String,
     key: String,
     agent: ureq::Agent,
+}
+
+impl Client {
+    /// `path`: from the root.
+    pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
+        let url = format!("{}{path}", self.url);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", content_type)
+            .body(body)?;
+        let mut answer = self.agent.run(request)?;
+        let text = answer.body_mut().with_config().limit(1 << 30).read_to_string()?;
+        ensure!(answer.status().is_success(), "{method} {url}: {}: {text}", answer.status());
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
 }
 
 impl Served {
@@ -27,11 +50,16 @@ impl Served {
         let (host, first_key) = runtime.block_on(Host::start(&config))?;
         let key = first_key.map(|k| k.text).or(key).context("the data directory has a key already; pass it")?;
         let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
-        Ok(Self { url: host.url(), host: Some(host), runtime, key, agent })
+        let client = Client { url: host.url(), key, agent };
+        Ok(Self { host: Some(host), runtime, client })
     }
 
     pub fn key(&self) -> String {
-        self.key.clone()
+        self.client.key.clone()
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     pub fn stop(mut self) {
@@ -41,17 +69,8 @@ impl Served {
     }
 
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let url = format!("{}/v1/sandboxes/default/{path}", self.url);
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(&url)
-            .header("authorization", format!("Bearer {}", self.key))
-            .header("content-type", "application/json")
-            .body(body.map(ToString::to_string).unwrap_or_default())?;
-        let mut answer = self.agent.run(request)?;
-        let text = answer.body_mut().with_config().limit(1 << 30).read_to_string()?;
-        ensure!(answer.status().is_success(), "{method} {url}: {}: {text}", answer.status());
-        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        self.client.send(method, &format!("/v1/sandboxes/default/{path}"), "application/json", body.as_bytes())
     }
 
     pub fn made(&self, collection: &str, body: &Value) -> Result<String> {

@@ -151,7 +151,7 @@ pub fn cpu_seconds() -> f64 {
 }
 
 /// Resident memory now and at its highest, in megabytes.
-fn resident_mb() -> Result<(f64, f64)> {
+pub fn resident_mb() -> Result<(f64, f64)> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let kb = |name: &str| -> Option<f64> {
         let line = status.lines().find(|l| l.starts_with(name))?;

@@ -3,17 +3,20 @@
 
 mod boundary;
 mod figures;
-mod guest;
 mod host;
+mod idle;
 mod ingest;
 mod install;
+mod neighbour;
 mod sandbox_tax;
 mod segments;
 mod startup;
+mod upgrade;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
 use figures::Figures;
+use std::process::ExitCode;
 
 #[derive(Parser)]
 struct Arguments {
@@ -27,6 +30,9 @@ struct Arguments {
     /// Repeats of what can be repeated cheaply.
     #[arg(long, default_value_t = 7)]
     rounds: u32,
+    /// Of a benchmark that measures a process of its own: where that finds what it needs.
+    #[arg(long, hide = true)]
+    place: Option<std::path::PathBuf>,
     #[command(flatten)]
     segments: segments::Options,
 }
@@ -44,6 +50,12 @@ enum Name {
     Memory,
     /// Component bytes to ready.
     Install,
+    /// A plugin that behaves, beside ones that do not.
+    Neighbour,
+    /// What installed plugins take that are not at work.
+    IdlePlugins,
+    /// Another version of a plugin is put into use while a run reads.
+    Upgrade,
     /// Profile look-ups over HTTP.
     Lookup,
     /// Segment evaluation.
@@ -58,12 +70,32 @@ enum Name {
     Startup,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    // A host compiles in a process of its own, which is this program again: what it takes is not the host's.
+    if let Some(ended) = attiva_server::compiler::serve_if_asked() {
+        return ended;
+    }
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<()> {
     let arguments = Arguments::parse();
     let mut figures = Figures::default();
     match arguments.name {
         Name::Boundary => boundary::measure(&mut figures, arguments.rounds)?,
         Name::Install => install::measure(&mut figures, arguments.rounds)?,
+        Name::IdlePlugins => match arguments.place {
+            Some(place) => return idle::admit_and_tell(&place),
+            None => idle::measure(&mut figures, arguments.rounds)?,
+        },
+        Name::Neighbour => neighbour::measure(&mut figures, arguments.rounds)?,
+        Name::Upgrade => upgrade::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::Ingest => ingest::measure(&mut figures, arguments.records)?,
         Name::Memory => ingest::measure_memory(&mut figures, arguments.records)?,
         Name::Delivery => ingest::measure_delivery(&mut figures, arguments.records)?,

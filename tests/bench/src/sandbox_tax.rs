@@ -3,7 +3,6 @@
 //! Arrow arrays as well, which the native ones are not.
 
 use crate::figures::{Figures, median};
-use crate::guest;
 use crate::ingest::cpu_seconds;
 use anyhow::{Context, Result, ensure};
 use attiva_connector::testing::FakeHost;
@@ -89,7 +88,7 @@ fn connection(vendor: &Marketo, spools: &Path, configuration: Value) -> Result<C
     Ok(ConnectionContext {
         grants: Arc::new([grant]),
         secrets: Arc::new(secrets),
-        ..guest::connection(spools, configuration)?
+        ..attiva_instructions::guest::connection(spools, configuration)?
     })
 }
 

@@ -124,6 +124,14 @@ impl HostProcess {
         Ok(true)
     }
 
+    /// Kills it where it is, and starts it again.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("no host is running")?;
+        child.kill()?;
+        child.wait()?;
+        self.start(Kill::Never)
+    }
+
     /// Ends it as an operator does, and expects it to end well.
     pub fn stop(mut self) -> Result<()> {
         self.end()

@@ -6,6 +6,7 @@ use crate::id::{ActivationId, DeliveryId, PrivacyId, ProfileId};
 use crate::ledger::Row;
 use crate::privacy::{Counts, Left, Mentions, Subject};
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// All that hangs together with somebody.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +39,8 @@ pub struct Sent {
     pub activations: Vec<ActivationId>,
     /// What it holds, and what may be on its way.
     pub rows: Vec<Row>,
+    /// What its vendor calls them, where it has said so.
+    pub member_ids: BTreeSet<String>,
 }
 
 /// A sandbox's store, asked by persons. As with the rest of it, a write is one transaction and durable when it returns.

@@ -39,7 +39,7 @@ pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 pub use snapshot::{
-    Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
+    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
 };
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
@@ -146,7 +146,8 @@ pub struct RecordLink {
     pub level: Level,
 }
 
-/// One step of the profile projector. A profile whose attributes are what they were is not a change.
+/// One step of the profile projector. A profile whose attributes, references and number of records are what they were is
+/// not a change.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileCommit {
     /// The projector has dealt with all record changes up to here.
@@ -456,4 +457,9 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
     fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>>;
     /// Members of a delivery from position `first` on, all or those with one status.
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
+    /// Deliveries of which members are kept one by one, in the order they began, each with its number, after a number.
+    fn deliveries_with_items(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeliveryId)>>;
+    /// Of a delivery that has ended, forgets the next members, at most so many, and writes its document; true: there are
+    /// more. Books and reasons stay what they are.
+    async fn forget_items(&self, delivery: &DeliveryId, document: DocumentWrite, limit: usize) -> Result<bool>;
 }

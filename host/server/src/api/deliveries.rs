@@ -83,6 +83,9 @@ struct View {
     /// The books by reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
+    /// Since when what became of each member is not kept any more (`limits.outcomes_kept_days`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_forgotten_at: Option<Instant>,
     cancel_requested: bool,
 }
 
@@ -95,6 +98,7 @@ impl View {
             evaluation: delivery.evaluation.map(|id| id.to_string()),
             plan: delivery.plan,
             reasons: Vec::new(),
+            items_forgotten_at: delivery.items_forgotten_at.map(Instant),
             id: delivery.id.to_string(),
             activation: delivery.activation.to_string(),
             segment: delivery.segment.to_string(),

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Routes {
         .post(
             "/v1/sandboxes/{sandbox}/identity/rules/what-if",
             "what_if",
-            "Tell what other rules would join and divide",
+            "Tell what other rules would join and divide, and do to audiences",
             what_if,
         )
         .get(

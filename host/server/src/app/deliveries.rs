@@ -7,6 +7,7 @@ use super::stamp::Stamp;
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, DeliveryId};
 use attiva_core::ports::store::{Books, Item, ItemStatus, Kind, Reason};
+use attiva_core::{Fault, FaultKind};
 
 impl Sandbox {
     /// Starts a delivery, which goes on by itself.
@@ -58,8 +59,17 @@ impl Sandbox {
     }
 
     /// Members of a delivery from position `first` on.
+    ///
+    /// # Errors
+    /// `delivery.items.missing`: they are not kept any more.
     pub fn items(&self, id: &str, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
         let delivery = self.delivery(id)?;
+        if delivery.items_forgotten_at.is_some() {
+            let message = format!("what became of each member of `{}` is not kept any more", delivery.id);
+            return Err(Fault::new(FaultKind::Config, "delivery.items.missing", message)
+                .action("Its books and reasons stand; how long members are kept is `limits.outcomes_kept_days`.")
+                .into());
+        }
         Ok(self.store.items(&delivery.id, status, first, limit)?)
     }
 

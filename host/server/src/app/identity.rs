@@ -58,7 +58,7 @@ impl Sandbox {
     /// What rules would make of the stored records; nothing is changed.
     pub async fn what_if(&self, rules: Rules, records_max: usize) -> Result<WhatIf> {
         self.check_rules("/rules", &rules)?;
-        Ok(self.engine.what_if(&PERSON, rules, records_max).await?)
+        Ok(self.engine.what_if(rules, records_max).await?)
     }
 
     /// For each connection and entity: through which others its records arrive as well, and what it alone brings. False

@@ -9,9 +9,13 @@ pub struct Settings {
     pub disk_free_bytes_min: u64,
     /// The last exchanges with its vendor that are kept of each connection; 0: none.
     pub exchanges_kept: usize,
+    /// How long what became of each member of a delivery is kept; `None`: for ever.
+    pub outcomes_kept_days: Option<u32>,
     /// Memory of all plugins at work together, and of those of one organisation.
     pub plugin_memory_bytes: usize,
     pub organisation_memory_bytes: usize,
+    /// Instances of plugins that are kept in a pool; 0: each call makes its own.
+    pub plugin_pool: u32,
     /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
     pub seal_key_file: Option<PathBuf>,
 }
@@ -21,9 +25,17 @@ impl Default for Settings {
         Self {
             disk_free_bytes_min: 0,
             exchanges_kept: 50,
+            outcomes_kept_days: None,
             plugin_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
+            plugin_pool: 0,
             seal_key_file: None,
         }
+    }
+}
+
+impl Settings {
+    pub(super) fn outcomes_kept_ms(&self) -> Option<attiva_core::Millis> {
+        self.outcomes_kept_days.map(|days| i64::from(days) * 24 * 60 * 60 * 1000)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Identity {
 pub(crate) enum Rules {
     /// Show the rules that hold.
     Show,
-    /// Tell what rules would merge and split, and publish nothing.
+    /// Tell what rules would merge and split, and do to audiences, and publish nothing.
     WhatIf {
         /// JSON file with the rules; `-` for standard input.
         file: PathBuf,
@@ -143,6 +143,7 @@ fn told(what_if: &Value, output: Output) {
             ("merges", "/difference/merges"),
             ("splits", "/difference/splits"),
             ("degraded", "/collapse/degraded_profiles"),
+            ("segments evaluated", "/audiences/evaluated"),
         ],
     );
     if output.is_json() {
@@ -153,5 +154,36 @@ fn told(what_if: &Value, output: Output) {
             let list = |name: &str| example.get(name).cloned().unwrap_or_default();
             output.line(&format!("{title} {} because {}", list("parts"), list("because")));
         }
+    }
+    told_audiences(what_if, output);
+}
+
+fn told_audiences(what_if: &Value, output: Output) {
+    let each = |pointer: &str| what_if.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    for change in each("/audiences/changed") {
+        let number = |pointer: &str| change.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        let name = change.get("name").and_then(Value::as_str).unwrap_or_default();
+        output.line(&format!(
+            "AUDIENCE {name:?} {} to {}: {} enter, {} leave, {} fewer by merges, {} more by splits",
+            number("/members_before"),
+            number("/members_after"),
+            number("/entering/count"),
+            number("/leaving/count"),
+            number("/joined"),
+            number("/divided"),
+        ));
+        for (verb, pointer) in [("enters", "/entering/examples"), ("leaves", "/leaving/examples")] {
+            for example in change.pointer(pointer).and_then(Value::as_array).into_iter().flatten() {
+                let profile = example.get("profile").and_then(Value::as_str).unwrap_or_default();
+                output.line(&format!("  {verb} {profile} {}", example.get("records").cloned().unwrap_or_default()));
+            }
+        }
+    }
+    for left_out in each("/audiences/left_out") {
+        let said = |name: &str| left_out.get(name).and_then(Value::as_str).unwrap_or_default();
+        output.line(&format!("LEFT OUT {:?}: {}", said("name"), said("why")));
+    }
+    if what_if.pointer("/audiences/steady") == Some(&Value::Bool(false)) {
+        output.line("Records or profiles changed meanwhile: audiences may be of a moment ago.");
     }
 }

@@ -51,8 +51,14 @@ pub const KEYS: &[Key] = &[
         "bytes left on the disk, under which nothing more is read; 0: none (default: 512 MiB)",
     ),
     key("limits.plugin_memory_bytes", true, "memory of all plugins at work together (default: 2 GiB)"),
+    key("limits.plugin_pool", true, "instances kept in a pool; 0: each call makes its own (default: 0)"),
     key("limits.organisation_memory_bytes", true, "memory of one organisation's plugins at work (default: 1 GiB)"),
     key("limits.exchanges_kept", true, "last exchanges with the vendor kept of each connection; 0: none (default: 50)"),
+    key(
+        "limits.outcomes_kept_days",
+        true,
+        "days that what became of each member of a delivery is kept after its end; 0: for ever (default: 90)",
+    ),
     key("pages.size_default", true, "items of a page where the client does not say (default: 50)"),
     key("pages.size_max", true, "items of a page at most (default: 500)"),
 ];
@@ -167,8 +173,10 @@ struct LimitsLayer {
     drain_seconds: Option<u64>,
     disk_free_bytes: Option<u64>,
     plugin_memory_bytes: Option<u64>,
+    plugin_pool: Option<u32>,
     organisation_memory_bytes: Option<u64>,
     exchanges_kept: Option<u32>,
+    outcomes_kept_days: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -205,6 +213,17 @@ fn throttle(requests: u32, seconds: u32) -> Result<Option<Throttle>, ConfigError
         return Err(wrong("limits.key_requests", "must be at most a million in a second"));
     }
     Ok(throttle)
+}
+
+/// A hundred years: what is meant to be longer is meant to be for ever.
+const KEPT_DAYS_MAX: u32 = 36_500;
+
+fn kept_days(days: u32) -> Result<Option<u32>, ConfigError> {
+    if days > KEPT_DAYS_MAX {
+        let problem = format!("must be at most {KEPT_DAYS_MAX}; 0 keeps them for ever");
+        return Err(wrong("limits.outcomes_kept_days", problem));
+    }
+    Ok(Some(days).filter(|days| *days > 0))
 }
 
 impl Layer {
@@ -289,11 +308,13 @@ impl Layer {
                 drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
                 disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
                 plugin_memory_bytes: self.limits.plugin_memory_bytes.or(other.limits.plugin_memory_bytes),
+                plugin_pool: self.limits.plugin_pool.or(other.limits.plugin_pool),
                 organisation_memory_bytes: self
                     .limits
                     .organisation_memory_bytes
                     .or(other.limits.organisation_memory_bytes),
                 exchanges_kept: self.limits.exchanges_kept.or(other.limits.exchanges_kept),
+                outcomes_kept_days: self.limits.outcomes_kept_days.or(other.limits.outcomes_kept_days),
             },
             pages: PagesLayer {
                 size_default: self.pages.size_default.or(other.pages.size_default),
@@ -332,11 +353,13 @@ impl Layer {
                     "limits.plugin_memory_bytes",
                     limits.plugin_memory_bytes.unwrap_or(2 << 30),
                 )?,
+                plugin_pool: limits.plugin_pool.unwrap_or(0),
                 organisation_memory_bytes: positive(
                     "limits.organisation_memory_bytes",
                     limits.organisation_memory_bytes.unwrap_or(1 << 30),
                 )?,
                 exchanges_kept: limits.exchanges_kept.unwrap_or(50),
+                outcomes_kept_days: kept_days(limits.outcomes_kept_days.unwrap_or(90))?,
             },
             pages: Pages {
                 size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,

@@ -32,6 +32,9 @@ fn rules_are_tried_and_published_and_two_who_publish_at_once_are_told() {
     let api = people();
     let before = profiles(&api).len();
     assert!(before < 40, "nobody shares an address");
+    let everybody = api.post("segments", &json!({ "name": "everybody", "expression": "person.email != ''" }));
+    let everybody = everybody.is(201).text("/id").to_owned();
+    caught_up(&api);
     let read = api.get("identity/rules");
     assert_eq!((read.is(200).header("etag"), read.body["version"].as_u64()), ("\"0\"", Some(1)));
     let mut rules = read.body.clone();
@@ -41,6 +44,12 @@ fn rules_are_tried_and_published_and_two_who_publish_at_once_are_told() {
     let difference = &tried.is(200).body["difference"];
     assert_eq!((&difference["profiles_before"], &difference["profiles_after"]), (&json!(before), &json!(40)));
     assert!(difference["splits"].as_u64() > Some(0), "{difference}");
+    let audiences = &tried.body["audiences"];
+    let [change] = audiences["changed"].as_array().unwrap().as_slice() else { panic!("{audiences}") };
+    assert_eq!((&change["segment"], &change["entity"]), (&json!(everybody), &json!("person")));
+    assert_eq!((&change["members_before"], &change["members_after"]), (&json!(before), &json!(40)));
+    assert_eq!((&change["divided"], &change["entering"]["count"]), (&json!(40 - before), &json!(0)));
+    assert_eq!((&audiences["steady"], &audiences["left_out"]), (&json!(true), &json!([])));
     api.post("identity/rules/what-if", &json!({ "rules": rules, "records_max": 0 })).refused(422, "request.invalid");
     assert_eq!(profiles(&api).len(), before);
 
@@ -48,6 +57,8 @@ fn rules_are_tried_and_published_and_two_who_publish_at_once_are_told() {
     assert_eq!((published.is(200).header("etag"), &published.body["version"]), ("\"1\"", &json!(2)));
     caught_up(&api);
     assert_eq!(profiles(&api).len(), 40);
+    let members = api.get(&format!("segments/{everybody}/members?limit=100"));
+    assert_eq!(members.is(200).body["items"].as_array().unwrap().len(), 40, "as it was told");
     // Made of the version before; and, with the version that holds, seen at another state.
     put(&api, "identity/rules", &[], &rules).refused(412, "store.version-mismatch");
     rules["version"] = json!(2);

@@ -23,6 +23,10 @@ impl Vendors {
         self.config().client_secret.clone()
     }
 
+    pub(crate) fn marketo(&self) -> &Marketo {
+        &self.marketo
+    }
+
     /// Where the store answers.
     pub(crate) fn store_url(&self) -> String {
         self.s3.endpoint()

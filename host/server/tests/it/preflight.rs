@@ -8,7 +8,7 @@ use attiva_simulators::linkedin::{LinkedIn, LinkedInConfig};
 use attiva_simulators::marketo::MarketoConfig;
 use serde_json::{Value, json};
 
-fn connect(api: &Api, vendors: &Vendors) -> String {
+pub(crate) fn connect(api: &Api, vendors: &Vendors) -> String {
     let config = vendors.config();
     let body = json!({"name": "m", "plugin": "destination-marketo", "grants": {"api": vendors.url()},
         "configuration": {"munchkin_id": "123-ABC-456", "client_id": config.client_id, "client_secret": vendors.secret()}});

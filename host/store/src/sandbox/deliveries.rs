@@ -16,10 +16,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashMap, HashSet};
 
 /// A delivery as it is stored.
-struct Found {
-    number: i64,
+pub(super) struct Found {
+    pub(super) number: i64,
     /// The number of the target whose ledger it keeps; none for one that makes a whole of its own.
-    ledger: Option<i64>,
+    pub(super) ledger: Option<i64>,
 }
 
 /// Positions follow the order of profile ids, from 0.
@@ -418,7 +418,7 @@ pub(super) fn items(
     Ok(items)
 }
 
-fn find(connection: &Connection, delivery: &DeliveryId) -> Outcome<Option<Found>> {
+pub(super) fn find(connection: &Connection, delivery: &DeliveryId) -> Outcome<Option<Found>> {
     let mut statement = connection.prepare_cached("SELECT number, ledger FROM delivery WHERE id = ?1")?;
     let found = statement.query_row([delivery.as_str()], |row| Ok(Found { number: row.get(0)?, ledger: row.get(1)? }));
     Ok(found.optional()?)

@@ -5,7 +5,7 @@ use crate::failure::{Outcome, known, limited};
 use attiva_core::id::ProfileId;
 use attiva_core::identity::{Ask, Identity, Level};
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::{RecordLink, StoreError};
+use attiva_core::ports::store::{Carrier, RecordLink, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeSet, HashMap};
 
@@ -307,15 +307,24 @@ pub(super) fn profile_with(connection: &Connection, entity: &EntityName, identit
 
 /// The profile that a source key names now.
 pub(super) fn profile_of_key(connection: &Connection, entity: i64, key: &str) -> Outcome<Option<i64>> {
-    profile_carrying(connection, entity, Identity::SOURCE_KEY, key)
+    Ok(carrier_of_key(connection, entity, key)?.map(|carrier| carrier.profile))
+}
+
+/// The record by which a source key names a profile now.
+pub(super) fn carrier_of_key(connection: &Connection, entity: i64, key: &str) -> Outcome<Option<Carrier>> {
+    first_carrier(connection, entity, Identity::SOURCE_KEY, key)
 }
 
 fn profile_carrying(connection: &Connection, entity: i64, namespace: &str, value: &str) -> Outcome<Option<i64>> {
+    Ok(first_carrier(connection, entity, namespace, value)?.map(|carrier| carrier.profile))
+}
+
+fn first_carrier(connection: &Connection, entity: i64, namespace: &str, value: &str) -> Outcome<Option<Carrier>> {
     let mut statement = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1")?;
     for record in Carriers::new(connection, entity)?.of(namespace, value, CARRIERS_LOOKED_AT)? {
         let profile: Option<Option<i64>> = statement.query_row([record], |row| row.get(0)).optional()?;
         if let Some(profile) = profile.flatten() {
-            return Ok(Some(profile));
+            return Ok(Some(Carrier { record, profile }));
         }
     }
     Ok(None)
@@ -358,13 +367,23 @@ pub(super) fn profile_named(
     namespace: &str,
     value: &str,
 ) -> Outcome<Option<i64>> {
+    Ok(carrier_named(connection, entity, namespace, value)?.map(|carrier| carrier.profile))
+}
+
+/// The same, with the record by which it leads there.
+pub(super) fn carrier_named(
+    connection: &Connection,
+    entity: i64,
+    namespace: &str,
+    value: &str,
+) -> Outcome<Option<Carrier>> {
     let mut into = connection.prepare_cached(
         "SELECT m.into_key FROM record r JOIN merged m ON m.record = r.number
          WHERE r.entity = ?1 AND r.source_key = ?2",
     )?;
     let mut value = value.to_owned();
     for _ in 0..MERGES_FOLLOWED {
-        let found = profile_carrying(connection, entity, namespace, &value)?;
+        let found = first_carrier(connection, entity, namespace, &value)?;
         if found.is_some() || namespace != Identity::SOURCE_KEY {
             return Ok(found);
         }

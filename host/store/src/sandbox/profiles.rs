@@ -108,12 +108,11 @@ impl<'a> ProfileWriter<'a> {
                 if known.gone {
                     self.appear(entity, &profile.id)?;
                 } else if had.as_deref().map_or(Ok(false), |had| json::same_attributes(had, attributes))? {
-                    if refers_anew {
+                    // A record that says nothing new is a name all the same: it may be the first, and what happened to
+                    // whom it names has happened to this one now.
+                    if refers_anew || known.records != records {
                         self.look(counter, known.number, profile.concerns_accounts)?;
                         self.tell.execute(params![counter.next_seq(), known.number])?;
-                    } else if known.records != records && profile.concerns_accounts {
-                        // A record that says nothing new is a name all the same, and may be the first.
-                        self.looks.at(known.number, counter.next_seq())?;
                     }
                     return Ok(known.number);
                 }

@@ -5,7 +5,7 @@ use super::{entities, json, links, memberships, projection, records};
 use crate::failure::Outcome;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{
-    Cut, EntityWanted, EventSeen, EventsWanted, Feed, RelationWanted, SnapshotSink, SnapshotWanted,
+    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, Feed, RelationWanted, SnapshotSink, SnapshotWanted,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeSet, HashMap};
@@ -87,7 +87,7 @@ fn references(
     let Some(relation) = relation else { return Ok(()) };
     // A person refers to the accounts of all its records; what survived stands in its attributes.
     let mut statement = connection.prepare_cached(
-        "SELECT f.profile, f.key, l.profile FROM reference f
+        "SELECT f.profile, f.key, l.profile, r.number FROM reference f
          LEFT JOIN record r ON r.entity = ?2 AND r.source_key = f.key
          LEFT JOIN link l ON l.record = r.number AND l.own_key
          WHERE f.relation = ?1 AND (NOT ?3 OR f.key =
@@ -98,9 +98,9 @@ fn references(
     while let Some(row) = rows.next()? {
         let found: Option<i64> = row.get(2)?;
         let to = match found {
-            Some(to) => Some(to),
+            Some(profile) => Some(Carrier { record: row.get(3)?, profile }),
             None => {
-                links::profile_of_key(connection, target, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?
+                links::carrier_of_key(connection, target, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?
             }
         };
         if let Some(to) = to {
@@ -124,12 +124,12 @@ fn events(connection: &Connection, sink: &mut dyn SnapshotSink) -> Outcome<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(2)?;
-        let Some(profile) = people.profile(row.get(0)?)? else { continue };
+        let Some(person) = people.carrier(row.get(0)?)? else { continue };
         if !people.decides(number, row.get(4)?)? {
             continue;
         }
         let event_type = types.get(&row.get::<_, i64>(3)?).map_or("", String::as_str);
-        sink.event(EventSeen { number, profile, time: row.get(1)?, event_type });
+        sink.event(EventSeen { number, person, time: row.get(1)?, event_type });
     }
     Ok(())
 }
@@ -149,8 +149,8 @@ fn keys(connection: &Connection, sink: &mut dyn SnapshotSink) -> Outcome<()> {
     for (list, wanted) in sink.keys().into_iter().enumerate() {
         let Some(entity) = entities::find(connection, &wanted.entity)? else { continue };
         for (key, text) in wanted.keys.iter().enumerate() {
-            if let Some(profile) = links::profile_of_key(connection, entity, text)? {
-                sink.key(list, key, profile);
+            if let Some(named) = links::carrier_of_key(connection, entity, text)? {
+                sink.key(list, key, named);
             }
         }
     }

@@ -6,14 +6,14 @@ use super::links;
 use crate::failure::{Outcome, known};
 use attiva_core::Value;
 use attiva_core::id::ConnectionId;
-use attiva_core::ports::store::{EventPlace, Order, StoredEvent};
+use attiva_core::ports::store::{Carrier, EventPlace, Order, StoredEvent};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeSet, HashMap};
 
 /// Who subjects are, each looked up once.
 pub(super) struct People<'a> {
     connection: &'a Connection,
-    known: HashMap<i64, Option<i64>>,
+    known: HashMap<i64, Option<Carrier>>,
 }
 
 impl<'a> People<'a> {
@@ -22,8 +22,13 @@ impl<'a> People<'a> {
     }
 
     pub(super) fn profile(&mut self, subject: i64) -> Outcome<Option<i64>> {
-        if let Some(profile) = self.known.get(&subject) {
-            return Ok(*profile);
+        Ok(self.carrier(subject)?.map(|carrier| carrier.profile))
+    }
+
+    /// The record by which a subject is somebody.
+    pub(super) fn carrier(&mut self, subject: i64) -> Outcome<Option<Carrier>> {
+        if let Some(carrier) = self.known.get(&subject) {
+            return Ok(*carrier);
         }
         let mut statement = self.connection.prepare_cached(
             "SELECT n.entity, n.name, s.value FROM event_subject s JOIN namespace n ON n.number = s.namespace
@@ -31,9 +36,9 @@ impl<'a> People<'a> {
         )?;
         let name = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let (entity, namespace, value): (i64, String, String) = statement.query_row([subject], name)?;
-        let profile = links::profile_named(self.connection, entity, &namespace, &value)?;
-        self.known.insert(subject, profile);
-        Ok(profile)
+        let carrier = links::carrier_named(self.connection, entity, &namespace, &value)?;
+        self.known.insert(subject, carrier);
+        Ok(carrier)
     }
 
     /// Whether none of an event's firmer names names anybody, so that the one at `rank` decides.

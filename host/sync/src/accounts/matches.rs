@@ -3,11 +3,14 @@
 use super::basis::Basis;
 use super::families::Families;
 use super::look::text;
+use crate::engine::Inner;
 use attiva_core::account::matching::{Candidate, Company, Matched, Matcher};
 use attiva_core::model::{EntityKind, EntityName, Layout};
-use attiva_core::ports::store::{AccountsCommit, CompanyRow, Derived, DerivedWrite, Profile, SandboxStore, Side};
+use attiva_core::ports::store::{
+    AccountsCommit, CompanyRow, Derived, DerivedWrite, Profile, Reference, SandboxStore, Side,
+};
 use attiva_core::{Fault, Millis, Value};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The field that refers to a matched account.
 pub(super) const KEY: &str = "matched_account_key";
@@ -40,17 +43,51 @@ pub(super) fn decide(
         if store.companies(&[profile.number])?.pop().flatten() != row {
             commit.companies.push((profile.number, row));
         }
-        let (candidates, _) = candidates(store, basis, &families, &lead)?;
-        let matched = match basis.matcher.decide(&lead, &candidates) {
-            Matched::To(scored) => Some((scored.account, i64::from(scored.score))),
-            Matched::Ambiguous(_) | Matched::Below(_) | Matched::Nothing => None,
-        };
+        let matched = matched(store, basis, &families, &lead)?;
         if had.is_none() && matched.is_none() {
             continue;
         }
         commit.derived.push(written(profile.number, matched, had.as_ref(), now));
     }
     Ok(())
+}
+
+/// The account that a lead belongs to, by key, with its score.
+fn matched(
+    store: &dyn SandboxStore,
+    basis: &Basis,
+    families: &Families<'_>,
+    lead: &Company,
+) -> Result<Option<(String, i64)>, Fault> {
+    let (candidates, _) = candidates(store, basis, families, lead)?;
+    Ok(match basis.matcher.decide(lead, &candidates) {
+        Matched::To(scored) => Some((scored.account, i64::from(scored.score))),
+        Matched::Ambiguous(_) | Matched::Below(_) | Matched::Nothing => None,
+    })
+}
+
+/// What would be worked out of a person that there is not, but would be. `names`: the source keys that would lead to it;
+/// `own`: the number of the profile whose id it would keep.
+pub(crate) fn would_be(
+    inner: &Inner,
+    attributes: &[(String, Value)],
+    references: &[Reference],
+    names: &BTreeSet<String>,
+    own: Option<i64>,
+) -> Result<(Vec<(String, Value)>, Option<Reference>), Fault> {
+    let store = inner.store.as_ref();
+    let is_placed = references.iter().any(|reference| reference.field == "account_key") || is_related(store, names)?;
+    if is_placed {
+        return Ok((Vec::new(), None));
+    }
+    let basis = inner.accounts.get(store)?;
+    let lead = basis.matcher.lead(&Layout::of(EntityKind::Person).row(attributes));
+    let matched = matched(store, &basis, &Families::new(store, &basis), &lead)?;
+    let had = own.map(|own| store.derived(&[own])).transpose()?.and_then(|mut found| found.pop().flatten());
+    let DerivedWrite { derived, reference, .. } =
+        written(own.unwrap_or_default(), matched, had.as_ref(), inner.clock.now());
+    let reference = reference.map(|(field, to, key)| Reference { field: field.to_owned(), to, key });
+    Ok((derived.attributes, reference))
 }
 
 /// When a match was found is kept as long as it is the same.
@@ -78,9 +115,13 @@ pub(super) fn is_placed(store: &dyn SandboxStore, person: &Profile) -> Result<bo
     if referred.iter().any(|referred| referred.reference.field == "account_key") {
         return Ok(true);
     }
-    // By what was noted of relations, and not by what they say by now: whoever is named in one is matched again when that is
-    // noted, so that a relation that comes and goes meanwhile leaves nothing behind.
-    let names = store.names(person.number)?;
+    is_related(store, &store.names(person.number)?)
+}
+
+/// Whether a source says of one of these keys to which account it belongs: by what was noted of relations, and not by
+/// what they say by now. Whoever is named in one is matched again when that is noted, so that a relation that comes and
+/// goes meanwhile leaves nothing behind.
+fn is_related(store: &dyn SandboxStore, names: &BTreeSet<String>) -> Result<bool, Fault> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Ok(store.companies_with(Side::Relation, &names, 1)?.iter().any(|named| !named.is_empty()))
 }

@@ -269,7 +269,7 @@ fn evaluate(inner: &Inner, ids: &[SegmentId], cause: EvaluationCause) -> Result<
 
 /// Members by segment, and who overran. In layers: who asks for an audience that is evaluated along with it sees the new
 /// one.
-fn bits(
+pub(super) fn bits(
     inner: &Inner,
     audiences: &Audiences,
     segments: &[&Arc<Compiled>],

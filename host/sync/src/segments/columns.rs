@@ -6,7 +6,7 @@ use super::columns_load::load;
 use crate::engine::Inner;
 use attiva_core::id::SegmentId;
 use attiva_core::model::EntityKind;
-use attiva_core::ports::store::{Cut, EventSeen, KeysWanted, SnapshotSink, SnapshotWanted, StoredRecord};
+use attiva_core::ports::store::{Carrier, Cut, EventSeen, KeysWanted, SnapshotSink, SnapshotWanted, StoredRecord};
 use attiva_core::{Fault, Millis, Value};
 use attiva_segments::Needs;
 use attiva_segments::column::{Bits, Dataset};
@@ -59,6 +59,12 @@ impl ColumnCache {
         {
             *cached = None;
         }
+    }
+
+    /// Does something that takes all processors there are, after others that do.
+    pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _waited = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
     }
 
     /// Does something with all that is needed, as it is now. One at a time: each takes all processors there are.
@@ -146,12 +152,12 @@ impl SnapshotSink for MemberSink<'_> {
     }
 
     fn profile(&mut self, _: usize, _: i64, _: Vec<(String, Value)>) {}
-    fn reference(&mut self, _: usize, _: i64, _: &str, _: i64) {}
+    fn reference(&mut self, _: usize, _: i64, _: &str, _: Carrier) {}
     fn component(&mut self, _: i64, _: StoredRecord) {}
     fn event(&mut self, _: EventSeen<'_>) {}
     fn event_attributes(&mut self, _: i64, _: Vec<(String, Value)>) {}
     fn keys(&mut self) -> Vec<KeysWanted> {
         Vec::new()
     }
-    fn key(&mut self, _: usize, _: usize, _: i64) {}
+    fn key(&mut self, _: usize, _: usize, _: Carrier) {}
 }

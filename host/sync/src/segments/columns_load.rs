@@ -10,7 +10,8 @@ use attiva_core::id::SegmentId;
 use attiva_core::merge::MappedRecord;
 use attiva_core::model::{EntityKind, EntityName, components, matched_component};
 use attiva_core::ports::store::{
-    Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted, StoredRecord,
+    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
+    StoredRecord,
 };
 use attiva_core::{Fault, Millis, Value};
 use attiva_expr::Step;
@@ -75,7 +76,7 @@ impl Rows {
     }
 }
 
-struct Loader<'a> {
+pub(super) struct Loader<'a> {
     inner: &'a Inner,
     links: &'a Links,
     now: Millis,
@@ -86,6 +87,8 @@ struct Loader<'a> {
     numbers: Vec<Vec<i64>>,
     /// By profile number: every profile is of one entity.
     row_of: Vec<u32>,
+    /// Profiles that there are not but would be have numbers below 0: from -1 down, in the order in which they are told.
+    would_be: Vec<u32>,
     /// Relations between profiles, in the order in which they are wanted.
     followed: Vec<usize>,
     /// By relation, for each row of the many the row it names.
@@ -152,7 +155,7 @@ impl Components {
 }
 
 impl<'a> Loader<'a> {
-    fn new(inner: &'a Inner, audiences: &'a Audiences, needs: &Needs, members: &[SegmentId]) -> Self {
+    pub(super) fn new(inner: &'a Inner, audiences: &'a Audiences, needs: &Needs, members: &[SegmentId]) -> Self {
         let links = &audiences.links;
         let mut needs = needs.clone();
         // Events are told with their person, and records of persons with theirs.
@@ -198,6 +201,7 @@ impl<'a> Loader<'a> {
             profiles,
             numbers: vec![Vec::new(); links.entities.len()],
             row_of: Vec::new(),
+            would_be: Vec::new(),
             followed,
             names: BTreeMap::new(),
             components,
@@ -209,7 +213,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn wanted(&self, members: &[SegmentId]) -> SnapshotWanted {
+    pub(super) fn wanted(&self, members: &[SegmentId]) -> SnapshotWanted {
         let entity = |rows: &Rows| EntityWanted {
             entity: self.links.name(rows.entity).clone(),
             attributes: rows.places.keys().cloned().collect(),
@@ -252,11 +256,15 @@ impl<'a> Loader<'a> {
     }
 
     fn row(&self, profile: i64) -> u32 {
-        usize::try_from(profile).ok().and_then(|number| self.row_of.get(number)).copied().unwrap_or(NOBODY)
+        let found = match usize::try_from(profile) {
+            Ok(number) => self.row_of.get(number),
+            Err(_) => usize::try_from(-1 - profile).ok().and_then(|place| self.would_be.get(place)),
+        };
+        found.copied().unwrap_or(NOBODY)
     }
 
     /// Which accounts the records of persons name is known once their keys are.
-    fn finish(mut self, audiences: &Audiences, members: &[SegmentId]) -> Result<Loaded, Fault> {
+    pub(super) fn finish(mut self, audiences: &Audiences, members: &[SegmentId]) -> Result<Loaded, Fault> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
@@ -315,15 +323,18 @@ impl SnapshotSink for Loader<'_> {
         let rows = &mut self.profiles[entity];
         let row = rows.push(attributes);
         self.numbers[rows.entity].push(number);
-        let Ok(place) = usize::try_from(number) else { return };
+        let Ok(place) = usize::try_from(number) else {
+            self.would_be.push(row);
+            return;
+        };
         if self.row_of.len() <= place {
             self.row_of.resize((place + 1).next_power_of_two(), NOBODY);
         }
         self.row_of[place] = row;
     }
 
-    fn reference(&mut self, relation: usize, from: i64, key: &str, to: i64) {
-        let (from, to) = (self.row(from), self.row(to));
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: Carrier) {
+        let (from, to) = (self.row(from), self.row(to.profile));
         let Some(number) = self.followed.get(relation).copied() else {
             if let Some(components) = &mut self.components {
                 components.name(from, key, to);
@@ -362,7 +373,7 @@ impl SnapshotSink for Loader<'_> {
     }
 
     fn event(&mut self, event: EventSeen<'_>) {
-        let person = self.row(event.profile);
+        let person = self.row(event.person.profile);
         if let Some(events) = &mut self.events {
             events.push(person, &event);
         }
@@ -387,8 +398,8 @@ impl SnapshotSink for Loader<'_> {
         keys
     }
 
-    fn key(&mut self, list: usize, key: usize, profile: i64) {
-        let row = self.row(profile);
+    fn key(&mut self, list: usize, key: usize, named: Carrier) {
+        let row = self.row(named.profile);
         let of_events = self.events.as_ref().map_or(0, EventTable::lists);
         match (&mut self.events, &mut self.components) {
             (Some(events), _) if list < of_events => events.key(list, key, row),

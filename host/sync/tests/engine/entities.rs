@@ -316,6 +316,36 @@ proptest! {
     }
 }
 
+/// Persons who become one are looked at along with everything else, in one step.
+#[tokio::test]
+async fn who_becomes_another_is_gone_whatever_else_changes_in_the_same_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendors = both();
+    let lead = |key: &str| row(key, 10, &[("mail", "a@x.com")]);
+    vendors["m1"].tell("leads", vec![lead("1"), lead("2")]);
+    vendors["m1"].tell("companies", vec![row("7", 10, &[("name", "Acme")])]);
+    let office = Office::start(dir.path(), &vendors, 100).await;
+    let publish = async |joins: bool| {
+        let mut rules = attiva_core::identity::Rules::person();
+        rules.namespaces.get_mut("email").unwrap().joins = joins;
+        let write = document(Kind::IdentityRules, PERSON.as_str(), &rules);
+        office.engine.reconsider(write, vec![], Reconsider::All).await.unwrap();
+        office.settled().await;
+    };
+    publish(false).await;
+    office.read_all().await;
+    let two = office.all(&PERSON);
+    assert_eq!(two.len(), 2);
+    publish(true).await;
+    let [one] = office.all(&PERSON).try_into().unwrap();
+    assert_eq!(office.records_of(&one), ["1@m1.M", "2@m1.M"]);
+    assert_eq!(office.store.count_profiles(&PERSON).unwrap(), 1);
+    for before in two {
+        assert_eq!(office.store.profile(&before.id).unwrap().unwrap().id, one.id, "the other leads there");
+    }
+    assert_eq!(office.all(&ACCOUNT).len(), 1);
+}
+
 #[tokio::test]
 async fn what_is_deleted_leaves_its_references_dangling_until_it_comes_back() {
     let dir = tempfile::tempdir().unwrap();

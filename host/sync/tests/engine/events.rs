@@ -1,8 +1,11 @@
 //! Streams of events, from rows to timelines.
 
+use super::support::document;
 use super::support::tables::*;
+use attiva_core::config::Segment;
+use attiva_core::id::SegmentId;
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::{Feed, Order, Profile, StoredEvent};
+use attiva_core::ports::store::{Expect, Feed, Kind, Order, Profile, StoredEvent};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +98,28 @@ async fn activities_are_events_of_the_person_whom_they_name() {
 }
 
 /// A row of a person, with an address and a device of a few; or of an event, which names its person in some way.
+/// An event may be there before the record of whom it names; that record may say nothing that the person does not say
+/// already.
+#[tokio::test]
+async fn what_happened_to_a_record_that_joins_somebody_counts_for_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendors = vendors();
+    let event = |key, lead, second| row(key, 10, &[("time", &time(second)), ("lead", lead)]);
+    vendors["m1"].tell("activities", vec![event("901", "1", 1), event("902", "2", 2)]);
+    vendors["m1"].tell("leads", vec![row("1", 20, &[("mail", "a@x.com")])]);
+    vendors["m1"].tell("leads", vec![row("2", 10, &[("mail", "a@x.com")])]);
+    let office = Office::start(dir.path(), &vendors, 1).await;
+    let id = SegmentId::parse("seg_busy").unwrap();
+    let segment = Segment::new(id.clone(), "busy", "person.events.size() > 1", 0);
+    let write = document(Kind::Segment, id.as_str(), &segment).remove(0).0;
+    office.store.put_document(write, Expect::Absent).await.unwrap();
+    office.engine.segments_changed();
+    office.read_all().await;
+    let [one] = office.all(&PERSON).try_into().unwrap();
+    assert_eq!(keys(&timeline(&office, &one)), ["901", "902"]);
+    assert_eq!(office.store.count_members(&id).unwrap(), 1);
+}
+
 #[derive(Debug, Clone)]
 struct Told {
     table: &'static str,

@@ -76,11 +76,11 @@ async fn rules_are_tried_published_and_hold_after_a_restart() {
     assert_eq!((before.len(), world.store.count_members(&segment).unwrap()), (2, 0));
 
     let apart = joins_by_address(false);
-    let tried = world.engine.what_if(&PERSON, apart.clone(), 100).await.unwrap();
+    let tried = world.engine.what_if(apart.clone(), 100).await.unwrap();
     let counts = (tried.records, tried.whole, tried.difference.profiles_before, tried.difference.profiles_after);
     assert_eq!(counts, (3, true, 2, 3));
     assert_eq!((tried.difference.merges, tried.difference.splits), (0, 1));
-    let part = world.engine.what_if(&PERSON, apart.clone(), 1).await.unwrap();
+    let part = world.engine.what_if(apart.clone(), 1).await.unwrap();
     assert_eq!((part.records, part.whole), (1, false));
     assert_eq!(world.people(), before, "trying changes nothing");
 
@@ -107,7 +107,7 @@ async fn fields_that_nothing_is_stored_of_cannot_be_tried() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::start_by_ones(dir.path(), crate::vendor(vec![vec![lead("1", 10, "a@x.com", "CEO")]])).await;
     let other = rules(|rules| rules.namespaces.get_mut("email").unwrap().fields = vec!["job_title".into()]);
-    let fault = world.engine.what_if(&PERSON, other, 100).await.unwrap_err();
+    let fault = world.engine.what_if(other, 100).await.unwrap_err();
     assert_eq!(fault.code, "identity.what-if-fields");
 }
 

@@ -289,6 +289,13 @@ impl World {
         Self::start_with(store, vendor, EngineOptions { projection_rows: 1, ..EngineOptions::default() }).await
     }
 
+    /// As `start`; what became of members of deliveries is kept for so long, in milliseconds.
+    pub async fn start_keeping(dir: &Path, vendor: Arc<Vendor>, items_kept_ms: i64) -> Self {
+        let store = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
+        let options = EngineOptions { items_kept_ms: Some(items_kept_ms), ..EngineOptions::default() };
+        Self::start_with(store, vendor, options).await
+    }
+
     pub async fn start_in(store: Arc<dyn SandboxStore>, vendor: Arc<Vendor>) -> Self {
         Self::start_with(store, vendor, EngineOptions::default()).await
     }

@@ -154,7 +154,7 @@ impl PluginHost {
         let (host, digest, bytes) = (self.clone(), digest.to_owned(), bytes.to_vec());
         let work = tokio::task::spawn_blocking(move || {
             structure::validate(&bytes)?;
-            let code = compile(&host.compiler, host.form, &host.compile_limits, &digest, &bytes)?;
+            let code = compile(&host.compiler, &host.compile_limits, &digest, &bytes)?;
             let component = AotCache::load(&host.engine, &code).map_err(contract)?;
             Ok((component, Some(code)))
         });

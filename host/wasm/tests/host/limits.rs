@@ -173,7 +173,7 @@ async fn requests_and_their_bytes_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooled_host_holds_the_same_limits() {
     let limits = Limits { memory_bytes: 16 << 20, ..Limits::default() };
-    let options = attiva_wasm::HostOptions { limits, pooling: true, ..crate::support::options() };
+    let options = attiva_wasm::HostOptions { limits, pool_instances: 4, ..crate::support::options() };
     let plugin = attiva_wasm::PluginHost::new(options).unwrap().admit(&crate::support::component()).await.unwrap();
     assert_eq!(Connection::that("memory").fault(&plugin).await.code, "limit.memory");
     Connection::that("good").read(&plugin).await.unwrap();

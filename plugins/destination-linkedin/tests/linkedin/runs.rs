@@ -209,6 +209,17 @@ fn a_person_is_erased_and_a_target_retired() {
     assert_eq!(erase(&h, &[("phone", "1")]), EraseStatus::Cannot);
     assert_eq!(erase(&h, &[("email", "random@rudderstack.com")]), EraseStatus::Removed);
     assert!(h.members().is_empty());
+    // Every address of hers, what the host knows her by here, and nobody who has but her name.
+    let other: &[(&str, &str)] = &[("email", "other@x.example")];
+    let names: &[(&str, &str)] = &[("first_name", "Ada"), ("last_name", "Lovelace")];
+    let outcomes = h.deliver(&[(ADD, "", A), (ADD, "", other), (ADD, "", names)]);
+    let known = outcomes[1].member_id.clone().unwrap();
+    let ids = [("email", "aaa@x.example"), ("email", "random@rudderstack.com"), ("member-id", known.as_str())];
+    let ids = [&ids[..], names].concat();
+    assert_eq!(erase(&h, &ids), EraseStatus::Removed);
+    assert_eq!(h.members().len(), 1, "{:?}", h.members());
+    assert_eq!(erase(&h, names), EraseStatus::Removed);
+    assert!(h.members().is_empty());
     LinkedIn::retire(&*h.host, &h.config, &h.target).unwrap();
     assert!(h.store.borrow().segments.is_empty());
     LinkedIn::retire(&*h.host, &h.config, &h.target).unwrap();

@@ -212,11 +212,16 @@ fn the_members_can_be_read_back_and_one_erased() {
         (shown, page.next),
         (vec!["id=1 email=a@x.example ".to_owned(), "id=2 email=B@x.example ".into()], None)
     );
-    let erase = |ids: &[(&str, &str)]| {
+    let erase = |h: &Harness, ids: &[(&str, &str)]| {
         let ids: Vec<(String, String)> = ids.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
         Marketo::erase(&h.host, &h.config, &h.target, &ids).unwrap().status
     };
-    assert_eq!(erase(&[("email", "b@x.example"), ("id", "1@123-ABC-456.Marketo")]), EraseStatus::Removed);
+    assert_eq!(erase(&h, &[("email", "b@x.example"), ("id", "1@123-ABC-456.Marketo")]), EraseStatus::Removed);
     assert!(h.members().is_empty());
-    assert_eq!(erase(&[("email", "b@x.example")]), EraseStatus::NotFound);
+    assert_eq!(erase(&h, &[("email", "b@x.example")]), EraseStatus::NotFound);
+    // By the id under which somebody was put on, whatever their address is by now.
+    let known = h.deliver(&[(ADD, "", &[("email", "a@x.example")])])[0].member_id.clone().unwrap();
+    assert_eq!(erase(&h, &[("email", "elsewhere@x.example")]), EraseStatus::NotFound);
+    assert_eq!(erase(&h, &[("email", "elsewhere@x.example"), ("member-id", &known)]), EraseStatus::Removed);
+    assert!(h.members().is_empty());
 }

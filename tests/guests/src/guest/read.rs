@@ -62,6 +62,7 @@ impl Source for Guest {
             // As that, in `read` alone, and it is the end.
             "request" => Ok(Page { more: false, ..send(&config)? }),
             "pages" => Ok(numbered(&config, cursor.as_ref(), limits.max_rows.min(10))),
+            "long-pages" => Ok(numbered(&config, cursor.as_ref(), limits.max_rows)),
             "fetch" => fetch(&config),
             "spool" => write_and_read(&config),
             "host-calls" => {

@@ -56,13 +56,19 @@ pub struct Cut {
     pub events: Seq,
 }
 
+/// A record that carries what somebody names, and the profile that it belongs to. Both by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    pub record: i64,
+    pub profile: i64,
+}
+
 /// An event of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventSeen<'a> {
     /// The store's own number of the event.
     pub number: i64,
-    /// Of the person's profile.
-    pub profile: i64,
+    pub person: Carrier,
     pub time: Millis,
     pub event_type: &'a str,
 }
@@ -83,8 +89,8 @@ pub trait SnapshotSink {
     /// In the order of numbers, by entity.
     fn profile(&mut self, entity: usize, number: i64, attributes: Vec<(String, Value)>);
 
-    /// A profile names another by a key; both by number.
-    fn reference(&mut self, relation: usize, from: i64, key: &str, to: i64);
+    /// A profile, by number, names another by a key.
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: Carrier);
 
     /// A record of a person, who has this number.
     fn component(&mut self, profile: i64, record: StoredRecord);
@@ -98,8 +104,8 @@ pub trait SnapshotSink {
     /// Keys that events name things by.
     fn keys(&mut self) -> Vec<KeysWanted>;
 
-    /// The profile that a key names: `list` and `key` are places in what `keys` answered.
-    fn key(&mut self, list: usize, key: usize, profile: i64);
+    /// What a key names: `list` and `key` are places in what `keys` answered.
+    fn key(&mut self, list: usize, key: usize, named: Carrier);
 
     /// In the order of numbers, by audience.
     fn member(&mut self, audience: usize, profile: i64);

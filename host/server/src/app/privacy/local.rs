@@ -4,7 +4,6 @@
 use super::super::connectors::SandboxConnectors;
 use super::super::documents;
 use super::super::refusal::{Refusal, Result};
-use attiva_core::Millis;
 use attiva_core::config::{Activation, Connection};
 use attiva_core::id::PrivacyId;
 use attiva_core::identity::Identity;
@@ -12,6 +11,7 @@ use attiva_core::ports::connector::Target;
 use attiva_core::ports::privacy::{Footprint, Sent};
 use attiva_core::ports::store::{ControlKind, Kind, SandboxStore};
 use attiva_core::privacy::{Counts, Destination, Erasure, Mentions, Subject};
+use attiva_core::{Millis, Value};
 use attiva_store::Sealer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -114,7 +114,19 @@ pub(super) async fn remove<F: Future<Output = Result<()>>>(
     Ok(Removed { profiles: sealed.profiles, tombstones: hashes.len() as u64, places, destinations })
 }
 
-/// Who is asked, and with what: the fields that the target was sent, and the addresses.
+/// Under this, a destination is told what its vendor calls whom it has: see `erase` of the contract.
+const MEMBER_ID: &str = "member-id";
+
+/// What may name somebody: texts, whole numbers, and those in lists.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Integer(number) => vec![number.to_string()],
+        Value::TextList(list) => list.clone(),
+        other => other.as_text().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// Who is asked, and with what: the fields that the target was sent, what its vendor calls them, and the addresses.
 fn asked(store: &dyn SandboxStore, sent: &Sent, footprint: &Footprint) -> Result<(Destination, Ask)> {
     let mut activation = None;
     for id in &sent.activations {
@@ -164,8 +176,9 @@ fn asked(store: &dyn SandboxStore, sent: &Sent, footprint: &Footprint) -> Result
     };
     let mut identifiers: BTreeSet<(String, String)> = BTreeSet::new();
     for (field, value) in sent.rows.iter().flatten() {
-        identifiers.extend(value.as_text().map(|text| (field.clone(), text.to_owned())));
+        identifiers.extend(texts(value).into_iter().map(|text| (field.clone(), text)));
     }
+    identifiers.extend(sent.member_ids.iter().map(|id| (MEMBER_ID.to_owned(), id.clone())));
     let emails = footprint.names.iter().map(|name| &name.subject.identity);
     let emails = emails.filter(|identity| identity.namespace == Identity::EMAIL);
     identifiers.extend(emails.map(|identity| (Identity::EMAIL.to_owned(), identity.value.clone())));

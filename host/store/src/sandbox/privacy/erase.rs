@@ -33,7 +33,7 @@ pub(super) fn erase(
         add(Place::Memberships, current(connection, *number)?);
         add(Place::Memberships, forget(connection, "membership_history", *number)?);
         writer.remove(&mut counter, id, None, now)?;
-        for table in ["want", "refusal", "ledger", "target_member"] {
+        for table in ["want", "refusal", "ledger", "target_member", "filed"] {
             add(Place::Ledger, forget(connection, table, *number)?);
         }
         add(Place::Outcomes, outcomes(connection, *number)?);
@@ -174,7 +174,7 @@ fn anonymous(connection: &Connection, request: &PrivacyId, profile: i64, id: &Pr
         connection.prepare_cached("DELETE FROM redirect WHERE target = ?1 OR id = ?1")?.execute([&target])?;
     }
     for (number, former) in &all {
-        for table in ["membership_history", "membership_due", "want", "refusal", "ledger", "target_member"] {
+        for table in ["membership_history", "membership_due", "want", "refusal", "ledger", "target_member", "filed"] {
             forget(connection, table, *number)?;
         }
         outcomes(connection, *number)?;

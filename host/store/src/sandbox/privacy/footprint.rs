@@ -38,7 +38,7 @@ pub(super) fn find(connection: &Connection, of: &[Subject]) -> Outcome<Footprint
     let names = names.into_iter().map(|subject| Ok(Name { shared: shared(&subject)?, subject }));
     Ok(Footprint {
         names: names.collect::<Outcome<_>>()?,
-        sent: sent(connection, profiles.iter().chain(&related))?,
+        sent: sent(connection, &with_former(connection, profiles.iter().chain(&related))?)?,
         profiles: with_ids(connection, profiles)?,
         related: with_ids(connection, related)?,
         records: records.into_iter().collect(),
@@ -164,24 +164,50 @@ fn with_ids(connection: &Connection, numbers: BTreeSet<i64>) -> Outcome<Vec<(i64
     numbers.into_iter().map(id).collect()
 }
 
+/// With those that were merged into them: what was sent of one of those may still be where it was sent.
+fn with_former<'a>(connection: &Connection, profiles: impl Iterator<Item = &'a i64>) -> Outcome<BTreeSet<i64>> {
+    let mut former = connection.prepare_cached(
+        "SELECT f.number FROM profile p JOIN redirect r ON r.target = p.id JOIN profile f ON f.id = r.id
+         WHERE p.number = ?1",
+    )?;
+    let mut found = BTreeSet::new();
+    let mut open: Vec<i64> = profiles.copied().collect();
+    while let Some(profile) = open.pop() {
+        if found.insert(profile) {
+            for number in former.query_map([profile], |row| row.get(0))? {
+                open.push(number?);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// What targets have of these profiles: by their ledgers, and by what deliveries of files say became of members.
-fn sent<'a>(connection: &Connection, profiles: impl Iterator<Item = &'a i64>) -> Outcome<Vec<Sent>> {
+fn sent(connection: &Connection, profiles: &BTreeSet<i64>) -> Outcome<Vec<Sent>> {
     let mut held = connection.prepare_cached(
         "SELECT t.number, t.id, t.system, t.instance, t.object, t.name, l.held, l.sent
          FROM target t JOIN ledger l ON l.target = t.number
          WHERE l.profile = ?1 AND (l.held IS NOT NULL OR l.unsure IS NOT NULL)",
     )?;
     let mut files = connection.prepare_cached(
-        "SELECT DISTINCT d.target FROM item i JOIN delivery d ON d.number = i.delivery
-         WHERE i.profile = ?1 AND d.ledger IS NULL AND i.status IN (1, 2, 4, 8)",
+        "SELECT d.target FROM item i JOIN delivery d ON d.number = i.delivery
+         WHERE i.profile = ?1 AND d.ledger IS NULL AND i.status IN (1, 2, 4, 8)
+         UNION SELECT target FROM filed WHERE profile = ?1",
     )?;
+    let mut member =
+        connection.prepare_cached("SELECT member_id FROM target_member WHERE target = ?1 AND profile = ?2")?;
     let mut by_target: BTreeMap<i64, (String, TargetKey, Vec<Row>)> = BTreeMap::new();
+    let mut member_ids: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
     let mut of_files: BTreeSet<String> = BTreeSet::new();
     for profile in profiles {
         let mut rows = held.query([profile])?;
         while let Some(row) = rows.next()? {
             let key = TargetKey { system: row.get(2)?, instance: row.get(3)?, object: row.get(4)?, name: row.get(5)? };
-            let place = by_target.entry(row.get(0)?).or_insert((row.get(1)?, key, Vec::new()));
+            let target: i64 = row.get(0)?;
+            let named: Option<String> =
+                member.query_row(params![row.get::<_, String>(1)?, profile], |row| row.get(0)).optional()?;
+            member_ids.entry(target).or_default().extend(named);
+            let place = by_target.entry(target).or_insert((row.get(1)?, key, Vec::new()));
             for column in [6, 7] {
                 let text: Option<String> = row.get(column)?;
                 place.2.extend(text.as_deref().map(ledger::read_row).transpose()?);
@@ -199,11 +225,13 @@ fn sent<'a>(connection: &Connection, profiles: impl Iterator<Item = &'a i64>) ->
         for activation in claimants.query_map([number], |row| row.get::<_, String>(0))? {
             activations.push(known(ActivationId::parse(&activation?), "an activation's id")?);
         }
-        found.push(Sent { target: Some((id, key)), activations, rows });
+        let member_ids = member_ids.remove(&number).unwrap_or_default();
+        found.push(Sent { target: Some((id, key)), activations, rows, member_ids });
     }
     for target in of_files {
         let activation = ActivationId::parse(&target).ok_or_else(|| corrupt("a file's target is no activation"))?;
-        found.push(Sent { target: None, activations: vec![activation], rows: Vec::new() });
+        let (activations, member_ids) = (vec![activation], BTreeSet::new());
+        found.push(Sent { target: None, activations, rows: Vec::new(), member_ids });
     }
     Ok(found)
 }

@@ -1,0 +1,3 @@
+//! Instruction counts of the hot paths. See the README.
+
+pub mod guest;
