@@ -23,7 +23,7 @@ pub struct Dataset {
 
 #[derive(Debug)]
 struct Relation {
-    /// For each row of the many, the row it names.
+    /// For each row of the many, the row it names; rows beyond its end name nobody.
     one: Vec<u32>,
     many: Arc<Adjacency>,
 }
@@ -69,9 +69,12 @@ impl DatasetBuilder {
     pub fn finish(self) -> Dataset {
         let rows = |entity: usize| self.tables.get(entity).map_or(0, Table::rows);
         let relations = self.model.relations.iter().zip(self.relations).map(|(relation, mut one)| {
-            one.resize(rows(relation.from), NOBODY);
+            one.truncate(rows(relation.from));
             let there = rows(relation.to);
             one.iter_mut().filter(|name| **name as usize >= there).for_each(|name| *name = NOBODY);
+            // Of twenty million events most relations are empty: those take nothing.
+            one.truncate(one.iter().rposition(|name| *name != NOBODY).map_or(0, |last| last + 1));
+            one.shrink_to_fit();
             Relation { many: Arc::new(Adjacency::inverse(&one, there)), one }
         });
         let relations = relations.collect();
@@ -141,7 +144,7 @@ impl Dataset {
         }
     }
 
-    /// For each row of the many, the row it names.
+    /// For each row of the many, the row it names; rows beyond its end name nobody.
     pub(crate) fn one(&self, relation: usize) -> &[u32] {
         &self.relations[relation].one
     }
@@ -261,5 +264,35 @@ impl Graph for Dataset {
     fn is_member(&self, audience: &str, id: Id) -> Option<bool> {
         let members = self.audiences.get(audience)?;
         Some(usize::try_from(id).is_ok_and(|row| members.get(row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_nobody_takes_no_memory_and_leads_nowhere() {
+        let entity = |name: &str| attiva_expr::Entity { name: name.into(), fields: Vec::new(), links: Vec::new() };
+        let relation = |name: &str| attiva_expr::Relation { name: name.into(), from: 0, to: 1 };
+        let model =
+            Model { entities: ["event", "person"].map(entity).into(), relations: ["a", "b", "c"].map(relation).into() };
+        let mut builder = DatasetBuilder::new(Arc::new(model));
+        builder.table(0, Table::new(1_000, 0));
+        builder.table(1, Table::new(3, 0));
+        builder.relation(1, vec![2, NOBODY, 7]);
+        builder.relation(2, vec![NOBODY; 1_000]);
+        let data = builder.finish();
+        assert_eq!([0, 1, 2].map(|relation| data.one(relation).len()), [0, 1, 0]);
+        assert_eq!(data.bytes().1, 4 + 3 * (4 * 4), "a name, and three lists of offsets");
+        for relation in 0..3 {
+            let lists: Vec<Vec<usize>> = (0..3).map(|row| data.relations[relation].many.list(row).collect()).collect();
+            let expected: Vec<usize> = if relation == 1 { vec![0] } else { vec![] };
+            assert_eq!(lists, [vec![], vec![], expected]);
+            let there = super::super::reduce::reaches(&data, &[Step::One(relation)], &Bits::all(3));
+            assert_eq!(there.rows().collect::<Vec<_>>(), if relation == 1 { vec![0] } else { vec![] });
+            let here = super::super::reduce::reaches(&data, &[Step::Many(relation)], &Bits::all(1_000));
+            assert_eq!(here.rows().collect::<Vec<_>>(), if relation == 1 { vec![2] } else { vec![] });
+        }
     }
 }

@@ -21,12 +21,13 @@ fn back(data: &Dataset, step: Step, there: &Bits) -> Bits {
     match step {
         Step::One(relation) => {
             let one = data.one(relation);
-            Bits::of(rows, |row| there.get(one[row] as usize))
+            Bits::of(rows, |row| one.get(row).is_some_and(|to| there.get(*to as usize)))
         }
         Step::Many(relation) => {
             let one = data.one(relation);
             let mut here = Bits::none(rows);
-            there.rows().filter(|row| one[*row] != NOBODY).for_each(|row| here.set(one[row] as usize));
+            let named = there.rows().filter_map(|row| one.get(row)).filter(|to| **to != NOBODY);
+            named.for_each(|to| here.set(*to as usize));
             here
         }
         Step::Ancestors(_) | Step::Descendants(_) => {

@@ -193,7 +193,7 @@ mod tests {
         use super::*;
         use proptest::prelude::*;
 
-        fn any() -> impl Strategy<Value = Value> {
+        fn value() -> impl Strategy<Value = Value> {
             let leaf = prop_oneof![
                 Just(Value::Null),
                 prop::bool::ANY.prop_map(Value::from),
@@ -217,7 +217,7 @@ mod tests {
 
         proptest! {
             #[test]
-            fn what_is_written_is_read_as_it_was(value in any()) {
+            fn what_is_written_is_read_as_it_was(value in value()) {
                 let written = write_fields(&[("it", &value), ("then", &json!(1))]);
                 let read = read(&written).map_err(|e| TestCaseError::fail(format!("{e:?}\n{written}")))?;
                 prop_assert_eq!(&read[0].value, &json!({"it": value, "then": 1}), "{}", written);
