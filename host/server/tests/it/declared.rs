@@ -8,21 +8,19 @@ use crate::process::attiva;
 use attiva_simulators::marketo::MarketoConfig;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 use ureq::http::Method;
 
 /// What a command said, and how it ended.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
     #[track_caller]
-    fn is(self, code: i32) -> Self {
+    pub(crate) fn is(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
         self
     }
@@ -35,7 +33,7 @@ impl Said {
 /// The secrets of the tests' vendors.
 const SECRET: &str = "right";
 
-fn command(api: &Api, place: &Path, arguments: &[&str]) -> std::process::Command {
+pub(crate) fn command(api: &Api, place: &Path, arguments: &[&str]) -> std::process::Command {
     let mut command = attiva(arguments);
     command.current_dir(place).env("ATTIVA_URL", &api.url).env("ATTIVA_KEY", &api.key);
     command.env("ATTIVA_SANDBOX", &api.sandbox).env("S3_SECRET_ACCESS_KEY", SECRET);
@@ -43,7 +41,7 @@ fn command(api: &Api, place: &Path, arguments: &[&str]) -> std::process::Command
     command
 }
 
-fn say(api: &Api, place: &Path, arguments: &[&str]) -> Said {
+pub(crate) fn say(api: &Api, place: &Path, arguments: &[&str]) -> Said {
     let output = command(api, place, arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let said = Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
@@ -61,12 +59,12 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     place
 }
 
-fn some_vendors() -> Vendors {
+pub(crate) fn some_vendors() -> Vendors {
     vendors_of(MarketoConfig { leads: 20, ..MarketoConfig::default() })
 }
 
 /// A sandbox with something of every kind.
-fn everything(vendors: &Vendors) -> Api {
+pub(crate) fn everything(vendors: &Vendors) -> Api {
     let api = Harness::sandbox();
     let put = |path: &str, body: &Value| {
         api.json(Method::PUT, path, &[], body).is(200);
@@ -122,7 +120,7 @@ fn everything(vendors: &Vendors) -> Api {
     api
 }
 
-fn files(place: &Path) -> Vec<(String, String)> {
+pub(crate) fn files(place: &Path) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = std::fs::read_dir(place)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -381,137 +379,6 @@ fn drift_is_told_by_place_and_by_an_exit_code() {
     let said = say(&api, place.path(), &["plan", "people.yaml"]).is(2);
     assert!(said.err.contains("people.yaml:2:1: several segments are called `Office`"), "{}", said.err);
     say(&api, place.path(), &["export"]).is(2);
-}
-
-/// A way to a host that gives no answer after some requests that change something: they are done, and nobody hears of it.
-struct Way {
-    url: String,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Way {
-    fn to(host: &str, answers: usize) -> (Self, Arc<AtomicUsize>) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (host, changes) = (host.to_owned(), Arc::new(AtomicUsize::new(0)));
-        let seen = Arc::clone(&changes);
-        let pass = move |request: axum::extract::Request| {
-            let (host, changes) = (host.clone(), Arc::clone(&changes));
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = axum::body::to_bytes(body, 1 << 24).await.unwrap();
-                let asks = parts.method == Method::GET
-                    || ["preview", "compare", "check"].iter().any(|it| parts.uri.path().ends_with(it));
-                let mut forward =
-                    ureq::http::Request::builder().method(parts.method).uri(format!("{host}{}", parts.uri));
-                for (name, value) in
-                    parts.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length")
-                {
-                    forward = forward.header(name, value);
-                }
-                let answer = tokio::task::spawn_blocking(move || {
-                    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-                    let agent: ureq::Agent = config.build().into();
-                    let mut answer = agent.run(forward.body(body.to_vec()).unwrap()).unwrap();
-                    let bytes = answer.body_mut().read_to_vec().unwrap();
-                    (answer, bytes)
-                });
-                let (answer, bytes) = answer.await.unwrap();
-                if !asks && changes.fetch_add(1, Ordering::SeqCst) >= answers {
-                    std::future::pending::<()>().await;
-                }
-                let mut back = axum::http::Response::builder().status(answer.status());
-                for (name, value) in answer
-                    .headers()
-                    .iter()
-                    .filter(|(name, _)| *name != "transfer-encoding" && *name != "content-length")
-                {
-                    back = back.header(name, value);
-                }
-                back.body(axum::body::Body::from(bytes)).unwrap()
-            }
-        };
-        let router = axum::Router::new().fallback(pass);
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        (Self { url, _runtime: runtime }, seen)
-    }
-}
-
-#[test]
-fn an_apply_that_is_killed_at_any_change_is_gone_on_with() {
-    let vendors = some_vendors();
-    let source = everything(&vendors);
-    let place = tempfile::tempdir().unwrap();
-    say(&source, place.path(), &["export", "conf"]).is(0);
-    // No run: a mapping would wait.
-    std::fs::remove_file(place.path().join("conf/mapping.yaml")).unwrap();
-    let api = Harness::sandbox();
-    // The first is killed at its first change, each after it one change further than it came before: what was done and never
-    // answered is met again every time.
-    let (mut kills, mut answers) = (0, 0);
-    loop {
-        let said = std::fs::read_to_string(place.path().join("log")).unwrap_or_default();
-        assert!(kills < 40, "it does not come to an end: {said}");
-        let (way, changes) = Way::to(&api.url, answers);
-        let through = Api { url: way.url.clone(), ..api.clone() };
-        let mut command = command(&through, place.path(), &["apply", "conf"]);
-        let log = std::fs::File::create(place.path().join("log")).unwrap();
-        let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let ended = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status.success();
-            }
-            if changes.load(Ordering::SeqCst) > answers {
-                // It was done, and it will never know.
-                child.kill().unwrap();
-                child.wait().unwrap();
-                break false;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        };
-        if ended {
-            break;
-        }
-        (kills, answers) = (kills + 1, 1);
-    }
-    assert!(kills > 5, "{kills}");
-    assert!(say(&api, place.path(), &["apply", "conf"]).is(0).out.ends_with("Nothing to change.\n"));
-    for (path, count) in [("connections", 2), ("segments", 3), ("activations", 1)] {
-        assert_eq!(api.get(path).body["items"].as_array().unwrap().len(), count, "{path}");
-    }
-    say(&api, place.path(), &["export", "there"]).is(0);
-    let mut expected = files(&place.path().join("conf"));
-    let mut there = files(&place.path().join("there"));
-    expected.sort();
-    there.sort();
-    assert_eq!(there, expected);
-}
-
-/// Of two that want the same thing at once, one makes it.
-#[test]
-fn two_at_once_make_each_thing_once() {
-    let vendors = some_vendors();
-    let source = everything(&vendors);
-    let place = tempfile::tempdir().unwrap();
-    say(&source, place.path(), &["export", "conf"]).is(0);
-    std::fs::remove_file(place.path().join("conf/mapping.yaml")).unwrap();
-    let api = Harness::sandbox();
-    let both: Vec<_> = (0..2)
-        .map(|i| {
-            let log = std::fs::File::create(place.path().join(format!("log{i}"))).unwrap();
-            let mut command = command(&api, place.path(), &["apply", "conf"]);
-            command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
-        })
-        .collect();
-    for mut child in both {
-        child.wait().unwrap();
-    }
-    say(&api, place.path(), &["apply", "conf"]).is(0);
-    for (path, count) in [("connections", 2), ("segments", 3), ("activations", 1)] {
-        assert_eq!(api.get(path).body["items"].as_array().unwrap().len(), count, "{path}");
-    }
-    say(&api, place.path(), &["drift", "conf"]).is(0);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod consent_rules;
 mod consents;
 mod data_removal;
 mod declared;
+mod declared_again;
 mod demo;
 mod deploy;
 mod described;
