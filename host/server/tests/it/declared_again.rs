@@ -100,7 +100,7 @@ fn an_apply_that_is_killed_at_any_change_is_gone_on_with() {
     }
     assert!(kills > 5, "{kills}");
     assert!(say(&api, place.path(), &["apply", "conf"]).is(0).out.ends_with("Nothing to change.\n"));
-    for (path, count) in [("connections", 2), ("segments", 3), ("activations", 1)] {
+    for (path, count) in [("connections", 3), ("segments", 3), ("activations", 1)] {
         assert_eq!(api.get(path).body["items"].as_array().unwrap().len(), count, "{path}");
     }
     say(&api, place.path(), &["export", "there"]).is(0);
@@ -131,7 +131,7 @@ fn two_at_once_make_each_thing_once() {
         child.wait().unwrap();
     }
     say(&api, place.path(), &["apply", "conf"]).is(0);
-    for (path, count) in [("connections", 2), ("segments", 3), ("activations", 1)] {
+    for (path, count) in [("connections", 3), ("segments", 3), ("activations", 1)] {
         assert_eq!(api.get(path).body["items"].as_array().unwrap().len(), count, "{path}");
     }
     say(&api, place.path(), &["drift", "conf"]).is(0);

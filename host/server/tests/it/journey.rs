@@ -56,7 +56,7 @@ pub(crate) fn vendors_of(marketo: MarketoConfig) -> Vendors {
     })
 }
 
-fn connect(api: &Api, body: &Value, origin: &str, url: &str) -> String {
+pub(crate) fn connect(api: &Api, body: &Value, origin: &str, url: &str) -> String {
     let id = api.post("connections", body).is(201).text("/id").to_owned();
     api.json(Method::PUT, &format!("connections/{id}/grants/{origin}"), &[], &json!({ "url": url })).is(200);
     id
