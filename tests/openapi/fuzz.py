@@ -29,6 +29,8 @@ ASKS_A_VENDOR = [
     "activations.create", "activations.deliver", "connections.authorize", "connections.change", "connections.check",
     "connections.create", "connections.discover", "connections.run", "plugins.install",
 ]
+# Streams end when the work does, or never: the fuzzer would wait for that in every case.
+STREAMS = ["audit.follow", "backups.follow", "operations.follow"]
 # What would take the ground from under the rest goes to things that may go: the parameter that names them.
 SPARE = {
     "activations.remove": "activation", "activations.retire": "activation", "connections.remove": "connection",
@@ -249,7 +251,7 @@ def configuration(document, names, key):
     if unknown:
         raise SystemExit(f"FAILED: nothing is known of the path parameters {sorted(unknown)}: say what they may be")
     operations = {it["operationId"] for methods in document["paths"].values() for it in methods.values()}
-    gone = set(ASKS_A_VENDOR) - operations | set(SPARE) - operations
+    gone = (set(ASKS_A_VENDOR) | set(STREAMS) | set(SPARE)) - operations
     if gone:
         raise SystemExit(f"FAILED: there are no operations {sorted(gone)} any more")
     lines = ['hooks = "hooks.py"', f"headers = {{ Authorization = {json.dumps('Bearer ' + key)} }}"]
@@ -262,8 +264,7 @@ def configuration(document, names, key):
         lines.append(f'"path.{kind}" = {binding}')
     lines += ["[[operations]]", f"include-operation-id = {json.dumps(ASKS_A_VENDOR)}"]
     lines += ["[operations.checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", 502, 503]']
-    # It never ends: a fuzzer would wait for its end in every case.
-    lines += ["[[operations]]", 'include-operation-id = "audit.follow"', "enabled = false"]
+    lines += ["[[operations]]", f"include-operation-id = {json.dumps(STREAMS)}", "enabled = false"]
     for operation, kind in SPARE.items():
         lines += ["[[operations]]", f'include-operation-id = "{operation}"', "[operations.parameters]"]
         lines.append(f'"path.{kind}" = {{ dictionary = "spare_{kind}", probability = 1.0 }}')
