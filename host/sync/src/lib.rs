@@ -47,8 +47,8 @@ pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
-    AudienceChange, AudienceEffect, Budget, Compared, Cost, Counted, Definition, LeftOut, MembershipExplanation, Moved,
-    MovedExample, Preview, SCHEDULE as EVALUATION_SCHEDULE, SegmentWish,
+    AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, LeftOut, MembershipExplanation,
+    Moved, MovedExample, Preview, SCHEDULE as EVALUATION_SCHEDULE, SegmentWish,
 };
 pub use what_if::WhatIf;
 

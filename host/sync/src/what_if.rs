@@ -5,7 +5,7 @@ use crate::neighbours::Records;
 use crate::policies::Policies;
 use crate::profiles::{Mappings, resolve};
 use crate::regrouping::Regrouping;
-use crate::segments::{self, AudienceEffect};
+use crate::segments::{self, AudienceChanges};
 use attiva_core::identity::Rules;
 use attiva_core::identity::report::{Collapse, Difference};
 use attiva_core::model::{EntityName, Layout};
@@ -28,7 +28,7 @@ pub struct WhatIf {
     /// What the profiles would be.
     pub collapse: Collapse,
     /// What that would do to audiences. Persons of records that were not looked at stay as they are in it.
-    pub audiences: AudienceEffect,
+    pub audiences: AudienceChanges,
 }
 
 pub(crate) fn what_if(inner: &Inner, rules: Rules, records_max: usize) -> Result<WhatIf, Fault> {

@@ -29,7 +29,7 @@ const SHOWN_MAX: usize = 10;
 /// What other rules of identity would do to audiences. Both sides are evaluated at one instant, segments that are usually
 /// evaluated in batch too: what differs is the rules' doing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-pub struct AudienceEffect {
+pub struct AudienceChanges {
     /// Segments that were evaluated.
     pub evaluated: u64,
     /// Those whose audience would be another, in the order of ids.
@@ -94,13 +94,13 @@ pub(crate) fn cut(inner: &Inner) -> Result<Cut, Fault> {
 }
 
 /// `began`: how far the store had come before the regrouping was worked out.
-pub(crate) fn effect(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<AudienceEffect, Fault> {
+pub(crate) fn effect(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<AudienceChanges, Fault> {
     inner.columns.alone(|| evaluate(inner, regrouping, began))
 }
 
-fn evaluate(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<AudienceEffect, Fault> {
+fn evaluate(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<AudienceChanges, Fault> {
     let audiences = inner.segments.get(inner)?;
-    let mut effect = AudienceEffect { steady: is_followed(inner, began)?, ..AudienceEffect::default() };
+    let mut effect = AudienceChanges { steady: is_followed(inner, began)?, ..AudienceChanges::default() };
     for (segment, fault) in &audiences.broken {
         effect.left_out.push(left_out(segment, fault));
     }

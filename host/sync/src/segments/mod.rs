@@ -21,7 +21,7 @@ pub(crate) use batch::{follow as follow_evaluations, is_at_work};
 pub(crate) use catalog::SegmentCatalog;
 pub(crate) use columns::ColumnCache;
 pub use definition::{Definition, SegmentWish};
-pub use effect::{AudienceChange, AudienceEffect, LeftOut, Moved, MovedExample};
+pub use effect::{AudienceChange, AudienceChanges, LeftOut, Moved, MovedExample};
 pub(crate) use effect::{cut, effect};
 pub(crate) use looks::who;
 pub use looks::{Compared, Cost, Counted, MembershipExplanation, Preview};
