@@ -134,12 +134,18 @@ pub(crate) fn files(place: &Path) -> Vec<(String, String)> {
     all
 }
 
-#[test]
-fn what_one_sandbox_exports_another_becomes() {
+/// A sandbox with something of every kind, and its configuration in the folder `conf`.
+pub(crate) fn exported() -> (Vendors, Api, TempDir) {
     let vendors = some_vendors();
     let api = everything(&vendors);
     let place = tempfile::tempdir().unwrap();
     say(&api, place.path(), &["export", "conf"]).is(0);
+    (vendors, api, place)
+}
+
+#[test]
+fn what_one_sandbox_exports_another_becomes() {
+    let (_vendors, api, place) = exported();
     let exported = files(&place.path().join("conf"));
     assert_eq!(exported.len(), 13, "{exported:#?}");
     let all: String = exported.iter().map(|(_, text)| text.as_str()).collect();

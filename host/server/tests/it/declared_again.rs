@@ -1,6 +1,6 @@
 //! Applies of configuration files that are killed, and two at once.
 
-use crate::declared::{command, everything, files, say, some_vendors};
+use crate::declared::{command, exported, files, say};
 use crate::harness::{Api, Harness};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,10 +63,7 @@ impl Way {
 
 #[test]
 fn an_apply_that_is_killed_at_any_change_is_gone_on_with() {
-    let vendors = some_vendors();
-    let source = everything(&vendors);
-    let place = tempfile::tempdir().unwrap();
-    say(&source, place.path(), &["export", "conf"]).is(0);
+    let (_vendors, _, place) = exported();
     // No run: a mapping would wait.
     std::fs::remove_file(place.path().join("conf/mapping.yaml")).unwrap();
     let api = Harness::sandbox();
@@ -114,10 +111,7 @@ fn an_apply_that_is_killed_at_any_change_is_gone_on_with() {
 /// Of two that want the same thing at once, one makes it.
 #[test]
 fn two_at_once_make_each_thing_once() {
-    let vendors = some_vendors();
-    let source = everything(&vendors);
-    let place = tempfile::tempdir().unwrap();
-    say(&source, place.path(), &["export", "conf"]).is(0);
+    let (_vendors, _, place) = exported();
     std::fs::remove_file(place.path().join("conf/mapping.yaml")).unwrap();
     let api = Harness::sandbox();
     let both: Vec<_> = (0..2)

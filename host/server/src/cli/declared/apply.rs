@@ -5,6 +5,7 @@
 use super::document::Document;
 use super::effect::is_same_target;
 use super::running::{Entry, Running, granted, plain_url, single, text};
+use super::schema::request;
 use super::wanted::placed;
 use crate::cli::client::{Answer, encoded};
 use crate::cli::{Client, Failure};
@@ -128,12 +129,7 @@ impl Apply<'_> {
                 body["configuration"][key] = secret.into();
             }
         }
-        let path = match kind {
-            Kind::Connection => "connections",
-            Kind::Segment => "segments",
-            _ => "activations",
-        };
-        let made = self.post_once(path, &body)?.json()?;
+        let made = self.post_once(request(kind).0, &body)?.json()?;
         let id = text(&made, "id");
         self.running.made(kind, name, &id);
         if paused {
@@ -363,8 +359,7 @@ impl Apply<'_> {
                 self.client.change(Method::DELETE, &place, None, version.as_deref()).map(|_| ())
             }
             kind => {
-                let path = if kind == Kind::Segment { "segments" } else { "connections" };
-                let place = self.client.scoped(&format!("{path}/{}", entry.id));
+                let place = self.client.scoped(&format!("{}/{}", request(kind).0, entry.id));
                 let version = self.unchanged(&entry, &place)?;
                 self.client.change(Method::DELETE, &place, None, version.as_deref()).map(|_| ())
             }

@@ -1,8 +1,9 @@
 //! What runs: read from the API, told by names.
 
 use super::document::mapping_name;
-use super::schema::canonical;
+use super::schema::{canonical, request};
 use super::secret;
+use super::wanted::referring;
 use crate::cli::client::encoded;
 use crate::cli::{Client, Failure};
 use attiva_core::declared::{Kind, Thing};
@@ -36,17 +37,7 @@ pub(super) struct Running {
 
 /// Policies and the like, by where they are below the sandbox.
 pub(super) fn single(kind: Kind) -> Option<&'static str> {
-    Some(match kind {
-        Kind::Model => "model",
-        Kind::Guardrails => "guardrails",
-        Kind::ConsentRules => "consent-rules",
-        Kind::IdentityRules => "identity/rules",
-        Kind::MergePolicy => "identity/merge-policy",
-        Kind::AccountMatching => "account-matching",
-        Kind::UsagePolicy => "usage-policy",
-        Kind::EvaluationSchedule => "evaluation-schedule",
-        _ => return None,
-    })
+    kind.is_single().then(|| request(kind).0)
 }
 
 impl Running {
@@ -142,11 +133,33 @@ impl Running {
     /// A body as it would stand in a file: ids become names.
     pub(super) fn named(&self, kind: Kind, body: &Value) -> Map<String, Value> {
         let mut body = body.clone();
+        // The connection of a mapping is called by its name already.
+        if kind != Kind::Mapping {
+            for (at, of) in referring(kind, &body) {
+                if let Some(id) = body.pointer_mut(&at) {
+                    self.rename(id, of);
+                }
+            }
+        }
+        self.settle(kind, &mut body);
+        if kind == Kind::Guardrails {
+            let items = body["items"].as_array().cloned().unwrap_or_default();
+            let overridden = items.iter().filter(|it| it["override"].is_object());
+            let all: Map<_, _> = overridden.map(|it| (text(it, "id"), it["override"].clone())).collect();
+            body = json!({ "overrides": all });
+        }
+        canonical(kind, body.as_object().unwrap_or(&Map::new()))
+    }
+
+    fn rename(&self, id: &mut Value, kind: Kind) {
+        let name = id.as_str().map(|id| self.name_of(kind, id).to_owned());
+        *id = name.map_or(Value::Null, Value::String);
+    }
+
+    /// What files and answers may say in two ways, said in one: audiences by name, and no default aloud.
+    pub(super) fn settle(&self, kind: Kind, body: &mut Value) {
         match kind {
             Kind::Activation => {
-                for (key, of) in [("segment", Kind::Segment), ("connection", Kind::Connection)] {
-                    self.rename(&mut body[key], of);
-                }
                 if body["export"] == "full" {
                     body["export"] = Value::Null;
                 }
@@ -158,35 +171,12 @@ impl Running {
                 }
             }
             Kind::Segment => self.name_audiences(&mut body["expression"]),
-            Kind::UsagePolicy => {
-                let entries = |body: &mut Value, key: &str| body[key].as_array().map_or(0, Vec::len);
-                for i in 0..entries(&mut body, "destinations") {
-                    self.rename(&mut body["destinations"][i]["connection"], Kind::Connection);
-                }
-                for i in 0..entries(&mut body, "labels") {
-                    if let Some(connection) = body.pointer_mut(&format!("/labels/{i}/column/connection")) {
-                        self.rename(connection, Kind::Connection);
-                    }
-                }
-            }
-            Kind::Guardrails => {
-                let items = body["items"].as_array().cloned().unwrap_or_default();
-                let overridden = items.iter().filter(|it| it["override"].is_object());
-                let all: Map<_, _> = overridden.map(|it| (text(it, "id"), it["override"].clone())).collect();
-                body = json!({ "overrides": all });
-            }
             _ => {}
         }
-        canonical(kind, body.as_object().unwrap_or(&Map::new()))
-    }
-
-    fn rename(&self, id: &mut Value, kind: Kind) {
-        let name = id.as_str().map(|id| self.name_of(kind, id).to_owned());
-        *id = name.map_or(Value::Null, Value::String);
     }
 
     /// Asks for audiences by name where it asks by id: an id means nothing in another sandbox.
-    pub(super) fn name_audiences(&self, expression: &mut Value) {
+    fn name_audiences(&self, expression: &mut Value) {
         let Some(text) = expression.as_str().filter(|text| text.contains("inAudience")) else { return };
         let mut text = text.to_owned();
         for ((kind, name), id) in &self.ids {

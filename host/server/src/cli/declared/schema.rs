@@ -40,7 +40,7 @@ pub(super) fn whole() -> Value {
 }
 
 /// The request that makes one of a kind, below the sandbox.
-fn request(kind: Kind) -> (&'static str, &'static str) {
+pub(super) fn request(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Model => ("model", "put"),
         Kind::ExchangeRates => ("exchange-rates/{base}", "put"),

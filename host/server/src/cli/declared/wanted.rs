@@ -85,30 +85,27 @@ fn secret_problems(document: &Document, secrets: &BTreeMap<String, bool>) -> Vec
 /// What a document refers to by name, with the place.
 pub(super) fn references(document: &Document) -> Vec<(String, Kind, String)> {
     let body = Value::Object(document.body.clone());
-    let mut found = Vec::new();
-    let mut look = |at: String, kind: Kind| {
-        if let Some(name) = body.pointer(&at).and_then(Value::as_str) {
-            found.push((at.clone(), kind, name.to_owned()));
-        }
+    let named = |(at, kind): (String, Kind)| {
+        let name = body.pointer(&at).and_then(Value::as_str)?.to_owned();
+        Some((at, kind, name))
     };
-    match document.kind {
-        Kind::Mapping => look("/connection".into(), Kind::Connection),
-        Kind::Activation => {
-            look("/segment".into(), Kind::Segment);
-            look("/connection".into(), Kind::Connection);
-        }
+    referring(document.kind, &body).into_iter().filter_map(named).collect()
+}
+
+/// Where a body may refer to something, by name in files and by id in answers: JSON pointers, with what is there.
+pub(super) fn referring(kind: Kind, body: &Value) -> Vec<(String, Kind)> {
+    let connection = |at: String| (at, Kind::Connection);
+    match kind {
+        Kind::Mapping => vec![connection("/connection".into())],
+        Kind::Activation => vec![("/segment".into(), Kind::Segment), connection("/connection".into())],
         Kind::UsagePolicy => {
             let len = |key: &str| body[key].as_array().map_or(0, Vec::len);
-            for i in 0..len("destinations") {
-                look(format!("/destinations/{i}/connection"), Kind::Connection);
-            }
-            for i in 0..len("labels") {
-                look(format!("/labels/{i}/column/connection"), Kind::Connection);
-            }
+            let destinations = (0..len("destinations")).map(|i| format!("/destinations/{i}/connection"));
+            let labels = (0..len("labels")).map(|i| format!("/labels/{i}/column/connection"));
+            destinations.chain(labels).map(connection).collect()
         }
-        _ => {}
+        _ => Vec::new(),
     }
-    found
 }
 
 /// In the form in which it is compared.
@@ -116,6 +113,7 @@ fn thing(document: &Document, running: &Running, limits: &Guardrails) -> Thing {
     let Document { kind, name, body, .. } = document;
     let mut whole = Value::Object(body.clone());
     let entry = running.entry(*kind, name);
+    running.settle(*kind, &mut whole);
     match kind {
         Kind::Connection => {
             // A name alone is whichever version the connection has.
@@ -137,23 +135,11 @@ fn thing(document: &Document, running: &Running, limits: &Guardrails) -> Thing {
             }
         }
         Kind::Segment => {
-            running.name_audiences(&mut whole["expression"]);
             // What is said of its evaluation and holds already is no difference, whether it was said before or not.
             let holds = entry.is_some_and(|it| it.answered["evaluation"] == whole["evaluation"]);
             if holds {
                 let said = entry.and_then(|it| it.thing.body.get("evaluation"));
                 whole["evaluation"] = said.cloned().unwrap_or(Value::Null);
-            }
-        }
-        Kind::Activation => {
-            if whole["export"] == "full" {
-                whole["export"] = Value::Null;
-            }
-            for mapped in whole["mapping"].as_array_mut().into_iter().flatten() {
-                running.name_audiences(&mut mapped["expression"]);
-            }
-            if let Some(only) = whole.pointer_mut("/expansion/where") {
-                running.name_audiences(only);
             }
         }
         _ => {}
