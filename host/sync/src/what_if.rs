@@ -68,20 +68,22 @@ pub(crate) fn what_if(inner: &Inner, rules: Rules, records_max: usize) -> Result
 /// as well, so that nobody is in an audience with half of what is known.
 fn complete(inner: &Inner, regrouping: &mut Regrouping, find: Mappings<'_>, policies: &Policies) -> Result<(), Fault> {
     let store = inner.store.as_ref();
-    loop {
-        let remaining = regrouping.remaining(store)?;
-        let before = remaining.len();
+    let mut remaining = regrouping.remaining(store)?;
+    while !remaining.is_empty() {
         for numbers in remaining.chunks(STRIDE) {
             let mut records = Records::new(store, find, policies, inner.clock.now());
             let stored = store.records_by_number(numbers)?;
             let (neighbourhood, resolution) = resolve(store, &mut records, stored, policies)?;
             regrouping.note(inner, &records, (&neighbourhood, &resolution), policies)?;
         }
+        let left = regrouping.remaining(store)?;
         // What is left then is gone, and waits for its turn.
-        if before == 0 || regrouping.remaining(store)?.len() >= before {
-            return regrouping.settle(store);
+        if left.len() >= remaining.len() {
+            break;
         }
+        remaining = left;
     }
+    regrouping.settle(store)
 }
 
 /// What people, and companies, mostly have one of.
