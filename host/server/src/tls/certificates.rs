@@ -37,6 +37,8 @@ type Mark = [Option<(SystemTime, u64)>; 2];
 pub(crate) struct Certificates {
     certificate_file: PathBuf,
     key_file: PathBuf,
+    /// What the files were before they were first read.
+    first: Mark,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -44,15 +46,15 @@ impl Certificates {
     /// # Errors
     /// Which file is not what it has to be, and how.
     pub(crate) fn read(certificate_file: &Path, key_file: &Path) -> Result<Self, TlsError> {
+        let first = mark(certificate_file, key_file);
         let current = RwLock::new(Arc::new(certified(certificate_file, key_file)?));
-        Ok(Self { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), current })
+        Ok(Self { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), first, current })
     }
 
     /// Takes new files as they come, for ever. Files that are no good are told of once, and the certificate before
     /// them goes on.
     pub(super) async fn keep_new(self: Arc<Self>) {
-        // What was read at the start may have changed since: the first look reads it again.
-        let mut seen = Mark::default();
+        let mut seen = self.first;
         loop {
             let found = self.mark();
             if found != seen {
@@ -68,10 +70,7 @@ impl Certificates {
     }
 
     fn mark(&self) -> Mark {
-        [&self.certificate_file, &self.key_file].map(|file| {
-            let about = std::fs::metadata(file).ok()?;
-            Some((about.modified().ok()?, about.len()))
-        })
+        mark(&self.certificate_file, &self.key_file)
     }
 
     /// Reads the files again; whether there is another certificate now.
@@ -88,6 +87,13 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
+}
+
+fn mark(certificate_file: &Path, key_file: &Path) -> Mark {
+    [certificate_file, key_file].map(|file| {
+        let about = std::fs::metadata(file).ok()?;
+        Some((about.modified().ok()?, about.len()))
+    })
 }
 
 fn certified(certificate_file: &Path, key_file: &Path) -> Result<CertifiedKey, TlsError> {
