@@ -34,6 +34,7 @@ pub mod privacy;
 pub mod quota;
 pub mod record;
 pub mod removal;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod spec;

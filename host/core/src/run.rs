@@ -85,6 +85,9 @@ pub struct Run {
     pub attempts: u32,
     #[serde(default)]
     pub cancel_requested: bool,
+    /// Since when what it could not take is not kept any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects_forgotten_at: Option<Millis>,
 }
 
 /// What happened.
@@ -148,6 +151,7 @@ impl Run {
             fault: None,
             attempts: 0,
             cancel_requested: false,
+            rejects_forgotten_at: None,
         }
     }
 

@@ -16,7 +16,7 @@ mod connectors;
 mod consent_rules;
 pub mod consents;
 mod data_removal;
-mod deliveries;
+pub mod deliveries;
 pub mod disk;
 mod documents;
 mod evaluations;
@@ -47,6 +47,7 @@ mod recipients;
 mod reconcile;
 pub mod refusal;
 pub mod removal;
+mod retention;
 pub mod retirement;
 mod rotation;
 pub mod runs;
@@ -210,6 +211,7 @@ impl App {
             }
         }
         self.watch_drains();
+        self.watch_audit();
         self.resume_removals().await?;
         if self.keys().any()? {
             return Ok(None);
@@ -256,7 +258,7 @@ impl App {
             Arc::clone(&connectors) as Arc<dyn attiva_sync::Connectors>,
             Arc::clone(&clock),
             chance,
-            EngineOptions { items_kept_ms: inner.settings.outcomes_kept_ms(), ..EngineOptions::default() },
+            EngineOptions { kept: inner.settings.kept, ..EngineOptions::default() },
         );
         let sandbox = Sandbox {
             entry,

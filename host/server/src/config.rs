@@ -5,6 +5,7 @@ mod layer;
 
 pub use layer::{ConfigError, Flags, KEYS, Key};
 
+use attiva_core::retention::Kept;
 use attiva_core::throttle::Throttle;
 use layer::Layer;
 use serde::Deserialize;
@@ -81,8 +82,8 @@ pub struct Limits {
     pub organisation_memory_bytes: u64,
     /// The last exchanges with its vendor that are kept of each connection. 0: none.
     pub exchanges_kept: u32,
-    /// Days that what became of each member of a delivery is kept after its end; `None`: for ever.
-    pub outcomes_kept_days: Option<u32>,
+    /// How long what has ended is kept.
+    pub kept: Kept,
 }
 
 /// Listings.
@@ -192,13 +193,52 @@ mod tests {
             let error = resolve(&[bad], &[], "").unwrap_err();
             assert!(error.contains(bad.split('=').next().unwrap()), "{error}");
         }
-        let kept = |set: &[&str]| resolve(set, &[], "").map(|config| config.limits.outcomes_kept_days);
-        assert_eq!((kept(&[]), kept(&["limits.outcomes_kept_days=0"])), (Ok(Some(90)), Ok(None)));
-        assert!(kept(&["limits.outcomes_kept_days=36501"]).unwrap_err().contains("limits.outcomes_kept_days"));
         assert_eq!(resolve(&["limits.key_requests=0"], &[], "").unwrap().limits.throttle, None);
         for name in ["limits.body_bytes", "limits.request_seconds", "limits.requests_at_once", "pages.size_max"] {
             let error = resolve(&[&format!("{name}=0")], &[], "").unwrap_err();
             assert!(error.contains(name), "{error}");
+        }
+    }
+
+    /// Each key that says how long something is kept, what it says, and its default in days.
+    #[test]
+    fn what_is_kept_is_kept_for_days_or_for_ever() {
+        type Of = fn(&Kept) -> Option<i64>;
+        let keys: [(&str, Of, i64); 7] = [
+            ("outcomes", |kept| kept.outcomes_ms, 90),
+            ("deliveries", |kept| kept.deliveries_ms, 365),
+            ("rejects", |kept| kept.rejects_ms, 90),
+            ("runs", |kept| kept.runs_ms, 365),
+            ("removals", |kept| kept.removals_ms, 365),
+            ("memberships", |kept| kept.memberships_ms, 0),
+            ("audit", |kept| kept.audit_ms, 0),
+        ];
+        let ms = |days: i64| Some(days * 24 * 60 * 60 * 1000).filter(|ms| *ms > 0);
+        for (what, of, default) in keys {
+            let name = format!("limits.{what}_kept_days");
+            let kept = |set: &[&str]| resolve(set, &[], "").map(|config| of(&config.limits.kept));
+            assert_eq!(kept(&[]), Ok(ms(default)), "{name}");
+            assert_eq!(kept(&[&format!("{name}=3")]), Ok(ms(3)));
+            assert_eq!(kept(&[&format!("{name}=0")]), Ok(None));
+            assert!(kept(&[&format!("{name}=36501")]).unwrap_err().contains(&name));
+        }
+    }
+
+    /// The page for operators has a row for each of them, with its default.
+    #[test]
+    fn what_is_kept_stands_in_the_table() {
+        let page = include_str!("../../../docs/operators.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+        for key in KEYS.iter().filter(|key| key.name.contains("_kept")) {
+            let of_key = format!("| `{}` |", key.name);
+            let row =
+                rows.iter().find(|row| row.ends_with(&of_key)).unwrap_or_else(|| panic!("no row of {}", key.name));
+            let (_, default) = key.help.split_once("(default: ").unwrap();
+            let default = match default.trim_end_matches(')') {
+                "0" => "for ever",
+                days => days,
+            };
+            assert!(row.contains(&format!(" {default}")), "{}: {default} is not in: {row}", key.name);
         }
     }
 

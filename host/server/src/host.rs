@@ -60,7 +60,7 @@ impl Host {
         let settings = Settings {
             disk_free_bytes_min: limits.disk_free_bytes,
             exchanges_kept: limits.exchanges_kept as usize,
-            outcomes_kept_days: limits.outcomes_kept_days,
+            kept: limits.kept,
             plugin_memory_bytes: bytes(limits.plugin_memory_bytes),
             plugin_pool: limits.plugin_pool,
             organisation_memory_bytes: bytes(limits.organisation_memory_bytes),

@@ -116,6 +116,20 @@ impl ControlStore for Control {
         self.database.read(|connection| told(connection, after, limit))
     }
 
+    async fn forget_audit(&self, before: Millis, limit: usize, mut told: AuditEvent) -> Result<bool> {
+        let work = move |connection: &Connection| {
+            let (entries, more) = forget_audit(connection, before, limit)?;
+            if entries > 0 {
+                if let Some(detail) = told.detail.as_object_mut() {
+                    detail.insert("entries".into(), entries.into());
+                }
+                tell(connection, Some(&told))?;
+            }
+            Ok(more)
+        };
+        self.database.write(work).await
+    }
+
     fn kept_request(&self, key: &str) -> Result<Option<KeptRequest>> {
         self.database.read(|connection| kept(connection, key))
     }
@@ -257,6 +271,23 @@ fn told(connection: &Connection, after: u64, limit: usize) -> Outcome<Vec<(u64, 
         events.push((number.cast_unsigned(), event));
     }
     Ok(events)
+}
+
+fn forget_audit(connection: &Connection, before: Millis, limit: usize) -> Outcome<(u64, bool)> {
+    let mut oldest = connection.prepare_cached(
+        "SELECT number, at < ?1 FROM audit WHERE number < (SELECT max(number) FROM audit) ORDER BY number LIMIT ?2",
+    )?;
+    let mut rows = oldest.query(params![before, limited(limit)])?;
+    let (mut end, mut all) = (0_i64, true);
+    while let Some(row) = rows.next()? {
+        all = row.get(1)?;
+        if !all {
+            break;
+        }
+        end = row.get(0)?;
+    }
+    let forgotten = connection.prepare_cached("DELETE FROM audit WHERE number <= ?1")?.execute([end])?;
+    Ok((forgotten as u64, all && forgotten >= limit))
 }
 
 fn kept(connection: &Connection, key: &str) -> Outcome<Option<KeptRequest>> {

@@ -75,6 +75,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-11.sql"),
         include_str!("schema/sandbox-12.sql"),
         include_str!("schema/sandbox-13.sql"),
+        include_str!("schema/sandbox-14.sql"),
     ],
 };
 
@@ -444,15 +445,6 @@ impl SandboxStore for Sandbox {
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>> {
         self.database.read(|connection| deliveries::items(connection, delivery, status, first, limit))
     }
-
-    fn deliveries_with_items(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeliveryId)>> {
-        self.database.read(|connection| retention::with_items(connection, after, limit))
-    }
-
-    async fn forget_items(&self, delivery: &DeliveryId, document: DocumentWrite, limit: usize) -> Result<bool> {
-        let delivery = delivery.clone();
-        self.database.write(move |connection| retention::forget_items(connection, &delivery, &document, limit)).await
-    }
 }
 
 fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
@@ -466,7 +458,10 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
-        Kind::Activation => difference::release(connection, id),
+        Kind::Activation => {
+            retention::forget_sums(connection, id)?;
+            difference::release(connection, id)
+        }
         Kind::Connection
         | Kind::Catalog
         | Kind::IdentityRules

@@ -15,6 +15,7 @@ use attiva_core::id::{ConnectionId, ProfileId, RunId};
 use attiva_core::identity::Rules;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Feed, Kind, Profile, Reconsider, SandboxStore, StoreError};
+use attiva_core::retention::Kept;
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
@@ -37,8 +38,8 @@ pub struct EngineOptions {
     pub projection_rows: usize,
     /// What the evaluation of a segment may cost.
     pub budget: segments::Budget,
-    /// How long what became of each member of a delivery is kept after its end, in milliseconds; `None`: for ever.
-    pub items_kept_ms: Option<Millis>,
+    /// How long what has ended is kept.
+    pub kept: Kept,
 }
 
 impl Default for EngineOptions {
@@ -48,7 +49,7 @@ impl Default for EngineOptions {
             page_bytes: 4 * 1024 * 1024,
             projection_rows: 2000,
             budget: segments::Budget::default(),
-            items_kept_ms: None,
+            kept: Kept::default(),
         }
     }
 }

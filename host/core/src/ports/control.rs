@@ -98,6 +98,10 @@ pub trait ControlStore: TombstoneStore {
     async fn audit_once(&self, event: AuditEvent) -> Result<()>;
     /// Newest last; `after` is the number returned with the last one.
     fn audit_events(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditEvent)>>;
+    /// Looks at the oldest events, at most so many, and forgets those from before `before`, up to the first that is
+    /// younger, but never the newest of all: numbers go on. Where there were some, tells so, with their number in `detail`
+    /// as `entries`. True: there may be more.
+    async fn forget_audit(&self, before: Millis, limit: usize, told: AuditEvent) -> Result<bool>;
     /// The request kept under a key (scope and the client's own key together).
     fn kept_request(&self, key: &str) -> Result<Option<KeptRequest>>;
     /// Keeps a request in the place of the one before, and forgets those from before `forget_before`.

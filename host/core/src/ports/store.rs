@@ -5,6 +5,7 @@
 
 use super::consent::ConsentStore;
 use super::privacy::PrivacyStore;
+use super::retention::RetentionStore;
 use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
@@ -253,7 +254,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
+pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + RetentionStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.
@@ -457,9 +458,4 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore {
     fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>>;
     /// Members of a delivery from position `first` on, all or those with one status.
     fn items(&self, delivery: &DeliveryId, status: Option<ItemStatus>, first: u64, limit: usize) -> Result<Vec<Item>>;
-    /// Deliveries of which members are kept one by one, in the order they began, each with its number, after a number.
-    fn deliveries_with_items(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeliveryId)>>;
-    /// Of a delivery that has ended, forgets the next members, at most so many, and writes its document; true: there are
-    /// more. Books and reasons stay what they are.
-    async fn forget_items(&self, delivery: &DeliveryId, document: DocumentWrite, limit: usize) -> Result<bool>;
 }

@@ -17,6 +17,8 @@ use attiva_core::activation::{ActivationSchedule, Export};
 use attiva_core::config::{Activation, ActivationField, TargetSettings};
 use attiva_core::consent::Use;
 use attiva_core::expansion::Expansion;
+use attiva_core::ports::store::Books;
+use axum::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,35 @@ pub(super) fn routes() -> Routes {
             start_delivery,
         )
         .asks_a_vendor()
+        .get(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/books",
+            "books",
+            "Show what all ended deliveries of an activation came to",
+            books,
+        )
+}
+
+/// What the deliveries of an activation that have ended came to together; dry runs are left out.
+#[derive(Serialize, JsonSchema)]
+struct ActivationBooks {
+    deliveries: u64,
+    /// Those of them that are not kept any more (`limits.deliveries_kept_days`).
+    not_kept: u64,
+    /// When the first began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Instant>,
+    /// Each delivery counts every member it received: who was delivered twice counts twice.
+    books: Books,
+}
+
+async fn books(scope: Scope) -> Result<Json<ActivationBooks>> {
+    let all = scope.sandbox.books_of(scope.param("activation"))?;
+    Ok(Json(ActivationBooks {
+        deliveries: all.deliveries,
+        not_kept: all.not_kept,
+        since: all.since.map(Instant),
+        books: all.books,
+    }))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -80,6 +80,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("account-matching", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("activations", &[read(ActivationsRead), post(ActivationsWrite)]),
     ("activations/{activation}", &[read(ActivationsRead), delete(ActivationsWrite)]),
+    ("activations/{activation}/books", &[read(ActivationsRead)]),
     ("activations/{activation}/deliveries", &[post(ActivationsWrite)]),
     ("activations/{activation}/members", &[read(ProfilesRead)]),
     ("activations/{activation}/pause", &[post(ActivationsWrite)]),

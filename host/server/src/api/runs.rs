@@ -55,6 +55,9 @@ struct View {
     /// Failures in a row.
     attempts: u32,
     cancel_requested: bool,
+    /// Since when what it could not take is not kept any more (`limits.rejects_kept_days`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejects_forgotten_at: Option<Instant>,
 }
 
 impl View {
@@ -71,6 +74,7 @@ impl View {
             fault: run.fault,
             attempts: run.attempts,
             cancel_requested: run.cancel_requested,
+            rejects_forgotten_at: run.rejects_forgotten_at.map(Instant),
         }
     }
 }

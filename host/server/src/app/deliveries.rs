@@ -1,13 +1,25 @@
 //! Deliveries of activations, and what became of each member.
 
+use super::documents::STRIDE;
 use super::keys::Caller;
 use super::refusal::Result;
 use super::sandbox::Sandbox;
 use super::stamp::Stamp;
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ActivationId, DeliveryId};
+use attiva_core::ports::retention::PastDeliveries;
 use attiva_core::ports::store::{Books, Item, ItemStatus, Kind, Reason};
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
+
+/// What deliveries of an activation came to together, those that are not kept any more among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivationBooks {
+    pub deliveries: u64,
+    pub not_kept: u64,
+    /// When the first began.
+    pub since: Option<Millis>,
+    pub books: Books,
+}
 
 impl Sandbox {
     /// Starts a delivery, which goes on by itself.
@@ -56,6 +68,38 @@ impl Sandbox {
     /// The books by reason.
     pub fn reasons(&self, delivery: &Delivery) -> Result<Vec<Reason>> {
         Ok(self.store.reasons(&delivery.id)?)
+    }
+
+    /// What all deliveries of an activation that have ended came to together; dry runs came to nothing.
+    pub fn books_of(&self, activation: &str) -> Result<ActivationBooks> {
+        let activation = self.activation(activation)?.value.id;
+        loop {
+            let past = self.store.past_deliveries(&activation)?;
+            let all = self.added_up(&activation, &past)?;
+            // One that was forgotten meanwhile is in neither of the two.
+            if self.store.past_deliveries(&activation)? == past {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn added_up(&self, activation: &ActivationId, past: &PastDeliveries) -> Result<ActivationBooks> {
+        let (deliveries, since) = (past.deliveries, past.since);
+        let mut all = ActivationBooks { deliveries, not_kept: deliveries, since, books: past.books() };
+        let ended = |d: &Delivery| d.activation == *activation && !d.dry_run && d.status.has_ended();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.list(Kind::Delivery, after.as_deref(), STRIDE, ended)?;
+            for delivery in &page {
+                all.deliveries += 1;
+                all.since = Some(all.since.map_or(delivery.started_at, |since| since.min(delivery.started_at)));
+                all.books = all.books.plus(self.books(delivery)?);
+            }
+            match page.last().filter(|_| page.len() == STRIDE) {
+                Some(last) => after = Some(last.id.to_string()),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Members of a delivery from position `first` on.

@@ -8,6 +8,7 @@ use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::page::Reject;
 use attiva_core::ports::store::Kind;
 use attiva_core::run::{Run, RunStatus};
+use attiva_core::{Fault, FaultKind};
 
 /// What of the runs is listed; `None`: all.
 #[derive(Debug, Clone, Default)]
@@ -52,8 +53,17 @@ impl Sandbox {
     }
 
     /// What a run could not take, in the order it came; each with the number to go on after.
+    ///
+    /// # Errors
+    /// `run.rejects.missing`: they are not kept any more.
     pub fn rejects(&self, id: &str, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>> {
-        let run = self.run(id)?.id;
-        Ok(self.store.rejects(&run, after, limit)?)
+        let run = self.run(id)?;
+        if run.rejects_forgotten_at.is_some() {
+            let message = format!("what `{}` could not take is not kept any more", run.id);
+            return Err(Fault::new(FaultKind::Config, "run.rejects.missing", message)
+                .action("Its counts stand; how long rejects are kept is `limits.rejects_kept_days`.")
+                .into());
+        }
+        Ok(self.store.rejects(&run.id, after, limit)?)
     }
 }

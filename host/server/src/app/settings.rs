@@ -1,5 +1,6 @@
 //! What of the host's configuration is the application's.
 
+use attiva_core::retention::Kept;
 use std::path::PathBuf;
 
 /// Bounds that an operator may set, and where a key is that the operator supplies.
@@ -9,8 +10,8 @@ pub struct Settings {
     pub disk_free_bytes_min: u64,
     /// The last exchanges with its vendor that are kept of each connection; 0: none.
     pub exchanges_kept: usize,
-    /// How long what became of each member of a delivery is kept; `None`: for ever.
-    pub outcomes_kept_days: Option<u32>,
+    /// How long what has ended is kept.
+    pub kept: Kept,
     /// Memory of all plugins at work together, and of those of one organisation.
     pub plugin_memory_bytes: usize,
     pub organisation_memory_bytes: usize,
@@ -25,17 +26,11 @@ impl Default for Settings {
         Self {
             disk_free_bytes_min: 0,
             exchanges_kept: 50,
-            outcomes_kept_days: None,
+            kept: Kept::default(),
             plugin_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
             plugin_pool: 0,
             seal_key_file: None,
         }
-    }
-}
-
-impl Settings {
-    pub(super) fn outcomes_kept_ms(&self) -> Option<attiva_core::Millis> {
-        self.outcomes_kept_days.map(|days| i64::from(days) * 24 * 60 * 60 * 1000)
     }
 }

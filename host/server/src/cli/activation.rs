@@ -71,6 +71,11 @@ pub(crate) enum Activation {
         #[arg(long)]
         until: Option<String>,
     },
+    /// Show what all its deliveries that have ended came to together.
+    Books {
+        /// Its id, or its name.
+        activation: String,
+    },
     /// Show an activation.
     Show { activation: String },
 }
@@ -191,6 +196,12 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             let operation = client.post(&path, &json!({}))?;
             let delivery = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
             return delivery::show(&delivery, follow, client, output);
+        }
+        Activation::Books { activation } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
+            let books = client.get(&client.scoped(&format!("activations/{activation}/books")))?;
+            output.one(&books, &[("deliveries", "/deliveries"), ("not kept", "/not_kept"), ("since", "/since")]);
+            output.one(&books, &delivery::BOOKS);
         }
         Activation::Show { activation } => {
             show(&client.get(&client.scoped(&format!("activations/{activation}")))?, *output)

@@ -47,7 +47,7 @@ const COLUMNS: [Column; 6] = [
     ("started", "/started_at"),
     ("ended", "/ended_at"),
 ];
-const BOOKS: [Column; 9] = [
+pub(super) const BOOKS: [Column; 9] = [
     ("received", "/books/received"),
     ("created", "/books/created"),
     ("updated", "/books/updated"),

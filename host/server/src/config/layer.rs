@@ -1,6 +1,8 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
 use super::{Config, Limits, LogConfig, LogFormat, Pages, Tls};
+use attiva_core::Millis;
+use attiva_core::retention::Kept;
 use attiva_core::throttle::Throttle;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -59,6 +61,28 @@ pub const KEYS: &[Key] = &[
         true,
         "days that what became of each member of a delivery is kept after its end; 0: for ever (default: 90)",
     ),
+    key(
+        "limits.deliveries_kept_days",
+        true,
+        "days that a delivery is kept after its end; its sums stay; 0: for ever (default: 365)",
+    ),
+    key(
+        "limits.rejects_kept_days",
+        true,
+        "days that a run's rejects are kept after its end; 0: for ever (default: 90)",
+    ),
+    key("limits.runs_kept_days", true, "days that a run is kept after its end; 0: for ever (default: 365)"),
+    key(
+        "limits.removals_kept_days",
+        true,
+        "days that a removal of data is told after its end; 0: for ever (default: 365)",
+    ),
+    key(
+        "limits.memberships_kept_days",
+        true,
+        "days that it is kept who entered and left segments; 0: for ever (default: 0)",
+    ),
+    key("limits.audit_kept_days", true, "days that entries of the audit log are kept; 0: for ever (default: 0)"),
     key("pages.size_default", true, "items of a page where the client does not say (default: 50)"),
     key("pages.size_max", true, "items of a page at most (default: 500)"),
 ];
@@ -177,6 +201,12 @@ struct LimitsLayer {
     organisation_memory_bytes: Option<u64>,
     exchanges_kept: Option<u32>,
     outcomes_kept_days: Option<u32>,
+    deliveries_kept_days: Option<u32>,
+    rejects_kept_days: Option<u32>,
+    runs_kept_days: Option<u32>,
+    removals_kept_days: Option<u32>,
+    memberships_kept_days: Option<u32>,
+    audit_kept_days: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -218,12 +248,29 @@ fn throttle(requests: u32, seconds: u32) -> Result<Option<Throttle>, ConfigError
 /// A hundred years: what is meant to be longer is meant to be for ever.
 const KEPT_DAYS_MAX: u32 = 36_500;
 
-fn kept_days(days: u32) -> Result<Option<u32>, ConfigError> {
-    if days > KEPT_DAYS_MAX {
-        let problem = format!("must be at most {KEPT_DAYS_MAX}; 0 keeps them for ever");
-        return Err(wrong("limits.outcomes_kept_days", problem));
+const DAY_MS: Millis = 24 * 60 * 60 * 1000;
+
+impl LimitsLayer {
+    fn kept(&self) -> Result<Kept, ConfigError> {
+        Ok(Kept {
+            outcomes_ms: kept_ms("limits.outcomes_kept_days", self.outcomes_kept_days, 90)?,
+            deliveries_ms: kept_ms("limits.deliveries_kept_days", self.deliveries_kept_days, 365)?,
+            rejects_ms: kept_ms("limits.rejects_kept_days", self.rejects_kept_days, 90)?,
+            runs_ms: kept_ms("limits.runs_kept_days", self.runs_kept_days, 365)?,
+            removals_ms: kept_ms("limits.removals_kept_days", self.removals_kept_days, 365)?,
+            memberships_ms: kept_ms("limits.memberships_kept_days", self.memberships_kept_days, 0)?,
+            audit_ms: kept_ms("limits.audit_kept_days", self.audit_kept_days, 0)?,
+        })
     }
-    Ok(Some(days).filter(|days| *days > 0))
+}
+
+/// `None`: for ever.
+fn kept_ms(name: &str, days: Option<u32>, default: u32) -> Result<Option<Millis>, ConfigError> {
+    let days = days.unwrap_or(default);
+    if days > KEPT_DAYS_MAX {
+        return Err(wrong(name, format!("must be at most {KEPT_DAYS_MAX}; 0 keeps them for ever")));
+    }
+    Ok(Some(Millis::from(days) * DAY_MS).filter(|ms| *ms > 0))
 }
 
 impl Layer {
@@ -315,6 +362,12 @@ impl Layer {
                     .or(other.limits.organisation_memory_bytes),
                 exchanges_kept: self.limits.exchanges_kept.or(other.limits.exchanges_kept),
                 outcomes_kept_days: self.limits.outcomes_kept_days.or(other.limits.outcomes_kept_days),
+                deliveries_kept_days: self.limits.deliveries_kept_days.or(other.limits.deliveries_kept_days),
+                rejects_kept_days: self.limits.rejects_kept_days.or(other.limits.rejects_kept_days),
+                runs_kept_days: self.limits.runs_kept_days.or(other.limits.runs_kept_days),
+                removals_kept_days: self.limits.removals_kept_days.or(other.limits.removals_kept_days),
+                memberships_kept_days: self.limits.memberships_kept_days.or(other.limits.memberships_kept_days),
+                audit_kept_days: self.limits.audit_kept_days.or(other.limits.audit_kept_days),
             },
             pages: PagesLayer {
                 size_default: self.pages.size_default.or(other.pages.size_default),
@@ -359,7 +412,7 @@ impl Layer {
                     limits.organisation_memory_bytes.unwrap_or(1 << 30),
                 )?,
                 exchanges_kept: limits.exchanges_kept.unwrap_or(50),
-                outcomes_kept_days: kept_days(limits.outcomes_kept_days.unwrap_or(90))?,
+                kept: limits.kept()?,
             },
             pages: Pages {
                 size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,

@@ -91,6 +91,14 @@ fn companies_are_sent_kept_and_removed_as_companies() {
     assert_eq!(companies(&vendor)[0].len(), 1);
     let held = api.get(&format!("activations/{}/members", made.text("/id")));
     assert_eq!(held.is(200).body["items"][0]["held"]["name"], "Acme");
+    // What all three came to, together.
+    let all = api.get(&format!("activations/{}/books", made.text("/id")));
+    let sum = |name: &str| [&first, &again, &third].iter().map(|it| it["books"][name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((&all.is(200).body["deliveries"], &all.body["not_kept"]), (&json!(3), &json!(0)), "{all:?}");
+    for name in ["received", "created", "updated", "removed", "unchanged", "excluded", "failed", "unmatched", "pending"]
+    {
+        assert_eq!(all.body["books"][name], sum(name), "{name}: {all:?}");
+    }
 }
 
 #[test]

@@ -345,21 +345,7 @@ fn exceptional(
 }
 
 pub(super) fn books(connection: &Connection, delivery: &DeliveryId) -> Outcome<Books> {
-    let mut books = Books::default();
-    for Reason { status, code: _, members } in reasons(connection, delivery)? {
-        books.received += members;
-        *match status {
-            ItemStatus::Created => &mut books.created,
-            ItemStatus::Updated => &mut books.updated,
-            ItemStatus::Removed => &mut books.removed,
-            ItemStatus::Unchanged => &mut books.unchanged,
-            ItemStatus::Excluded => &mut books.excluded,
-            ItemStatus::Failed => &mut books.failed,
-            ItemStatus::Unmatched => &mut books.unmatched,
-            ItemStatus::Queued | ItemStatus::Pending => &mut books.pending,
-        } += members;
-    }
-    Ok(books)
+    Ok(Books::of(&reasons(connection, delivery)?))
 }
 
 /// By status, then code.

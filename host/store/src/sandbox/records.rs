@@ -304,6 +304,17 @@ pub(super) fn rejects(connection: &Connection, run: &RunId, after: u64, limit: u
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The next of a run's rejects; true: there are more.
+pub(super) fn forget_next_rejects(connection: &Connection, run: &str, limit: usize) -> Outcome<bool> {
+    connection
+        .prepare_cached(
+            "DELETE FROM reject WHERE run = ?1 AND number IN
+               (SELECT number FROM reject WHERE run = ?1 ORDER BY number LIMIT ?2)",
+        )?
+        .execute(params![run, limited(limit)])?;
+    Ok(connection.prepare_cached("SELECT 1 FROM reject WHERE run = ?1")?.exists([run])?)
+}
+
 pub(super) fn forget_rejects(connection: &Connection, run: &str) -> Outcome<()> {
     connection.prepare_cached("DELETE FROM reject WHERE run = ?1")?.execute([run])?;
     Ok(())

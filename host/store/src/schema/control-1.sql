@@ -8,7 +8,7 @@ CREATE TABLE document (
   PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
--- Rows are never deleted, so numbers rise.
+-- The newest row is never deleted, so numbers rise.
 CREATE TABLE audit (
   number  INTEGER PRIMARY KEY,
   at      INTEGER NOT NULL,

@@ -15,6 +15,7 @@ mod opening;
 mod projection;
 mod properties;
 mod records;
+mod retention;
 mod search;
 mod streams;
 mod support;

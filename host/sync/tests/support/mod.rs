@@ -17,6 +17,7 @@ use attiva_core::page::*;
 use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_core::retention::Kept;
 use attiva_core::run::Run;
 use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{DataType, Fault, FaultKind, Value};
@@ -289,10 +290,10 @@ impl World {
         Self::start_with(store, vendor, EngineOptions { projection_rows: 1, ..EngineOptions::default() }).await
     }
 
-    /// As `start`; what became of members of deliveries is kept for so long, in milliseconds.
-    pub async fn start_keeping(dir: &Path, vendor: Arc<Vendor>, items_kept_ms: i64) -> Self {
+    /// As `start`; what has ended is kept for so long.
+    pub async fn start_keeping(dir: &Path, vendor: Arc<Vendor>, kept: Kept) -> Self {
         let store = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
-        let options = EngineOptions { items_kept_ms: Some(items_kept_ms), ..EngineOptions::default() };
+        let options = EngineOptions { kept, ..EngineOptions::default() };
         Self::start_with(store, vendor, options).await
     }
 

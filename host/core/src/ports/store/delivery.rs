@@ -261,6 +261,42 @@ pub struct Books {
 }
 
 impl Books {
+    /// What reasons come to.
+    #[must_use]
+    pub fn of(reasons: &[Reason]) -> Self {
+        let mut books = Self::default();
+        for Reason { status, code: _, members } in reasons {
+            books.received += members;
+            *match status {
+                ItemStatus::Created => &mut books.created,
+                ItemStatus::Updated => &mut books.updated,
+                ItemStatus::Removed => &mut books.removed,
+                ItemStatus::Unchanged => &mut books.unchanged,
+                ItemStatus::Excluded => &mut books.excluded,
+                ItemStatus::Failed => &mut books.failed,
+                ItemStatus::Unmatched => &mut books.unmatched,
+                ItemStatus::Queued | ItemStatus::Pending => &mut books.pending,
+            } += members;
+        }
+        books
+    }
+
+    /// These and others, together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            created: self.created + other.created,
+            updated: self.updated + other.updated,
+            removed: self.removed + other.removed,
+            unchanged: self.unchanged + other.unchanged,
+            excluded: self.excluded + other.excluded,
+            failed: self.failed + other.failed,
+            unmatched: self.unmatched + other.unmatched,
+            pending: self.pending + other.pending,
+        }
+    }
+
     /// What reached the destination.
     #[must_use]
     pub fn activated(&self) -> u64 {
