@@ -13,6 +13,8 @@ mod declared;
 mod delivery;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod evaluation;
 mod exchange_rate;
 mod failure;

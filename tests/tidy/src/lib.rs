@@ -11,6 +11,8 @@ mod imports;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod problems;
+#[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod text;

@@ -219,3 +219,79 @@ fn a_disk_with_too_little_left_takes_no_more() {
     assert_eq!(disk.is(200).text("/fault/code"), "disk.watermark");
     assert!(disk.text("/fault/message").contains("limits.disk_free_bytes"), "{}", disk.text);
 }
+
+/// `4,000`; 0 is no bound.
+fn grouped(number: u64, unit: &str) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    match number {
+        0 => "—".to_owned(),
+        _ => format!("{}{unit}", groups.join(",")),
+    }
+}
+
+fn row_of_limit(limit: &Value) -> String {
+    let text = |name: &str| limit[name].as_str().unwrap();
+    let unit = match text("unit") {
+        "count" => "",
+        "bytes" => " bytes",
+        other => {
+            assert_eq!(other, "characters");
+            " characters"
+        }
+    };
+    let bound = |name: &str| grouped(limit["default"][name].as_u64().unwrap(), unit);
+    format!(
+        "| `{}` | {} | {} | {} | {} | {} | {} |",
+        text("id"),
+        text("title"),
+        bound("warn_at"),
+        bound("max"),
+        text("beyond"),
+        if limit["adjustable"] == true { "yes" } else { "no" },
+        limit["reference"].as_str().unwrap_or("—")
+    )
+}
+
+fn row_of_connector(spec: &Value) -> String {
+    let name = spec["name"].as_str().unwrap();
+    let rates = spec["rates"].as_array().unwrap();
+    let of = |kind: &str| rates.iter().find(|rate| rate["kind"] == kind);
+    let calls = |rate: &Value| rate["calls"].as_u64().map_or("as told or set".to_owned(), |calls| grouped(calls, ""));
+    let none = || "—".to_owned();
+    let delivery = &spec["delivery"];
+    let said = |value: &Value, default: &str| match delivery.is_null() {
+        true => none(),
+        false => value.as_str().unwrap_or(default).to_owned(),
+    };
+    let shared = spec["cardinality"]["source_organisations_per_instance"].as_u64();
+    format!(
+        "| [`{name}`](../plugins/{name}/README.md) | {} | {} | {} | {} | {} | {} | {} |",
+        of("window").map_or_else(none, |rate| format!("{} in {} s", calls(rate), rate["seconds"])),
+        of("concurrent").map_or_else(none, calls),
+        of("day").map_or_else(none, calls),
+        delivery["batch_rows"].as_u64().map_or_else(none, |rows| grouped(rows, "")),
+        said(&delivery["mode"], "records"),
+        said(&delivery["class"], ""),
+        shared.map_or("any number".to_owned(), |most| format!("{most} as a source"))
+    )
+}
+
+/// The page of limits says what the host publishes and what the connectors that come with it declare.
+#[test]
+fn the_page_of_limits_is_true() {
+    let page = include_str!("../../../../docs/guardrails.md");
+    let api = Harness::sandbox();
+    let limits = api.get("guardrails").is(200).body["items"].clone();
+    let bundled = attiva_plugins::bundled().iter().map(|plugin| {
+        let shown = api.get(&format!("/v1/plugins/{}", plugin.name));
+        row_of_connector(&shown.is(200).body["spec"])
+    });
+    let mut expected: Vec<String> = limits.as_array().unwrap().iter().map(row_of_limit).chain(bundled).collect();
+    let is_row = |line: &&str| line.starts_with("| `") || line.starts_with("| [`");
+    let mut there: Vec<String> = page.lines().filter(is_row).map(str::to_owned).collect();
+    assert!(expected.len() > 25, "{expected:#?}");
+    (expected.sort(), there.sort());
+    assert_eq!(there, expected);
+}

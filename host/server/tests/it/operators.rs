@@ -100,6 +100,14 @@ fn the_transcripts_are_true() {
     });
 }
 
+#[test]
+fn what_the_page_of_problems_shows_is_true() {
+    let page = include_str!("../../../../docs/troubleshooting.md");
+    assert!(!steps(page).is_empty(), "the transcripts were not found");
+    let place = tempfile::tempdir().unwrap();
+    follow(Harness::shared(), place.path(), page, |_, _| {});
+}
+
 /// Runs the transcripts of a page in a directory; `then` is told of each command and what it said.
 pub(crate) fn follow(harness: &Harness, place: &Path, page: &str, mut then: impl FnMut(&str, &[String])) {
     let program = Path::new(env!("CARGO_BIN_EXE_attiva")).parent().unwrap();
