@@ -65,8 +65,13 @@ pub enum Action {
 /// Whether a call ended in a way that is the plugin's own doing: a trap, or a limit that it ran into.
 #[must_use]
 pub fn is_strike(kind: FaultKind, code: &str) -> bool {
-    let own = matches!(code, "plugin.trap" | "plugin.stack-overflow" | "plugin.broken") || code.starts_with("limit.");
-    kind == FaultKind::Internal && own
+    kind == FaultKind::Internal && is_stop(code)
+}
+
+/// Whether a call was stopped: by a limit, whoever's doing that was, or since the plugin broke.
+#[must_use]
+pub fn is_stop(code: &str) -> bool {
+    matches!(code, "plugin.trap" | "plugin.stack-overflow" | "plugin.broken") || code.starts_with("limit.")
 }
 
 impl Containment {

@@ -64,6 +64,9 @@ struct SumView {
     wall_ms: u64,
     peak_memory_bytes: u64,
     hosts: BTreeMap<String, HostTraffic>,
+    /// How often calls were stopped, by what stopped them: a limit, a trap.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    stops: BTreeMap<String, u64>,
     first_at: Instant,
     last_at: Instant,
 }
@@ -79,6 +82,7 @@ impl SumView {
             wall_ms: sum.wall_ns / 1_000_000,
             peak_memory_bytes: sum.peak_memory,
             hosts: sum.hosts,
+            stops: sum.stops,
             first_at: Instant(sum.first_at),
             last_at: Instant(sum.last_at),
         }

@@ -116,6 +116,7 @@ struct Figures {
     requests: Count,
     bytes: Count,
     denials: Count,
+    stops: Count,
     quarantined: Level,
 }
 
@@ -154,6 +155,9 @@ impl Figures {
         self.wall.get_or_create(labels).inc_by(Duration::from_nanos(sum.wall_ns).as_secs_f64());
         level(&self.peak_memory, labels, sum.peak_memory);
         self.last_call.get_or_create(labels).set(sum.last_at / 1000);
+        for (code, times) in &sum.stops {
+            self.stops.get_or_create(&with(labels, [("code", code)])).inc_by(*times);
+        }
         for (host, traffic) in &sum.hosts {
             let labels = with(labels, [("host", host)]);
             self.requests.get_or_create(&labels).inc_by(traffic.requests);
@@ -167,6 +171,8 @@ impl Figures {
         registry.register("projection_waiting_changes", changes, self.waiting);
         registry.register_with_unit("sandbox_disk", "Data of the sandbox", Unit::Bytes, self.disk);
         registry.register("plugin_calls", "Finished calls of a connection's plugin", self.calls);
+        let stops = "Calls that were stopped, by what stopped them: a limit, or a trap";
+        registry.register("plugin_stops", stops, self.stops);
         registry.register("plugin_pages", "Pages read and batches delivered", self.pages);
         registry.register("plugin_rows", "Rows of those", self.rows);
         registry.register_with_unit("plugin_cpu", "CPU time of calls", Unit::Seconds, self.cpu);

@@ -5,7 +5,7 @@ use super::documents;
 use super::exchanges::Exchanges;
 use super::plugins::Plugins;
 use super::refusal::Result;
-use attiva_core::plugin::containment::{Action, Containment, Event, is_strike};
+use attiva_core::plugin::containment::{Action, Containment, Event, is_stop, is_strike};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::{HostTraffic, Usage};
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
@@ -24,6 +24,8 @@ const DENIALS_KEPT: usize = 50;
 const SUFFERERS_MAX: usize = 3;
 /// Hosts told apart in sums; what more there are is summed together.
 const HOSTS_KEPT: usize = 50;
+/// Codes of what stopped calls, as hosts.
+const STOPS_KEPT: usize = 50;
 /// Versions told apart in sums; the one used longest ago goes first.
 const VERSIONS_KEPT: usize = 10;
 /// At most this much of the sums is lost by a kill.
@@ -75,6 +77,9 @@ pub struct Sum {
     /// The most one call held at once.
     pub peak_memory: u64,
     pub hosts: BTreeMap<String, HostTraffic>,
+    /// What stopped calls, by code: a limit, a trap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stops: BTreeMap<String, u64>,
     pub first_at: Millis,
     pub last_at: Millis,
 }
@@ -384,6 +389,9 @@ impl Sum {
         for (host, traffic) in &line.hosts {
             self.add_traffic(host, *traffic);
         }
+        if let Some(fault) = line.fault.as_ref().filter(|fault| is_stop(&fault.code)) {
+            self.add_stops(&fault.code, 1);
+        }
     }
 
     /// Adds another connection's.
@@ -400,6 +408,17 @@ impl Sum {
         for (host, traffic) in &other.hosts {
             self.add_traffic(host, *traffic);
         }
+        for (code, times) in &other.stops {
+            self.add_stops(code, *times);
+        }
+    }
+
+    /// A plugin may say any code it likes.
+    fn add_stops(&mut self, code: &str, times: u64) {
+        let is_known = self.stops.contains_key(code) || self.stops.len() < STOPS_KEPT;
+        let code = if is_known { code } else { "(others)" };
+        let stops = self.stops.entry(code.to_owned()).or_default();
+        *stops = stops.saturating_add(times);
     }
 
     fn add_traffic(&mut self, host: &str, traffic: HostTraffic) {

@@ -82,6 +82,8 @@ fn calls_are_summed_and_denials_are_shown() {
     assert_eq!((&of_plugin[0]["connection"], &of_plugin[0]["sandbox"]), (&json!(bad), &json!("default")));
     assert_eq!(denials(&format!("connections/{good}/evidence")), json!([]));
 
+    inspected(&harness, &bad);
+
     let of_plugin = api.get("/v1/plugins/conduct/usage");
     assert_eq!(of_plugin.is(200).body["items"].as_array().unwrap().len(), 2);
     let calls = |place: &Value| place["calls"].as_u64().unwrap();
@@ -94,6 +96,20 @@ fn calls_are_summed_and_denials_are_shown() {
     // What is gone leaves nothing behind.
     api.send(Method::DELETE, &format!("connections/{good}"), &[], Vec::new()).is(204);
     assert_eq!(api.get("/v1/plugins/conduct/usage").body["items"].as_array().unwrap().len(), 1);
+}
+
+/// What a person is shown: all that the plugin may do, and why what it was denied was.
+fn inspected(harness: &Harness, connection: &str) {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_attiva"));
+    program.args(["plugin", "inspect", "conduct@0.1.0"]);
+    let shown = program.env("ATTIVA_URL", harness.host.url()).env("ATTIVA_KEY", &harness.key).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let (policy, denials) = shown.split_once("Was denied lately:").unwrap();
+    let (_, policy) = policy.split_once("It may do this, and nothing else:").unwrap();
+    assert!(policy.contains("reads with GET https://api.example.com/"), "{shown}");
+    let denial = denials.lines().find(|line| line.contains(connection)).unwrap();
+    assert!(denial.contains("the specification declares no origin `elsewhere` (egress.origin)"), "{shown}");
+    assert!(denial.trim_end().ends_with(" times"), "{denial}");
 }
 
 #[test]
@@ -152,7 +168,7 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
 }
 
 /// The bound is for a test that hangs, not for speed.
-fn wait(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if done() {
             return;

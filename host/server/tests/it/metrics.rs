@@ -1,6 +1,6 @@
 //! What a monitor reads.
 
-use crate::conduct::{connect, install, server};
+use crate::conduct::{connect, install, server, wait};
 use crate::harness::{Answer, Api, Harness};
 use serde_json::json;
 use ureq::http::Method;
@@ -52,6 +52,27 @@ fn a_monitor_reads_what_plugins_used_and_how_requests_went() {
     assert_eq!((answered("404"), answered("200")), (Some(1.0), None), "{}", metrics.text);
     let count = value(&metrics, "attiva_http_request_duration_seconds_count", &[("method", "GET"), route]);
     assert_eq!(count, Some(1.0), "{}", metrics.text);
+}
+
+/// One counter for each limit that stopped a plugin, and each trap.
+#[test]
+fn what_stops_a_plugin_is_counted_by_its_code() {
+    let harness = Harness::start(&[]);
+    install(&harness, "0.1.0");
+    let api = harness.api("default");
+    for (behaviour, code) in [("memory", "limit.memory"), ("random", "limit.random"), ("trap", "plugin.trap")] {
+        let connection = connect(&api, "conduct", &json!({"behaviour": behaviour, "count": 1_000_000_000}));
+        let run = api.post(&format!("connections/{connection}/runs"), &json!({})).is(202).text("/subject").to_owned();
+        let status = || api.get(&format!("runs/{run}")).text("/status").to_owned();
+        wait("the run ends", || !["running", "waiting"].contains(&status().as_str()));
+        assert_eq!(status(), "failed");
+        let metrics = harness.api("").get("/metrics");
+        let of = [("sandbox", "default"), ("connection", connection.as_str()), ("plugin", "conduct@0.1.0")];
+        let stops = |code| value(&metrics, "attiva_plugin_stops_total", &[&of[..], &[("code", code)]].concat());
+        assert_eq!(stops(code), Some(1.0), "{behaviour}: {}", metrics.text);
+        let usage = api.get(&format!("connections/{connection}/usage"));
+        assert_eq!(usage.body["versions"][0]["stops"], json!({ code: 1 }));
+    }
 }
 
 #[test]

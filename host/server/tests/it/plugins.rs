@@ -77,6 +77,7 @@ fn the_same_bytes_change_nothing() {
 fn what_is_no_connector_is_refused_with_the_reason() {
     let whole = bundled("source-marketo");
     let foreign = wat::parse_str(r#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#).unwrap();
+    let newer = wat::parse_str(r#"(component (import "attiva:connector/http@0.2.0" (instance)))"#).unwrap();
     let module = wat::parse_str("(module)").unwrap();
     let world = wat::parse_str(r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#).unwrap();
     let harness = Harness::start(&[]);
@@ -96,6 +97,9 @@ fn what_is_no_connector_is_refused_with_the_reason() {
     let before = installed();
     for (bytes, word) in [
         (foreign.as_slice(), "wasi:cli/environment@0.2.6"),
+        // Built for a newer contract: which part of it this host lacks, and which one it has.
+        (&newer, "attiva:connector/http@0.2.0"),
+        (&newer, "0.1.0"),
         (&module, "module"),
         (&whole[..whole.len() / 2], "cut off"),
         (&world, "attiva:connector/plugin@0.1.0"),

@@ -254,6 +254,38 @@ async fn a_key_goes_into_a_header_or_into_the_query_and_the_guest_sees_neither()
     assert_eq!(seen[2].target, "/query-key?key=wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY");
 }
 
+/// In the query it stands in every URL that the server repeats, and in whatever is said of it.
+#[tokio::test]
+async fn a_key_in_the_query_is_taken_out_of_answers_exchanges_logs_and_faults() {
+    const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    const SENT: &str = "wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY";
+    let echo = Server::start(|request| {
+        let said = format!("{} {KEY} {}", request.target, request.target);
+        respond(200, &[("location", &request.target), ("x-kind", "plain")], said)
+    });
+    let (echo, plugin) = (echo.await, guest().await);
+    let connection = Connection::sending(json!([keyed("/query-key?a=1")]), &echo);
+    let bodies = connection.texts(&plugin, "body").await;
+    assert_eq!(bodies[0], "/query-key?a=1&key=[redacted] [redacted] /query-key?a=1&key=[redacted]");
+    assert!(echo.seen()[0].target.ends_with(SENT), "it was sent");
+    let report = connection.recorder.reports.lock().unwrap().remove(0);
+    let exchange = &report.exchanges[0];
+    assert_eq!((exchange.path.as_str(), exchange.credential.as_deref()), ("/query-key?a=1", Some("query-key")));
+    assert_eq!(exchange.response_body.text, bodies[0]);
+    let names: Vec<&str> = exchange.response_headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"x-kind") && !names.contains(&"location"), "{names:?}");
+
+    // A server that breaks off in the middle: what is said of that names no URL.
+    let broken = Server::start(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx".to_vec()).await;
+    let connection = Connection::sending(json!([keyed("/query-key")]), &broken);
+    let fault = connection.fault(&plugin).await;
+    assert_eq!(fault.kind, FaultKind::Transient, "{fault}");
+    assert!(broken.seen()[0].target.ends_with(SENT), "it was sent");
+    let broken_report = connection.recorder.reports.lock().unwrap().remove(0);
+    let said = format!("{report:?} {broken_report:?} {fault:?}");
+    assert!(!said.contains(KEY) && !said.contains(SENT), "{said}");
+}
+
 #[tokio::test]
 async fn a_key_that_the_guest_names_itself_is_not_sent_twice() {
     let server = Server::start(|_| ok("")).await;
