@@ -110,14 +110,17 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000)));
         let app = open(place.path(), &clock, Kept::default()).await;
-        let told = AuditEvent {
-            at: clock.now(),
-            actor: "key_x".into(),
-            action: "old.event".into(),
-            subject: "s".into(),
-            detail: json!({}),
-        };
-        app.inner.control.audit(told).await.unwrap();
+        // The newest of all stays until something comes after it.
+        for action in ["old.event", "newer.event"] {
+            let told = AuditEvent {
+                at: clock.now(),
+                actor: "key_x".into(),
+                action: action.into(),
+                subject: "s".into(),
+                detail: json!({}),
+            };
+            app.inner.control.audit(told).await.unwrap();
+        }
         let ended = json!({
             "id": "rem_1", "connection": "con_1", "streams": [], "whole": false, "by": "key_x", "started_at": 0,
             "ended_at": clock.now(), "effect": removal::Effect::default(),
