@@ -17,6 +17,7 @@ mod evaluation;
 mod exchange_rate;
 mod failure;
 pub(crate) mod follow;
+mod freshness;
 mod guardrail;
 mod identity;
 mod input;
@@ -113,6 +114,9 @@ enum Command {
     /// Rates of exchange: what currencies are worth, by the day.
     #[command(subcommand)]
     ExchangeRate(exchange_rate::ExchangeRate),
+    /// How fresh streams and audiences are, against what is wanted.
+    #[command(subcommand)]
+    Freshness(freshness::Freshness),
     /// Limits: what there may be how much of.
     #[command(subcommand)]
     Guardrail(guardrail::Guardrail),
@@ -215,6 +219,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Usage(usage) => usage::run(usage, &Client::new(global)?, *output)?,
         Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
+        Command::Freshness(freshness) => freshness::run(freshness, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),

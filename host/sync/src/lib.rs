@@ -13,6 +13,7 @@ mod expansion;
 mod explain;
 mod export;
 mod field_errors;
+mod freshness;
 mod gate;
 mod ingest;
 mod intake;
@@ -35,6 +36,7 @@ mod segments;
 mod sieve;
 mod source_run;
 mod stream_start;
+pub mod trace;
 mod usage;
 mod what_if;
 

@@ -4,12 +4,14 @@
 use crate::accounts;
 use crate::crash;
 use crate::engine::Inner;
-use crate::{profiles, segments};
+use crate::{profiles, segments, trace};
+use attiva_core::id::SegmentId;
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::{Feed, StoreError};
+use attiva_core::ports::store::{Feed, Seq, StoreError};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 
 /// The cursor of the profile projector.
 pub(crate) const PROFILES: &str = "profiles";
@@ -104,21 +106,45 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let decided = blocking(move || {
         let after = worker.store.projector_cursor(PROFILES)?;
         let changes = worker.store.changes(Feed::Records, after, worker.options.projection_rows)?;
-        if changes.is_empty() {
-            return Ok(None);
-        }
+        let Some(last) = changes.last() else { return Ok(None) };
+        let span =
+            tracing::info_span!(target: trace::TARGET, "profiles", after, upto = last.seq, changes = changes.len());
+        let span = worker.trail.follows(Feed::Records, after, last.seq, span);
         let policies = |entity: &EntityName| worker.policies.get(&worker, entity);
         let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
-        Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now())?))
+        let project = || profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now());
+        Ok(Some((span.in_scope(project)?, span)))
     })
     .await?;
-    let Some(commit) = decided else { return Ok(false) };
+    let Some((commit, span)) = decided else { return Ok(false) };
     crash::point("profiles.prepared");
-    inner.store.commit_profiles(commit).await?;
+    let before = before(inner, &span)?;
+    let committed = inner.store.commit_profiles(commit).instrument(span.clone()).await;
+    after(inner, before, &span);
+    committed?;
     crash::point("profiles.committed");
     inner.profiles_changed.notify_one();
     inner.accounts_changed.notify_one();
     Ok(true)
+}
+
+/// A step is about to change profiles, where that is traced; returns up to where they have been changed. Two projectors do:
+/// a step's part of the feed may have changes of the other in it.
+fn before(inner: &Inner, span: &Span) -> Result<Seq, Fault> {
+    if span.is_disabled() {
+        return Ok(0);
+    }
+    let newest = inner.store.newest(Feed::Profiles)?;
+    inner.trail.begins(Feed::Profiles, newest, span);
+    Ok(newest)
+}
+
+/// It has, or has failed to.
+fn after(inner: &Inner, before: Seq, span: &Span) {
+    if !span.is_disabled() {
+        let newest = inner.store.newest(Feed::Profiles).unwrap_or(before);
+        inner.trail.note(Feed::Profiles, before, newest, span);
+    }
 }
 
 /// One step; false if there was nothing to do.
@@ -126,7 +152,14 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let worker = Arc::clone(inner);
     let Some(commit) = blocking(move || accounts::step(&worker)).await? else { return Ok(false) };
     crash::point("accounts.prepared");
-    inner.store.commit_accounts(commit).await?;
+    // It follows what is due, which no feed tells. Whoever changed profiles last is likely to have made it so.
+    let newest = inner.store.newest(Feed::Profiles)?;
+    let span = tracing::info_span!(target: trace::TARGET, "accounts", profiles = commit.done.len());
+    let span = inner.trail.follows(Feed::Profiles, newest.saturating_sub(1), newest, span);
+    let before = before(inner, &span)?;
+    let committed = inner.store.commit_accounts(commit).instrument(span.clone()).await;
+    after(inner, before, &span);
+    committed?;
     crash::point("accounts.committed");
     inner.profiles_changed.notify_one();
     Ok(true)
@@ -136,14 +169,18 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
 async fn project_profiles(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let worker = Arc::clone(inner);
     let decided = blocking(move || segments::step(&worker)).await?;
-    let Some(commit) = decided else { return Ok(false) };
+    let Some((commit, span)) = decided else { return Ok(false) };
+    let changed: Vec<SegmentId> = commit.changes.iter().map(|change| change.segment.clone()).collect();
+    span.record("entered_or_left", changed.len());
+    inner.trail.audiences(&span, changed.iter());
     let has_result = !commit.documents.is_empty();
     crash::point("memberships.prepared");
-    match inner.store.commit_memberships(commit).await {
+    match inner.store.commit_memberships(commit).instrument(span.clone()).await {
         // Somebody changed the segment meanwhile: what was decided counts for nothing.
         Err(StoreError::VersionMismatch { .. } | StoreError::Missing) => inner.segments.forget(),
         committed => committed?,
     }
+    inner.trail.audiences(&span, changed.iter());
     crash::point("memberships.committed");
     if has_result {
         inner.segments.forget();

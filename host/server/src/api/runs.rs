@@ -55,6 +55,9 @@ struct View {
     /// Failures in a row.
     attempts: u32,
     cancel_requested: bool,
+    /// The id of the trace that it is part of, where it is traced (`telemetry.otlp_endpoint`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 impl View {
@@ -71,6 +74,7 @@ impl View {
             fault: run.fault,
             attempts: run.attempts,
             cancel_requested: run.cancel_requested,
+            trace: run.trace.as_deref().and_then(attiva_sync::trace::trace_id),
         }
     }
 }
