@@ -3,8 +3,11 @@
 
 mod account;
 mod activation;
+mod api;
+mod audit;
 mod backup;
 mod client;
+mod completion;
 mod conduct;
 mod connection;
 mod connector;
@@ -190,6 +193,15 @@ enum Command {
     Openapi,
     /// Find out what is wrong between this machine, the host and its vendors.
     Doctor,
+    /// Send any request of the API: what has no command of its own can be asked for as well.
+    Api(api::Request),
+    /// List what was done on this host, and by whom, oldest first.
+    Audit(audit::Audit),
+    /// Print a script by which a shell completes what you type. No host is asked.
+    #[command(after_help = "bash: attiva completion bash > /etc/bash_completion.d/attiva\n\
+                            zsh:  attiva completion zsh > \"${fpath[1]}/_attiva\"\n\
+                            fish: attiva completion fish > ~/.config/fish/completions/attiva.fish")]
+    Completion { shell: completion::Shell },
 }
 
 /// Runs the program and says how it ended. Messages go to standard error, answers to standard output.
@@ -246,6 +258,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Schema => declared::print_schema(*output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
         Command::Openapi => output.json(crate::api::document()),
+        Command::Api(request) => api::run(&request, &Client::new(global)?, *output)?,
+        Command::Audit(audit) => audit::run(&audit, &Client::new(global)?, *output)?,
+        Command::Completion { shell } => completion::run(shell, *output)?,
         Command::Doctor => return doctor::run(global, output),
     }
     Ok(Exit::Done)

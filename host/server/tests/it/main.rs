@@ -10,6 +10,7 @@ mod authorizations;
 mod backups;
 mod bodea;
 mod bounds;
+mod cli_coverage;
 mod compositions;
 mod conduct;
 mod connections;
