@@ -2,6 +2,7 @@
 //! threads and commit what they decided together with their cursor, so a kill anywhere repeats a step and no more.
 
 use crate::accounts;
+use crate::ahead::Step;
 use crate::crash;
 use crate::engine::Inner;
 use crate::{profiles, segments, trace};
@@ -98,13 +99,45 @@ async fn pause(inner: &Inner, projector: &str, fault: &Fault) {
     }
 }
 
-/// One step; false if there was nothing to do.
+/// Steps, as long as nobody else wants the turn; false if there was nothing to do.
 async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
-    // Whoever changes what profiles hang on waits for the end of the step, and the next begins with the change.
-    let _step = inner.projecting.lock().await;
+    // Whoever changes what profiles hang on waits for the end of a step, and the next begins with the change.
+    let _turn = inner.projecting.lock().await;
+    let after = inner.store.projector_cursor(PROFILES)?;
+    let Some((mut step, mut span)) = decide(inner, after).await? else { return Ok(false) };
+    loop {
+        crash::point("profiles.prepared");
+        let (commit, changes) = step.into_parts();
+        let upto = commit.upto;
+        // One core decides while another writes.
+        let before = profiles_before(inner, &span)?;
+        let commit = inner.store.commit_profiles(commit).instrument(span.clone());
+        let (ahead, committed) = tokio::join!(decide(inner, upto), commit);
+        profiles_after(inner, before, &span);
+        committed?;
+        crash::point("profiles.committed");
+        inner.profiles_changed.notify_one();
+        inner.accounts_changed.notify_one();
+        if inner.projecting.is_wanted() || inner.stop.is_cancelled() {
+            return Ok(true);
+        }
+        (step, span) = match ahead {
+            // Nothing had come when it looked; something may have since.
+            Ok(None) => return Ok(true),
+            Ok(Some((ahead, span))) if ahead.holds_after(&changes) => (ahead, span),
+            // What was read of some of it was from before the commit.
+            Ok(Some(_)) | Err(_) => match decide(inner, upto).await? {
+                Some(again) => again,
+                None => return Ok(true),
+            },
+        };
+    }
+}
+
+/// What the changes after `after` do to profiles; `None`: there are none.
+async fn decide(inner: &Arc<Inner>, after: Seq) -> Result<Option<(Step, Span)>, Fault> {
     let worker = Arc::clone(inner);
-    let decided = blocking(move || {
-        let after = worker.store.projector_cursor(PROFILES)?;
+    blocking(move || {
         let changes = worker.store.changes(Feed::Records, after, worker.options.projection_rows)?;
         let Some(last) = changes.last() else { return Ok(None) };
         let span =
@@ -115,22 +148,12 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
         let project = || profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now());
         Ok(Some((span.in_scope(project)?, span)))
     })
-    .await?;
-    let Some((commit, span)) = decided else { return Ok(false) };
-    crash::point("profiles.prepared");
-    let before = before(inner, &span)?;
-    let committed = inner.store.commit_profiles(commit).instrument(span.clone()).await;
-    after(inner, before, &span);
-    committed?;
-    crash::point("profiles.committed");
-    inner.profiles_changed.notify_one();
-    inner.accounts_changed.notify_one();
-    Ok(true)
+    .await
 }
 
 /// A step is about to change profiles, where that is traced; returns up to where they have been changed. Two projectors do:
 /// a step's part of the feed may have changes of the other in it.
-fn before(inner: &Inner, span: &Span) -> Result<Seq, Fault> {
+fn profiles_before(inner: &Inner, span: &Span) -> Result<Seq, Fault> {
     if span.is_disabled() {
         return Ok(0);
     }
@@ -140,7 +163,7 @@ fn before(inner: &Inner, span: &Span) -> Result<Seq, Fault> {
 }
 
 /// It has, or has failed to.
-fn after(inner: &Inner, before: Seq, span: &Span) {
+fn profiles_after(inner: &Inner, before: Seq, span: &Span) {
     if !span.is_disabled() {
         let newest = inner.store.newest(Feed::Profiles).unwrap_or(before);
         inner.trail.note(Feed::Profiles, before, newest, span);
@@ -156,9 +179,9 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let newest = inner.store.newest(Feed::Profiles)?;
     let span = tracing::info_span!(target: trace::TARGET, "accounts", profiles = commit.done.len());
     let span = inner.trail.follows(Feed::Profiles, newest.saturating_sub(1), newest, span);
-    let before = before(inner, &span)?;
+    let before = profiles_before(inner, &span)?;
     let committed = inner.store.commit_accounts(commit).instrument(span.clone()).await;
-    after(inner, before, &span);
+    profiles_after(inner, before, &span);
     committed?;
     crash::point("accounts.committed");
     inner.profiles_changed.notify_one();
