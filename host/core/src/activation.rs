@@ -80,6 +80,8 @@ pub struct LastDelivery {
     pub ended_at: Option<Millis>,
     /// How many in a row have failed, this one included.
     pub failures: u32,
+    /// When the newest one began that succeeded: the destination has acknowledged the audience as it was then.
+    pub acknowledged_as_of: Option<Millis>,
 }
 
 /// What is known of an activation when its schedule is asked.

@@ -136,6 +136,9 @@ pub struct Delivery {
     pub items_forgotten_at: Option<Millis>,
     #[serde(default)]
     pub cancel_requested: bool,
+    /// Where it stands in a trace, as W3C trace context has it (`traceparent`); `None`: it is not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// It was aborted: what was not visible is no more.
     #[serde(default)]
     pub taken_back: bool,
@@ -259,6 +262,7 @@ impl Delivery {
             books: None,
             items_forgotten_at: None,
             cancel_requested: false,
+            trace: None,
             taken_back: false,
         }
     }

@@ -18,6 +18,7 @@ pub mod event;
 pub mod exchange;
 pub mod expansion;
 pub mod fault;
+pub mod freshness;
 pub mod guardrail;
 pub mod id;
 pub mod identity;

@@ -8,6 +8,7 @@
 //!
 //! The run's document is stored with every page, so a killed host goes on where the last page was committed.
 
+use crate::freshness::PageTimes;
 use crate::guardrail::{Guardrails, Verdict as Limit};
 use crate::id::{ConnectionId, RunId};
 use crate::page::Estimate;
@@ -15,6 +16,7 @@ use crate::retry::{self, Verdict};
 use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +90,12 @@ pub struct Run {
     /// Since when what it could not take is not kept any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_forgotten_at: Option<Millis>,
+    /// When pages of each stream were committed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pages_at: BTreeMap<String, PageTimes>,
+    /// Where it stands in a trace, as W3C trace context has it (`traceparent`); `None`: it is not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// What happened.
@@ -152,6 +160,8 @@ impl Run {
             attempts: 0,
             cancel_requested: false,
             rejects_forgotten_at: None,
+            pages_at: BTreeMap::new(),
+            trace: None,
         }
     }
 
@@ -164,6 +174,7 @@ impl Run {
             Event::Resumed => {}
             Event::CancelRequested => self.cancel_requested = true,
             Event::Committed { counts, more, wait_ms, estimate } => {
+                self.note(more, now);
                 self.count(counts, more, wait_ms, estimate);
                 self.fault = None;
                 self.attempts = 0;
@@ -259,6 +270,13 @@ impl Run {
         }
     }
 
+    fn note(&mut self, more: bool, now: Millis) {
+        let Some(stream) = self.current().and_then(|i| self.streams.get(i)) else { return };
+        let before = self.pages_at.get(&stream.stream).and_then(|times| times.caught_up_at);
+        let caught_up_at = if more { before } else { Some(now) };
+        self.pages_at.insert(stream.stream.clone(), PageTimes { committed_at: now, caught_up_at });
+    }
+
     fn count(&mut self, counts: Counts, more: bool, wait_ms: Option<u64>, estimate: Option<Estimate>) {
         let Some(stream) = self.current().and_then(|i| self.streams.get_mut(i)) else { return };
         stream.pages += 1;
@@ -305,6 +323,15 @@ mod tests {
         assert_eq!(run.step(committed(false, None), 3), Action::End);
         assert_eq!((run.status, run.ended_at), (RunStatus::Succeeded, Some(3)));
         assert_eq!((run.streams[0].pages, run.streams[0].received, run.streams[0].changed), (2, 6, 4));
+        let times = |stream: &str| run.pages_at.get(stream).map(|at| (at.committed_at, at.caught_up_at));
+        assert_eq!((times("a"), times("b")), (Some((2, Some(2))), Some((3, Some(3)))));
+    }
+
+    #[test]
+    fn a_stream_in_the_middle_of_its_backlog_is_not_fresh() {
+        let mut run = run(&["a"]);
+        run.step(committed(true, None), 5);
+        assert_eq!(run.pages_at["a"], PageTimes { committed_at: 5, caught_up_at: None });
     }
 
     #[test]

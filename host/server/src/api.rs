@@ -23,6 +23,7 @@ mod events;
 mod exchange_rates;
 mod exchanges;
 mod explanation;
+mod freshness;
 mod grants;
 mod guardrails;
 mod health;
@@ -202,6 +203,7 @@ fn documents() -> Routes {
         .merge(data_removal::routes())
         .merge(consent_rules::routes())
         .merge(exchanges::routes())
+        .merge(freshness::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(quotas::routes())

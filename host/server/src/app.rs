@@ -24,6 +24,7 @@ mod exchange_rates;
 pub mod exchanges;
 pub mod expressions;
 mod files;
+pub mod freshness;
 pub mod grants;
 pub mod guardrails;
 mod identity;

@@ -3,8 +3,11 @@
 
 mod account;
 mod activation;
+mod api;
+mod audit;
 mod backup;
 mod client;
+mod completion;
 mod conduct;
 mod connection;
 mod connector;
@@ -19,6 +22,7 @@ mod evaluation;
 mod exchange_rate;
 mod failure;
 pub(crate) mod follow;
+mod freshness;
 mod guardrail;
 mod identity;
 mod input;
@@ -115,6 +119,9 @@ enum Command {
     /// Rates of exchange: what currencies are worth, by the day.
     #[command(subcommand)]
     ExchangeRate(exchange_rate::ExchangeRate),
+    /// How fresh streams and audiences are, against what is wanted.
+    #[command(subcommand)]
+    Freshness(freshness::Freshness),
     /// Limits: what there may be how much of.
     #[command(subcommand)]
     Guardrail(guardrail::Guardrail),
@@ -188,6 +195,15 @@ enum Command {
     Openapi,
     /// Find out what is wrong between this machine, the host and its vendors.
     Doctor,
+    /// Send any request of the API: what has no command of its own can be asked for as well.
+    Api(api::Request),
+    /// List what was done on this host, and by whom, oldest first.
+    Audit(audit::Audit),
+    /// Print a script by which a shell completes what you type. No host is asked.
+    #[command(after_help = "bash: attiva completion bash > /etc/bash_completion.d/attiva\n\
+                            zsh:  attiva completion zsh > \"${fpath[1]}/_attiva\"\n\
+                            fish: attiva completion fish > ~/.config/fish/completions/attiva.fish")]
+    Completion { shell: completion::Shell },
 }
 
 /// Runs the program and says how it ended. Messages go to standard error, answers to standard output.
@@ -217,6 +233,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Usage(usage) => usage::run(usage, &Client::new(global)?, *output)?,
         Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
+        Command::Freshness(freshness) => freshness::run(freshness, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),
@@ -243,6 +260,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Schema => declared::print_schema(*output),
         Command::Simulate(simulate) => return simulate::run(simulate, output),
         Command::Openapi => output.json(crate::api::document()),
+        Command::Api(request) => api::run(&request, &Client::new(global)?, *output)?,
+        Command::Audit(audit) => audit::run(&audit, &Client::new(global)?, *output)?,
+        Command::Completion { shell } => completion::run(shell, *output)?,
         Command::Doctor => return doctor::run(global, output),
     }
     Ok(Exit::Done)

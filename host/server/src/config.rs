@@ -2,8 +2,10 @@
 //! beats the file, and what nobody says has a default.
 
 mod layer;
+mod telemetry;
 
 pub use layer::{ConfigError, Flags, KEYS, Key};
+pub use telemetry::{Export, Headers, Telemetry};
 
 use attiva_core::retention::Kept;
 use attiva_core::throttle::Throttle;
@@ -26,6 +28,8 @@ pub struct Config {
     /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
     pub seal_key_file: Option<PathBuf>,
     pub log: LogConfig,
+    /// Where traces and logs are sent; `None`: nowhere.
+    pub telemetry: Option<Telemetry>,
     pub limits: Limits,
     pub pages: Pages,
 }
@@ -148,19 +152,29 @@ mod tests {
                 "seal_key_file" | "tls.certificate_file" | "tls.key_file" => ("/x", "\"/x\""),
                 "log.format" => ("json", "\"json\""),
                 "log.level" => ("warn", "\"warn\""),
+                "telemetry.otlp_endpoint" => ("http://x:1", "\"http://x:1\""),
+                "telemetry.otlp_headers" => ("a=b", "\"a=b\""),
+                "telemetry.service_name" => ("x", "\"x\""),
+                "telemetry.sample_ratio" => ("0.5", "0.5"),
+                "telemetry.export" => ("logs", "\"logs\""),
                 _ => ("77", "77"),
             };
             // One of the two alone is refused.
             let beside = match key.name {
                 "tls.certificate_file" => Some("tls.key_file=/y"),
                 "tls.key_file" => Some("tls.certificate_file=/y"),
+                "telemetry.otlp_endpoint" => None,
+                name if name.starts_with("telemetry.") => Some("telemetry.otlp_endpoint=http://y"),
                 _ => None,
             };
             let resolve = |set: &[&str], environment: &[(&str, &str)], file: &str| {
                 let set: Vec<&str> = set.iter().copied().chain(beside).collect();
                 resolve(&set, environment, file).unwrap()
             };
-            let default = Config::resolve(&Flags::default(), [], None).unwrap();
+            let beside_alone = Flags { set: beside.iter().map(|s| (*s).to_owned()).collect(), ..Flags::default() };
+            // The two files of TLS are refused apart, so that there is nothing to compare with but the default.
+            let default = Config::resolve(&beside_alone, [], None)
+                .unwrap_or_else(|_| Config::resolve(&Flags::default(), [], None).unwrap());
             let by_flag = resolve(&[&format!("{}={text}", key.name)], &[], "");
             let by_environment = resolve(&[], &[(&key.environment(), text)], "");
             let by_file = resolve(&[], &[], &format!("{} = {quoted}", key.name));

@@ -476,6 +476,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::ExchangeRates
         | Kind::ConsentRules
         | Kind::UsagePolicy
+        | Kind::FreshnessTargets
         | Kind::Cancellation
         | Kind::Approval
         | Kind::Evaluation

@@ -3,6 +3,7 @@
 use crate::delivery_run::{self, Work};
 use crate::engine::{Engine, Inner};
 use crate::place::lane;
+use crate::trace;
 use attiva_core::activation::{DeliveryCause, LastDelivery};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
@@ -14,6 +15,7 @@ use attiva_core::{Fault, FaultKind};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// The newest delivery of each activation; read from the store once. Dry runs are none.
 #[derive(Default)]
@@ -52,7 +54,10 @@ fn note(last: &mut HashMap<ActivationId, LastDelivery>, delivery: &Delivery) {
         DeliveryStatus::Running | DeliveryStatus::Waiting | DeliveryStatus::Held => known.failures,
     };
     let Delivery { started_at, ended_at, .. } = *delivery;
-    *known = LastDelivery { started_at, evaluation: delivery.evaluation.clone(), ended_at, failures };
+    let succeeded = (delivery.status == DeliveryStatus::Succeeded).then_some(started_at);
+    let acknowledged_as_of = known.acknowledged_as_of.max(succeeded);
+    *known =
+        LastDelivery { started_at, evaluation: delivery.evaluation.clone(), ended_at, failures, acknowledged_as_of };
 }
 
 impl Engine {
@@ -96,12 +101,14 @@ impl Engine {
         };
         let now = self.inner.clock.now();
         let new = Delivery::new(id, activation.id, activation.segment, plugin, now);
-        let delivery = Delivery { target, mode, dry_run, cause, evaluation: segment.result_of, ..new };
+        let mut delivery = Delivery { target, mode, dry_run, cause, evaluation: segment.result_of, ..new };
+        let span = trace::of_delivery(&delivery, false);
+        delivery.trace = trace::kept(&span);
         let place = self.place_of_delivery(&lane(&delivery), &delivery.id).await?;
         self.inner.put(Kind::Delivery, delivery.id.as_str(), &delivery).await?;
         place.keep();
         self.inner.last_deliveries.note(&delivery);
-        self.drive_delivery(delivery.clone(), false);
+        self.drive_delivery(delivery.clone(), false, span);
         Ok(delivery)
     }
 
@@ -161,10 +168,11 @@ impl Engine {
         }
     }
 
-    pub(crate) fn drive_delivery(&self, delivery: Delivery, restarted: bool) {
+    pub(crate) fn drive_delivery(&self, delivery: Delivery, restarted: bool, span: Span) {
         let going = || (delivery.id.clone(), CancellationToken::new());
         let cancel = self.inner.active().deliveries.entry(lane(&delivery)).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { delivery_run::drive(&inner, delivery, restarted, cancel).await });
+        let drive = async move { delivery_run::drive(&inner, delivery, restarted, cancel).await };
+        self.inner.tasks.spawn(drive.instrument(span));
     }
 }

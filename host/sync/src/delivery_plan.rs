@@ -25,8 +25,12 @@ pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &mut Delivery, work: &Wor
         let segment: Segment = inner.get(Kind::Segment, delivery.segment.as_str())?;
         if segment.evaluated && !crate::segments::is_at_work(inner, &segment)? {
             delivery.evaluation = segment.result_of;
+            // Before the audience is taken: whoever changes it while it is, is marked once more after.
+            let marked = inner.trail.number();
             let wanted = expansion::wanted(inner, &work.activation).await?;
-            break inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
+            let begun = inner.store.begin_delivery(begin(inner, delivery, work, wanted)?).await?;
+            inner.trail.takes(delivery, marked, &tracing::Span::current());
+            break begun;
         }
         drop(no_evaluation_begins);
         pause(inner).await;

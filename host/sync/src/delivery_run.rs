@@ -6,7 +6,7 @@ use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use crate::gate::Gate;
-use crate::{policies, usage};
+use crate::{policies, trace, usage};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
@@ -18,6 +18,7 @@ use attiva_core::spec::{DeliveryMode, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// All that the calls of one delivery need.
 pub(crate) struct Work {
@@ -95,14 +96,18 @@ pub(crate) async fn drive(inner: &Arc<Inner>, mut delivery: Delivery, restarted:
             },
             Action::Plan | Action::Prepare | Action::Deliver | Action::Finish | Action::Poll | Action::Abort => {
                 // A call that sends is not cut off by a cancellation, only the wait for the audience is.
+                let span = trace::of_action(&delivery, &action);
                 let may_cut = delivery.phase == Phase::Planning && !delivery.cancel_requested;
                 tokio::select! {
                     biased;
                     () = inner.stop.cancelled() => return,
                     () = cancel.cancelled(), if may_cut => Event::CancelRequested,
-                    done = act(inner, &mut delivery, action) => match done {
+                    done = act(inner, &mut delivery, action).instrument(span.clone()) => match done {
                         Ok(event) => event,
-                        Err(fault) => failed(inner, &delivery, fault),
+                        Err(fault) => {
+                            trace::fails(&span, &fault);
+                            failed(inner, &delivery, fault)
+                        }
                     },
                 }
             }
@@ -143,6 +148,9 @@ async fn end(inner: &Inner, delivery: Delivery) {
         }
     }
     tracing::info!(delivery = %delivery.id, status = ?delivery.status, "delivery ended");
+    Span::current().record("status", tracing::field::debug(delivery.status));
+    let books = inner.store.books(&delivery.id).unwrap_or_default();
+    inner.trail.delivered(&delivery, books, &Span::current());
     inner.forget_cancellation(delivery.id.as_str()).await;
     if delivery.needs_approval {
         inner.forget_approval(delivery.id.as_str()).await;
@@ -179,6 +187,7 @@ fn failed(inner: &Inner, delivery: &Delivery, fault: Fault) -> Event {
 }
 
 fn failed_unsure(inner: &Inner, delivery: &Delivery, fault: Fault, unsure_ms: u64) -> Event {
+    trace::fails(&Span::current(), &fault);
     tracing::warn!(delivery = %delivery.id, phase = ?delivery.phase, %fault, "a step failed");
     Event::Failed { fault, jitter: inner.jitter(), unsure_ms }
 }
@@ -252,6 +261,7 @@ async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &Delivery
         }
     };
     crash::point("batch.delivered");
+    trace::outcomes(&batch, &outcomes, &Span::current());
     let settled = settled(&batch, outcomes, &work.spec)?;
     let event = Event::Delivered { state, rows: batch.taken };
     let mut after = delivery.clone();

@@ -4,10 +4,12 @@ use crate::accounts::{self, AccountMatch, BasisCache, Hierarchy};
 use crate::ahead::Turn;
 use crate::deliveries::LastDeliveries;
 use crate::explain::{self, Explanation};
+use crate::freshness::StreamTimes;
 use crate::place::Active;
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
+use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
 use crate::{Connectors, catalog::Catalogs, retention, schedule, source_run};
 use attiva_core::config::{Connection, Segment};
@@ -27,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 /// What an engine may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) segments: SegmentCatalog,
     pub(crate) columns: ColumnCache,
     pub(crate) last_evaluation: LastEvaluation,
+    pub(crate) trail: Trail,
+    pub(crate) stream_times: StreamTimes,
     pub(crate) accounts: BasisCache,
     /// Held during steps of the profile projector.
     pub(crate) projecting: Turn,
@@ -131,6 +136,8 @@ impl Engine {
                 segments: SegmentCatalog::default(),
                 columns: ColumnCache::default(),
                 last_evaluation: LastEvaluation::default(),
+                trail: Trail::default(),
+                stream_times: StreamTimes::default(),
                 accounts: BasisCache::default(),
                 projecting: Turn::default(),
                 publishing: tokio::sync::RwLock::default(),
@@ -164,7 +171,8 @@ impl Engine {
         for run in self.inner.all::<Run>(Kind::Run)?.into_iter().filter(|r| !r.status.has_ended()) {
             tracing::info!(run = %run.id, "resuming a run");
             let id = run.id.clone();
-            self.drive_run(run);
+            let span = trace::resume(trace::of_run(&run, true), run.trace.as_deref());
+            self.drive_run(run, span);
             if self.inner.is_cancelled(id.as_str())? {
                 self.stop_run(&id);
             }
@@ -172,7 +180,8 @@ impl Engine {
         for delivery in self.inner.all::<Delivery>(Kind::Delivery)?.into_iter().filter(|d| !d.status.has_ended()) {
             tracing::info!(delivery = %delivery.id, "resuming a delivery");
             let id = delivery.id.clone();
-            self.drive_delivery(delivery, true);
+            let span = trace::resume(trace::of_delivery(&delivery, true), delivery.trace.as_deref());
+            self.drive_delivery(delivery, true, span);
             if self.inner.is_cancelled(id.as_str())? {
                 self.stop_delivery(&id);
             }
@@ -190,10 +199,12 @@ impl Engine {
         let place = self.place_of_run(&connection.id, &id).await?;
         let plugin = self.inner.connectors.version(&connection)?;
         let streams = source_run::streams(&self.inner, &connection, &plugin, &id).await?;
-        let run = Run::new(id, connection.id, plugin, &streams, self.inner.clock.now());
+        let mut run = Run::new(id, connection.id, plugin, &streams, self.inner.clock.now());
+        let span = trace::of_run(&run, false);
+        run.trace = trace::kept(&span);
         self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
         place.keep();
-        self.drive_run(run.clone());
+        self.drive_run(run.clone(), span);
         Ok(run)
     }
 
@@ -313,11 +324,11 @@ impl Engine {
         }
     }
 
-    fn drive_run(&self, run: Run) {
+    fn drive_run(&self, run: Run, span: Span) {
         let going = || (run.id.clone(), CancellationToken::new());
         let cancel = self.inner.active().runs.entry(run.connection.clone()).or_insert_with(going).1.clone();
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await });
+        self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await }.instrument(span));
     }
 }
 

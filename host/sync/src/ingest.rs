@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Inner};
 use crate::intake::{self, Origin, Taken};
 use crate::policies;
-use crate::sieve;
+use crate::{sieve, trace};
 use attiva_core::Fault;
 use attiva_core::config::Connection;
 use attiva_core::id::{ConnectionId, RunId};
@@ -16,6 +16,7 @@ use attiva_core::ports::store::{PageCommit, PageCommitted, PageDocument, StreamS
 use attiva_core::record::RecordChange;
 use attiva_core::spec::MappingSpec;
 use std::sync::Arc;
+use tracing::Instrument;
 
 impl Engine {
     /// Keeps records of one entity, or events; returns when they are durable. Sent again, they are unchanged. Where some
@@ -57,7 +58,11 @@ impl Engine {
             connection,
             now,
         };
-        let committed = inner.store.commit_page(page).await?;
+        let span = trace::of_commit(entity.as_str());
+        inner.trail.page_begins(inner.store.as_ref(), &span)?;
+        let committed = inner.store.commit_page(page).instrument(span.clone()).await;
+        inner.trail.page(&span, committed.as_ref().ok());
+        let committed = committed?;
         inner.records_changed.notify_one();
         // Events need no projection: memberships follow them at once.
         inner.profiles_changed.notify_one();

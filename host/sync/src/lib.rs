@@ -14,6 +14,7 @@ mod expansion;
 mod explain;
 mod export;
 mod field_errors;
+mod freshness;
 mod gate;
 mod ingest;
 mod intake;
@@ -36,6 +37,7 @@ mod segments;
 mod sieve;
 mod source_run;
 mod stream_start;
+pub mod trace;
 mod usage;
 mod what_if;
 

@@ -3,6 +3,7 @@
 
 use crate::engine::{Inner, read};
 use attiva_core::consent::ConsentRules;
+use attiva_core::freshness::FreshnessTargets;
 use attiva_core::guardrail::{Guardrails, Overrides};
 use attiva_core::identity::{ClaimReader, NeverLink, NeverLinks, Rules};
 use attiva_core::merge::{MappedRecord, MergePolicy, Pin, Survivorship};
@@ -117,6 +118,14 @@ pub fn merge_policy(store: &dyn SandboxStore, entity: &EntityName) -> Result<Mer
 pub const CONSENT_RULES: &str = "sandbox";
 /// The id of the one usage policy.
 pub const USAGE_POLICY: &str = "policy";
+
+/// The id of the one document of targets of freshness.
+pub const FRESHNESS_TARGETS: &str = "targets";
+
+/// How fresh things should be; nothing is said, until something was.
+pub fn freshness_targets(store: &dyn SandboxStore) -> Result<FreshnessTargets, Fault> {
+    Ok(published(store, Kind::FreshnessTargets, FRESHNESS_TARGETS)?.unwrap_or_default())
+}
 
 /// Published, or those that hold until some are.
 pub fn consent_rules(store: &dyn SandboxStore) -> Result<ConsentRules, Fault> {

@@ -5,12 +5,14 @@ use crate::accounts;
 use crate::ahead::Step;
 use crate::crash;
 use crate::engine::Inner;
-use crate::{profiles, segments};
+use crate::{profiles, segments, trace};
+use attiva_core::id::SegmentId;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Feed, Seq, StoreError};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 
 /// The cursor of the profile projector.
 pub(crate) const PROFILES: &str = "profiles";
@@ -102,13 +104,16 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
     // Whoever changes what profiles hang on waits for the end of a step, and the next begins with the change.
     let _turn = inner.projecting.lock().await;
     let after = inner.store.projector_cursor(PROFILES)?;
-    let Some(mut step) = decide(inner, after).await? else { return Ok(false) };
+    let Some((mut step, mut span)) = decide(inner, after).await? else { return Ok(false) };
     loop {
         crash::point("profiles.prepared");
         let (commit, changes) = step.into_parts();
         let upto = commit.upto;
         // One core decides while another writes.
-        let (ahead, committed) = tokio::join!(decide(inner, upto), inner.store.commit_profiles(commit));
+        let before = profiles_before(inner, &span)?;
+        let commit = inner.store.commit_profiles(commit).instrument(span.clone());
+        let (ahead, committed) = tokio::join!(decide(inner, upto), commit);
+        profiles_after(inner, before, &span);
         committed?;
         crash::point("profiles.committed");
         inner.profiles_changed.notify_one();
@@ -116,10 +121,10 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
         if inner.projecting.is_wanted() || inner.stop.is_cancelled() {
             return Ok(true);
         }
-        step = match ahead {
+        (step, span) = match ahead {
             // Nothing had come when it looked; something may have since.
             Ok(None) => return Ok(true),
-            Ok(Some(ahead)) if ahead.holds_after(&changes) => ahead,
+            Ok(Some((ahead, span))) if ahead.holds_after(&changes) => (ahead, span),
             // What was read of some of it was from before the commit.
             Ok(Some(_)) | Err(_) => match decide(inner, upto).await? {
                 Some(again) => again,
@@ -130,18 +135,39 @@ async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
 }
 
 /// What the changes after `after` do to profiles; `None`: there are none.
-async fn decide(inner: &Arc<Inner>, after: Seq) -> Result<Option<Step>, Fault> {
+async fn decide(inner: &Arc<Inner>, after: Seq) -> Result<Option<(Step, Span)>, Fault> {
     let worker = Arc::clone(inner);
     blocking(move || {
         let changes = worker.store.changes(Feed::Records, after, worker.options.projection_rows)?;
-        if changes.is_empty() {
-            return Ok(None);
-        }
+        let Some(last) = changes.last() else { return Ok(None) };
+        let span =
+            tracing::info_span!(target: trace::TARGET, "profiles", after, upto = last.seq, changes = changes.len());
+        let span = worker.trail.follows(Feed::Records, after, last.seq, span);
         let policies = |entity: &EntityName| worker.policies.get(&worker, entity);
         let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
-        profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now()).map(Some)
+        let project = || profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now());
+        Ok(Some((span.in_scope(project)?, span)))
     })
     .await
+}
+
+/// A step is about to change profiles, where that is traced; returns up to where they have been changed. Two projectors do:
+/// a step's part of the feed may have changes of the other in it.
+fn profiles_before(inner: &Inner, span: &Span) -> Result<Seq, Fault> {
+    if span.is_disabled() {
+        return Ok(0);
+    }
+    let newest = inner.store.newest(Feed::Profiles)?;
+    inner.trail.begins(Feed::Profiles, newest, span);
+    Ok(newest)
+}
+
+/// It has, or has failed to.
+fn profiles_after(inner: &Inner, before: Seq, span: &Span) {
+    if !span.is_disabled() {
+        let newest = inner.store.newest(Feed::Profiles).unwrap_or(before);
+        inner.trail.note(Feed::Profiles, before, newest, span);
+    }
 }
 
 /// One step; false if there was nothing to do.
@@ -149,7 +175,14 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let worker = Arc::clone(inner);
     let Some(commit) = blocking(move || accounts::step(&worker)).await? else { return Ok(false) };
     crash::point("accounts.prepared");
-    inner.store.commit_accounts(commit).await?;
+    // It follows what is due, which no feed tells. Whoever changed profiles last is likely to have made it so.
+    let newest = inner.store.newest(Feed::Profiles)?;
+    let span = tracing::info_span!(target: trace::TARGET, "accounts", profiles = commit.done.len());
+    let span = inner.trail.follows(Feed::Profiles, newest.saturating_sub(1), newest, span);
+    let before = profiles_before(inner, &span)?;
+    let committed = inner.store.commit_accounts(commit).instrument(span.clone()).await;
+    profiles_after(inner, before, &span);
+    committed?;
     crash::point("accounts.committed");
     inner.profiles_changed.notify_one();
     Ok(true)
@@ -159,14 +192,18 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
 async fn project_profiles(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let worker = Arc::clone(inner);
     let decided = blocking(move || segments::step(&worker)).await?;
-    let Some(commit) = decided else { return Ok(false) };
+    let Some((commit, span)) = decided else { return Ok(false) };
+    let changed: Vec<SegmentId> = commit.changes.iter().map(|change| change.segment.clone()).collect();
+    span.record("entered_or_left", changed.len());
+    inner.trail.audiences(&span, changed.iter());
     let has_result = !commit.documents.is_empty();
     crash::point("memberships.prepared");
-    match inner.store.commit_memberships(commit).await {
+    match inner.store.commit_memberships(commit).instrument(span.clone()).await {
         // Somebody changed the segment meanwhile: what was decided counts for nothing.
         Err(StoreError::VersionMismatch { .. } | StoreError::Missing) => inner.segments.forget(),
         committed => committed?,
     }
+    inner.trail.audiences(&span, changed.iter());
     crash::point("memberships.committed");
     if has_result {
         inner.segments.forget();

@@ -2,7 +2,7 @@
 
 use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
-use crate::{crash, intake, policies, sieve, stream_start};
+use crate::{crash, intake, policies, sieve, stream_start, trace};
 use attiva_core::config::Connection;
 use attiva_core::disk;
 use attiva_core::guardrail::Guardrails;
@@ -15,6 +15,7 @@ use attiva_core::run::{Action, Counts, Event, Run};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them afresh, and
 /// keeps what was discovered. Fails, with nothing written, where this plugin version cannot read what a newer one left.
@@ -57,6 +58,7 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
             event = Event::CancelRequested;
         }
         let action = run.step(event, inner.clock.now());
+        inner.stream_times.note(&run);
         if action == Action::End {
             return end(inner, &run).await;
         }
@@ -67,12 +69,18 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
             }
         }
         event = match action {
-            Action::Pull { stream } => match pull(inner, &run, stream, &cancel).await {
-                Ok(Some(event)) => event,
-                Ok(None) if inner.stop.is_cancelled() => return,
-                Ok(None) => Event::CancelRequested,
-                Err(fault) => failed(inner, &run, fault),
-            },
+            Action::Pull { stream } => {
+                let span = trace::of_page(&run, stream);
+                match pull(inner, &run, stream, &cancel).instrument(span.clone()).await {
+                    Ok(Some(event)) => event,
+                    Ok(None) if inner.stop.is_cancelled() => return,
+                    Ok(None) => Event::CancelRequested,
+                    Err(fault) => {
+                        trace::fails(&span, &fault);
+                        failed(inner, &run, fault)
+                    }
+                }
+            }
             Action::WaitUntil(until) => {
                 if !inner.wait_until(until, &cancel).await {
                     return;
@@ -92,6 +100,7 @@ async fn end(inner: &Inner, run: &Run) {
             return;
         }
     }
+    Span::current().record("status", tracing::field::debug(run.status));
     tracing::info!(run = %run.id, status = ?run.status, "run ended");
     inner.forget_cancellation(run.id.as_str()).await;
     clear_spools(inner, run).await;
@@ -152,12 +161,17 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
         None => page,
         Some((position, keys)) => keys.settle(position, page),
     };
+    Span::current().record("rows", page.rows.len);
     tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");
     for warning in &page.warnings {
         tracing::warn!(run = %run.id, stream = name, code = warning.code, message = warning.message, "the connector warns");
     }
     crash::point("page.read");
-    let committed = commit(inner, run, &connection, name, &page).await?;
+    let span = trace::of_commit(name);
+    inner.trail.page_begins(inner.store.as_ref(), &span)?;
+    let committed = commit(inner, run, &connection, name, &page).instrument(span.clone()).await;
+    inner.trail.page(&span, committed.as_ref().ok());
+    let committed = committed?;
     crash::point("page.committed");
     inner.records_changed.notify_one();
     // Events need no projection: memberships follow them at once.

@@ -5,6 +5,7 @@
 
 use super::State;
 use super::problem::Problem;
+use super::request_id::Traced;
 use crate::app::refusal::Refusal;
 use attiva_core::{Fault, FaultKind};
 use axum::extract::Request;
@@ -12,16 +13,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 pub(super) async fn layer(state: axum::extract::State<State>, request: Request, next: Next) -> Response {
     let Some(permit) = permit(&state).await else { return overloaded() };
+    let traced = request.extensions().get::<Traced>().map_or_else(Span::none, |traced| traced.0.clone());
     let work = async move {
         let response = next.run(request).await;
         drop(permit);
         response
     };
-    let task = state.tasks.spawn(work.in_current_span());
+    let task = state.tasks.spawn(work.in_current_span().instrument(traced));
     match tokio::time::timeout(state.limits.request, task).await {
         Ok(Ok(response)) => response,
         Ok(Err(join)) => {

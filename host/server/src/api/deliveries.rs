@@ -87,6 +87,9 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     items_forgotten_at: Option<Instant>,
     cancel_requested: bool,
+    /// The id of the trace that it is part of, where it is traced (`telemetry.otlp_endpoint`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 impl View {
@@ -115,6 +118,7 @@ impl View {
             resent_batches: delivery.resent_batches,
             books: delivery.books,
             cancel_requested: delivery.cancel_requested,
+            trace: delivery.trace.as_deref().and_then(attiva_sync::trace::trace_id),
         }
     }
 }

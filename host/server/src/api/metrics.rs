@@ -6,10 +6,13 @@
 use super::State;
 use super::operation::{Answers, Describer};
 use super::routes::Routes;
+use crate::app::freshness::Of;
 use crate::app::keys::Caller;
 use crate::app::metrics::SandboxFigures;
 use crate::app::oversight::{Conduct, Sum};
 use crate::app::refusal::{Refusal, Result};
+use crate::telemetry;
+use attiva_core::freshness::Freshness;
 use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
@@ -21,7 +24,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::json;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -46,6 +49,7 @@ async fn metrics(state: extract::State<State>, caller: Caller) -> Result<Text> {
     let figures = state.app.figures(&caller)?;
     let mut registry = Registry::with_prefix("attiva");
     state.requests.register(&mut registry);
+    register_telemetry(&mut registry);
     Figures::of(&figures).register(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Refusal::internal("the metrics could not be written"))?;
@@ -118,6 +122,38 @@ struct Figures {
     denials: Count,
     stops: Count,
     quarantined: Level,
+    streams: Ages,
+    audiences: Ages,
+}
+
+/// How old something is, and how old it may be.
+#[derive(Default)]
+struct Ages {
+    age: Level,
+    target: Level,
+    within: Level,
+}
+
+impl Ages {
+    fn add(&self, labels: &Labels, found: &Freshness) {
+        if let Some(age) = found.age_seconds {
+            level(&self.age, labels, age);
+        }
+        if let Some(target) = found.target_seconds {
+            level(&self.target, labels, u64::from(target));
+        }
+        if let Some(within) = found.within {
+            level(&self.within, labels, u64::from(within));
+        }
+    }
+
+    fn register(self, name: &str, age: &str, registry: &mut Registry) {
+        registry.register_with_unit(format!("{name}_age"), age, Unit::Seconds, self.age);
+        let help = "The age that it may have, where somebody has said so";
+        registry.register_with_unit(format!("{name}_target"), help, Unit::Seconds, self.target);
+        let help = "1: it is no older than its target; 0: it is, or was never fresh";
+        registry.register(format!("{name}_within_target"), help, self.within);
+    }
 }
 
 impl Figures {
@@ -129,6 +165,18 @@ impl Figures {
                 level(&figures.waiting, &with(&labels, [("projector", projector)]), changes);
             }
             level(&figures.disk, &labels, sandbox.disk_bytes);
+            for (of, found) in &sandbox.freshness {
+                match of {
+                    Of::Stream { connection, stream, .. } => {
+                        let more = [("connection", connection.as_str()), ("stream", stream)];
+                        figures.streams.add(&with(&labels, more), found);
+                    }
+                    Of::Activation { activation, segment } => {
+                        let more = [("activation", activation.as_str()), ("segment", segment.as_str())];
+                        figures.audiences.add(&with(&labels, more), found);
+                    }
+                }
+            }
             for (connection, conduct) in &sandbox.connections {
                 figures.connection(&with(&labels, [("connection", connection)]), conduct);
             }
@@ -185,12 +233,34 @@ impl Figures {
         registry.register_with_unit("egress", "Bytes on the wire, by host and direction", Unit::Bytes, self.bytes);
         let denials = "Requests that nothing declared or granted allows; the last 50 different ones of a connection";
         registry.register("egress_denials", denials, self.denials);
+        let age = "Time since everything was here that the stream's vendor had";
+        self.streams.register("stream", age, registry);
+        self.audiences.register("audience", "Time since the audience was as its destination has it", registry);
         registry.register(
             "connection_quarantined",
             "1: no call is made until an operator releases it",
             self.quarantined,
         );
     }
+}
+
+/// What became of traces and logs on their way to a collector, from the start of the process; nothing where none is sent.
+fn register_telemetry(registry: &mut Registry) {
+    let signals = telemetry::signals();
+    if signals.is_empty() {
+        return;
+    }
+    let (items, waiting) = (Count::default(), Level::default());
+    for (signal, counts, many) in signals {
+        let labels = vec![("signal", signal.to_owned())];
+        level(&waiting, &labels, many as u64);
+        for (result, count) in [("sent", &counts.sent), ("dropped", &counts.dropped), ("failed", &counts.failed)] {
+            items.get_or_create(&with(&labels, [("result", result)])).inc_by(count.load(Ordering::Relaxed));
+        }
+    }
+    let help = "Spans and lines of the log: sent, dropped for want of room, not taken by the collector";
+    registry.register("telemetry_items", help, items);
+    registry.register("telemetry_waiting", "Spans and lines of the log that wait to be sent", waiting);
 }
 
 /// What a method is counted as. A client may make up as many as it likes, and each would be kept for ever.

@@ -122,6 +122,8 @@ const OF_A_SANDBOX: &[Row] = &[
     ("exchange-rates", &[read(ConfigurationRead)]),
     ("exchange-rates/{base}", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("exchange-rates/{base}/convert", &[read(ConfigurationRead)]),
+    ("freshness", &[read(SandboxesRead)]),
+    ("freshness-targets", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("guardrails", &[read(ConfigurationRead), put(HostWrite)]),
     ("identity/merge-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("identity/never-links", &[read(ProfilesRead), post(ProfilesWrite)]),

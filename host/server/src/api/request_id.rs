@@ -2,12 +2,14 @@
 //! and a count when it is answered. Of a client that traces (W3C trace context) the trace's id stands beside it.
 
 use super::State;
+use attiva_sync::trace;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::time::Instant;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// Taken from the client if it sends a plain one, so that its own logs can be joined with ours.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,15 +23,39 @@ pub(super) async fn layer(state: axum::extract::State<State>, mut request: Reque
     // The route, not the path: a path can hold what should stay out of logs, and cannot be counted by.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     request.headers_mut().insert(HEADER, header.clone());
-    let trace = trace_id(&request).map(str::to_owned);
+    let parent = traceparent(&request).and_then(trace::parse);
+    let traced = traced(&id, &method, &route);
+    if let Some(parent) = &parent {
+        trace::set_parent(&traced, parent);
+    }
+    let trace = trace::id_of(&traced).or_else(|| parent.map(|parent| format!("{:032x}", parent.trace_id())));
+    request.extensions_mut().insert(Traced(traced.clone()));
     let span = tracing::info_span!("request", id, trace, %method, %route);
     let began = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span.clone()).instrument(traced.clone()).await;
     response.headers_mut().insert(HEADER, header);
     let (status, took) = (response.status(), began.elapsed());
     state.requests.answered(&method, &route, status, took);
+    traced.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        traced.record("otel.status_code", "ERROR");
+    }
     span.in_scope(|| tracing::info!(status = status.as_u16(), ms = took.as_millis(), "answered"));
     response
+}
+
+/// A request's span in a trace, for work that goes on in another task: the current span there is that of the log alone.
+#[derive(Clone)]
+pub(super) struct Traced(pub(super) Span);
+
+/// The request in a trace. Whoever only looks whether the host lives is no part of any.
+fn traced(id: &str, method: &Method, route: &str) -> Span {
+    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        return Span::none();
+    }
+    tracing::info_span!(target: trace::TARGET, "request", otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server", request = id, http.request.method = %method, http.route = route,
+        http.response.status_code = Empty, otel.status_code = Empty)
 }
 
 fn from_client(request: &Request) -> Option<String> {
@@ -38,49 +64,11 @@ fn from_client(request: &Request) -> Option<String> {
     (plain && !text.is_empty() && text.len() <= LENGTH_MAX).then(|| text.to_owned())
 }
 
-/// The trace's id in a `traceparent` header, where that is as the recommendation has it:
-/// `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`, and more after that in versions to come.
-fn trace_id(request: &Request) -> Option<&str> {
+/// Where a client traces, and says so once.
+fn traceparent(request: &Request) -> Option<&str> {
     let mut headers = request.headers().get_all("traceparent").iter();
-    let (text, None) = (headers.next()?.to_str().ok()?, headers.next()) else { return None };
-    let mut parts = text.split('-');
-    let mut part = |length: usize| {
-        let part = parts.next()?;
-        let is_hex = part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        (is_hex && part.len() == length).then_some(part)
-    };
-    let (version, trace, parent, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
-    let is_whole = version != "ff" && (version != "00" || parts.next().is_none());
-    (is_whole && !is_zero(trace) && !is_zero(parent)).then_some(trace)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::Body;
-
-    #[test]
-    fn a_trace_is_taken_only_as_the_recommendation_has_it() {
-        let trace = |header: &str| {
-            let request = Request::builder().header("traceparent", header).body(Body::empty()).unwrap();
-            trace_id(&request).map(str::to_owned)
-        };
-        let (id, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-        assert_eq!(trace(&format!("00-{id}-{parent}-01")).as_deref(), Some(id));
-        assert_eq!(trace(&format!("cc-{id}-{parent}-01-more")).as_deref(), Some(id));
-        let wrong = [
-            format!("00-{id}-{parent}-01-more"),
-            format!("ff-{id}-{parent}-01"),
-            format!("00-{}-{parent}-01", id.to_uppercase()),
-            format!("00-{}-{parent}-01", "0".repeat(32)),
-            format!("00-{id}-{}-01", "0".repeat(16)),
-            format!("00-{id}-{parent}"),
-            format!("00-{id}"),
-            String::new(),
-        ];
-        for header in wrong {
-            assert_eq!(trace(&header), None, "{header}");
-        }
+    match (headers.next(), headers.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
     }
 }

@@ -58,6 +58,9 @@ struct View {
     /// Since when what it could not take is not kept any more (`limits.rejects_kept_days`).
     #[serde(skip_serializing_if = "Option::is_none")]
     rejects_forgotten_at: Option<Instant>,
+    /// The id of the trace that it is part of, where it is traced (`telemetry.otlp_endpoint`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 impl View {
@@ -75,6 +78,7 @@ impl View {
             attempts: run.attempts,
             cancel_requested: run.cancel_requested,
             rejects_forgotten_at: run.rejects_forgotten_at.map(Instant),
+            trace: run.trace.as_deref().and_then(attiva_sync::trace::trace_id),
         }
     }
 }

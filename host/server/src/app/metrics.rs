@@ -2,10 +2,12 @@
 //! kept already, and survive a restart.
 
 use super::App;
+use super::freshness::Of;
 use super::keys::Caller;
 use super::oversight::Conduct;
 use super::refusal::Result;
 use attiva_core::access::Scope;
+use attiva_core::freshness::Freshness;
 use std::collections::BTreeMap;
 
 /// Where one sandbox stands.
@@ -18,6 +20,8 @@ pub struct SandboxFigures {
     pub disk_bytes: u64,
     /// By connection.
     pub connections: BTreeMap<String, Conduct>,
+    /// Of streams and of activations.
+    pub freshness: Vec<(Of, Freshness)>,
 }
 
 impl App {
@@ -39,6 +43,7 @@ impl App {
                 ],
                 disk_bytes: sandbox.connectors.disk.used()?,
                 connections: sandbox.conducts()?.into_iter().collect(),
+                freshness: sandbox.freshness()?,
             });
         }
         all.sort_by(|a, b| (&a.organisation, &a.sandbox).cmp(&(&b.organisation, &b.sandbox)));

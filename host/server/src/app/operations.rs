@@ -4,7 +4,7 @@
 use super::backups::{Backup, BackupStatus};
 use super::refusal::{Refusal, Result};
 use super::sandbox::Sandbox;
-use attiva_core::delivery::{Delivery, Phase};
+use attiva_core::delivery::{Delivery, DeliveryStatus, Hold, Phase};
 use attiva_core::evaluation::{self, Evaluation, EvaluationStatus};
 use attiva_core::id::{BackupId, DeliveryId, EvaluationId, OperationId, PrivacyId, RemovalId, RunId};
 use attiva_core::privacy::{Erasure, Phase as ErasurePhase};
@@ -84,14 +84,17 @@ impl From<&Run> for Operation {
 
 impl From<&Delivery> for Operation {
     fn from(delivery: &Delivery) -> Self {
-        let phase = match delivery.phase {
-            Phase::Planning => "planning",
-            Phase::Preparing => "preparing the target",
-            Phase::Delivering => "delivering",
-            Phase::Finishing => "publishing",
-            Phase::Polling => "waiting for the vendor",
-            Phase::Aborting => "taking back",
-            Phase::Done => "",
+        let hold = delivery.hold().filter(|_| delivery.status == DeliveryStatus::Held);
+        let phase = match (hold, delivery.phase) {
+            (Some(Hold::Removals), _) => "waits until somebody approves of what it removes",
+            (Some(Hold::Paused), _) => "waits until its activation is resumed",
+            (None, Phase::Planning) => "planning",
+            (None, Phase::Preparing) => "preparing the target",
+            (None, Phase::Delivering) => "delivering",
+            (None, Phase::Finishing) => "publishing",
+            (None, Phase::Polling) => "waiting for the vendor",
+            (None, Phase::Aborting) => "taking back",
+            (None, Phase::Done) => "",
         };
         Self {
             id: operation_id(delivery.id.as_str()),

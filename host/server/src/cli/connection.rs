@@ -32,6 +32,23 @@ pub(crate) enum Connection {
         #[arg(long = "grant", value_name = "ORIGIN=URL", value_parser = granted)]
         grants: Vec<(String, String)>,
     },
+    /// Change a connection: what is not named stays, secrets too.
+    Change {
+        connection: String,
+        #[arg(long)]
+        name: Option<String>,
+        /// Another version of its plugin, or a range of versions.
+        #[arg(long)]
+        plugin: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+        /// Streams to read, in the place of those that were.
+        #[arg(long = "stream", value_name = "STREAM")]
+        streams: Vec<String>,
+        /// Seconds from the start of one run to the start of the next; 0: no more runs by themselves.
+        #[arg(long, value_name = "SECONDS")]
+        every_seconds: Option<u32>,
+    },
     /// List connections.
     List(PageArgs),
     /// Show a connection, without its secrets.
@@ -46,8 +63,12 @@ pub(crate) enum Connection {
         /// The origin's name in the plugin's specification.
         origin: String,
         /// Scheme, host and perhaps a port: http://127.0.0.1:9000
+        // A name of its own: what the whole program takes as `--url` is the host.
+        #[arg(id = "endpoint", value_name = "URL")]
         url: String,
     },
+    /// List what a connection reaches at other endpoints than its plugin says.
+    Grants { connection: String },
     /// Take a grant back.
     RevokeGrant { connection: String, origin: String },
     /// Have a person authorise the app at the vendor: tells where the person has to go, within ten minutes.
@@ -145,6 +166,28 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
             }
             output.one(&client.post(&client.scoped("connections"), &body)?, &COLUMNS);
         }
+        Connection::Change { connection, name, plugin, settings, streams, every_seconds } => {
+            let place = place(&connection)?;
+            let (now, version) = client.get_versioned(&place)?;
+            let current = now.get("plugin").and_then(Value::as_str).unwrap_or_default();
+            let inspected = client.get(&format!("/v1/plugins/{}", encoded(plugin.as_deref().unwrap_or(current))))?;
+            let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
+            let configuration = settings.configuration(&schema)?;
+            let is_set = configuration.as_object().is_some_and(|keys| !keys.is_empty());
+            let schedule =
+                every_seconds.map(|every| if every == 0 { Value::Null } else { json!({ "every_seconds": every }) });
+            let said = [
+                ("name", name.map(Value::String)),
+                ("plugin", plugin.map(Value::String)),
+                ("configuration", is_set.then_some(configuration)),
+                ("streams", (!streams.is_empty()).then(|| json!(streams))),
+                ("schedule", schedule),
+            ];
+            let said = said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            let body = Value::Object(said.collect());
+            let changed = client.change(Method::PATCH, &place, Some(&body), version.as_deref())?.json()?;
+            output.one(&changed, &[&COLUMNS[..], &DETAIL[..]].concat());
+        }
         Connection::List(page) => output.list(&client.get(&page.path(&client.scoped("connections"), &[]))?, &COLUMNS),
         Connection::Show { connection } => {
             output.one(&client.get(&place(&connection)?)?, &[&COLUMNS[..], &DETAIL[..]].concat());
@@ -158,6 +201,10 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
             let granted = client.send_json(Method::PUT, &path, &json!({ "url": url }))?.json()?;
             let columns = [("origin", "/origin"), ("scheme", "/scheme"), ("host", "/host"), ("port", "/port")];
             output.one(&granted, &[&columns[..], &[("addresses", "/addresses")]].concat());
+        }
+        Connection::Grants { connection } => {
+            let columns = [("origin", "/origin"), ("url", "/url"), ("by", "/by"), ("at", "/at")];
+            output.list(&client.get(&format!("{}/grants", place(&connection)?))?, &columns);
         }
         Connection::RevokeGrant { connection, origin } => {
             client.send(Method::DELETE, &format!("{}/grants/{origin}", place(&connection)?), None)?;

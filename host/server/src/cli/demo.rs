@@ -28,7 +28,7 @@ pub(crate) struct Demo {
 
 pub(crate) fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
     let log = LogConfig { format: LogFormat::Human, level: without_the_vendors(&demo.log_level) };
-    telemetry::start(&log).map_err(|e| Failure::Usage(e.to_string()))?;
+    telemetry::start(&log, None).map_err(|e| Failure::Usage(e.to_string()))?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     let ended = runtime.block_on(perform(demo, *output));
     // A request that is still waiting for its answer does not hold up the end.

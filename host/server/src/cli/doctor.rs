@@ -70,6 +70,7 @@ fn examine(client: &Client, looks: &mut Vec<Look>) {
     looks.push(("sandbox".into(), projection));
     if sandbox {
         looks.push(("disk".into(), examine_disk(client)));
+        examine_freshness(client, looks);
         examine_connections(client, looks);
     }
 }
@@ -84,6 +85,41 @@ fn examine_disk(client: &Client) -> Result<String, String> {
             let warning = text("/warning").map(|warning| format!("; {warning}")).unwrap_or_default();
             Ok(format!("the sandbox takes {} MiB, {} MiB are free{warning}", mib("used_bytes"), mib("free_bytes")))
         }
+    }
+}
+
+/// What is older than somebody wants it to be; one line for all that is not.
+fn examine_freshness(client: &Client, looks: &mut Vec<Look>) {
+    let found = match client.get(&client.scoped("freshness")) {
+        Ok(found) => found,
+        Err(failure) => return looks.push(("freshness".into(), Err(format!("{failure}. {}", failure.action())))),
+    };
+    let items = found.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut within = 0;
+    for item in items {
+        let text = |name: &str| item.get(name).and_then(Value::as_str);
+        let what = match (text("connection"), text("stream"), text("activation")) {
+            (Some(connection), Some(stream), _) => format!("freshness of {stream} of {connection}"),
+            (_, _, activation) => format!("freshness of {}", activation.unwrap_or_default()),
+        };
+        let seconds = |name: &str| item.get(name).and_then(Value::as_u64);
+        match item.get("within").and_then(Value::as_bool) {
+            Some(true) => within += 1,
+            Some(false) => {
+                let target = seconds("target_seconds").unwrap_or_default();
+                let age = seconds("age_seconds").map_or("was never fresh".to_owned(), |age| format!("is {age} s old"));
+                let action = if text("activation").is_some() {
+                    "Look at its last delivery: `attiva delivery list --activation`"
+                } else {
+                    "Look at its last run: `attiva run list --connection`"
+                };
+                looks.push((what, Err(format!("it {age}; {target} s at most are wanted. {action}"))));
+            }
+            None => {}
+        }
+    }
+    if within > 0 {
+        looks.push(("freshness".into(), Ok(format!("{within} are within their targets"))));
     }
 }
 

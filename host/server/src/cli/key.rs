@@ -20,13 +20,20 @@ pub(crate) enum Key {
     Roles,
     /// Give a key another secret; the one before is good for a while more.
     Rotate {
+        /// Its id.
+        // A name of its own: what the whole program takes as `--key` is the key that asks.
+        #[arg(id = "rotated", value_name = "KEY")]
         key: String,
         /// How long the secret before is good as well, in seconds (default: a day); 0: not at all.
         #[arg(long, value_name = "SECONDS")]
         overlap: Option<u32>,
     },
     /// Make a key useless.
-    Revoke { key: String },
+    Revoke {
+        /// Its id.
+        #[arg(id = "revoked", value_name = "KEY")]
+        key: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +48,7 @@ pub(crate) struct Create {
     #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "data_dir")]
     scopes: Vec<String>,
     /// Bind it to one sandbox.
-    #[arg(long = "only", value_name = "SANDBOX", conflicts_with = "data_dir")]
+    #[arg(id = "only", long = "only", value_name = "SANDBOX", conflicts_with = "data_dir")]
     sandbox: Option<String>,
     /// The same as `--role operator`.
     #[arg(long, conflicts_with_all = ["role", "organisation", "data_dir"])]

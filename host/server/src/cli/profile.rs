@@ -60,6 +60,18 @@ pub(crate) enum Profile {
     Unpin { profile: String, field: String },
     /// List what was chosen for a profile, by whom and when.
     Pins { profile: String },
+    /// List what happened to a person, newest first.
+    Events {
+        profile: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// List the audiences that a profile is in, and was in.
+    Memberships {
+        profile: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
     /// Divide a profile for good: attiva profile unmerge prf_… --reason "two people" 7@123-ABC-456.Marketo
     Unmerge {
         profile: String,
@@ -127,6 +139,15 @@ pub(crate) fn run(command: Profile, client: &Client, output: &Output) -> Result<
         }
         Profile::Pins { profile } => {
             output.list(&client.get(&client.scoped(&format!("profiles/{}/pins", encoded(&profile))))?, &PINS);
+        }
+        Profile::Events { profile, page } => {
+            let path = page.path(&client.scoped(&format!("profiles/{}/events", encoded(&profile))), &[]);
+            output.list(&client.get(&path)?, &[("time", "/time"), ("type", "/type"), ("source", "/source_key")]);
+        }
+        Profile::Memberships { profile, page } => {
+            let path = page.path(&client.scoped(&format!("profiles/{}/memberships", encoded(&profile))), &[]);
+            let columns = [("segment", "/segment"), ("status", "/status"), ("at", "/at"), ("cause", "/cause")];
+            output.list(&client.get(&path)?, &columns);
         }
         Profile::Unmerge { profile, records, reason } => {
             let body = json!({ "groups": [records], "reason": reason });

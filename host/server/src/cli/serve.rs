@@ -45,10 +45,15 @@ impl Serve {
 
 pub(crate) fn run(serve: &Serve) -> Result<Exit, Failure> {
     let config = serve.config()?;
-    telemetry::start(&config.log).map_err(|e| Failure::Usage(e.to_string()))?;
+    telemetry::start(&config.log, config.telemetry.as_ref()).map_err(|e| Failure::Usage(e.to_string()))?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
-    runtime.block_on(serve_until_told(&config))
+    let ended = runtime.block_on(serve_until_told(&config));
+    telemetry::stop(LAST_WORDS);
+    ended
 }
+
+/// Longest time to send what is left of traces and logs.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(3);
 
 async fn serve_until_told(config: &Config) -> Result<Exit, Failure> {
     // Before anything is begun: a signal that comes during the start is not lost.

@@ -1,5 +1,6 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
+use super::telemetry::TelemetryLayer;
 use super::{Config, Limits, LogConfig, LogFormat, Pages, Tls};
 use attiva_core::Millis;
 use attiva_core::retention::Kept;
@@ -15,14 +16,22 @@ use toml::{Table, Value};
 pub struct Key {
     /// As it stands in the file: `limits.body_bytes`.
     pub name: &'static str,
-    /// Whether its value is a number.
-    number: bool,
+    kind: Kind,
     /// For `--help` and the documentation.
     pub help: &'static str,
 }
 
+/// What a key's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    /// A whole number.
+    Whole,
+    Number,
+}
+
 const fn key(name: &'static str, number: bool, help: &'static str) -> Key {
-    Key { name, number, help }
+    Key { name, kind: if number { Kind::Whole } else { Kind::Text }, help }
 }
 
 /// All keys.
@@ -35,6 +44,24 @@ pub const KEYS: &[Key] = &[
     key("tls.key_file", false, "PEM file of the certificate's private key"),
     key("log.format", false, "`human` or `json` (default: human)"),
     key("log.level", false, "`error`, `warn`, `info`, `debug`, `trace`, or a filter (default: info)"),
+    key(
+        "telemetry.otlp_endpoint",
+        false,
+        "collector of traces and logs, OTLP over HTTP: http://127.0.0.1:4318 (default: none)",
+    ),
+    key(
+        "telemetry.otlp_headers",
+        false,
+        "headers for it: `authorization=Bearer …,x-tenant=7`; better in the environment",
+    ),
+    key("telemetry.service_name", false, "what this host is called there (default: attiva)"),
+    Key {
+        name: "telemetry.sample_ratio",
+        kind: Kind::Number,
+        help: "share of traces that are sent, 0 to 1 (default: 1)",
+    },
+    key("telemetry.export", false, "`all`, `traces` or `logs` (default: all)"),
+    key("telemetry.queue", true, "spans, and lines of the log, that may wait to be sent (default: 4096)"),
     key("limits.body_bytes", true, "bytes of a request's body (default: 1 MiB)"),
     key("limits.plugin_bytes", true, "bytes of a plugin (default: 32 MiB)"),
     key("limits.request_seconds", true, "longest time for a request (default: 60)"),
@@ -99,7 +126,11 @@ impl Key {
     }
 
     fn value(&self, text: &str) -> Option<Value> {
-        if self.number { text.trim().parse().ok().map(Value::Integer) } else { Some(Value::String(text.to_owned())) }
+        match self.kind {
+            Kind::Text => Some(Value::String(text.to_owned())),
+            Kind::Whole => text.trim().parse().ok().map(Value::Integer),
+            Kind::Number => text.trim().parse().ok().map(Value::Float),
+        }
     }
 }
 
@@ -136,7 +167,7 @@ fn names() -> String {
     KEYS.iter().map(|k| k.name).collect::<Vec<_>>().join(", ")
 }
 
-fn wrong(origin: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+pub(super) fn wrong(origin: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::Wrong { origin: origin.into(), problem: problem.into() }
 }
 
@@ -153,6 +184,8 @@ pub(super) struct Layer {
     tls: TlsLayer,
     #[serde(default)]
     log: LogLayer,
+    #[serde(default)]
+    telemetry: TelemetryLayer,
     #[serde(default)]
     limits: LimitsLayer,
     #[serde(default)]
@@ -323,7 +356,8 @@ impl Layer {
         let Some(key) = KEYS.iter().find(|k| k.name == name) else {
             return Err(ConfigError::Unknown { origin: origin.to_owned() });
         };
-        let value = key.value(text).ok_or_else(|| wrong(origin, format!("`{text}` is not a whole number")))?;
+        let of = if key.kind == Kind::Whole { "whole number" } else { "number" };
+        let value = key.value(text).ok_or_else(|| wrong(origin, format!("`{text}` is not a {of}")))?;
         let nested = |name: &str, value: Value| Table::from_iter([(name.to_owned(), value)]);
         let table = match name.split_once('.') {
             Some((group, leaf)) => nested(group, Value::Table(nested(leaf, value))),
@@ -344,6 +378,7 @@ impl Layer {
                 key_file: self.tls.key_file.or(other.tls.key_file),
             },
             log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
+            telemetry: self.telemetry.or(other.telemetry),
             limits: LimitsLayer {
                 body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
                 plugin_bytes: self.limits.plugin_bytes.or(other.limits.plugin_bytes),
@@ -393,6 +428,7 @@ impl Layer {
                 format: self.log.format.unwrap_or(LogFormat::Human),
                 level: self.log.level.unwrap_or_else(|| "info".to_owned()),
             },
+            telemetry: self.telemetry.finish()?,
             limits: Limits {
                 body_bytes: positive("limits.body_bytes", limits.body_bytes.unwrap_or(1 << 20))?,
                 plugin_bytes: positive("limits.plugin_bytes", limits.plugin_bytes.unwrap_or(32 << 20))?,

@@ -191,8 +191,10 @@ impl Journey {
                 return Ok(());
             }
             let number = |name: &str| projection.get(name).and_then(Value::as_u64).unwrap_or(0);
-            bar.set_length(number("newest_record_seq"));
-            bar.set_position(number("profiles_upto"));
+            let (newest, upto) = (number("newest_record_seq"), number("profiles_upto"));
+            bar.set_length(newest);
+            bar.set_position(upto);
+            bar.set_message(format!("profiles; {upto} of {newest}"));
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -222,6 +222,7 @@ impl Full {
             "audit.list",
             "evaluations.list",
             "guardrails.show",
+            "freshness.list",
             "guardrails.show_of",
             "keys.list",
             "quotas.list",

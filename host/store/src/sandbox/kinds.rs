@@ -22,6 +22,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::ExchangeRates => "exchange-rates",
         Kind::ConsentRules => "consent-rules",
         Kind::UsagePolicy => "usage-policy",
+        Kind::FreshnessTargets => "freshness-targets",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
         Kind::Evaluation => "evaluation",

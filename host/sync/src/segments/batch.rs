@@ -6,7 +6,7 @@ use super::columns::Loaded;
 use super::meter::overrun;
 use super::streaming::document;
 use crate::engine::{Inner, write};
-use crate::{crash, projector};
+use crate::{crash, projector, trace};
 use attiva_core::config::Segment;
 use attiva_core::evaluation::{Evaluation, EvaluationCause, EvaluationStatus, Read};
 use attiva_core::id::SegmentId;
@@ -19,6 +19,7 @@ use attiva_segments::{Needs, Plan};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Changes of one commit: short, so that nobody waits long for the writer.
 const CHUNK: usize = 2_000;
@@ -57,7 +58,9 @@ async fn next(inner: &Arc<Inner>) -> Result<bool, Fault> {
     if inner.stop.is_cancelled() {
         return Ok(false);
     }
-    run(inner, evaluation).await?;
+    let span = tracing::info_span!(target: trace::TARGET, "evaluation", evaluation = %evaluation.id);
+    let span = inner.trail.follows(Feed::Profiles, 0, inner.store.newest(Feed::Profiles)?, span);
+    run(inner, evaluation).instrument(span).await?;
     Ok(true)
 }
 
@@ -200,7 +203,12 @@ async fn commit(inner: &Inner, evaluation: &mut Evaluation, difference: Differen
             return Ok(false);
         }
         crash::point("evaluation.prepared");
-        match inner.store.commit_memberships(commit).await {
+        let span = tracing::Span::current();
+        let changed = if commit.changes.is_empty() { None } else { Some(id) };
+        inner.trail.audiences(&span, changed.into_iter());
+        let committed = inner.store.commit_memberships(commit).await;
+        inner.trail.audiences(&span, changed.into_iter());
+        match committed {
             Ok(()) => {}
             Err(StoreError::VersionMismatch { .. } | StoreError::Missing) => return Ok(false),
             Err(error) => return Err(error.into()),

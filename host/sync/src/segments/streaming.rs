@@ -5,6 +5,7 @@ use super::catalog::{Audiences, Compiled};
 use super::meter::within;
 use super::world::World;
 use crate::engine::{Inner, write};
+use crate::trace;
 use attiva_core::config::Segment;
 use attiva_core::id::SegmentId;
 use attiva_core::model::{EntityKind, EntityName};
@@ -15,33 +16,46 @@ use attiva_core::{Fault, Millis};
 use attiva_segments::{Metered, NextChange, Rates, Surroundings, Truth};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tracing::Span;
+use tracing::field::Empty;
 
 /// The cursor over changes of profiles.
 pub(crate) const SEGMENTS: &str = "segments";
 /// The cursor over events.
 pub(crate) const EVENTS: &str = "segments-events";
 
+/// What a step came to, and the span it is the work of.
+type Traced = (MembershipCommit, Span);
+
 /// The next step there is; `None`: nothing is to be done.
-pub(crate) fn step(inner: &Inner) -> Result<Option<MembershipCommit>, Fault> {
+pub(crate) fn step(inner: &Inner) -> Result<Option<Traced>, Fault> {
     let audiences = inner.segments.get(inner)?;
     for next in [changed_profiles, new_events, due, first_evaluation] {
-        if let Some(commit) = next(inner, &audiences)? {
-            return Ok(Some(commit));
+        if let Some(traced) = next(inner, &audiences)? {
+            return Ok(Some(traced));
         }
     }
     Ok(None)
 }
 
-fn changed_profiles(inner: &Inner, audiences: &Audiences) -> Result<Option<MembershipCommit>, Fault> {
+/// A span of a step that takes what lies in `(after, upto]` of a feed.
+fn following(inner: &Inner, feed: Feed, after: u64, upto: u64, cause: &str) -> Span {
+    let span = tracing::info_span!(target: trace::TARGET, "segments", cause, after, upto, entered_or_left = Empty);
+    inner.trail.follows(feed, after, upto, span)
+}
+
+fn changed_profiles(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
     let after = inner.store.projector_cursor(SEGMENTS)?;
     let changes = inner.store.changes(Feed::Profiles, after, inner.options.projection_rows)?;
     let Some(last) = changes.last() else { return Ok(None) };
     let numbers: BTreeSet<i64> = changes.iter().map(|change| change.subject).collect();
     let commit = MembershipCommit { cursor: Some((SEGMENTS.into(), last.seq)), ..commit("change", inner) };
-    decide(inner, audiences, numbers, commit).map(Some)
+    let span = following(inner, Feed::Profiles, after, last.seq, "change");
+    let commit = span.in_scope(|| decide(inner, audiences, numbers, commit))?;
+    Ok(Some((commit, span)))
 }
 
-fn new_events(inner: &Inner, audiences: &Audiences) -> Result<Option<MembershipCommit>, Fault> {
+fn new_events(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
     let after = inner.store.projector_cursor(EVENTS)?;
     let changes = inner.store.changes(Feed::Events, after, inner.options.projection_rows)?;
     let Some(last) = changes.last() else { return Ok(None) };
@@ -49,20 +63,25 @@ fn new_events(inner: &Inner, audiences: &Audiences) -> Result<Option<MembershipC
     // Whose they are need not be known where nobody asks for them.
     let events = audiences.links.entity(EntityKind::Activity);
     if !audiences.streaming().any(|it| it.definition.needs.fields.contains_key(&events)) {
-        return Ok(Some(commit));
+        return Ok(Some((commit, Span::none())));
     }
     let numbers: BTreeSet<i64> = changes.iter().map(|change| change.subject).collect();
     let events = inner.store.events_by_number(&numbers.into_iter().collect::<Vec<_>>())?;
-    decide(inner, audiences, events.into_iter().filter_map(|event| event.profile).collect(), commit).map(Some)
+    let persons = events.into_iter().filter_map(|event| event.profile).collect();
+    let span = following(inner, Feed::Events, after, last.seq, "event");
+    let commit = span.in_scope(|| decide(inner, audiences, persons, commit))?;
+    Ok(Some((commit, span)))
 }
 
 /// Windows that have run out, and members of audiences that changed.
-fn due(inner: &Inner, audiences: &Audiences) -> Result<Option<MembershipCommit>, Fault> {
+fn due(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
     let numbers = inner.store.due_memberships(inner.clock.now(), inner.options.projection_rows)?;
     if numbers.is_empty() {
         return Ok(None);
     }
-    decide(inner, audiences, numbers.into_iter().collect(), commit("time", inner)).map(Some)
+    let span = tracing::info_span!(target: trace::TARGET, "segments", cause = "time", entered_or_left = Empty);
+    let commit = span.in_scope(|| decide(inner, audiences, numbers.into_iter().collect(), commit("time", inner)))?;
+    Ok(Some((commit, span)))
 }
 
 fn commit(cause: &str, inner: &Inner) -> MembershipCommit {
@@ -150,7 +169,7 @@ fn ask(
 
 /// The next chunk of the first evaluation of a segment that has not been evaluated since its rule was made. One that asks
 /// for an audience without a result waits for that.
-fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<MembershipCommit>, Fault> {
+fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
     let is_ready = |it: &&Arc<Compiled>| {
         !it.segment.evaluated && it.definition.asks_for.iter().all(|asked| audiences.is_known(asked))
     };
@@ -162,11 +181,15 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Membe
     let profiles = inner.store.profiles(&EntityName::PERSON, after_number, inner.options.projection_rows)?;
     let upto = profiles.last().map_or(after, |p| u64::try_from(p.number).unwrap_or(after));
     let mut commit = commit("definition", inner);
+    let span = tracing::info_span!(target: trace::TARGET, "segments", cause = "definition", segment = %id, entered_or_left = Empty);
+    // A segment's first members came of what was there: of whoever brought the newest of it, where that is known.
+    let newest = inner.store.newest(Feed::Profiles)?;
+    let span = inner.trail.follows(Feed::Profiles, 0, newest, span);
     if profiles.is_empty() {
         let evaluated = Segment { evaluated: true, has_result: true, result_of: None, ..compiled.segment.clone() };
         commit.documents.push(document(&evaluated, compiled.version)?);
     } else {
-        look(inner, audiences, &[compiled], profiles, &mut commit)?;
+        span.in_scope(|| look(inner, audiences, &[compiled], profiles, &mut commit))?;
     }
     if compiled.feeds_streaming {
         let again = commit.changes.iter().map(|change| MembershipDue::of_all(change.profile, commit.now));
@@ -174,7 +197,7 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Membe
     }
     tracing::debug!(segment = %id, upto, "first evaluation");
     commit.cursor = Some((projector, upto));
-    Ok(Some(commit))
+    Ok(Some((commit, span)))
 }
 
 /// Of the first evaluation of this version of the rule.

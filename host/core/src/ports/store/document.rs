@@ -37,6 +37,8 @@ pub enum Kind {
     ConsentRules,
     /// Labels of fields, and the uses of destinations.
     UsagePolicy,
+    /// How fresh streams and audiences should be; one for the sandbox.
+    FreshnessTargets,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.
     Cancellation,
     /// Somebody allows the removals of a delivery that waits for that; the id is its own. Gone when it has ended.
