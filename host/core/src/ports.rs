@@ -5,4 +5,5 @@ pub mod connector;
 pub mod consent;
 pub mod control;
 pub mod privacy;
+pub mod readback;
 pub mod store;

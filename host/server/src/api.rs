@@ -49,6 +49,7 @@ mod problem_pages;
 mod profiles;
 mod publishers;
 mod quotas;
+mod readbacks;
 mod request_id;
 mod routes;
 mod runs;
@@ -224,6 +225,7 @@ fn documents() -> Routes {
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())
+        .merge(readbacks::routes())
         .merge(operations::routes())
 }
 

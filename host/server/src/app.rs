@@ -43,6 +43,7 @@ pub mod plugins;
 pub mod privacy;
 pub mod profiles;
 pub mod quotas;
+mod readbacks;
 mod recipients;
 mod reconcile;
 pub mod refusal;

@@ -21,6 +21,7 @@ mod memberships;
 mod privacy;
 mod profiles;
 mod projection;
+mod readback;
 mod records;
 mod references;
 mod removal;
@@ -75,6 +76,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-11.sql"),
         include_str!("schema/sandbox-12.sql"),
         include_str!("schema/sandbox-13.sql"),
+        include_str!("schema/sandbox-14.sql"),
     ],
 };
 
@@ -466,6 +468,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
+        Kind::Readback => readback::forget(connection, id),
         Kind::Activation => difference::release(connection, id),
         Kind::Connection
         | Kind::Catalog

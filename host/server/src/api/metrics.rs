@@ -106,6 +106,7 @@ impl Requests {
 struct Figures {
     waiting: Level,
     disk: Level,
+    drift: Level,
     calls: Count,
     pages: Count,
     rows: Count,
@@ -128,6 +129,12 @@ impl Figures {
                 level(&figures.waiting, &with(&labels, [("projector", projector)]), changes);
             }
             level(&figures.disk, &labels, sandbox.disk_bytes);
+            for (activation, counts) in &sandbox.drift {
+                let labels = with(&labels, [("activation", activation)]);
+                for (kind, members) in [("missing", counts.missing), ("returned", counts.returned)] {
+                    level(&figures.drift, &with(&labels, [("kind", kind)]), members);
+                }
+            }
             for (connection, conduct) in &sandbox.connections {
                 figures.connection(&with(&labels, [("connection", connection)]), conduct);
             }
@@ -166,6 +173,9 @@ impl Figures {
         let changes = "Accepted changes that the projector has still to follow";
         registry.register("projection_waiting_changes", changes, self.waiting);
         registry.register_with_unit("sandbox_disk", "Data of the sandbox", Unit::Bytes, self.disk);
+        let drift =
+            "Members of a target that are not as acknowledged, as of the newest reading; by activation and kind";
+        registry.register("target_drift_members", drift, self.drift);
         registry.register("plugin_calls", "Finished calls of a connection's plugin", self.calls);
         registry.register("plugin_pages", "Pages read and batches delivered", self.pages);
         registry.register("plugin_rows", "Rows of those", self.rows);

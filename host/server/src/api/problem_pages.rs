@@ -174,6 +174,26 @@ const ENTRIES: &[Entry] = &[
         "Make it without the field or the segment, name another target, or have the labels changed.",
     ),
     entry(
+        "activation.readback",
+        Config,
+        "The target cannot be read back as was asked: its destination cannot be asked who is in it, or not so often.",
+        "Do what the field's message says.",
+    ),
+    entry(
+        "readback.unsupported",
+        Unsupported,
+        "The destination cannot be asked who is in a target.",
+        "What it last acknowledged is listed by `…/activations/{activation}/members`.",
+    ),
+    entry("readback.empty", Config, "Nothing was delivered to the target yet.", "Deliver first."),
+    entry("readback.in-progress", Config, "The target is being read already.", "Wait until that has ended."),
+    entry(
+        "readback.declared",
+        Internal,
+        "The connector declares that it can tell who is in a target, and cannot.",
+        "Report it to the connector's publisher.",
+    ),
+    entry(
         "activation.schedule",
         Config,
         "The schedule does not fit how the segment is evaluated, or how the target takes state.",
