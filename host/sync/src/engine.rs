@@ -1,6 +1,7 @@
 //! One sandbox at work: its runs, deliveries, projectors and schedules, and the way they stop.
 
 use crate::accounts::{self, AccountMatch, BasisCache, Hierarchy};
+use crate::ahead::Turn;
 use crate::deliveries::LastDeliveries;
 use crate::explain::{self, Explanation};
 use crate::place::Active;
@@ -85,8 +86,8 @@ pub(crate) struct Inner {
     pub(crate) columns: ColumnCache,
     pub(crate) last_evaluation: LastEvaluation,
     pub(crate) accounts: BasisCache,
-    /// Held during a step of the profile projector.
-    pub(crate) projecting: tokio::sync::Mutex<()>,
+    /// Held during steps of the profile projector.
+    pub(crate) projecting: Turn,
     /// Read while a page is mapped and committed; written while mappings or the model change.
     pub(crate) publishing: tokio::sync::RwLock<()>,
     /// No new page, batch or step is begun once this is cancelled.
@@ -132,7 +133,7 @@ impl Engine {
                 columns: ColumnCache::default(),
                 last_evaluation: LastEvaluation::default(),
                 accounts: BasisCache::default(),
-                projecting: tokio::sync::Mutex::default(),
+                projecting: Turn::default(),
                 publishing: tokio::sync::RwLock::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),

@@ -2,6 +2,7 @@
 //! restart and drains them on shutdown. One [`Engine`] per sandbox.
 
 mod accounts;
+mod ahead;
 mod batch;
 mod catalog;
 pub mod crash;

@@ -1,5 +1,6 @@
 //! Records as the identity graph sees them: mapped, with what names each, loaded when they are first asked for.
 
+use crate::ahead::Footprint;
 use crate::field_errors::{FieldErrors, NAME, TRIMMED, VALUE};
 use crate::mapping::StreamMapping;
 use crate::policies::Policies;
@@ -62,6 +63,9 @@ pub(crate) struct Records<'a> {
     /// Those before this were changed, or were compared with what is noted of them.
     compared: usize,
     errors: FieldErrors,
+    rests_on: Footprint,
+    /// Names that records which changed carried until now, or carry from now on.
+    renamed: Footprint,
 }
 
 impl<'a> Records<'a> {
@@ -83,6 +87,8 @@ impl<'a> Records<'a> {
             by_key: HashMap::new(),
             compared: 0,
             errors: FieldErrors::default(),
+            rests_on: Footprint::default(),
+            renamed: Footprint::default(),
         }
     }
 
@@ -101,6 +107,7 @@ impl<'a> Records<'a> {
             starts.extend(self.load_profiles()?);
             self.compared = self.entries.len();
             let changed = self.changes(&starts)?;
+            self.note_names(&changed);
             let reached = identity::reach(self, changed, rules)?;
             let overtaken = self.overtaken()?;
             if overtaken.is_empty() {
@@ -120,6 +127,28 @@ impl<'a> Records<'a> {
             now: entry.node(self.layout),
         };
         Ok(entries.iter().zip(self.noted(&entries)?).map(change).collect())
+    }
+
+    fn note_names(&mut self, changed: &[Changed<ProfileId>]) {
+        let entity = self.layout.entity();
+        for change in changed {
+            let now = change.now.iter().flat_map(|node| &node.claims).map(|claim| &claim.identity);
+            now.chain(&change.before).for_each(|name| self.renamed.name(entity, name));
+        }
+    }
+
+    /// What was decided of these records rests on, and the names that it changes.
+    pub(crate) fn take_footprints(&mut self) -> (Footprint, Footprint) {
+        for entry in &self.entries {
+            self.rests_on.record(entry.stored.number);
+            entry.stored.profile.iter().for_each(|profile| self.rests_on.profile(profile));
+        }
+        (std::mem::take(&mut self.rests_on), std::mem::take(&mut self.renamed))
+    }
+
+    /// A profile of this id was asked for.
+    pub(crate) fn rests_on_profile(&mut self, id: &ProfileId) {
+        self.rests_on.profile(id);
     }
 
     /// The names that are noted of each: none of one that belongs to no profile.
@@ -255,7 +284,9 @@ impl Graph<ProfileId> for Records<'_> {
     type Error = Fault;
 
     fn carriers(&mut self, asks: &[Ask]) -> Result<Vec<Vec<Node<ProfileId>>>, Fault> {
-        let found = self.store.records_with(self.entity(), asks)?;
+        let entity = self.layout.entity();
+        asks.iter().for_each(|ask| self.rests_on.name(entity, &ask.identity));
+        let found = self.store.records_with(entity, asks)?;
         let mut seen = HashSet::new();
         let is_new = |n: &i64| !self.by_number.contains_key(n) && seen.insert(*n);
         let new: Vec<i64> = found.iter().flatten().copied().filter(is_new).collect();

@@ -1,5 +1,6 @@
 //! The profile projector's decision: changed records in, profile writes out. Reads the store, changes nothing.
 
+use crate::ahead::{Footprint, Step};
 use crate::mapping::StreamMapping;
 use crate::neighbours::{Entry, Records};
 use crate::policies::Policies;
@@ -29,7 +30,8 @@ pub(crate) fn project(
     mappings: Mappings<'_>,
     policies: &dyn Fn(&EntityName) -> Result<Arc<Policies>>,
     now: Millis,
-) -> Result<ProfileCommit> {
+) -> Result<Step> {
+    let (mut rests_on, mut renamed) = (Footprint::default(), Footprint::default());
     let mut commit = ProfileCommit { upto: changes.last().map_or(0, |c| c.seq), now, ..ProfileCommit::default() };
     for (entity, stored) in by_entity(store, changes)? {
         let policies = policies(&entity)?;
@@ -40,10 +42,15 @@ pub(crate) fn project(
             let node = |n: &usize| neighbourhood.nodes.get(*n).and_then(|node| records.by_key(&node.source_key));
             decision.write(component, &component.nodes.iter().filter_map(node).collect::<Vec<_>>());
         }
-        commit = decision.finish(store)?;
+        let (decided, heirs) = decision.finish(store)?;
+        commit = decided;
         commit.errors.extend(records.take_errors());
+        let (read, names) = records.take_footprints();
+        rests_on.join(read);
+        rests_on.join(heirs);
+        renamed.join(names);
     }
-    Ok(commit)
+    Ok(Step::new(commit, rests_on, renamed))
 }
 
 /// The records that changed, each once. A stream without a mapping makes no profiles, and has none.
@@ -70,9 +77,13 @@ pub(crate) fn resolve(
     let entity = policies.layout.entity();
     let neighbourhood = records.reach(stored, &policies.rules)?;
     let known = first_choices(store, entity, &neighbourhood.nodes)?;
+    known.keys().for_each(|id| records.rests_on_profile(id));
     let taken = |id: &ProfileId| match known.get(id) {
         Some(taken) => Ok(*taken),
-        None => Ok::<_, Fault>(store.profiles_exist(std::slice::from_ref(id))?.contains(&true)),
+        None => {
+            records.rests_on_profile(id);
+            Ok::<_, Fault>(store.profiles_exist(std::slice::from_ref(id))?.contains(&true))
+        }
     };
     let founded = |source_key: &str| ProfileId::founded(entity, source_key);
     let resolution = identity::resolve(&neighbourhood, &policies.rules, &policies.never, founded, taken)?;
@@ -139,7 +150,7 @@ impl<'a> Decision<'a> {
         self.commit.profiles.push(merged(component, members, self.policies));
     }
 
-    fn finish(mut self, store: &dyn SandboxStore) -> Result<ProfileCommit> {
+    fn finish(mut self, store: &dyn SandboxStore) -> Result<(ProfileCommit, Footprint)> {
         let gone = self.records.gone().filter(|entry| entry.stored.profile.is_some());
         self.commit.links.extend(gone.map(|entry| RecordLink {
             record: entry.stored.number,
@@ -148,14 +159,15 @@ impl<'a> Decision<'a> {
             level: Level::Full,
         }));
         // Beside those of other entities in the same step.
-        let removed = self.removed(store)?;
+        let mut heirs = Footprint::default();
+        let removed = self.removed(store, &mut heirs)?;
         self.commit.removed.extend(removed);
-        Ok(self.commit)
+        Ok((self.commit, heirs))
     }
 
     /// Profiles that have no record left, and who took their place: the profile their records went to, or the profile
     /// of the record they were merged into.
-    fn removed(&self, store: &dyn SandboxStore) -> Result<Vec<(ProfileId, Option<ProfileId>)>> {
+    fn removed(&self, store: &dyn SandboxStore, heirs: &mut Footprint) -> Result<Vec<(ProfileId, Option<ProfileId>)>> {
         let kept: HashSet<&ProfileId> = self.home.values().collect();
         let decided = self.home.keys().filter_map(|key| self.records.by_key(key)).chain(self.records.gone());
         let mut decided: Vec<&Entry> = decided.collect();
@@ -165,7 +177,7 @@ impl<'a> Decision<'a> {
             let Some(old) = entry.stored.profile.as_ref().filter(|p| !kept.contains(p)) else { continue };
             let heir = match (self.home.get(entry.stored.source_key.as_str()), &entry.stored.body.presence) {
                 (Some(new), _) => Some(new.clone()),
-                (None, Presence::MergedInto(key)) => self.heir(store, key)?,
+                (None, Presence::MergedInto(key)) => self.heir(store, key, heirs)?,
                 (None, Presence::Live | Presence::Deleted) => None,
             };
             let place = removed.entry(old.clone()).or_default();
@@ -174,11 +186,15 @@ impl<'a> Decision<'a> {
         Ok(removed.into_iter().collect())
     }
 
-    fn heir(&self, store: &dyn SandboxStore, key: &str) -> Result<Option<ProfileId>> {
+    fn heir(&self, store: &dyn SandboxStore, key: &str, heirs: &mut Footprint) -> Result<Option<ProfileId>> {
         match self.home.get(key) {
             Some(profile) => Ok(Some(profile.clone())),
             None if self.records.by_key(key).is_some_and(|entry| entry.claims.is_empty()) => Ok(None),
-            None => Ok(store.record(self.records.entity(), key)?.and_then(|record| record.profile)),
+            None => {
+                let Some(record) = store.record(self.records.entity(), key)? else { return Ok(None) };
+                heirs.record(record.number);
+                Ok(record.profile)
+            }
         }
     }
 }

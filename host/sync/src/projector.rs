@@ -2,11 +2,12 @@
 //! threads and commit what they decided together with their cursor, so a kill anywhere repeats a step and no more.
 
 use crate::accounts;
+use crate::ahead::Step;
 use crate::crash;
 use crate::engine::Inner;
 use crate::{profiles, segments};
 use attiva_core::model::EntityName;
-use attiva_core::ports::store::{Feed, StoreError};
+use attiva_core::ports::store::{Feed, Seq, StoreError};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,29 +97,51 @@ async fn pause(inner: &Inner, projector: &str, fault: &Fault) {
     }
 }
 
-/// One step; false if there was nothing to do.
+/// Steps, as long as nobody else wants the turn; false if there was nothing to do.
 async fn project_records(inner: &Arc<Inner>) -> Result<bool, Fault> {
-    // Whoever changes what profiles hang on waits for the end of the step, and the next begins with the change.
-    let _step = inner.projecting.lock().await;
+    // Whoever changes what profiles hang on waits for the end of a step, and the next begins with the change.
+    let _turn = inner.projecting.lock().await;
+    let after = inner.store.projector_cursor(PROFILES)?;
+    let Some(mut step) = decide(inner, after).await? else { return Ok(false) };
+    loop {
+        crash::point("profiles.prepared");
+        let (commit, changes) = step.into_parts();
+        let upto = commit.upto;
+        // One core decides while another writes.
+        let (ahead, committed) = tokio::join!(decide(inner, upto), inner.store.commit_profiles(commit));
+        committed?;
+        crash::point("profiles.committed");
+        inner.profiles_changed.notify_one();
+        inner.accounts_changed.notify_one();
+        if inner.projecting.is_wanted() || inner.stop.is_cancelled() {
+            return Ok(true);
+        }
+        step = match ahead {
+            // Nothing had come when it looked; something may have since.
+            Ok(None) => return Ok(true),
+            Ok(Some(ahead)) if ahead.holds_after(&changes) => ahead,
+            // What was read of some of it was from before the commit.
+            Ok(Some(_)) | Err(_) => match decide(inner, upto).await? {
+                Some(again) => again,
+                None => return Ok(true),
+            },
+        };
+    }
+}
+
+/// What the changes after `after` do to profiles; `None`: there are none.
+async fn decide(inner: &Arc<Inner>, after: Seq) -> Result<Option<Step>, Fault> {
     let worker = Arc::clone(inner);
-    let decided = blocking(move || {
-        let after = worker.store.projector_cursor(PROFILES)?;
+    blocking(move || {
         let changes = worker.store.changes(Feed::Records, after, worker.options.projection_rows)?;
         if changes.is_empty() {
             return Ok(None);
         }
         let policies = |entity: &EntityName| worker.policies.get(&worker, entity);
         let find = |connection: &_, stream: &str| worker.catalogs.mapping(&worker, connection, stream);
-        Ok(Some(profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now())?))
+        profiles::project(worker.store.as_ref(), &changes, &find, &policies, worker.clock.now()).map(Some)
     })
-    .await?;
-    let Some(commit) = decided else { return Ok(false) };
-    crash::point("profiles.prepared");
-    inner.store.commit_profiles(commit).await?;
-    crash::point("profiles.committed");
-    inner.profiles_changed.notify_one();
-    inner.accounts_changed.notify_one();
-    Ok(true)
+    .await
 }
 
 /// One step; false if there was nothing to do.

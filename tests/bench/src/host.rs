@@ -25,6 +25,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// `path`: from the root.
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let url = format!("{}{path}", self.url);

@@ -6,6 +6,7 @@ mod boundary;
 mod difference;
 mod figures;
 mod host;
+mod http_load;
 mod idle;
 mod ingest;
 mod install;
@@ -60,6 +61,8 @@ enum Name {
     Upgrade,
     /// Profile look-ups over HTTP.
     Lookup,
+    /// Look-ups and events over HTTP, at a rate, from a second process.
+    HttpLoad,
     /// Segment evaluation.
     Segments,
     /// Event to membership.
@@ -111,6 +114,10 @@ fn measure() -> Result<()> {
         Name::Activation => activation::measure(&mut figures, arguments.records)?,
         Name::ActivationLatency => activation::measure_latency(&mut figures, arguments.rounds)?,
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
+        Name::HttpLoad => match arguments.place {
+            Some(orders) => return http_load::make_and_tell(&orders),
+            None => http_load::measure(&mut figures, arguments.records)?,
+        },
         Name::Startup => startup::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::SandboxTax => sandbox_tax::measure(&mut figures, arguments.records.min(20_000), arguments.rounds)?,
         Name::Segments => segments::measure(&mut figures, &arguments.segments, arguments.rounds)?,

@@ -1,0 +1,198 @@
+//! The API under load from a process of its own, at a rate that does not wait for answers: look-ups of profiles, and events
+//! of which each is acknowledged when it is durable. An answer's time counts from when its request was due, so that a
+//! request that waited for one before it is not made to look fast.
+
+use crate::figures::{Figures, percentile};
+use crate::host::{Served, SimulatedMarketo, start_date};
+use crate::ingest::resident_mb;
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Wanted of a host on two cores.
+const LOOK_UPS_PER_SECOND: f64 = 2000.0;
+const EVENTS_PER_SECOND: f64 = 1000.0;
+const SECONDS: f64 = 15.0;
+/// Kept open, each with one request at a time.
+const CONNECTIONS: u64 = 16;
+
+/// What a process that makes load is told.
+#[derive(Serialize, Deserialize)]
+struct Orders {
+    address: String,
+    key: String,
+    kind: Kind,
+    profiles: u64,
+    /// When events happened.
+    time: String,
+    /// Infinite: each connection asks again as soon as it is answered.
+    rate: Option<f64>,
+    requests: u64,
+    connections: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Kind {
+    LookUp,
+    Event,
+}
+
+/// What it saw.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    micros: Vec<f64>,
+    seconds: f64,
+}
+
+impl Orders {
+    /// The whole request with the number `n`.
+    fn request(&self, n: u64) -> String {
+        let lead = 1 + n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % self.profiles;
+        let (line, body) = match self.kind {
+            Kind::LookUp => {
+                let value = format!("{lead}%40123-ABC-456.Marketo");
+                (format!("GET /v1/sandboxes/default/profiles?namespace=source_key&value={value}"), String::new())
+            }
+            Kind::Event => {
+                let fields = json!({ "type": "web.webpagedetails.pageViews", "time": self.time,
+                    "person_key": format!("{lead}@123-ABC-456.Marketo"), "page": "https://www.example.com/prices" });
+                let sent = json!({ "source": { "system": "Web", "id": "load" }, "entity": "activity",
+                    "records": [{ "id": n.to_string(), "fields": fields }] });
+                ("POST /v1/sandboxes/default/records".to_owned(), sent.to_string())
+            }
+        };
+        format!(
+            "{line} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.address,
+            self.key,
+            body.len()
+        )
+    }
+
+    /// Every `connections`-th request from `first` on, over one connection.
+    fn ask(&self, first: u64, began: Instant) -> Result<Vec<f64>> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_nodelay(true)?;
+        let mut answers = BufReader::new(stream.try_clone()?);
+        let (mut sending, mut micros, mut body) = (stream, Vec::new(), Vec::new());
+        for n in (first..self.requests).step_by(usize::try_from(self.connections)?) {
+            let request = self.request(n);
+            let due = match self.rate {
+                Some(rate) => began + Duration::from_secs_f64(n as f64 / rate),
+                None => Instant::now(),
+            };
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            sending.write_all(request.as_bytes())?;
+            read_answer(&mut answers, &mut body)?;
+            micros.push(due.elapsed().as_secs_f64() * 1e6);
+        }
+        Ok(micros)
+    }
+}
+
+/// One answer of `200`, with its length told.
+fn read_answer(answers: &mut impl BufRead, body: &mut Vec<u8>) -> Result<()> {
+    let (mut line, mut first, mut length) = (String::new(), String::new(), None);
+    loop {
+        line.clear();
+        ensure!(answers.read_line(&mut line)? > 0, "the connection was closed");
+        let text = line.trim_end();
+        if first.is_empty() {
+            text.clone_into(&mut first);
+        } else if text.is_empty() {
+            break;
+        } else if let Some((name, value)) = text.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = Some(value.trim().parse::<usize>()?);
+        }
+    }
+    body.resize(length.context("an answer without a length")?, 0);
+    answers.read_exact(body)?;
+    ensure!(first.starts_with("HTTP/1.1 200"), "{first}: {}", String::from_utf8_lossy(body));
+    Ok(())
+}
+
+/// In the process that makes the load: does what the file says, and prints what it saw.
+pub fn make_and_tell(orders: &Path) -> Result<()> {
+    let orders: Orders = serde_json::from_slice(&std::fs::read(orders)?)?;
+    let began = Instant::now();
+    let micros = std::thread::scope(|scope| {
+        let connections: Vec<_> = (0..orders.connections)
+            .map(|first| {
+                scope.spawn({
+                    let orders = &orders;
+                    move || orders.ask(first, began)
+                })
+            })
+            .collect();
+        let mut micros = Vec::new();
+        for connection in connections {
+            match connection.join() {
+                Ok(found) => micros.extend(found?),
+                Err(_) => bail!("a connection's thread panicked"),
+            }
+        }
+        Ok(micros)
+    })?;
+    println!("{}", serde_json::to_string(&Seen { micros, seconds: began.elapsed().as_secs_f64() })?);
+    Ok(())
+}
+
+fn load(orders: &Orders) -> Result<Seen> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), serde_json::to_vec(orders)?)?;
+    let done = Command::new(std::env::current_exe()?).args(["http-load", "--place"]).arg(file.path()).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let seen: Seen = serde_json::from_slice(&done.stdout)?;
+    ensure!(seen.micros.len() as u64 == orders.requests, "not every request was answered");
+    Ok(seen)
+}
+
+fn tell(figures: &mut Figures, name: &str, mut seen: Seen) {
+    figures.one(&format!("{name}_per_second"), seen.micros.len() as f64 / seen.seconds);
+    for percent in [50.0, 99.0, 99.9] {
+        let digits = percent.to_string().replace('.', "");
+        figures.one(&format!("{name}_p{digits}_us"), percentile(&mut seen.micros, percent));
+    }
+}
+
+pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let marketo = SimulatedMarketo::start(records)?;
+    let served = Served::start(&directory.path().join("data"), None)?;
+    served.made("segments", &json!({ "name": "bench", "expression": "person.person_score >= 50" }))?;
+    let connection = served.connect(&marketo)?;
+    let run = served.call("POST", &format!("connections/{connection}/runs"), Some(&json!({})))?;
+    served.follow(&run)?;
+    served.caught_up()?;
+    drop(marketo);
+    figures.one("profiles", records as f64);
+    let address = served.client().address().to_owned();
+    let time = format!("{}T00:00:00Z", start_date(0)?);
+    let orders = |kind, rate: Option<f64>, requests: f64| Orders {
+        address: address.clone(),
+        key: served.key(),
+        kind,
+        profiles: records,
+        time: time.clone(),
+        rate,
+        requests: requests as u64,
+        connections: CONNECTIONS,
+    };
+    let look_ups = LOOK_UPS_PER_SECOND * SECONDS;
+    // What was read before is warm.
+    load(&orders(Kind::LookUp, None, look_ups))?;
+    tell(figures, "look_up", load(&orders(Kind::LookUp, Some(LOOK_UPS_PER_SECOND), look_ups))?);
+    tell(figures, "look_up_saturated", load(&orders(Kind::LookUp, None, look_ups))?);
+    tell(figures, "event", load(&orders(Kind::Event, Some(EVENTS_PER_SECOND), EVENTS_PER_SECOND * SECONDS))?);
+    served.caught_up()?;
+    figures.one("resident_mb", resident_mb()?.0);
+    served.stop();
+    Ok(())
+}
