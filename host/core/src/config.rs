@@ -9,6 +9,7 @@ use crate::key::Instance;
 use crate::model::EntityKind;
 use crate::ports::connector::Target;
 use crate::ports::store::TargetKey;
+use crate::readback::ReadbackSetting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -166,6 +167,9 @@ pub struct Activation {
     /// What it sends for; the sandbox's consent rules say what that needs, and what becomes of one that names nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Use>,
+    /// How its target is read back; without it, when it is asked for, and drift is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readback: Option<ReadbackSetting>,
     pub created_at: Millis,
 }
 

@@ -99,7 +99,7 @@ impl Kind {
 
     /// Keys that can be changed in what there is; with another one changed, it is replaced. `None`: all can.
     fn changeable(self) -> Option<&'static [&'static str]> {
-        (self == Self::Activation).then_some(&["schedule", "paused"])
+        (self == Self::Activation).then_some(&["schedule", "readback", "paused"])
     }
 }
 

@@ -56,6 +56,8 @@ ids! {
     RunId = "run_";
     /// One execution of an activation.
     DeliveryId = "del_";
+    /// One reading of what a target holds.
+    ReadbackId = "rbk_";
     /// One batch evaluation of segments.
     EvaluationId = "evl_";
     /// Long work that a client follows.

@@ -33,6 +33,7 @@ pub mod plugin;
 pub mod ports;
 pub mod privacy;
 pub mod quota;
+pub mod readback;
 pub mod record;
 pub mod removal;
 pub mod retention;

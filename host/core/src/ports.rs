@@ -5,5 +5,6 @@ pub mod connector;
 pub mod consent;
 pub mod control;
 pub mod privacy;
+pub mod readback;
 pub mod retention;
 pub mod store;

@@ -129,6 +129,9 @@ pub struct DeliverySpec {
     /// What members of a target may be, by the object's name. Of one that is not named: persons.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, Vec<AudienceEntity>>,
+    /// Whether `members` tells who is in a target. Where nothing is said, its answer tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<bool>,
     /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,

@@ -50,6 +50,7 @@ mod problem_pages;
 mod profiles;
 mod publishers;
 mod quotas;
+mod readbacks;
 mod request_id;
 mod routes;
 mod runs;
@@ -226,6 +227,7 @@ fn documents() -> Routes {
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())
+        .merge(readbacks::routes())
         .merge(operations::routes())
 }
 

@@ -44,6 +44,7 @@ pub mod plugins;
 pub mod privacy;
 pub mod profiles;
 pub mod quotas;
+mod readbacks;
 mod recipients;
 mod reconcile;
 pub mod refusal;

@@ -21,6 +21,7 @@ mod memberships;
 mod privacy;
 mod profiles;
 mod projection;
+mod readback;
 mod records;
 mod references;
 mod removal;
@@ -76,6 +77,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-12.sql"),
         include_str!("schema/sandbox-13.sql"),
         include_str!("schema/sandbox-14.sql"),
+        include_str!("schema/sandbox-15.sql"),
     ],
 };
 
@@ -458,6 +460,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         Kind::Segment => memberships::forget(connection, id),
         Kind::Run => records::forget_rejects(connection, id),
         Kind::Delivery => deliveries::forget(connection, id),
+        Kind::Readback => readback::forget(connection, id),
         Kind::Activation => {
             retention::forget_sums(connection, id)?;
             difference::release(connection, id)

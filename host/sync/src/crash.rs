@@ -29,6 +29,9 @@ pub const POINTS: [&str; 18] = [
 pub const POINTS_OF_LEAVING: [&str; 6] =
     ["erasure.found", "erasure.asked", "erasure.step", "erasure.kept", "removal.removed", "removal.kept"];
 
+/// Points of reading a target back, which a journey does not pass.
+pub const POINTS_OF_READBACK: [&str; 3] = ["readback.read", "readback.kept", "readback.compared"];
+
 /// Passes a point.
 #[cfg(not(feature = "crash-points"))]
 #[inline]
@@ -43,7 +46,10 @@ pub fn point(name: &'static str) {
     static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
-    debug_assert!(POINTS.contains(&name) || POINTS_OF_LEAVING.contains(&name), "{name} is in no list");
+    debug_assert!(
+        POINTS.contains(&name) || POINTS_OF_LEAVING.contains(&name) || POINTS_OF_READBACK.contains(&name),
+        "{name} is in no list"
+    );
     let wanted = WANTED.get_or_init(|| {
         let text = std::env::var("CRASH_POINT").ok()?;
         let (name, count) = text.split_once(':')?;

@@ -8,6 +8,7 @@ use crate::freshness::StreamTimes;
 use crate::place::Active;
 use crate::policies::PoliciesCache;
 use crate::projector;
+use crate::readbacks::Reading;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
@@ -110,6 +111,7 @@ pub(crate) struct Inner {
     /// middle of an evaluation's commits.
     pub(crate) beginning: tokio::sync::RwLock<()>,
     pub(crate) last_deliveries: LastDeliveries,
+    pub(crate) reading: Reading,
     /// Something that was going is over, and its place is free.
     pub(crate) place_free: Notify,
     pub(crate) active: Mutex<Active>,
@@ -151,6 +153,7 @@ impl Engine {
                 released: Notify::new(),
                 beginning: tokio::sync::RwLock::default(),
                 last_deliveries: LastDeliveries::default(),
+                reading: Reading::default(),
                 place_free: Notify::new(),
                 active: Mutex::default(),
             }),
@@ -186,7 +189,7 @@ impl Engine {
                 self.stop_delivery(&id);
             }
         }
-        Ok(())
+        self.resume_readbacks()
     }
 
     /// Starts a run of a source connection. One connection has one run at a time. A run with this id, if there is one,

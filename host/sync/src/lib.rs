@@ -29,6 +29,7 @@ pub mod policies;
 mod privacy;
 mod profiles;
 mod projector;
+mod readbacks;
 mod regrouping;
 mod removal;
 mod retention;

@@ -5,8 +5,9 @@ use crate::engine::Engine;
 use crate::segments;
 use attiva_core::activation::{ActivationSchedule, DeliveryCause, Standing};
 use attiva_core::config::{Activation, Connection, Schedule, Segment};
-use attiva_core::id::{ActivationId, DeliveryId, RunId};
+use attiva_core::id::{ActivationId, DeliveryId, ReadbackId, RunId};
 use attiva_core::ports::store::{Kind, Seq};
+use attiva_core::readback::Readback;
 use attiva_core::run::Run;
 use attiva_core::{Fault, Millis};
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ struct Known {
     refused: HashMap<ActivationId, Millis>,
     /// Changes of profiles up to here concern no member of the activation's audience.
     looked: HashMap<ActivationId, Seq>,
+    /// When targets of activations were last read back, or that was refused.
+    readbacks: HashMap<ActivationId, Millis>,
 }
 
 /// Follows schedules until the engine stops.
@@ -33,6 +36,10 @@ pub(crate) async fn follow(engine: Engine) {
     match last_runs(&engine) {
         Ok(runs) => known.runs = runs,
         Err(fault) => tracing::error!(%fault, "schedules of runs begin anew: the last starts could not be read"),
+    }
+    match last_readbacks(&engine) {
+        Ok(readbacks) => known.readbacks = readbacks,
+        Err(fault) => tracing::error!(%fault, "schedules of readings begin anew: the last starts could not be read"),
     }
     loop {
         tokio::select! {
@@ -44,6 +51,9 @@ pub(crate) async fn follow(engine: Engine) {
         }
         if let Err(fault) = start_deliveries(&engine, &mut known).await {
             tracing::error!(%fault, "schedules of activations could not be followed");
+        }
+        if let Err(fault) = start_readbacks(&engine, &mut known).await {
+            tracing::error!(%fault, "schedules of readings could not be followed");
         }
         if let Err(fault) = segments::start_due(&engine).await {
             tracing::error!(%fault, "the schedule of evaluations could not be followed");
@@ -91,6 +101,37 @@ async fn start_deliveries(engine: &Engine, known: &mut Known) -> Result<(), Faul
                 tracing::warn!(activation = %activation.id, %fault, "a scheduled delivery did not start");
                 known.refused.insert(activation.id, now);
             }
+        }
+    }
+    Ok(())
+}
+
+fn last_readbacks(engine: &Engine) -> Result<HashMap<ActivationId, Millis>, Fault> {
+    let mut last = HashMap::new();
+    for readback in engine.inner.all::<Readback>(Kind::Readback)? {
+        let newest = last.entry(readback.activation).or_insert(readback.started_at);
+        *newest = (*newest).max(readback.started_at);
+    }
+    Ok(last)
+}
+
+/// One that is refused is tried again when the next is due.
+async fn start_readbacks(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
+    let now = engine.inner.clock.now();
+    for activation in engine.inner.all::<Activation>(Kind::Activation)? {
+        let Some(setting) = activation.readback else { continue };
+        let last = known.readbacks.get(&activation.id).copied();
+        if !setting.is_due(last, now) {
+            continue;
+        }
+        known.readbacks.insert(activation.id.clone(), now);
+        match engine.start_readback(&activation.id, engine.fresh(ReadbackId::new)).await {
+            Ok(_) => {}
+            // There is nothing to read yet: it is looked at again with the next tick.
+            Err(fault) if fault.code == "readback.empty" => {
+                known.readbacks.remove(&activation.id);
+            }
+            Err(fault) => tracing::warn!(activation = %activation.id, %fault, "a scheduled reading did not start"),
         }
     }
     Ok(())

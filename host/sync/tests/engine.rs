@@ -19,6 +19,8 @@ mod keyed;
 mod mappings;
 #[path = "engine/privacy.rs"]
 mod privacy;
+#[path = "engine/readbacks.rs"]
+mod readbacks;
 #[path = "engine/retention.rs"]
 mod retention;
 #[path = "engine/schedules.rs"]

@@ -52,6 +52,8 @@ pub(crate) fn spec() -> Spec {
         .instance("LinkedIn", "{account_id}")
         .delivery(Delivery { class: DeliveryClass::AtLeastOnce, batch_rows: 5_000, request_timeout_ms: 60_000 })
         .members("companies", &[Member::Account])
+        // LinkedIn tells how many were matched, and never who.
+        .read_back(false)
 }
 
 pub(crate) fn objects() -> Vec<TargetObject> {

@@ -275,7 +275,7 @@ fn outcome(place: Place, put_on: &Said, taken_off: &Said) -> Outcome {
             None => Outcome::rejected("marketo.no-result", "Marketo did not say what became of the lead"),
         },
         Place::Out { id } => match taken_off.get(&id) {
-            Some(None) => Outcome::removed(),
+            Some(None) => Outcome::removed().member_id(id.to_string()),
             // Not on the list (any more), or no lead at all: as it shall be.
             Some(Some(refusal)) if matches!(refusal.code.as_str(), "1015" | "1004") => Outcome {
                 code: format!("marketo.{}", refusal.code),

@@ -90,7 +90,12 @@ pub(crate) fn deliver(
                     keys.get(row.at).copied().unwrap_or_default()
                 ));
                 files.rows += 1;
-                put(row.at, Outcome::pending());
+                // An address names a lead that the file may yet make; an id is the lead.
+                let pending = match options.mode {
+                    Mode::Match => Outcome::pending().member_id(identity),
+                    Mode::Create => Outcome::pending(),
+                };
+                put(row.at, pending);
             }
         }
     }

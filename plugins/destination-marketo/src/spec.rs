@@ -43,7 +43,8 @@ pub(crate) fn spec() -> Spec {
             class: DeliveryClass::AtLeastOnce,
             batch_rows: u32::try_from(BATCH_MAX).unwrap_or(u32::MAX),
             request_timeout_ms: 90_000,
-        });
+        })
+        .read_back(true);
     within_budget(spec)
 }
 

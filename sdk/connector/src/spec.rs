@@ -155,11 +155,11 @@ impl Spec {
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         let (mode, fields_max, transient_codes) = (Mode::Records, None, Vec::new());
         let members = BTreeMap::new();
-        self.delivery = Some(Delivering { delivery, mode, fields_max, members, transient_codes });
+        self.delivery = Some(Delivering { delivery, mode, fields_max, members, read_back: None, transient_codes });
         self
     }
 
-    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next three.
+    /// How targets take state; without it, [`Mode::Records`]. After [`Spec::delivery`], as the next ones.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         if let Some(delivery) = &mut self.delivery {
@@ -182,6 +182,15 @@ impl Spec {
     pub fn members(mut self, object: &str, members: &[Member]) -> Self {
         if let Some(delivery) = &mut self.delivery {
             delivery.members.insert(object.to_owned(), members.to_vec());
+        }
+        self
+    }
+
+    /// Whether `members` tells who is in a target: the host then reads targets back, and shows what others changed there.
+    #[must_use]
+    pub fn read_back(mut self, can: bool) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.read_back = Some(can);
         }
         self
     }

@@ -167,6 +167,23 @@ impl SimulatedMarketo {
     }
 }
 
+impl SimulatedMarketo {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The id and the secret of its custom service.
+    pub fn credentials(&self) -> (&str, &str) {
+        (&self.client_id, &self.client_secret)
+    }
+
+    /// What it tells of itself, beside the vendor's interface.
+    pub fn control(&self, of: &str) -> Result<Value> {
+        let mut answer = ureq::get(format!("{}/_control/{of}", self.url)).call()?;
+        Ok(serde_json::from_str(&answer.body_mut().read_to_string()?)?)
+    }
+}
+
 impl Drop for SimulatedMarketo {
     fn drop(&mut self) {
         // It ends when its input closes; this is for one that hangs.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// A host that has read `records` leads.
-struct Filled {
-    served: Served,
+pub(crate) struct Filled {
+    pub(crate) served: Served,
     _directory: tempfile::TempDir,
-    _marketo: SimulatedMarketo,
+    pub(crate) marketo: SimulatedMarketo,
     seconds: f64,
     /// From the first page on record to the last membership: before it, the vendor makes its file and we wait.
     flowing: f64,
@@ -22,7 +22,13 @@ struct Filled {
     peak_mb: f64,
 }
 
-fn fill(records: u64) -> Result<Filled> {
+impl Filled {
+    pub(crate) fn stop(self) {
+        self.served.stop();
+    }
+}
+
+pub(crate) fn fill(records: u64) -> Result<Filled> {
     let directory = tempfile::tempdir()?;
     let marketo = SimulatedMarketo::start(records)?;
     let served = Served::start(&directory.path().join("data"), None)?;
@@ -39,17 +45,7 @@ fn fill(records: u64) -> Result<Filled> {
     let (seconds, cpu_seconds) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let (flowing, flowed) = (first.elapsed().as_secs_f64(), (records - before) as f64);
     let peak_mb = resident_mb()?.1;
-    Ok(Filled {
-        served,
-        _directory: directory,
-        _marketo: marketo,
-        seconds,
-        flowing,
-        flowed,
-        cpu_seconds,
-        idle_mb,
-        peak_mb,
-    })
+    Ok(Filled { served, _directory: directory, marketo, seconds, flowing, flowed, cpu_seconds, idle_mb, peak_mb })
 }
 
 /// Waits for the first page; when it was there, and with how many records.

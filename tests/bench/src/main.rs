@@ -1,7 +1,9 @@
 //! Benchmarks by name. Each prints medians, spread, sizes and the machine; with `--json` the last line is one object
 //! with a number for each figure. Never a test: machines are shared and noisy, so compare ratios and medians.
 
+mod activation;
 mod boundary;
+mod difference;
 mod figures;
 mod host;
 mod http_load;
@@ -67,6 +69,12 @@ enum Name {
     Streaming,
     /// Audience to destination.
     Delivery,
+    /// What is wanted against what was acknowledged, by the store alone.
+    Difference,
+    /// A first activation to a list: calls and time.
+    Activation,
+    /// From who joins an audience to the list's having taken them.
+    ActivationLatency,
     /// Open tables.
     Export,
     /// `serve` on data that is there.
@@ -102,6 +110,9 @@ fn measure() -> Result<()> {
         Name::Ingest => ingest::measure(&mut figures, arguments.records)?,
         Name::Memory => ingest::measure_memory(&mut figures, arguments.records)?,
         Name::Delivery => ingest::measure_delivery(&mut figures, arguments.records)?,
+        Name::Difference => difference::measure(&mut figures, arguments.records, arguments.rounds)?,
+        Name::Activation => activation::measure(&mut figures, arguments.records)?,
+        Name::ActivationLatency => activation::measure_latency(&mut figures, arguments.rounds)?,
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
         Name::HttpLoad => match arguments.place {
             Some(orders) => return http_load::make_and_tell(&orders),

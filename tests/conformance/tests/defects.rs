@@ -170,6 +170,8 @@ fn mistakes_in_the_specification_are_found() {
     {
         found(defect, &report("", defect, |_, _| {}));
     }
+    // That members can be told is seen where they are first asked for.
+    assert_eq!(report("", "read-back", |_, _| {}).failures(), [number("add-remove", &report("", "", |_, _| {}))]);
     let compatibility = report("", "config-compatibility", |_, suite| {
         suite["configuration"]["workspace"] = json!("w");
     });

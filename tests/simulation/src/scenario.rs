@@ -1,13 +1,17 @@
-//! What happens in one seed: people change, deliveries run, are cancelled, approved, killed; then everything calms down.
+//! What happens in one seed: people change, deliveries run, are cancelled, approved, killed, targets are read back; then
+//! everything calms down, somebody meddles with the targets, and that is put right.
 
 use crate::chance::{Dice, FakeClock};
 use crate::oracle;
 use crate::vendor::{TIMEOUT_MS, Vendor};
 use crate::world::{ACTIVATIONS, Person, World};
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
-use attiva_core::id::{ActivationId, DeliveryId};
+use attiva_core::id::{ActivationId, DeliveryId, ReadbackId};
+use attiva_core::ports::clock::Chance;
 use attiva_core::ports::store::{Kind, RefusalFilter};
+use attiva_core::readback::{Found, Readback};
 use attiva_store::Death;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -124,6 +128,10 @@ impl<'a> Scenario<'a> {
         if self.dice.percent(25) {
             self.vendor.kill_at.store(self.vendor.calls() + 1 + self.dice.below(6), Ordering::SeqCst);
         }
+        if self.dice.percent(30) {
+            let id = ReadbackId::new(self.clock.now(), self.dice.bytes());
+            let _ = world.engine.start_readback(&ActivationId::parse(activation).unwrap(), id).await;
+        }
         let cancels = self.dice.percent(10);
         let started = self.start(world, activation, self.dice.percent(10)).await;
         if cancels && let Some(delivery) = started {
@@ -146,7 +154,8 @@ impl<'a> Scenario<'a> {
                 return Step::Killed;
             }
             let going: Vec<Delivery> = world.deliveries().into_iter().filter(|d| !d.status.has_ended()).collect();
-            if going.is_empty() {
+            let is_read = world.readbacks().iter().all(|it| it.status.has_ended());
+            if going.is_empty() && is_read {
                 return Step::Done;
             }
             for delivery in going {
@@ -156,6 +165,63 @@ impl<'a> Scenario<'a> {
             }
             tokio::time::sleep(Duration::from_millis(4)).await;
         }
+    }
+
+    /// Nobody but the host has touched anybody of ours yet: whatever failed, there is no drift.
+    fn judge_readbacks(&self, world: &World) -> Result<(), String> {
+        for readback in world.readbacks() {
+            let counts = readback.counts;
+            if counts.missing + counts.returned > 0 {
+                return Err(format!("drift, and nobody meddled: {readback:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody takes members of ours out by hand and puts others back; what is read back then is put right.
+    async fn meddle(&mut self, world: &World) -> Result<(), String> {
+        self.clock.advance(1000);
+        let mut expected = BTreeMap::new();
+        for (target, _, _) in ACTIVATIONS {
+            let (mut held, mut missing, mut returned) = (0, 0, 0);
+            for member in world.store.known_members(target, 0, 10_000).map_err(|e| e.to_string())? {
+                // Where nobody is recognised nothing is repaired: somebody stays.
+                held += u32::from(matches!(member.found, Found::Held { .. }));
+                let Some(key) = member.member_id.filter(|_| held != 1 && self.dice.percent(30)) else { continue };
+                match member.found {
+                    Found::Held { .. } => {
+                        self.vendor.take_out(target, &key);
+                        missing += 1;
+                    }
+                    Found::TakenOut { .. } => {
+                        self.vendor.put(target, &key);
+                        returned += 1;
+                    }
+                    Found::Unsettled { .. } | Found::Absent => {}
+                }
+            }
+            expected.insert(target, (missing, returned));
+        }
+        let mut read = BTreeSet::new();
+        for (activation, list, _) in ACTIVATIONS {
+            // Two activations share a target: it is read once.
+            if !read.insert(list) {
+                continue;
+            }
+            let id = ReadbackId::new(self.clock.now(), self.dice.bytes());
+            let activation = ActivationId::parse(activation).unwrap();
+            let readback = world.engine.start_readback(&activation, id.clone()).await;
+            // Nothing was delivered to it.
+            let Ok(Readback { target, .. }) = readback else { continue };
+            let _ = self.ended(world).await;
+            let found = world.readbacks().into_iter().find(|it| it.id == id).ok_or("it is not kept")?;
+            let counts = found.counts;
+            let wanted = expected.get(target.as_str()).copied().unwrap_or_default();
+            if (counts.missing, counts.returned) != wanted || counts.unnamed > 0 {
+                return Err(format!("{wanted:?} were meddled with, and it found {found:?}"));
+            }
+        }
+        Ok(())
     }
 
     async fn change_people(&mut self, world: &World) -> bool {
@@ -182,6 +248,16 @@ impl<'a> Scenario<'a> {
         person
     }
 
+    async fn deliver_all(&mut self, world: &World) -> Result<(), String> {
+        // Refusals that pass are due again.
+        self.clock.advance(7 * 86_400_000);
+        for (activation, _, _) in ACTIVATIONS {
+            self.start(world, activation, false).await.ok_or("a delivery was not started")?;
+            let _ = self.ended(world).await;
+        }
+        Ok(())
+    }
+
     /// Nothing fails any more: after some deliveries, everything is as it should be.
     async fn calm_down(&mut self) -> Result<(), String> {
         self.vendor.calm.store(true, Ordering::SeqCst);
@@ -190,14 +266,11 @@ impl<'a> Scenario<'a> {
         let world = self.open(None).await;
         let _ = self.ended(&world).await;
         world.commit(&self.people).await;
-        for _ in 0..2 {
-            // Refusals that pass are due again.
-            self.clock.advance(7 * 86_400_000);
-            for (activation, _, _) in ACTIVATIONS {
-                self.start(&world, activation, false).await.ok_or("a delivery was not started")?;
-                let _ = self.ended(&world).await;
-            }
-        }
+        self.deliver_all(&world).await?;
+        self.deliver_all(&world).await?;
+        self.judge_readbacks(&world)?;
+        self.meddle(&world).await?;
+        self.deliver_all(&world).await?;
         let calls = self.vendor.calls();
         for (activation, _, _) in ACTIVATIONS {
             self.start(&world, activation, false).await.ok_or("a delivery was not started")?;
@@ -223,6 +296,5 @@ impl<'a> Scenario<'a> {
 }
 
 fn world_id(dice: &Dice, clock: &FakeClock) -> DeliveryId {
-    use attiva_core::ports::clock::Chance;
     DeliveryId::new(clock.now(), dice.bytes())
 }

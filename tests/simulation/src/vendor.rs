@@ -4,7 +4,9 @@
 use crate::chance::{Dice, FakeClock};
 use async_trait::async_trait;
 use attiva_core::page::{Batch, CheckResult, Operation, Outcome, OutcomeStatus};
-use attiva_core::ports::connector::{Delivered, DeliveryRun, Destination, Finished, Prepared, Target, TargetObject};
+use attiva_core::ports::connector::{
+    Delivered, DeliveryRun, Destination, Finished, Prepared, Target, TargetMembers, TargetObject,
+};
 use attiva_core::{Fault, FaultKind, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,6 +85,11 @@ impl Vendor {
     /// Somebody else's member.
     pub(crate) fn put(&self, target: &str, key: &str) {
         self.books.lock().unwrap().lists.entry(target.into()).or_default().insert(key.into(), Member::new());
+    }
+
+    /// Somebody takes a member out by hand.
+    pub(crate) fn take_out(&self, target: &str, key: &str) {
+        self.books.lock().unwrap().lists.entry(target.into()).or_default().remove(key);
     }
 
     /// Writes down what happens, for whoever looks for why a seed fails.
@@ -182,11 +189,14 @@ impl Books {
                 list.remove(&change.key);
                 outcome(OutcomeStatus::Unmatched, "vendor.nobody")
             }
-            Operation::Upsert => match list.insert(change.key.clone(), change.member.clone()) {
-                None => outcome(OutcomeStatus::Created, ""),
-                Some(was) if was == change.member => outcome(OutcomeStatus::Unchanged, ""),
-                Some(_) => outcome(OutcomeStatus::Updated, ""),
-            },
+            Operation::Upsert => {
+                let status = match list.insert(change.key.clone(), change.member.clone()) {
+                    None => OutcomeStatus::Created,
+                    Some(was) if was == change.member => OutcomeStatus::Unchanged,
+                    Some(_) => OutcomeStatus::Updated,
+                };
+                Outcome { member_id: Some(change.key.clone()), ..outcome(status, "") }
+            }
         }
     }
 }
@@ -353,6 +363,27 @@ impl Destination for Vendor {
             }
         }
         Ok(())
+    }
+
+    async fn members(&self, target: &Target, after: Option<&[u8]>) -> Result<TargetMembers, Fault> {
+        const PAGE: usize = 3;
+        match self.mood().await {
+            Mood::Fault(kind) => return Err(Fault::new(kind, "vendor.down", "try later")),
+            Mood::Silent | Mood::Late => return Err(self.unanswered().await),
+            Mood::Fine => {}
+        }
+        let after = after.map(|after| String::from_utf8_lossy(after).into_owned());
+        let books = self.books.lock().unwrap();
+        let all = books.lists.get(&target.id).into_iter().flatten();
+        let rest = all.filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+        let rest: Vec<_> = rest.take(PAGE + 1).collect();
+        let told = |(key, member): &(&String, &Member)| {
+            let email = member.get("email").map(|email| ("email".to_owned(), email.clone()));
+            std::iter::once(("key".to_owned(), (*key).clone())).chain(email).collect()
+        };
+        let members = rest.iter().take(PAGE).map(told).collect();
+        let next = rest.get(PAGE).and_then(|_| rest.get(PAGE - 1)).map(|(key, _)| key.as_bytes().to_vec());
+        Ok(TargetMembers { members, next })
     }
 
     async fn clear_spool(&self, _: &DeliveryRun) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ use attiva_core::key::Instance;
 use attiva_core::model::EntityName;
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, ProfileCommit, ProfileWrite, SandboxStore};
+use attiva_core::readback::{OnDrift, Readback, ReadbackSetting};
 use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind, Value};
 use attiva_store::{Death, Options, Sandbox};
@@ -47,6 +48,7 @@ impl Connectors for Wiring {
             fields_max: None,
             members: std::collections::BTreeMap::default(),
             transient_codes: vec![BUSY.into()],
+            read_back: None,
             request_timeout_ms: TIMEOUT_MS,
         })
     }
@@ -143,6 +145,7 @@ impl World {
                 retired: false,
                 removals_max_percent: None,
                 consent: None,
+                readback: Some(ReadbackSetting { on_drift: OnDrift::Repair, every_seconds: None }),
                 created_at: 0,
             };
             self.put(Kind::Activation, id, &activation).await;
@@ -189,6 +192,11 @@ impl World {
                 Err(_) => return false,
             }
         }
+    }
+
+    pub(crate) fn readbacks(&self) -> Vec<Readback> {
+        let documents = self.store.documents(Kind::Readback, None, 10_000).unwrap_or_default();
+        documents.into_iter().map(|d| serde_json::from_value(d.body).unwrap()).collect()
     }
 
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {

@@ -85,6 +85,7 @@ fn what_cannot_be_changed_is_replaced_and_what_nobody_names_stays() {
     assert_eq!(with("segment", json!("S")), "");
     assert_eq!(with("paused", json!(false)), "activation A: change /paused");
     assert_eq!(with("schedule", json!({"cron": "y"})), "activation A: change /schedule/cron");
+    assert_eq!(with("readback", json!({"on_drift": "repair"})), "activation A: change /readback");
     let fields = json!([{"field": "a"}, {"field": "c"}]);
     assert_eq!(with("mapping", fields), "activation A: replace /mapping/1/field");
     assert_eq!(with("mapping", json!([])), "activation A: replace /mapping");

@@ -198,6 +198,14 @@ pub struct Erased {
     pub because: String,
 }
 
+/// A page of who is in a target: of each member, values by field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetMembers {
+    pub members: Vec<Vec<(String, String)>>,
+    /// Where to go on, if there are more.
+    pub next: Option<Vec<u8>>,
+}
+
 /// A configured destination.
 #[async_trait]
 pub trait Destination: Send + Sync {
@@ -214,6 +222,11 @@ pub trait Destination: Send + Sync {
     async fn finish(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
     async fn poll(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault>;
     async fn abort(&self, target: &Target, run: &DeliveryRun, state: &[u8]) -> Result<(), Fault>;
+    /// Reads back who is in a target, after a place that an earlier page gave. Nobody waits for it.
+    async fn members(&self, target: &Target, after: Option<&[u8]>) -> Result<TargetMembers, Fault> {
+        let _ = (target, after);
+        Err(Fault::new(FaultKind::Unsupported, "plugin.members", "the destination cannot be asked who is in a target"))
+    }
     /// Removes somebody from a target, by `(field, value)`; more than one may be given, and any of them names them.
     async fn erase(&self, target: &Target, identifiers: &[(String, String)]) -> Result<Erased, Fault> {
         let _ = (target, identifiers);

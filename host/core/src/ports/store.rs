@@ -5,6 +5,7 @@
 
 use super::consent::ConsentStore;
 use super::privacy::PrivacyStore;
+use super::readback::ReadbackStore;
 use super::retention::RetentionStore;
 use crate::Millis;
 use crate::event::EventChange;
@@ -254,7 +255,7 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + RetentionStore {
+pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.
@@ -418,7 +419,8 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + RetentionSt
     async fn replay(&self, target: &str, filter: RefusalFilter) -> Result<u64>;
 
     // Deliveries.
-    /// Queues whom the delivery is about, leavers first, then in the order of profile ids; writes its document.
+    /// Queues whom the delivery is about; writes its document. Without `reconcile` they are in the order of profile ids; with
+    /// it leavers come first, and each part is in the order of profile numbers.
     /// Without `reconcile` these are the members of the segment, as they are now. With it, those of whom what is wanted
     /// and what was acknowledged may differ; and what is wanted is written down.
     /// Repeated for the same delivery it changes nothing.

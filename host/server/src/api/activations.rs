@@ -18,6 +18,7 @@ use attiva_core::config::{Activation, ActivationField, TargetSettings};
 use attiva_core::consent::Use;
 use attiva_core::expansion::Expansion;
 use attiva_core::ports::store::Books;
+use attiva_core::readback::ReadbackSetting;
 use axum::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ struct Create {
     /// What it sends for.
     #[serde(default)]
     consent: Option<Use>,
+    /// How the target is read back.
+    #[serde(default)]
+    readback: Option<ReadbackSetting>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -132,7 +136,7 @@ struct Start {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Activation")]
-struct View {
+pub(super) struct View {
     id: String,
     name: String,
     segment: String,
@@ -151,6 +155,8 @@ struct View {
     removals_max_percent: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consent: Option<Use>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readback: Option<ReadbackSetting>,
     created_at: Instant,
     /// What could not be checked when it was made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -158,7 +164,7 @@ struct View {
 }
 
 impl View {
-    fn of(activation: Activation) -> Self {
+    pub(super) fn of(activation: Activation) -> Self {
         Self {
             id: activation.id.to_string(),
             name: activation.name,
@@ -173,6 +179,7 @@ impl View {
             retired: activation.retired,
             removals_max_percent: activation.removals_max_percent,
             consent: activation.consent,
+            readback: activation.readback,
             created_at: Instant(activation.created_at),
             warnings: Vec::new(),
         }
@@ -196,6 +203,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
         export: body.export,
         removals_max_percent: body.removals_max_percent,
         consent: body.consent,
+        readback: body.readback,
     };
     let made = scope.sandbox.create_activation(&scope.caller, stamp, new).await?;
     let place = scope.url(&format!("activations/{}", made.activation.value.id));

@@ -110,6 +110,7 @@ impl Requests {
 struct Figures {
     waiting: Level,
     disk: Level,
+    drift: Level,
     calls: Count,
     pages: Count,
     rows: Count,
@@ -177,6 +178,12 @@ impl Figures {
                     }
                 }
             }
+            for (activation, counts) in &sandbox.drift {
+                let labels = with(&labels, [("activation", activation)]);
+                for (kind, members) in [("missing", counts.missing), ("returned", counts.returned)] {
+                    level(&figures.drift, &with(&labels, [("kind", kind)]), members);
+                }
+            }
             for (connection, conduct) in &sandbox.connections {
                 figures.connection(&with(&labels, [("connection", connection)]), conduct);
             }
@@ -218,6 +225,9 @@ impl Figures {
         let changes = "Accepted changes that the projector has still to follow";
         registry.register("projection_waiting_changes", changes, self.waiting);
         registry.register_with_unit("sandbox_disk", "Data of the sandbox", Unit::Bytes, self.disk);
+        let drift =
+            "Members of a target that are not as acknowledged, as of the newest reading; by activation and kind";
+        registry.register("target_drift_members", drift, self.drift);
         registry.register("plugin_calls", "Finished calls of a connection's plugin", self.calls);
         let stops = "Calls that were stopped, by what stopped them: a limit, or a trap";
         registry.register("plugin_stops", stops, self.stops);

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Routes {
 #[schemars(rename = "Operation")]
 pub(super) struct View {
     id: String,
-    /// `run`, `delivery`, `evaluation`, `erasure`, `removal`, `backup`.
+    /// `run`, `delivery`, `readback`, `evaluation`, `erasure`, `removal`, `backup`.
     kind: &'static str,
     /// The id of the work.
     subject: String,
@@ -55,7 +55,7 @@ pub(super) struct View {
     fault: Option<Fault>,
 }
 
-/// Files of a backup, records of a run or a removal, members of a delivery, segments of an evaluation, destinations of an erasure.
+/// Files of a backup, records of a run or a removal, members of a delivery or a readback, segments of an evaluation, destinations of an erasure.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OperationProgress")]
 struct Progress {
@@ -69,6 +69,7 @@ fn view(url: impl Fn(&str) -> String, operation: &Operation) -> View {
     let (kind, subject, place) = match &operation.work {
         Work::Run(id) => ("run", id.to_string(), format!("runs/{id}")),
         Work::Delivery(id) => ("delivery", id.to_string(), format!("deliveries/{id}")),
+        Work::Readback(id, activation) => ("readback", id.to_string(), format!("activations/{activation}/readback")),
         Work::Removal(id) => ("removal", id.to_string(), format!("removals/{id}")),
         Work::Erasure(id) => ("erasure", id.to_string(), format!("privacy/erasures/{id}")),
         Work::Evaluation(id) => ("evaluation", id.to_string(), format!("evaluations/{id}")),

@@ -15,6 +15,7 @@ use attiva_core::expansion::Expansion;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::connector::TargetObject;
 use attiva_core::ports::store::{Expect, Kind};
+use attiva_core::readback::ReadbackSetting;
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{DataType, Fault, FaultKind};
 use attiva_sync::Connectors;
@@ -35,6 +36,7 @@ pub struct NewActivation {
     pub export: Option<Export>,
     pub removals_max_percent: Option<u8>,
     pub consent: Option<Use>,
+    pub readback: Option<ReadbackSetting>,
 }
 
 /// A new activation, and what could not be checked.
@@ -50,7 +52,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion`, `activation.schedule`,
-    /// `activation.export`, `activation.usage` with each field at fault;
+    /// `activation.export`, `activation.readback`, `activation.usage` with each field at fault;
     /// `activation.entity`, `segment.missing`, `connection.missing`, `plugin.no-destination`.
     pub async fn create_activation(
         &self,
@@ -80,6 +82,7 @@ impl Sandbox {
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
+        self.check_readback("/readback", new.readback.as_ref(), &connection.plugin)?;
         let mut warnings = self.check_activation(&connection.id, new.mapping.len())?;
         let unasked = self.check_target(&connection, &segment, &new, &types).await?;
         let could_be_asked = unasked.is_empty();
@@ -98,6 +101,7 @@ impl Sandbox {
             retired: false,
             removals_max_percent: new.removals_max_percent,
             consent: new.consent,
+            readback: new.readback,
             created_at: self.now(),
         };
         if could_be_asked {

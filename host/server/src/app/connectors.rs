@@ -21,8 +21,8 @@ use attiva_core::id::{DeliveryId, OrganisationId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::{
-    Delivered, DeliveryRun, Destination, Erased, Finished, PageLimits, Prepared, Source, Stream, Target, TargetObject,
-    Usage,
+    Delivered, DeliveryRun, Destination, Erased, Finished, PageLimits, Prepared, Source, Stream, Target, TargetMembers,
+    TargetObject, Usage,
 };
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::privacy::{Erasures, ReceiptStatus};
@@ -365,6 +365,13 @@ impl Destination for PluginDestination {
             EraseStatus::Cannot => ReceiptStatus::Cannot,
         };
         Ok(Erased { status, because: message })
+    }
+
+    async fn members(&self, target: &Target, after: Option<&[u8]>) -> std::result::Result<TargetMembers, Fault> {
+        let context = ConnectionContext { priority: Priority::Backfill, ..self.connector.context.clone() };
+        let (page, _) = self.connector.plugin.members(&context, target, after).await?;
+        let members = page.members.into_iter().map(|member| member.identifiers).collect();
+        Ok(TargetMembers { members, next: page.next })
     }
 
     async fn clear_spool(&self, _run: &DeliveryRun) -> std::result::Result<(), Fault> {

@@ -8,6 +8,7 @@ use super::oversight::Conduct;
 use super::refusal::Result;
 use attiva_core::access::Scope;
 use attiva_core::freshness::Freshness;
+use attiva_core::readback::Counts;
 use std::collections::BTreeMap;
 
 /// Where one sandbox stands.
@@ -18,6 +19,8 @@ pub struct SandboxFigures {
     pub waiting: [(&'static str, u64); 2],
     /// Bytes of its data.
     pub disk_bytes: u64,
+    /// How many members of targets are not as acknowledged, by activation, as of its newest reading.
+    pub drift: BTreeMap<String, Counts>,
     /// By connection.
     pub connections: BTreeMap<String, Conduct>,
     /// Of streams and of activations.
@@ -42,6 +45,7 @@ impl App {
                     ("segments", projection.newest_profile_seq.saturating_sub(projection.segments_upto)),
                 ],
                 disk_bytes: sandbox.connectors.disk.used()?,
+                drift: sandbox.drift_counts()?,
                 connections: sandbox.conducts()?.into_iter().collect(),
                 freshness: sandbox.freshness()?,
             });

@@ -6,8 +6,11 @@ use super::refusal::{Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold, Phase};
 use attiva_core::evaluation::{self, Evaluation, EvaluationStatus};
-use attiva_core::id::{BackupId, DeliveryId, EvaluationId, OperationId, PrivacyId, RemovalId, RunId};
+use attiva_core::id::{
+    ActivationId, BackupId, DeliveryId, EvaluationId, OperationId, PrivacyId, ReadbackId, RemovalId, RunId,
+};
 use attiva_core::privacy::{Erasure, Phase as ErasurePhase};
+use attiva_core::readback::{self, Readback};
 use attiva_core::removal::Removal;
 use attiva_core::run::{Run, RunStatus};
 use attiva_core::{Fault, Millis};
@@ -35,6 +38,8 @@ pub struct Operation {
 pub enum Work {
     Run(RunId),
     Delivery(DeliveryId),
+    /// Of the target of an activation.
+    Readback(ReadbackId, ActivationId),
     Erasure(PrivacyId),
     Removal(RemovalId),
     Evaluation(EvaluationId),
@@ -108,6 +113,29 @@ impl From<&Delivery> for Operation {
             ended_at: delivery.ended_at,
             waiting_until: delivery.waiting_until,
             fault: delivery.fault.clone(),
+        }
+    }
+}
+
+impl From<&Readback> for Operation {
+    fn from(readback: &Readback) -> Self {
+        let phase = match readback.phase {
+            readback::Phase::Reading => "reading the target",
+            readback::Phase::Comparing => "comparing",
+            readback::Phase::Done => "",
+        };
+        Self {
+            id: operation_id(readback.id.as_str()),
+            work: Work::Readback(readback.id.clone(), readback.activation.clone()),
+            done: readback.status.has_ended(),
+            status: word(readback.status),
+            phase: phase.to_owned(),
+            units_done: readback.read,
+            units_total: None,
+            started_at: readback.started_at,
+            ended_at: readback.ended_at,
+            waiting_until: readback.waiting_until,
+            fault: readback.fault.clone(),
         }
     }
 }
@@ -214,6 +242,9 @@ impl Sandbox {
         }
         if work.starts_with(DeliveryId::PREFIX) {
             return Ok(Operation::from(&self.delivery(work)?));
+        }
+        if work.starts_with(ReadbackId::PREFIX) {
+            return Ok(Operation::from(&self.readback(work)?));
         }
         if work.starts_with(RemovalId::PREFIX) {
             return Ok(Operation::from(&self.removal(work)?));

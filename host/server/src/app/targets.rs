@@ -57,7 +57,8 @@ impl Sandbox {
                 .into());
         }
         self.tell(caller, "activation.deleted", id, json!({})).await?;
-        Ok(self.store.delete_document(Kind::Activation, id, expect).await?)
+        self.store.delete_document(Kind::Activation, id, expect).await?;
+        self.forget_readbacks(&activation.id).await
     }
 
     /// Members of an activation's target as the ledger has them, whichever activation wants them.

@@ -2,7 +2,7 @@
 
 use super::input::{self, PageArgs};
 use super::output::{Column, Output};
-use super::{Client, Failure, delivery};
+use super::{Client, Failure, delivery, follow};
 use crate::exit::Exit;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -75,6 +75,33 @@ pub(crate) enum Activation {
     Books {
         /// Its id, or its name.
         activation: String,
+    },
+    /// Read the target back, and compare it with what it acknowledged.
+    Readback {
+        /// Its id, or its name.
+        activation: String,
+        /// Wait for its end; the exit code tells how it went.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Show what the newest reading of the target found, and list who is missing there, or back.
+    Drift {
+        activation: String,
+        /// `missing` or `returned`.
+        #[arg(long)]
+        kind: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Say what follows from drift, and when the target is read back by itself.
+    OnDrift {
+        activation: String,
+        /// `report`: it is shown. `repair`: the next delivery puts right what is ours.
+        #[arg(value_parser = ["report", "repair"])]
+        on_drift: String,
+        /// Seconds from the start of one reading to the start of the next; without it, only when it is asked for.
+        #[arg(long, value_name = "SECONDS")]
+        every_seconds: Option<u32>,
     },
     /// Show an activation.
     Show { activation: String },
@@ -203,6 +230,34 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
             output.one(&books, &[("deliveries", "/deliveries"), ("not kept", "/not_kept"), ("since", "/since")]);
             output.one(&books, &delivery::BOOKS);
         }
+        Activation::Readback { activation, follow } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
+            let operation = client.post(&client.scoped(&format!("activations/{activation}/readback")), &json!({}))?;
+            if follow {
+                follow::operation(client, &operation, output)?;
+            }
+            return readback(&activation, follow, client, *output);
+        }
+        Activation::Drift { activation, kind, page } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
+            if !output.is_json() {
+                readback(&activation, false, client, *output)?;
+            }
+            let path = client.scoped(&format!("activations/{activation}/readback/drift"));
+            let found = client.get(&page.path(&path, &[("kind", kind.as_deref())]))?;
+            output.list(&found, &[("profile", "/profile"), ("drift", "/kind"), ("put right", "/repaired")]);
+        }
+        Activation::OnDrift { activation, on_drift, every_seconds } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
+            let mut setting = json!({ "on_drift": on_drift });
+            if let (Some(every), Some(setting)) = (every_seconds, setting.as_object_mut()) {
+                setting.insert("every_seconds".into(), json!(every));
+            }
+            let path = client.scoped(&format!("activations/{activation}/readback"));
+            let changed = client.send_json(Method::PUT, &path, &setting)?.json()?;
+            output.one(&changed, &COLUMNS);
+            output.one(&changed, &[("readback", "/readback")]);
+        }
         Activation::Show { activation } => {
             show(&client.get(&client.scoped(&format!("activations/{activation}")))?, *output)
         }
@@ -298,4 +353,37 @@ fn show(activation: &Value, output: Output) {
     output.one(activation, &[("options", "/target/options"), ("schedule", "/schedule"), ("export", "/export")]);
     let mapping = json!({ "items": activation.get("mapping").cloned().unwrap_or_default() });
     output.list(&mapping, &[("field", "/field"), ("expression", "/expression"), ("required", "/required")]);
+}
+
+const READBACK: [Column; 6] = [
+    ("id", "/id"),
+    ("status", "/status"),
+    ("phase", "/phase"),
+    ("on drift", "/on_drift"),
+    ("started", "/started_at"),
+    ("ended", "/ended_at"),
+];
+const FOUND: [Column; 8] = [
+    ("there", "/counts/there"),
+    ("as known", "/counts/as_known"),
+    ("missing", "/counts/missing"),
+    ("returned", "/counts/returned"),
+    ("others'", "/counts/foreign"),
+    ("unnamed", "/counts/unnamed"),
+    ("not judged", "/counts/unsettled"),
+    ("put right", "/counts/repaired"),
+];
+
+/// Shows the newest reading of an activation's target.
+fn readback(activation: &str, followed: bool, client: &Client, output: Output) -> Result<Exit, Failure> {
+    let found = client.get(&client.scoped(&format!("activations/{activation}/readback")))?;
+    if output.is_json() {
+        output.json(&found);
+    } else {
+        output.one(&found, &READBACK);
+        output.one(&found, &[("fault", "/fault/message"), ("what to do", "/fault/action")]);
+        output.one(&found, &[("left alone", "/left_alone"), ("strangers", "/strangers")]);
+        output.one(&found, &FOUND);
+    }
+    Ok(if followed && !follow::succeeded(&found) { Exit::Fault } else { Exit::Done })
 }

@@ -48,6 +48,7 @@ mod problems;
 mod process;
 mod quick_starts;
 mod quotas;
+mod readbacks;
 mod roles;
 mod salesforce;
 mod secrets;

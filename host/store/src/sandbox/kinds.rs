@@ -10,6 +10,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::Activation => "activation",
         Kind::Run => "run",
         Kind::Delivery => "delivery",
+        Kind::Readback => "readback",
         Kind::IdentityRules => "identity-rules",
         Kind::MergePolicy => "merge-policy",
         Kind::MatchRules => "match-rules",

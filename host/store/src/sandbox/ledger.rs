@@ -1,6 +1,7 @@
 //! The ledger: what each target acknowledged of each member, what is not settled with it, and what was refused.
 
 use super::deliveries::status;
+use super::readback;
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, ProfileId};
@@ -96,6 +97,7 @@ pub(super) fn settle(
     now: Millis,
 ) -> Outcome<()> {
     let (standing, sent) = load(connection, target, profile)?;
+    let was_held = standing.held.is_some();
     let after = match (sent, outcome.answer) {
         (Some(sent), Some(status)) => {
             let answer = Answer {
@@ -114,6 +116,13 @@ pub(super) fn settle(
         // A decision to send nothing is about a member whose standing is sure.
         _ => Some(unsent(standing, outcome)),
     };
+    match (was_held, &after) {
+        (true, None) => readback::note_taken_out(connection, target, profile, Some(now))?,
+        (false, Some(Standing { held: Some(_), .. })) => {
+            readback::note_taken_out(connection, target, profile, None)?;
+        }
+        _ => {}
+    }
     store(connection, target, profile, after.as_ref(), now)
 }
 

@@ -1,4 +1,4 @@
--- Version 14. What deliveries came to that are not kept any more, by activation.
+-- What deliveries came to that are not kept any more, by activation.
 CREATE TABLE past_delivery (
   activation TEXT PRIMARY KEY,
   deliveries INTEGER NOT NULL,

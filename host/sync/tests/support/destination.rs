@@ -28,14 +28,16 @@ impl Destination for Vendor {
             (batch.keys.value(row).to_owned(), values)
         });
         self.batches.lock().unwrap().insert(batch.number, rows.collect());
-        let pending = Outcome {
+        let names = self.names_members.load(Ordering::SeqCst);
+        let pending = |row| Outcome {
             status: OutcomeStatus::Pending,
             code: String::new(),
             field: None,
             message: String::new(),
-            member_id: None,
+            member_id: names.then(|| format!("m-{}", batch.keys.value(row))),
         };
-        Ok(Delivered { state: (batch.number + 1).to_string().into_bytes(), outcomes: vec![pending; batch.rows.len] })
+        let outcomes = (0..batch.rows.len).map(pending).collect();
+        Ok(Delivered { state: (batch.number + 1).to_string().into_bytes(), outcomes })
     }
 
     async fn finish(&self, _: &Target, _: &DeliveryRun, state: &[u8]) -> Result<Finished, Fault> {
@@ -57,6 +59,20 @@ impl Destination for Vendor {
     async fn abort(&self, _: &Target, _: &DeliveryRun, _: &[u8]) -> Result<(), Fault> {
         self.calls.lock().unwrap().push("abort".into());
         Ok(())
+    }
+
+    async fn members(&self, _: &Target, after: Option<&[u8]>) -> Result<TargetMembers, Fault> {
+        let at = after.map(|after| String::from_utf8_lossy(after).into_owned());
+        self.calls.lock().unwrap().push(format!("members {}", at.as_deref().unwrap_or("first")));
+        if at.is_some() {
+            stuck(&self.stuck_telling).await;
+        }
+        if let Some(fault) = self.members_faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        let (at, listed) = (at.map_or(0, |at| at.parse::<usize>().unwrap()), self.listed.lock().unwrap());
+        let next = (at + 1 < listed.len()).then(|| (at + 1).to_string().into_bytes());
+        Ok(TargetMembers { members: listed.get(at).cloned().unwrap_or_default(), next })
     }
 
     async fn clear_spool(&self, run: &DeliveryRun) -> Result<(), Fault> {

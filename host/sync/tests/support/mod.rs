@@ -62,6 +62,14 @@ pub struct Vendor {
     pub class: Mutex<Option<DeliveryClass>>,
     /// Its targets keep their members.
     pub keeps_members: AtomicBool,
+    /// Who it says is in its target, page by page; a place is the number of a page.
+    pub listed: Mutex<Vec<Vec<Vec<(String, String)>>>>,
+    pub members_faults: Mutex<VecDeque<Fault>>,
+    /// While set, a page of members beyond the first is not answered.
+    pub stuck_telling: AtomicBool,
+    /// It names its members: `m-` and the profile's id.
+    pub names_members: AtomicBool,
+    pub read_back: Mutex<Option<bool>>,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.
@@ -227,6 +235,7 @@ impl Connectors for Wiring {
             fields_max: None,
             members: std::collections::BTreeMap::new(),
             transient_codes: vec![],
+            read_back: *self.0.read_back.lock().unwrap(),
             request_timeout_ms: 300,
         })
     }
@@ -252,10 +261,15 @@ impl Clock for Wall {
 }
 
 /// Bytes that no other caller got.
-fn fresh() -> [u8; 6] {
+pub fn fresh() -> [u8; 6] {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let n = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
     [0, n[3], n[4], n[5], n[6], n[7]]
+}
+
+/// The time, as the engine has it.
+pub fn wall() -> i64 {
+    Wall.now()
 }
 
 struct Count;
@@ -393,6 +407,7 @@ impl World {
             retired: false,
             removals_max_percent: None,
             consent: None,
+            readback: None,
             created_at: 0,
         };
         put(&self.store, Kind::Activation, id.as_str(), &activation).await;

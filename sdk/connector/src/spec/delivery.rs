@@ -47,6 +47,9 @@ pub struct Delivering {
     /// What members of a target may be, by the object's name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, Vec<Member>>,
+    /// Whether `members` tells who is in a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<bool>,
     /// Codes of rejected rows that may pass by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,

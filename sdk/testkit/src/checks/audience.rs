@@ -81,7 +81,19 @@ pub(super) async fn add_remove(s: &Subject) -> Verdict {
         let mut delivery = s.prepared(target, &format!("add-remove {}", target.object)).await?;
         let rows = target.members(0..3);
         let outcomes = deliver(&mut delivery, &rows).await?;
-        let Some(added) = delivery.members().await? else { return Ok(Looked::Blind) };
+        let declared = s.spec().delivery.as_ref().and_then(|delivery| delivery.read_back);
+        let told = delivery.members().await?;
+        let Some(added) = told else {
+            return Ok(match declared {
+                Some(true) => Looked::Wrong("it declares `delivery.read_back`, and cannot tell its members".into()),
+                Some(false) | None => Looked::Blind,
+            });
+        };
+        if declared == Some(false) {
+            return Ok(Looked::Wrong(
+                "it tells its members, and declares that it cannot (`delivery.read_back`)".into(),
+            ));
+        }
         if added.len() != 3 {
             return Ok(Looked::Wrong(format!("3 were added, and {} are members", added.len())));
         }

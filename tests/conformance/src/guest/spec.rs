@@ -36,6 +36,7 @@ pub(crate) fn spec() -> Spec {
     }
     let batch_rows = if defect == "batch-size" { 60 } else { 50 };
     spec.delivery(Delivery { class: DeliveryClass::AtLeastOnce, batch_rows, request_timeout_ms: 10_000 })
+        .read_back(defect != "read-back")
 }
 
 fn configuration(defect: &str) -> Value {

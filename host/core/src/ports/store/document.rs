@@ -13,6 +13,8 @@ pub enum Kind {
     Activation,
     Run,
     Delivery,
+    /// What a target was read back to hold.
+    Readback,
     /// Rules of identity that were published; the id is the entity's name.
     IdentityRules,
     /// A merge policy that was published; the id is the entity's name.

@@ -274,6 +274,12 @@ impl Apply<'_> {
             let schedule = document.body.get("schedule").cloned().unwrap_or(Value::Null);
             self.client.put_versioned(&format!("{place}/schedule"), &schedule, version.as_deref())?;
         }
+        if differences.iter().any(|it| it.at.starts_with("/readback")) {
+            // Two requests cannot be bound to the same version.
+            let version = if differences.iter().any(|it| it.at.starts_with("/schedule")) { None } else { version };
+            let setting = document.body.get("readback").cloned().unwrap_or(Value::Null);
+            self.client.put_versioned(&format!("{place}/readback"), &setting, version.as_deref())?;
+        }
         if differences.iter().any(|it| it.at == "/paused") {
             let turn = if document.body.get("paused") == Some(&json!(true)) { "pause" } else { "resume" };
             self.client.post(&format!("{place}/{turn}"), &json!({}))?;

@@ -13,6 +13,19 @@ use attiva_core::privacy::{Counts, Place, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
+/// Tables with what is said of profiles that are history now.
+const OF_PROFILES: [&str; 9] = [
+    "membership_history",
+    "membership_due",
+    "want",
+    "refusal",
+    "ledger",
+    "target_member",
+    "taken_out",
+    "drift",
+    "filed",
+];
+
 pub(super) fn erase(
     connection: &Connection,
     request: &PrivacyId,
@@ -33,7 +46,7 @@ pub(super) fn erase(
         add(Place::Memberships, current(connection, *number)?);
         add(Place::Memberships, forget(connection, "membership_history", *number)?);
         writer.remove(&mut counter, id, None, now)?;
-        for table in ["want", "refusal", "ledger", "target_member", "filed"] {
+        for table in ["want", "refusal", "ledger", "target_member", "taken_out", "drift", "filed"] {
             add(Place::Ledger, forget(connection, table, *number)?);
         }
         add(Place::Outcomes, outcomes(connection, *number)?);
@@ -174,7 +187,7 @@ fn anonymous(connection: &Connection, request: &PrivacyId, profile: i64, id: &Pr
         connection.prepare_cached("DELETE FROM redirect WHERE target = ?1 OR id = ?1")?.execute([&target])?;
     }
     for (number, former) in &all {
-        for table in ["membership_history", "membership_due", "want", "refusal", "ledger", "target_member", "filed"] {
+        for table in OF_PROFILES {
             forget(connection, table, *number)?;
         }
         outcomes(connection, *number)?;
