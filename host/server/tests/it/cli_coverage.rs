@@ -24,6 +24,10 @@ activation retire act_1
 activation delete act_1
 activation members act_1
 activation refusals act_1
+activation books act_1
+activation readback act_1
+activation drift act_1
+activation on-drift act_1 report
 activation replay act_1
 activation show act_1
 audit
