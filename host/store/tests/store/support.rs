@@ -6,14 +6,16 @@ use attiva_core::model::EntityName;
 use attiva_core::page::{Cursor, RowKind};
 use attiva_core::ports::store::{
     DocumentWrite, Kind, MembershipChange, MembershipCommit, MembershipStatus, PageCommit, PageDocument, ProfileCommit,
-    ProfileWrite, RecordLink, SandboxStore, StreamState,
+    ProfileWrite, RecordLink, SandboxStore, StoreError, StreamState,
 };
 use attiva_core::record::RecordChange;
 use attiva_core::{Millis, Value};
 use attiva_store::{Options, Sandbox};
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) const PERSON: EntityName = EntityName::PERSON;
@@ -35,7 +37,7 @@ impl Fixture {
     pub(crate) fn reopened(self) -> Self {
         let Self { store, directory } = self;
         drop(store);
-        let store = Sandbox::open(directory.path(), &Options::default()).unwrap();
+        let store = open_again(directory.path());
         Self { store, directory }
     }
 
@@ -43,6 +45,18 @@ impl Fixture {
     pub(crate) fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.directory.path().join("store.db")).unwrap()
     }
+}
+
+/// Opens what was closed just now. A test beside this one starts processes, and between its beginning and its program a
+/// process has everything that was open here, the lock among it.
+pub(crate) fn open_again(directory: &Path) -> Arc<Sandbox> {
+    for _ in 0..200 {
+        match Sandbox::open(directory, &Options::default()) {
+            Err(StoreError::InUse) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the store stays in use");
 }
 
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
