@@ -30,7 +30,7 @@ async fn what_was_said_is_kept_once_and_found_by_identity() {
         let late = vec![said("a@x", false, 2), said("a@x", true, 3)];
         assert_eq!(store.put_consents(late).await.unwrap(), Put { received: 2, changed: 1 });
     }
-    let store = Sandbox::open(place.path(), &Options::default()).unwrap();
+    let store = crate::support::open_again(place.path());
     assert_eq!(store.consents_of(&[identity("a@x"), identity("c@x")]).unwrap().len(), 3);
     assert_eq!(store.consents_of(&[identity("b@x")]).unwrap(), [said("b@x", true, 1)]);
     let first = store.consents(0, 3).unwrap();
