@@ -29,10 +29,11 @@ pub enum Kind {
     Segment,
     EvaluationSchedule,
     Activation,
+    FreshnessTargets,
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Model,
         Self::ExchangeRates,
         Self::Guardrails,
@@ -46,6 +47,7 @@ impl Kind {
         Self::Segment,
         Self::EvaluationSchedule,
         Self::Activation,
+        Self::FreshnessTargets,
     ];
 
     /// As it stands in files.
@@ -65,6 +67,7 @@ impl Kind {
             Self::Segment => "segment",
             Self::EvaluationSchedule => "evaluation-schedule",
             Self::Activation => "activation",
+            Self::FreshnessTargets => "freshness-targets",
         }
     }
 

@@ -16,9 +16,15 @@ pub(crate) enum Next {
     Settle(ItemStatus, Option<Why>),
 }
 
-/// Decides about a member; `refused`: why it must not be sent.
-pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, refused: Option<Why>, now: Millis) -> Next {
-    let desired = desired(mapping, member, refused, now);
+/// Decides about a member; `source_keys`: of its records; `refused`: why it must not be sent.
+pub(crate) fn next(
+    mapping: &ExportMapping,
+    member: &QueuedMember,
+    source_keys: Vec<String>,
+    refused: Option<Why>,
+    now: Millis,
+) -> Next {
+    let desired = desired(mapping, member, source_keys, refused, now);
     match ledger::decide(&desired, &member.standing, now) {
         Decision::Send(operation) => {
             let row = match (operation, desired) {
@@ -33,7 +39,13 @@ pub(crate) fn next(mapping: &ExportMapping, member: &QueuedMember, refused: Opti
     }
 }
 
-fn desired(mapping: &ExportMapping, member: &QueuedMember, refused: Option<Why>, now: Millis) -> Desired {
+fn desired(
+    mapping: &ExportMapping,
+    member: &QueuedMember,
+    source_keys: Vec<String>,
+    refused: Option<Why>,
+    now: Millis,
+) -> Desired {
     if !member.wanted {
         return Desired::Unwanted;
     }
@@ -43,7 +55,7 @@ fn desired(mapping: &ExportMapping, member: &QueuedMember, refused: Option<Why>,
     if let Some(why) = refused {
         return Desired::Excluded(why);
     }
-    match mapping.row(&profile.attributes, now) {
+    match mapping.row(&profile.attributes, source_keys, now) {
         Ok(row) => Desired::Row(row),
         Err(why) => Desired::Excluded(why),
     }
@@ -65,9 +77,10 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
     let now = inner.clock.now();
     let refused = work.gate.ask(inner.store.as_ref(), &members)?;
+    let source_keys = work.mapping.source_keys(inner.store.as_ref(), &members)?;
     let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
-    for (member, refused) in members.into_iter().zip(refused) {
-        match next(&work.mapping, &member, refused, now) {
+    for ((member, refused), source_keys) in members.into_iter().zip(refused).zip(source_keys) {
+        match next(&work.mapping, &member, source_keys, refused, now) {
             Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
             Next::Send(operation, _) if rows.first().is_some_and(|first| first.operation != operation) => {
                 left = left.or(Some(member.position));

@@ -2,25 +2,31 @@
 
 use arrow_array::StringArray;
 use attiva_core::config::ActivationField;
+use attiva_core::identity::Identity;
 use attiva_core::ledger::{Row, Why};
 use attiva_core::model::Layout;
 use attiva_core::page::{Batch, Rows, column};
-use attiva_core::ports::store::OpenBatch;
+use attiva_core::ports::store::{OpenBatch, QueuedMember, SandboxStore};
 use attiva_core::{DataType, Fault, FaultKind, Millis, Value};
 use attiva_expr::{Program, Scope};
 use std::sync::Arc;
 
-/// What an activation's mapping may name: the fields of what is sent, an operator's among them.
+/// Beside its fields: the keys of its records, which are who it is at the vendors that it came from.
+const SOURCE_KEYS: &str = "source_keys";
+
+/// What an activation's mapping may name: the fields of what is sent, an operator's among them, and its source keys, in the
+/// slot after the fields. An operator's field of that name goes before.
 #[must_use]
 pub fn mapping_scope(layout: &Layout) -> Scope {
     let fields = layout.fields().iter().map(|field| (field.name.clone().into_owned(), field.data_type));
-    Scope::new().root(layout.entity().as_str(), fields)
+    Scope::new().root(layout.entity().as_str(), fields.chain([(SOURCE_KEYS.to_owned(), DataType::TextList)]))
 }
 
 /// The compiled mapping of an activation.
 pub(crate) struct ExportMapping {
     layout: Arc<Layout>,
     fields: Vec<ExportField>,
+    asks_for_source_keys: bool,
 }
 
 struct ExportField {
@@ -38,20 +44,24 @@ impl ExportMapping {
         let scope = mapping_scope(&layout);
         let mut compiled = Vec::with_capacity(fields.len());
         let mut problems = Vec::new();
+        let mut asks_for_source_keys = false;
         for field in fields {
             if compiled.iter().any(|f: &ExportField| f.name == field.field) {
                 problems.push(format!("{}: mapped twice", field.field));
                 continue;
             }
             match attiva_expr::check(&field.expression, &scope) {
-                Ok(checked) => compiled.push(ExportField {
-                    name: field.field.clone(),
-                    data_type: checked.data_type(),
-                    required: field.required,
-                    expression: field.expression.clone(),
-                    reads_the_clock: checked.root().depends_on_now(),
-                    program: checked.compile(),
-                }),
+                Ok(checked) => {
+                    asks_for_source_keys |= checked.slots().contains(&layout.len());
+                    compiled.push(ExportField {
+                        name: field.field.clone(),
+                        data_type: checked.data_type(),
+                        required: field.required,
+                        expression: field.expression.clone(),
+                        reads_the_clock: checked.root().depends_on_now(),
+                        program: checked.compile(),
+                    });
+                }
                 Err(found) => problems.extend(found.iter().map(|p| format!("{}: {p}", field.field))),
             }
         }
@@ -59,7 +69,7 @@ impl ExportMapping {
             problems.push("map at least one field".into());
         }
         if problems.is_empty() {
-            return Ok(Self { layout, fields: compiled });
+            return Ok(Self { layout, fields: compiled, asks_for_source_keys });
         }
         Err(Fault::new(FaultKind::Config, "activation.mapping", problems.join("; ")).field("mapping"))
     }
@@ -81,9 +91,46 @@ impl ExportMapping {
         self.fields.iter().any(|field| field.reads_the_clock)
     }
 
-    /// A profile's row, or why it has none.
-    pub(crate) fn row(&self, attributes: &[(String, Value)], now: Millis) -> Result<Row, Why> {
-        let whole = self.layout.row(attributes);
+    /// The source keys of each member that is wanted, by position, in order; none where the mapping asks for none.
+    pub(crate) fn source_keys(
+        &self,
+        store: &dyn SandboxStore,
+        members: &[QueuedMember],
+    ) -> Result<Vec<Vec<String>>, Fault> {
+        let mut keys = vec![Vec::new(); members.len()];
+        if !self.asks_for_source_keys {
+            return Ok(keys);
+        }
+        let (mut places, mut records) = (Vec::new(), Vec::new());
+        for (i, member) in members.iter().enumerate() {
+            let Some(profile) = member.profile.as_ref().filter(|_| member.wanted) else { continue };
+            for record in store.records_of(&profile.id)? {
+                places.push(i);
+                records.push(record);
+            }
+        }
+        for (i, names) in places.into_iter().zip(store.identities_of(&records)?) {
+            let names = names.into_iter().filter(|name| name.namespace == Identity::SOURCE_KEY).map(|name| name.value);
+            if let Some(keys) = keys.get_mut(i) {
+                keys.extend(names);
+            }
+        }
+        for keys in &mut keys {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        Ok(keys)
+    }
+
+    /// A profile's row, or why it has none. `source_keys`: as above.
+    pub(crate) fn row(
+        &self,
+        attributes: &[(String, Value)],
+        source_keys: Vec<String>,
+        now: Millis,
+    ) -> Result<Row, Why> {
+        let mut whole = self.layout.row(attributes);
+        whole.push(if source_keys.is_empty() { Value::Null } else { Value::TextList(source_keys) });
         let mut row = Row::new();
         for field in &self.fields {
             let value = field

@@ -42,7 +42,8 @@ pub(crate) fn describe(api: &Api<'_>) -> Result<Vec<Field>> {
 pub(crate) fn shown(fields: &[Field]) -> Vec<FieldSpec> {
     let id = FieldSpec {
         name: ID.into(),
-        data_type: DataType::Integer,
+        // One id as well: of many, the one that is of this Marketo.
+        data_type: DataType::TextList,
         required: false,
         matching_key: true,
         read_only_because: None,

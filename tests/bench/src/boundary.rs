@@ -26,6 +26,8 @@ pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
     figures.many("call_us", calls.later);
     figures.many("page_1000x12_us", pages(&plugin, &runtime, rounds)?);
     figures.many("host_call_us", host_calls(&plugin, &runtime, rounds)?);
+    figures.one("small_bytes", component.len() as f64);
+    figures.many("aot_load_small_us", loads(&directory, &component, &runtime, rounds)?);
 
     let pooled = PluginHost::new(HostOptions { pool_instances: 100, ..options(&directory)? })?;
     let plugin = runtime.block_on(pooled.admit(&component))?;

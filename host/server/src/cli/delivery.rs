@@ -101,7 +101,7 @@ pub(crate) fn show(delivery: &str, follow: bool, client: &Client, output: &Outpu
     } else {
         output.one(&delivery, &COLUMNS);
         output.one(&delivery, &[("fault", "/fault/message"), ("what to do", "/fault/action"), ("notes", "/notes")]);
-        output.one(&delivery, &[("dry run", "/dry_run"), ("held because", "/hold")]);
+        output.one(&delivery, &[("dry run", "/dry_run"), ("held because", "/hold"), ("trace", "/trace")]);
         output.one(&delivery, &PLAN);
         output.one(&delivery, &BOOKS);
         let reasons = json!({ "items": delivery.get("reasons").cloned().unwrap_or_default() });

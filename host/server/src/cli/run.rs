@@ -88,7 +88,12 @@ fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exi
         output.json(&run);
     } else {
         output.one(&run, &COLUMNS);
-        let fault = [("fault", "/fault/message"), ("what to do", "/fault/action"), ("waits until", "/waiting_until")];
+        let fault = [
+            ("trace", "/trace"),
+            ("fault", "/fault/message"),
+            ("what to do", "/fault/action"),
+            ("waits until", "/waiting_until"),
+        ];
         output.one(&run, &fault);
         let streams = json!({ "items": run.get("streams").cloned().unwrap_or_default() });
         let columns = [

@@ -121,6 +121,11 @@ pub(crate) fn everything(vendors: &Vendors) -> Api {
     body["target"]["options"] = json!({"operation_column": "operation"});
     let id = api.post("activations", &body).is(201).text("/id").to_owned();
     api.post(&format!("activations/{id}/pause"), &json!({})).is(200);
+    put(
+        "freshness-targets",
+        &json!({"targets": [{"connection": marketo, "stream": "persons", "seconds": 3600},
+            {"connection": s3, "seconds": 60}, {"activation": id, "seconds": 86400}]}),
+    );
     api
 }
 
@@ -147,7 +152,7 @@ pub(crate) fn exported() -> (Vendors, Api, TempDir) {
 fn what_one_sandbox_exports_another_becomes() {
     let (_vendors, api, place) = exported();
     let exported = files(&place.path().join("conf"));
-    assert_eq!(exported.len(), 13, "{exported:#?}");
+    assert_eq!(exported.len(), 14, "{exported:#?}");
     let all: String = exported.iter().map(|(_, text)| text.as_str()).collect();
     for path in ["connections", "segments", "activations"] {
         for item in api.get(path).body["items"].as_array().unwrap() {
@@ -160,7 +165,7 @@ fn what_one_sandbox_exports_another_becomes() {
     let schema = say(&api, place.path(), &["schema"]).is(0).json();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let documents = say(&api, place.path(), &["export", "--output", "json"]).is(0).json();
-    assert_eq!(documents.as_array().unwrap().len(), 17);
+    assert_eq!(documents.as_array().unwrap().len(), 18);
     for document in documents.as_array().unwrap() {
         assert!(validator.is_valid(document), "{document:#}\n{:?}", validator.iter_errors(document).next());
     }
@@ -176,7 +181,7 @@ fn what_one_sandbox_exports_another_becomes() {
     let other = Harness::sandbox();
     let first = say(&other, place.path(), &["apply", "conf"]).is(1);
     assert!(first.out.contains("waits: mapping m/persons: "), "{}{}", first.out, first.err);
-    assert!(first.err.contains("16 of 17 changes were made"), "{}", first.err);
+    assert!(first.err.contains("17 of 18 changes were made"), "{}", first.err);
     let connections = other.get("connections").body["items"].as_array().unwrap().clone();
     let marketo = connections.iter().find(|connection| connection["name"] == "m").unwrap();
     let marketo = marketo["id"].as_str().unwrap().to_owned();

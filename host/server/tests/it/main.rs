@@ -17,6 +17,7 @@ mod connections;
 mod consent_rules;
 mod consents;
 mod data_removal;
+mod decision_makers;
 mod declared;
 mod declared_again;
 mod demo;

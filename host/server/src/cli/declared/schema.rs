@@ -55,6 +55,7 @@ pub(super) fn request(kind: Kind) -> (&'static str, &'static str) {
         Kind::Segment => ("segments", "post"),
         Kind::EvaluationSchedule => ("evaluation-schedule", "put"),
         Kind::Activation => ("activations", "post"),
+        Kind::FreshnessTargets => ("freshness-targets", "put"),
     }
 }
 

@@ -104,6 +104,12 @@ pub(super) fn referring(kind: Kind, body: &Value) -> Vec<(String, Kind)> {
             let labels = (0..len("labels")).map(|i| format!("/labels/{i}/column/connection"));
             destinations.chain(labels).map(connection).collect()
         }
+        Kind::FreshnessTargets => {
+            let targets = 0..body["targets"].as_array().map_or(0, Vec::len);
+            let of = |(key, kind): (&str, Kind), i| (format!("/targets/{i}/{key}"), kind);
+            let named = |i| [("connection", Kind::Connection), ("activation", Kind::Activation)].map(|it| of(it, i));
+            targets.flat_map(named).filter(|(at, _)| body.pointer(at).is_some_and(Value::is_string)).collect()
+        }
         _ => Vec::new(),
     }
 }
