@@ -145,6 +145,12 @@ impl DeliverySpec {
         60_000
     }
 
+    /// Whether a target may be asked who is in it. One that is made anew by each delivery keeps no members.
+    #[must_use]
+    pub fn may_be_read_back(&self) -> bool {
+        self.mode == DeliveryMode::Records && self.read_back != Some(false)
+    }
+
     /// What members of a target may be.
     #[must_use]
     pub fn takes(&self, object: &str) -> &[AudienceEntity] {

@@ -61,9 +61,9 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// `left`: names that records carried until now.
-    pub(crate) fn new(commit: ProfileCommit, rests_on: Footprint, left: Footprint) -> Self {
-        let mut changes = left;
+    /// `renamed`: names that records which changed carried until now, or carry from now on.
+    pub(crate) fn new(commit: ProfileCommit, rests_on: Footprint, renamed: Footprint) -> Self {
+        let mut changes = renamed;
         changes.records.extend(commit.links.iter().map(|link| link.record));
         commit.profiles.iter().for_each(|profile| changes.profile(&profile.id));
         commit.removed.iter().for_each(|(id, _)| changes.profile(id));
@@ -139,9 +139,9 @@ mod tests {
         let link = RecordLink { record: 1, identities: Vec::new(), profile: Some(id("a")), level: Level::Full };
         let removed = vec![(id("b"), Some(id("a")))];
         let commit = ProfileCommit { links: vec![link], removed, ..ProfileCommit::default() };
-        let mut left = Footprint::default();
-        left.name(&EntityName::PERSON, &name("old"));
-        Step::new(commit, Footprint::default(), left).into_parts().1
+        let mut renamed = Footprint::default();
+        renamed.name(&EntityName::PERSON, &name("old"));
+        Step::new(commit, Footprint::default(), renamed).into_parts().1
     }
 
     fn holds(rests_on: impl FnOnce(&mut Footprint)) -> bool {

@@ -176,9 +176,8 @@ async fn project_accounts(inner: &Arc<Inner>) -> Result<bool, Fault> {
     let Some(commit) = blocking(move || accounts::step(&worker)).await? else { return Ok(false) };
     crash::point("accounts.prepared");
     // It follows what is due, which no feed tells. Whoever changed profiles last is likely to have made it so.
-    let newest = inner.store.newest(Feed::Profiles)?;
     let span = tracing::info_span!(target: trace::TARGET, "accounts", profiles = commit.done.len());
-    let span = inner.trail.follows(Feed::Profiles, newest.saturating_sub(1), newest, span);
+    let span = inner.trail.follows_newest(inner.store.as_ref(), Feed::Profiles, 1, span)?;
     let before = profiles_before(inner, &span)?;
     let committed = inner.store.commit_accounts(commit).instrument(span.clone()).await;
     profiles_after(inner, before, &span);

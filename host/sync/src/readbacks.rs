@@ -104,11 +104,13 @@ impl Engine {
 ///
 /// # Errors
 /// `readback.unsupported`.
-pub(crate) fn can_be_read(plugin: &str, spec: &DeliverySpec) -> Result<(), Fault> {
-    let why = match (spec.mode, spec.read_back) {
-        (DeliveryMode::Snapshot, _) => format!("{plugin} makes a whole of each delivery: no target keeps members"),
-        (DeliveryMode::Records, Some(false)) => format!("{plugin} cannot be asked who is in a target"),
-        (DeliveryMode::Records, Some(true) | None) => return Ok(()),
+fn can_be_read(plugin: &str, spec: &DeliverySpec) -> Result<(), Fault> {
+    if spec.may_be_read_back() {
+        return Ok(());
+    }
+    let why = match spec.mode {
+        DeliveryMode::Snapshot => format!("{plugin} makes a whole of each delivery: no target keeps members"),
+        DeliveryMode::Records => format!("{plugin} cannot be asked who is in a target"),
     };
     Err(Fault::new(FaultKind::Unsupported, "readback.unsupported", why)
         .action("What the target last acknowledged is listed by the activation's members."))

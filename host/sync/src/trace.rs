@@ -124,6 +124,21 @@ impl Trail {
         span
     }
 
+    /// A step that follows no feed: the newest changes of one are likely what led to it.
+    pub(crate) fn follows_newest(
+        &self,
+        store: &dyn SandboxStore,
+        feed: Feed,
+        changes: Seq,
+        span: Span,
+    ) -> Result<Span, StoreError> {
+        if span.is_disabled() {
+            return Ok(span);
+        }
+        let newest = store.newest(feed)?;
+        Ok(self.follows(feed, newest.saturating_sub(changes), newest, span))
+    }
+
     /// A span lets members of these audiences in or out. To be told before it is committed and after: a delivery that begins
     /// meanwhile has it either way, or the next one.
     pub(crate) fn audiences<'a>(&self, span: &Span, changed: impl Iterator<Item = &'a SegmentId>) {

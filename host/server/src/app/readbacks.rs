@@ -10,7 +10,6 @@ use attiva_core::id::{ActivationId, ReadbackId};
 use attiva_core::ports::readback::DriftEntry;
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_core::readback::{Counts, DriftKind, Readback, ReadbackSetting};
-use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind};
 use attiva_sync::Connectors;
 use serde_json::json;
@@ -88,8 +87,7 @@ impl Sandbox {
     /// `activation.readback`.
     pub(super) fn check_readback(&self, field: &str, setting: Option<&ReadbackSetting>, plugin: &str) -> Result<()> {
         let Some(setting) = setting else { return Ok(()) };
-        let spec = self.connectors.delivery(plugin)?;
-        if spec.mode == DeliveryMode::Snapshot || spec.read_back == Some(false) {
+        if !self.connectors.delivery(plugin)?.may_be_read_back() {
             let message = format!("{plugin} cannot be asked who is in a target");
             let fault = Fault::new(FaultKind::Config, "activation.readback", message).field(field);
             return Err(fault.action("Leave `readback` out.").into());

@@ -11,7 +11,8 @@ use attiva_core::config::Segment;
 use attiva_core::evaluation::{Evaluation, EvaluationCause, EvaluationStatus, Read};
 use attiva_core::id::SegmentId;
 use attiva_core::ports::store::{
-    DocumentWrite, Expect, Feed, Kind, MembershipChange, MembershipCommit, MembershipDue, MembershipStatus, StoreError,
+    DocumentWrite, Expect, Feed, Kind, MembershipChange, MembershipCommit, MembershipDue, MembershipStatus, Seq,
+    StoreError,
 };
 use attiva_core::{Fault, Millis};
 use attiva_segments::column::{Bits, Evaluation as ColumnEvaluation, SegmentSet};
@@ -59,7 +60,7 @@ async fn next(inner: &Arc<Inner>) -> Result<bool, Fault> {
         return Ok(false);
     }
     let span = tracing::info_span!(target: trace::TARGET, "evaluation", evaluation = %evaluation.id);
-    let span = inner.trail.follows(Feed::Profiles, 0, inner.store.newest(Feed::Profiles)?, span);
+    let span = inner.trail.follows_newest(inner.store.as_ref(), Feed::Profiles, Seq::MAX, span)?;
     run(inner, evaluation).instrument(span).await?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use attiva_core::id::SegmentId;
 use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::ports::store::{
     DocumentWrite, Expect, Feed, Kind, MembershipChange, MembershipCommit, MembershipDue, MembershipStatus, Profile,
+    Seq,
 };
 use attiva_core::{Fault, Millis};
 use attiva_segments::{Metered, NextChange, Rates, Surroundings, Truth};
@@ -183,8 +184,7 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Trace
     let mut commit = commit("definition", inner);
     let span = tracing::info_span!(target: trace::TARGET, "segments", cause = "definition", segment = %id, entered_or_left = Empty);
     // A segment's first members came of what was there: of whoever brought the newest of it, where that is known.
-    let newest = inner.store.newest(Feed::Profiles)?;
-    let span = inner.trail.follows(Feed::Profiles, 0, newest, span);
+    let span = inner.trail.follows_newest(inner.store.as_ref(), Feed::Profiles, Seq::MAX, span)?;
     if profiles.is_empty() {
         let evaluated = Segment { evaluated: true, has_result: true, result_of: None, ..compiled.segment.clone() };
         commit.documents.push(document(&evaluated, compiled.version)?);

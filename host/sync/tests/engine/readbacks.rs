@@ -68,6 +68,14 @@ async fn read(world: &World, activation: &ActivationId) -> Readback {
     ended(world, &id).await
 }
 
+/// Starts a reading whose vendor does not answer for the second page, until it is let go on.
+async fn stuck_at_the_second_page(world: &World, activation: &ActivationId) -> ReadbackId {
+    world.vendor.stuck_telling.store(true, Ordering::SeqCst);
+    let id = start(world, activation).await.id;
+    world.until("the second page is asked for", || calls(world, "members 1").pop()).await;
+    id
+}
+
 fn drift(world: &World, readback: &Readback) -> Vec<(ProfileId, DriftKind, bool)> {
     let found = world.store.drift(&readback.id, None, 0, 100).unwrap();
     let mut all: Vec<_> = found.into_iter().map(|(_, d)| (d.profile, d.kind, d.repaired)).collect();
@@ -145,9 +153,7 @@ async fn a_reading_goes_on_at_the_next_page_after_a_stop() {
     let (world, activation) = five(dir.path()).await;
     tell(&world);
     let vendor = Arc::clone(&world.vendor);
-    vendor.stuck_telling.store(true, Ordering::SeqCst);
-    let id = start(&world, &activation).await.id;
-    world.until("the second page is asked for", || calls(&world, "members 1").pop()).await;
+    let id = stuck_at_the_second_page(&world, &activation).await;
     let refused = world.engine.start_readback(&activation, ReadbackId::new(wall(), fresh())).await.unwrap_err();
     assert_eq!(refused.code, "readback.in-progress");
     world.engine.drain(Duration::from_secs(10)).await;
@@ -165,9 +171,7 @@ async fn a_place_that_the_vendor_forgot_is_begun_anew_and_what_passes_is_waited_
     let (world, activation) = five(dir.path()).await;
     tell(&world);
     let vendor = Arc::clone(&world.vendor);
-    vendor.stuck_telling.store(true, Ordering::SeqCst);
-    let id = start(&world, &activation).await.id;
-    world.until("the second page is asked for", || calls(&world, "members 1").pop()).await;
+    let id = stuck_at_the_second_page(&world, &activation).await;
     let lost = fault(FaultKind::Data, "token.expired");
     vendor.members_faults.lock().unwrap().extend([lost, fault(FaultKind::Transient, "busy")]);
     vendor.stuck_telling.store(false, Ordering::SeqCst);
@@ -181,9 +185,7 @@ async fn who_changes_while_the_target_is_read_is_not_judged() {
     let (world, activation) = five(dir.path()).await;
     tell(&world);
     let vendor = Arc::clone(&world.vendor);
-    vendor.stuck_telling.store(true, Ordering::SeqCst);
-    let id = start(&world, &activation).await.id;
-    world.until("the second page is asked for", || calls(&world, "members 1").pop()).await;
+    let id = stuck_at_the_second_page(&world, &activation).await;
     // Meanwhile c leaves by our own hand, and f joins.
     let changed = vec![lead("c", 30, "c@x.com", "CTO"), lead("f", 30, "f@x.com", "CEO")];
     vendor.pages.lock().unwrap().push(changed);
