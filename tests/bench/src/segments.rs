@@ -44,6 +44,7 @@ pub fn measure(figures: &mut Figures, options: &Options, rounds: u32) -> Result<
     figures.many("hundred_multi_entity", ours.multi_entity_ms);
     let alone = median(&ours.alone_ms);
     figures.many("one_segment_ms", ours.alone_ms);
+    figures.many("refresh_1pct_ms", ours.refresh_ms);
     let Some(python) = &options.python else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let theirs = peer(&data, &parameters, folder.path(), python).map_err(|error| anyhow!(error))?;

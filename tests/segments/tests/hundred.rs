@@ -1,8 +1,12 @@
 //! The hundred segments that are measured: what the column evaluator answers, counted by hand.
 
+use attiva_segments::NoRates;
+use attiva_segments::column::{Dataset, Evaluation, SegmentSet};
+use attiva_segments_judge::hundred::data::NOW;
 use attiva_segments_judge::hundred::data::{Data, Size};
+use attiva_segments_judge::hundred::refresh::{numbers, refresh};
 use attiva_segments_judge::hundred::rules::{Counter, Rule, counters, rules};
-use attiva_segments_judge::hundred::{Parameters, measure};
+use attiva_segments_judge::hundred::{Parameters, measure, plans};
 
 fn is_met(data: &Data, counters: &[Counter], rule: &Rule, person: usize) -> bool {
     let row = person as u32;
@@ -63,4 +67,21 @@ fn the_same_seed_makes_the_same_data() {
     assert_ne!(one.time, other.time);
     assert_eq!(one.of.len(), size.events);
     assert!(one.of.is_sorted());
+}
+
+#[test]
+fn a_refresh_of_one_in_a_hundred_answers_as_the_data_made_anew() {
+    let size = Size { persons: 3_000, accounts: 300, opportunities: 900, events: 60_000 };
+    let data = Data::generate(size, 3);
+    let changed = data.changed();
+    let plans = plans(100).unwrap();
+    let set = SegmentSet::new(&plans.iter().collect::<Vec<_>>());
+    let members = |data: &Dataset| set.evaluate(&Evaluation { data, rates: &NoRates, now: NOW }, 2);
+    let before = data.dataset();
+    let was = members(&before);
+    let refreshed = members(&refresh(before, &numbers(&data), &changed));
+    let anew = members(&changed.dataset());
+    assert!(refreshed == anew, "what is refreshed is what is made anew");
+    let others = was.iter().zip(&anew).filter(|(was, is)| was != is).count();
+    assert!(others > 20, "{others} of the hundred have other members");
 }

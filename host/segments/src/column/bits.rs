@@ -20,6 +20,39 @@ impl Bits {
         bits
     }
 
+    /// Of no row yet.
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        Self { words: Vec::with_capacity(rows.div_ceil(64)), len: 0 }
+    }
+
+    /// `len` rows more, which are those of another from `from` on.
+    pub(crate) fn append(&mut self, of: &Self, from: usize, len: usize) {
+        let mut done = 0;
+        while done < len {
+            let count = (64 - self.len % 64).min(len - done);
+            let word = of.word_at(from + done) & (u64::MAX >> (64 - count));
+            match self.len % 64 {
+                0 => self.words.push(word),
+                used => {
+                    if let Some(last) = self.words.last_mut() {
+                        *last |= word << used;
+                    }
+                }
+            }
+            self.len += count;
+            done += count;
+        }
+    }
+
+    /// The next 64 rows from any; past the end none is set.
+    fn word_at(&self, row: usize) -> u64 {
+        let word = |at: usize| self.words.get(at).copied().unwrap_or(0);
+        match row % 64 {
+            0 => word(row / 64),
+            shift => word(row / 64) >> shift | word(row / 64 + 1) << (64 - shift),
+        }
+    }
+
     /// The bits for which a row's answer is true, asked in order.
     pub(crate) fn of(len: usize, mut is_set: impl FnMut(usize) -> bool) -> Self {
         let mut words = Vec::with_capacity(len.div_ceil(64));
@@ -252,6 +285,11 @@ mod tests {
             let (from, until) = (from.min(list.len()), (from + len).min(list.len()));
             let inside = set.iter().filter(|row| (from..until).contains(row)).count();
             prop_assert_eq!(bits.count_in(from, until) as usize, inside);
+            let mut twice = Bits::with_capacity(list.len());
+            twice.append(&bits, from, until - from);
+            twice.append(&bits, 0, list.len());
+            let expected = [&list[from..until], &list[..]].concat();
+            prop_assert_eq!(twice, Bits::of(expected.len(), |row| expected[row]));
             let mut turned = bits.clone();
             turned.not();
             prop_assert_eq!(turned.count(), list.len() - set.len());

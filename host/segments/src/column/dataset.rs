@@ -13,19 +13,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Tables, how they hang together, and the latest memberships. Rows are numbered from 0, by table.
 #[derive(Debug)]
 pub struct Dataset {
-    model: Arc<Model>,
-    tables: Vec<Table>,
-    relations: Vec<Relation>,
-    audiences: BTreeMap<String, Bits>,
+    pub(super) model: Arc<Model>,
+    pub(super) tables: Vec<Table>,
+    pub(super) relations: Vec<Relation>,
+    pub(super) audiences: BTreeMap<String, Bits>,
     /// Of paths of several steps, made when first asked for.
-    paths: Mutex<HashMap<Vec<Step>, Arc<Adjacency>>>,
+    pub(super) paths: Mutex<HashMap<Vec<Step>, Arc<Adjacency>>>,
 }
 
 #[derive(Debug)]
-struct Relation {
+pub(super) struct Relation {
     /// For each row of the many, the row it names; rows beyond its end name nobody.
-    one: Vec<u32>,
-    many: Arc<Adjacency>,
+    pub(super) one: Vec<u32>,
+    pub(super) many: Arc<Adjacency>,
+}
+
+impl Relation {
+    /// Of `rows` of the many; `there`: how many rows may be named.
+    pub(super) fn new(mut one: Vec<u32>, rows: usize, there: usize) -> Self {
+        one.truncate(rows);
+        one.iter_mut().filter(|name| **name as usize >= there).for_each(|name| *name = NOBODY);
+        // Of twenty million events most relations are empty: those take nothing.
+        one.truncate(one.iter().rposition(|name| *name != NOBODY).map_or(0, |last| last + 1));
+        one.shrink_to_fit();
+        Self { many: Arc::new(Adjacency::inverse(&one, there)), one }
+    }
 }
 
 /// Puts a dataset together.
@@ -68,15 +80,12 @@ impl DatasetBuilder {
     #[must_use]
     pub fn finish(self) -> Dataset {
         let rows = |entity: usize| self.tables.get(entity).map_or(0, Table::rows);
-        let relations = self.model.relations.iter().zip(self.relations).map(|(relation, mut one)| {
-            one.truncate(rows(relation.from));
-            let there = rows(relation.to);
-            one.iter_mut().filter(|name| **name as usize >= there).for_each(|name| *name = NOBODY);
-            // Of twenty million events most relations are empty: those take nothing.
-            one.truncate(one.iter().rposition(|name| *name != NOBODY).map_or(0, |last| last + 1));
-            one.shrink_to_fit();
-            Relation { many: Arc::new(Adjacency::inverse(&one, there)), one }
-        });
+        let relations = self
+            .model
+            .relations
+            .iter()
+            .zip(self.relations)
+            .map(|(relation, one)| Relation::new(one, rows(relation.from), rows(relation.to)));
         let relations = relations.collect();
         Dataset {
             model: self.model,
@@ -97,6 +106,25 @@ impl Dataset {
     #[must_use]
     pub fn rows(&self, entity: usize) -> usize {
         self.tables.get(entity).map_or(0, Table::rows)
+    }
+
+    /// Whether the rows of a relation's many are in the order of those they name, and each names one.
+    #[must_use]
+    pub fn is_clustered(&self, relation: usize) -> bool {
+        let rows = self.model.relations.get(relation).map_or(0, |kept| self.rows(kept.from));
+        self.relations.get(relation).is_some_and(|kept| kept.many.is_in_order() && kept.one.len() == rows)
+    }
+
+    /// The row that a row of a relation's many names.
+    #[must_use]
+    pub fn named(&self, relation: usize, row: usize) -> Option<usize> {
+        let name = self.relations.get(relation)?.one.get(row)?;
+        (*name != NOBODY).then_some(*name as usize)
+    }
+
+    /// The rows of a relation's many that name a row, ascending.
+    pub fn named_by(&self, relation: usize, row: usize) -> impl Iterator<Item = usize> {
+        self.relations.get(relation).into_iter().flat_map(move |kept| kept.many.list(row))
     }
 
     /// Replaces what is known of an audience.

@@ -7,11 +7,16 @@ mod build;
 mod dataset;
 mod leaf;
 mod reduce;
+mod refresh;
+mod rows;
 mod run;
+mod splice;
 mod table;
 
 pub use bits::Bits;
 pub use build::SegmentSet;
 pub use dataset::{Dataset, DatasetBuilder};
+pub use refresh::Refresh;
+pub use rows::Rows;
 pub use run::Evaluation;
 pub use table::{Column, ColumnBuilder, Table};

@@ -52,7 +52,15 @@ impl Codes {
         }
     }
 
-    fn narrowed(codes: Vec<u32>, values: usize) -> Self {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Narrow(codes) => codes.len(),
+            Self::Middle(codes) => codes.len(),
+            Self::Wide(codes) => codes.len(),
+        }
+    }
+
+    pub(super) fn narrowed(codes: Vec<u32>, values: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "no code is as large as the number of values")]
         if values <= 0x100 {
             Self::Narrow(codes.into_iter().map(|code| code as u8).collect())
@@ -67,6 +75,16 @@ impl Codes {
 impl Column {
     pub(crate) fn new(data: Data) -> Self {
         Self { data, faults: None }
+    }
+
+    /// Nothing but nulls.
+    pub(super) fn nulls(rows: usize) -> Self {
+        Self::new(Data::Coded { codes: Codes::Narrow(vec![0; rows]), values: vec![Value::Null] })
+    }
+
+    /// How many values there are codes for; 0 where there are no codes.
+    pub(super) fn kinds(&self) -> usize {
+        if let Data::Coded { values, .. } = &self.data { values.len() } else { 0 }
     }
 
     /// Integers without nulls.
@@ -101,9 +119,7 @@ impl Column {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.data {
-            Data::Coded { codes: Codes::Narrow(codes), .. } => codes.len(),
-            Data::Coded { codes: Codes::Middle(codes), .. } => codes.len(),
-            Data::Coded { codes: Codes::Wide(codes), .. } => codes.len(),
+            Data::Coded { codes, .. } => codes.len(),
             Data::Whole { values, .. } => values.len(),
             Data::Decimal { units, .. } => units.len(),
             Data::Values(values) => values.len(),
@@ -283,7 +299,7 @@ fn whole(values: Vec<Value>) -> Column {
     };
     let Some(ty) = values.iter().find_map(|value| number(value).map(|(_, ty)| ty)) else {
         return if values.iter().all(Value::is_null) {
-            Column::new(Data::Coded { codes: Codes::narrowed(vec![0; values.len()], 1), values: vec![Value::Null] })
+            Column::nulls(values.len())
         } else {
             Column::new(Data::Values(values))
         };

@@ -29,7 +29,7 @@ pub struct Size {
 }
 
 /// Codes and numbers by row; events by person, and a person's in the order of time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Data {
     pub department: Vec<u8>,
     pub country: Vec<u8>,
@@ -235,7 +235,7 @@ pub fn text(name: &str, code: u64) -> String {
     format!("{name}-{code}")
 }
 
-fn coded(codes: &[u8], value: impl Fn(u64) -> Value) -> Column {
+pub(super) fn coded(codes: &[u8], value: impl Fn(u64) -> Value) -> Column {
     let most = u64::from(codes.iter().copied().max().unwrap_or(0));
     let values = std::iter::once(Value::Null).chain((0..=most).map(value)).collect();
     Column::coded(codes.iter().map(|code| u32::from(*code) + 1).collect(), values)

@@ -3,6 +3,7 @@
 
 pub mod data;
 pub mod npy;
+pub mod refresh;
 pub mod rules;
 
 use attiva_core::model::EntityKind;
@@ -43,6 +44,8 @@ pub struct Measured {
     pub multi_entity_ms: Vec<f64>,
     /// Each segment on its own.
     pub alone_ms: Vec<f64>,
+    /// Bringing the dataset up to one in a hundred of all records, relations and events.
+    pub refresh_ms: Vec<f64>,
     pub members: Vec<(u64, u64)>,
 }
 
@@ -82,30 +85,36 @@ pub fn measure(data: &Data, parameters: &Parameters) -> Outcome<Measured> {
     let plans = plans(parameters.segments)?;
     let rules = rules::rules(parameters.segments);
     let began = Instant::now();
-    let dataset = data.dataset();
+    let mut dataset = data.dataset();
     let mut measured = Measured { load_ms: ms(began), ..Measured::default() };
     let pick = |wanted: bool| -> Vec<Plan> {
         let is_multi = |rule: &rules::Rule| rule.account.is_some() || rule.opportunity.is_some();
         plans.iter().zip(&rules).filter(|(_, rule)| is_multi(rule) == wanted).map(|(plan, _)| plan.clone()).collect()
     };
     let (near, far) = (pick(false), pick(true));
-    let run = |plans: &[Plan]| -> (f64, Vec<Bits>) {
+    let run = |dataset: &Dataset, plans: &[Plan]| -> (f64, Vec<Bits>) {
         let began = Instant::now();
         let set = SegmentSet::new(&plans.iter().collect::<Vec<_>>());
-        let members = evaluate(&set, &dataset, parameters.threads);
+        let members = evaluate(&set, dataset, parameters.threads);
         (ms(began), members)
     };
-    let (first, members) = run(&plans);
+    let (first, members) = run(&dataset, &plans);
     measured.first_ms = first;
     measured.members =
         members.iter().map(|bits| (bits.count() as u64, bits.rows().map(|row| row as u64).sum())).collect();
     (measured.column_bytes, measured.adjacency_bytes) = dataset.bytes();
     for _ in 0..parameters.rounds {
-        measured.hundred_ms.push(run(&plans).0);
-        measured.person_and_events_ms.push(run(&near).0);
-        measured.multi_entity_ms.push(run(&far).0);
+        measured.hundred_ms.push(run(&dataset, &plans).0);
+        measured.person_and_events_ms.push(run(&dataset, &near).0);
+        measured.multi_entity_ms.push(run(&dataset, &far).0);
     }
-    measured.alone_ms = plans.iter().map(|plan| run(std::slice::from_ref(plan)).0).collect();
+    measured.alone_ms = plans.iter().map(|plan| run(&dataset, std::slice::from_ref(plan)).0).collect();
+    let (numbers, changed) = (refresh::numbers(data), data.changed());
+    for _ in 0..parameters.rounds {
+        let began = Instant::now();
+        dataset = refresh::refresh(dataset, &numbers, &changed);
+        measured.refresh_ms.push(ms(began));
+    }
     Ok(measured)
 }
 
