@@ -94,6 +94,9 @@ pub struct Read {
     pub rows: u64,
     /// Memory that they took.
     pub bytes: u64,
+    /// Of these, how many were read anew, because they had changed since the evaluation or preview before. Absent: all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed: Option<u64>,
 }
 
 /// What became of one segment. Counts are of all attempts: what is committed is not done again.

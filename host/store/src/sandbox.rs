@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audience;
+mod changed;
 mod consents;
 mod copy;
 mod counter;
@@ -45,9 +46,9 @@ use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Begin, Begun, Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found, FoundPlace,
-    HistoryOf, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, MembershipEvent, OpenBatch,
-    Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred,
+    Begin, Begun, Books, Change, ChangeSink, Cut, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found,
+    FoundPlace, HistoryOf, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, MembershipEvent,
+    OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred,
     RefusalFilter, Refused, Relation, Result, SandboxStore, Seq, SnapshotSink, SnapshotWanted, StoreError, StoredEvent,
     StoredRecord, StreamState, TargetKey,
 };
@@ -350,6 +351,10 @@ impl SandboxStore for Sandbox {
 
     fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.database.read(|connection| snapshot::read(connection, wanted, sink))
+    }
+
+    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()> {
+        self.database.read(|connection| changed::read(connection, since, wanted, sink))
     }
 
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>> {

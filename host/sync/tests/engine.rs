@@ -21,6 +21,8 @@ mod mappings;
 mod privacy;
 #[path = "engine/readbacks.rs"]
 mod readbacks;
+#[path = "engine/refreshes.rs"]
+mod refreshes;
 #[path = "engine/retention.rs"]
 mod retention;
 #[path = "engine/schedules.rs"]

@@ -41,7 +41,8 @@ pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 pub use snapshot::{
-    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, RelationWanted, SnapshotSink, SnapshotWanted,
+    Carrier, ChangeSink, Changed, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, PersonsEvent, RelationWanted,
+    SnapshotSink, SnapshotWanted,
 };
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
@@ -402,6 +403,9 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + ReadbackSto
     fn count_common_members(&self, one: &SegmentId, other: &SegmentId) -> Result<u64>;
     /// Tells what is wanted as it is at one moment.
     fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// Tells what of it has changed since a cut, as it is at one moment. What was taken away for good, as by an erasure, is
+    /// not told.
+    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()>;
     /// Members now, in the order of profile numbers, after `after`; with each profile's number.
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;

@@ -437,6 +437,22 @@ pub(super) fn names_of(connection: &Connection, profile: i64) -> Outcome<BTreeSe
     Ok(names)
 }
 
+/// A key, and those of records that their sources merged into its record, and so on.
+pub(super) fn keys_that_lead_to(connection: &Connection, entity: i64, key: String) -> Outcome<BTreeSet<String>> {
+    let mut gone = connection.prepare_cached(MERGED_INTO)?;
+    let mut keys = BTreeSet::new();
+    let mut open = vec![key];
+    while let Some(key) = open.pop() {
+        if keys.len() < NAMES_LOOKED_AT && !keys.contains(&key) {
+            for merged in gone.query_map(params![key, entity, limited(NAMES_LOOKED_AT)], |row| row.get(0))? {
+                open.push(merged?);
+            }
+            keys.insert(key);
+        }
+    }
+    Ok(keys)
+}
+
 /// A level as it is kept.
 fn level_number(level: Level) -> i64 {
     match level {

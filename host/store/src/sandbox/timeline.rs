@@ -6,7 +6,7 @@ use super::links;
 use crate::failure::{Outcome, known};
 use attiva_core::Value;
 use attiva_core::id::ConnectionId;
-use attiva_core::ports::store::{Carrier, EventPlace, Order, StoredEvent};
+use attiva_core::ports::store::{Carrier, EventPlace, Order, PersonsEvent, StoredEvent};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeSet, HashMap};
 
@@ -58,9 +58,14 @@ impl<'a> People<'a> {
     }
 
     fn first(&mut self, subjects: &[i64]) -> Outcome<Option<i64>> {
+        Ok(self.first_carrier(subjects)?.map(|carrier| carrier.profile))
+    }
+
+    /// The record by which the firmest of these that is somebody is.
+    pub(super) fn first_carrier(&mut self, subjects: &[i64]) -> Outcome<Option<Carrier>> {
         for subject in subjects {
-            if let Some(profile) = self.profile(*subject)? {
-                return Ok(Some(profile));
+            if let Some(carrier) = self.carrier(*subject)? {
+                return Ok(Some(carrier));
             }
         }
         Ok(None)
@@ -122,6 +127,25 @@ pub(super) fn of_profile(
         Order::NewestFirst => places.iter().rev().take(limit).map(|place| place.number).collect(),
     };
     read(connection, &mut people, &numbers)
+}
+
+/// All of a profile's events, each once; by subject, and of each in the order of time.
+pub(super) fn all_of(connection: &Connection, people: &mut People<'_>, profile: i64) -> Outcome<Vec<PersonsEvent>> {
+    let mut rows = connection.prepare_cached(
+        "SELECT e.number, e.time, t.name, e.rank FROM event e JOIN event_type t ON t.number = e.type
+         WHERE e.subject = ?1 ORDER BY e.time",
+    )?;
+    let mut events = Vec::new();
+    for subject in subjects_of(connection, people, profile)? {
+        let mut rows = rows.query([subject])?;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            if people.decides(number, row.get(3)?)? {
+                events.push(PersonsEvent { number, time: row.get(1)?, event_type: row.get(2)? });
+            }
+        }
+    }
+    Ok(events)
 }
 
 /// An event is counted once: where the name that decides stands.

@@ -2,7 +2,7 @@
 //! is committed, so that one that was cut off in the middle is begun again and does nothing twice.
 
 use super::catalog::{Audiences, Compiled};
-use super::columns::Loaded;
+use super::columns::{Loaded, Use};
 use super::meter::overrun;
 use super::streaming::document;
 use crate::engine::{Inner, write};
@@ -245,10 +245,12 @@ fn evaluate(inner: &Inner, ids: &[SegmentId], cause: EvaluationCause) -> Result<
     members.extend(segments.iter().chain(&watched).map(|it| it.segment.id.clone()));
     let members: Vec<SegmentId> = members.into_iter().collect();
     let began = inner.clock.now();
-    inner.columns.with(inner, &audiences, &needs, &members, |loaded| {
+    let used = if ids.is_empty() { Use::Again } else { Use::Once };
+    inner.columns.with(inner, &audiences, &needs, &members, used, |loaded| {
         let (as_of, loading_ms) = (inner.clock.now(), ms_since(inner, began));
         let (columns, adjacency) = loaded.dataset.bytes();
-        let read = Read { rows: loaded.rows, bytes: (columns + adjacency) as u64 };
+        let bytes = (columns + adjacency) as u64;
+        let read = Read { rows: loaded.rows, bytes, refreshed: loaded.refreshed };
         let (found, overran) = bits(inner, &audiences, &segments, loaded, as_of);
         let mut differences = Vec::new();
         for compiled in &segments {

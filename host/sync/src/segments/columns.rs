@@ -1,13 +1,14 @@
-//! A sandbox as columns: loaded from one snapshot of the store, of nothing but what is read, and kept until something
-//! changes.
+//! A sandbox as columns: loaded from one snapshot of the store, of nothing but what is read; and when it is asked for
+//! again, brought up to what has changed since.
 
 use super::catalog::Audiences;
 use super::columns_load::load;
+use super::columns_refresh::refreshed;
 use crate::engine::Inner;
 use attiva_core::id::SegmentId;
 use attiva_core::model::EntityKind;
-use attiva_core::ports::store::{Carrier, Cut, EventSeen, KeysWanted, SnapshotSink, SnapshotWanted, StoredRecord};
-use attiva_core::{Fault, Millis, Value};
+use attiva_core::ports::store::Cut;
+use attiva_core::{Fault, Millis};
 use attiva_segments::Needs;
 use attiva_segments::column::{Bits, Dataset};
 use std::collections::HashMap;
@@ -22,10 +23,18 @@ pub(super) struct Loaded {
     pub(super) dataset: Dataset,
     /// By entity and row, the profile's number; empty for what is no profile.
     pub(super) numbers: Vec<Vec<i64>>,
+    /// By row, the store's numbers of events; none where their changes are not followed.
+    pub(super) event_numbers: Option<Vec<u32>>,
+    /// By row of what is between persons and accounts, where it is but a way: whether it is of a match.
+    pub(super) matched: Vec<bool>,
+    /// By row of the same where it is more: the numbers of records, and of who is matched.
+    pub(super) component_keys: Option<Vec<i64>>,
     /// Members at the moment, of the audiences that were asked for.
     pub(super) members: HashMap<SegmentId, Bits>,
     pub(super) cut: Cut,
     pub(super) rows: u64,
+    /// How many were read anew, where others were there already.
+    pub(super) refreshed: Option<u64>,
     pub(super) needs: Needs,
     pub(super) model: Arc<attiva_expr::Model>,
     pub(super) used_at: Millis,
@@ -39,8 +48,17 @@ pub(crate) struct ColumnCache {
     is_stale: AtomicBool,
 }
 
-/// What nobody has asked for for so long is not kept.
-const IDLE: Millis = 10 * 60_000;
+/// What nobody has asked for for so long is not kept. Longer than from one evaluation to the next, unless a schedule has them
+/// seldom: else there would never be anything to refresh.
+const IDLE: Millis = 60 * 60_000;
+
+/// Whether columns are for once, or for all that is evaluated again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// They do not take the place of others that are kept.
+    Once,
+    Again,
+}
 
 impl ColumnCache {
     /// Waits for nobody: what is at work ends with what it has.
@@ -74,6 +92,7 @@ impl ColumnCache {
         audiences: &Audiences,
         needs: &Needs,
         members: &[SegmentId],
+        used: Use,
         work: impl FnOnce(&mut Loaded) -> T,
     ) -> Result<T, Fault> {
         let mut cached = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,38 +100,24 @@ impl ColumnCache {
             *cached = None;
         }
         let is_of_model = |loaded: &Loaded| Arc::ptr_eq(&loaded.model, &audiences.language.model);
-        if let Some(loaded) = cached.as_mut().filter(|loaded| is_of_model(loaded) && loaded.needs.cover(needs))
-            && refreshed(inner, audiences, loaded, members)?
-        {
-            loaded.used_at = inner.clock.now();
-            return Ok(work(loaded));
-        }
-        *cached = None;
-        let mut loaded = load(inner, audiences, needs, members)?;
+        let known = cached.take().filter(is_of_model);
+        let known = match known {
+            Some(kept) if !kept.needs.cover(needs) && used == Use::Once => {
+                *cached = Some(kept);
+                return Ok(work(&mut load(inner, audiences, needs, members)?));
+            }
+            other => other.filter(|loaded| loaded.needs.cover(needs)),
+        };
+        let refreshed = known.map(|loaded| refreshed(inner, audiences, loaded, members)).transpose()?;
+        let mut loaded = match refreshed.flatten() {
+            Some(refreshed) => refreshed,
+            None => load(inner, audiences, needs, members)?,
+        };
+        loaded.used_at = inner.clock.now();
         let done = work(&mut loaded);
         *cached = Some(loaded);
         Ok(done)
     }
-}
-
-/// Reads members anew, if nothing else has changed.
-fn refreshed(inner: &Inner, audiences: &Audiences, loaded: &mut Loaded, members: &[SegmentId]) -> Result<bool, Fault> {
-    let entities = member_entities(audiences, members);
-    let wanted = SnapshotWanted { audiences: members.to_vec(), ..SnapshotWanted::default() };
-    let rows: Vec<usize> = entities.iter().map(|entity| loaded.dataset.rows(*entity)).collect();
-    let mut sink = MemberSink {
-        cut: loaded.cut,
-        same: false,
-        row_of: entities.iter().map(|entity| loaded.numbers[*entity].as_slice()).collect(),
-        members: rows.into_iter().map(Bits::none).collect(),
-    };
-    inner.store.snapshot(&wanted, &mut sink)?;
-    let (same, bits) = (sink.same, sink.members);
-    if same {
-        loaded.members = members.iter().cloned().zip(bits).collect();
-        put_audiences(audiences, loaded);
-    }
-    Ok(same)
 }
 
 /// What may be asked for by others is what there is a result of.
@@ -129,35 +134,4 @@ pub(super) fn put_audiences(audiences: &Audiences, loaded: &mut Loaded) {
 pub(super) fn member_entities(audiences: &Audiences, members: &[SegmentId]) -> Vec<usize> {
     let of = |id: &SegmentId| audiences.get(id).map_or(EntityKind::Person, |it| it.definition.entity.kind());
     members.iter().map(|id| audiences.links.entity(of(id))).collect()
-}
-
-struct MemberSink<'a> {
-    cut: Cut,
-    same: bool,
-    /// By audience, the numbers by row, ascending.
-    row_of: Vec<&'a [i64]>,
-    members: Vec<Bits>,
-}
-
-impl SnapshotSink for MemberSink<'_> {
-    fn begun(&mut self, cut: Cut) -> bool {
-        self.same = cut == self.cut;
-        self.same
-    }
-
-    fn member(&mut self, audience: usize, profile: i64) {
-        if let Ok(row) = self.row_of[audience].binary_search(&profile) {
-            self.members[audience].set(row);
-        }
-    }
-
-    fn profile(&mut self, _: usize, _: i64, _: Vec<(String, Value)>) {}
-    fn reference(&mut self, _: usize, _: i64, _: &str, _: Carrier) {}
-    fn component(&mut self, _: i64, _: StoredRecord) {}
-    fn event(&mut self, _: EventSeen<'_>) {}
-    fn event_attributes(&mut self, _: i64, _: Vec<(String, Value)>) {}
-    fn keys(&mut self) -> Vec<KeysWanted> {
-        Vec::new()
-    }
-    fn key(&mut self, _: usize, _: usize, _: Carrier) {}
 }

@@ -1,6 +1,7 @@
 //! Events as columns, a person's together and in the order of time.
 
 use super::columns::NOBODY;
+use super::columns_refresh::of_person;
 use super::key_list::KeyList;
 use super::links::{Kept, Links};
 use attiva_core::model::EntityKind;
@@ -82,7 +83,9 @@ impl EventTable {
             known: HashMap::new(),
         };
         let wanted = others.map(field).collect();
-        let (mut person, mut named, mut component) = (None, Vec::new(), None);
+        // They are kept by person, whether or not that is asked for.
+        let person = of_person(links);
+        let (mut named, mut component) = (Vec::new(), None);
         let of_events = needs.relations.iter().filter(|relation| links.relations[**relation].from == entity);
         for relation in of_events.copied() {
             let kept = &links.relations[relation];
@@ -95,7 +98,7 @@ impl EventTable {
                 found: Vec::new(),
             };
             match links.kept(kept.to) {
-                _ if links.is_of_person(relation) => person = Some(relation),
+                _ if links.is_of_person(relation) => {}
                 Kept::Component => component = Some(one),
                 Kept::Profile | Kept::Event => named.push(one),
             }
@@ -202,9 +205,17 @@ impl EventTable {
         }
     }
 
-    /// `by_key`: the rows of persons' records.
-    pub(super) fn finish(mut self, builder: &mut DatasetBuilder, by_key: Option<&HashMap<String, u32>>) {
+    /// `by_key`: the rows of persons' records. Answers the number of each event, by row, where they name nobody but their person
+    /// and its record: then their changes can be followed.
+    pub(super) fn finish(
+        mut self,
+        builder: &mut DatasetBuilder,
+        by_key: Option<&HashMap<String, u32>>,
+    ) -> Option<Vec<u32>> {
         self.settle();
+        let are_of_persons = self.person.is_some() && self.named.is_empty();
+        let number = |seen: &Seen| u32::try_from(seen.number).ok();
+        let numbers = are_of_persons.then(|| self.seen.iter().map(number).collect()).flatten();
         let mut table = Table::new(self.seen.len(), self.fields);
         if let Some(slot) = self.time_slot {
             table.put(slot, Column::timestamps(self.seen.iter().map(|seen| seen.time).collect()));
@@ -229,6 +240,7 @@ impl EventTable {
             let found = |key: &u32| rows.get(*key as usize).copied().unwrap_or(NOBODY);
             builder.relation(named.relation, named.rows.iter().map(found).collect());
         }
+        numbers
     }
 }
 

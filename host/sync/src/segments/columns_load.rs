@@ -2,6 +2,7 @@
 
 use super::catalog::Audiences;
 use super::columns::{Loaded, NOBODY, member_entities, put_audiences};
+use super::columns_components::MATCHED as MATCHES;
 use super::columns_events::EventTable;
 use super::key_list::KeyList;
 use super::links::{Kept, Links};
@@ -32,8 +33,19 @@ pub(super) fn load(
     loader.finish(audiences, members)
 }
 
+/// What is told of a sandbox whose columns were loaded for these needs.
+pub(super) fn wanted(inner: &Inner, audiences: &Audiences, needs: &Needs, members: &[SegmentId]) -> SnapshotWanted {
+    Loader::new(inner, audiences, needs, members).wanted(members)
+}
+
+/// Relations between profiles, in the order in which they are wanted.
+pub(super) fn followed(links: &Links, needs: &Needs) -> Vec<usize> {
+    let is_of_profiles = |relation: &usize| links.kept(links.relations[*relation].from) == Kept::Profile;
+    needs.relations.iter().copied().filter(is_of_profiles).collect()
+}
+
 /// Of one entity, so far.
-struct Rows {
+pub(super) struct Rows {
     entity: usize,
     /// The fields wanted, each with its place among the builders.
     places: HashMap<String, usize>,
@@ -43,7 +55,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(audiences: &Audiences, needs: &Needs, entity: usize) -> Self {
+    pub(super) fn new(audiences: &Audiences, needs: &Needs, entity: usize) -> Self {
         let fields = &audiences.language.model.entities[entity].fields;
         let slots: Vec<usize> = needs.fields.get(&entity).into_iter().flatten().copied().collect();
         let places = slots.iter().enumerate().map(|(place, slot)| (fields[*slot].name.clone(), place)).collect();
@@ -51,7 +63,11 @@ impl Rows {
         Self { entity, places, slots, builders, count: 0 }
     }
 
-    fn push(&mut self, attributes: Vec<(String, Value)>) -> u32 {
+    pub(super) fn entity(&self) -> usize {
+        self.entity
+    }
+
+    pub(super) fn push(&mut self, attributes: Vec<(String, Value)>) -> u32 {
         let mut row = vec![Value::Null; self.builders.len()];
         for (name, value) in attributes {
             if let Some(place) = self.places.get(&name) {
@@ -67,7 +83,7 @@ impl Rows {
         u32::try_from(self.count - 1).unwrap_or(NOBODY)
     }
 
-    fn finish(self, fields: usize) -> (usize, Table) {
+    pub(super) fn finish(self, fields: usize) -> (usize, Table) {
         let mut table = Table::new(self.count, fields);
         for (slot, builder) in self.slots.into_iter().zip(self.builders) {
             table.put(slot, builder.finish());
@@ -110,6 +126,10 @@ struct Components {
     account: Vec<u32>,
     keys: KeyList,
     account_rows: Vec<u32>,
+    /// Of those that are named: whether each is of a match.
+    are_matched: Vec<bool>,
+    /// Of those that are not: the numbers of their records, and after these what persons are matched to.
+    numbers: Vec<i64>,
     by_key: HashMap<String, u32>,
     /// Persons who were matched to an account, by row, until they are added.
     matched: HashMap<u32, Matched>,
@@ -125,8 +145,9 @@ struct Matched {
 }
 
 impl Components {
-    fn name(&mut self, person: u32, key: &str, account: u32) {
+    fn name(&mut self, person: u32, key: &str, account: u32, is_matched: bool) {
         if self.are_named {
+            self.are_matched.push(is_matched);
             self.person.push(person);
             self.account.push(account);
             self.rows.push_row(&[]);
@@ -135,21 +156,23 @@ impl Components {
         }
     }
 
-    fn add(&mut self, person: u32, values: &[Value]) -> u32 {
+    fn add(&mut self, number: i64, person: u32, values: &[Value]) -> u32 {
         let account = values.get(1).and_then(Value::as_text).map_or(NOBODY, |key| self.keys.place(key));
         let wanted: Vec<Value> =
             self.rows.slots.iter().map(|slot| values.get(*slot).cloned().unwrap_or(Value::Null)).collect();
         self.person.push(person);
         self.account.push(account);
+        self.numbers.push(number);
         self.rows.push_row(&wanted)
     }
 
     /// Accounts that persons were matched to, as one more component each.
-    fn add_matched(&mut self) {
+    fn add_matched(&mut self, persons: &[i64]) {
         let mut matched: Vec<(u32, Matched)> = std::mem::take(&mut self.matched).into_iter().collect();
         matched.sort_unstable_by_key(|(person, _)| *person);
         for (person, Matched { account_key, person_key }) in matched {
-            self.add(person, &matched_component(&person_key.unwrap_or_default(), &account_key));
+            let number = persons.get(person as usize).map_or(MATCHES, |number| MATCHES + number);
+            self.add(number, person, &matched_component(&person_key.unwrap_or_default(), &account_key));
         }
     }
 }
@@ -175,12 +198,7 @@ impl<'a> Loader<'a> {
         });
         let of_profiles = needs.fields.keys().filter(|entity| links.kept(**entity) == Kept::Profile);
         let profiles = of_profiles.map(|entity| Rows::new(audiences, &needs, *entity)).collect();
-        let followed: Vec<usize> = needs
-            .relations
-            .iter()
-            .copied()
-            .filter(|relation| links.kept(links.relations[*relation].from) == Kept::Profile)
-            .collect();
+        let followed = followed(links, &needs);
         let components = needs.fields.contains_key(&entity(EntityKind::PersonComponent)).then(|| Components {
             are_named: are_passed(links, &needs),
             rows: Rows::new(audiences, &needs, entity(EntityKind::PersonComponent)),
@@ -188,6 +206,8 @@ impl<'a> Loader<'a> {
             account: Vec::new(),
             keys: KeyList::default(),
             account_rows: Vec::new(),
+            are_matched: Vec::new(),
+            numbers: Vec::new(),
             by_key: HashMap::new(),
             matched: HashMap::new(),
         });
@@ -279,10 +299,12 @@ impl<'a> Loader<'a> {
             builder.table(entity, table);
         }
         let by_key = self.components.as_ref().map(|components| &components.by_key);
+        let mut event_numbers = None;
         if let Some(events) = self.events {
             rows += events.rows() as u64;
-            events.finish(&mut builder, by_key);
+            event_numbers = events.finish(&mut builder, by_key);
         }
+        let (mut matched, mut component_keys) = (Vec::new(), None);
         if let Some(components) = self.components {
             let found = |key: &u32| components.account_rows.get(*key as usize).copied().unwrap_or(NOBODY);
             let account: Vec<u32> = match components.are_named {
@@ -296,6 +318,8 @@ impl<'a> Loader<'a> {
                 }
             }
             rows += components.rows.count as u64;
+            component_keys = (!components.are_named).then_some(components.numbers);
+            matched = components.are_matched;
             let count = fields(components.rows.entity);
             let (entity, table) = components.rows.finish(count);
             builder.table(entity, table);
@@ -307,7 +331,20 @@ impl<'a> Loader<'a> {
         let bits = self.members.into_iter();
         let members: HashMap<SegmentId, Bits> = members.iter().cloned().zip(bits).collect();
         let (numbers, cut, needs) = (self.numbers, self.cut, self.needs);
-        let mut loaded = Loaded { dataset, numbers, members, cut, rows, needs, model, used_at: self.now };
+        let mut loaded = Loaded {
+            dataset,
+            numbers,
+            event_numbers,
+            matched,
+            component_keys,
+            members,
+            cut,
+            rows,
+            refreshed: None,
+            needs,
+            model,
+            used_at: self.now,
+        };
         put_audiences(audiences, &mut loaded);
         Ok(loaded)
     }
@@ -337,7 +374,7 @@ impl SnapshotSink for Loader<'_> {
         let (from, to) = (self.row(from), self.row(to.profile));
         let Some(number) = self.followed.get(relation).copied() else {
             if let Some(components) = &mut self.components {
-                components.name(from, key, to);
+                components.name(from, key, to, relation == self.followed.len());
             }
             return;
         };
@@ -350,25 +387,17 @@ impl SnapshotSink for Loader<'_> {
 
     fn component(&mut self, profile: i64, record: StoredRecord) {
         let person = self.row(profile);
-        let mapping = match self.inner.catalogs.mapping(self.inner, &record.connection, &record.stream) {
-            Ok(mapping) => mapping,
-            Err(fault) => {
-                self.fault.get_or_insert(fault);
-                None
-            }
-        };
+        let key = record.source_key.clone();
+        let number = record.number;
+        let values = as_component(self.inner, &record, self.now).unwrap_or_else(|fault| {
+            self.fault.get_or_insert(fault);
+            Vec::new()
+        });
         let Some(components_rows) = self.components.as_mut() else { return };
-        let row = match mapping {
-            Some(mapping) if *mapping.entity() == EntityName::PERSON => mapping.map(&record, self.now).0.row,
-            _ => Vec::new(),
-        };
-        let key = record.source_key;
-        let mapped = MappedRecord { source_key: key.clone(), at: 0, row };
-        let values = components(&[mapped]).pop().unwrap_or_default();
         if let Some(matched) = components_rows.matched.get_mut(&person) {
             matched.person_key.get_or_insert_with(|| key.clone());
         }
-        let row = components_rows.add(person, &values);
+        let row = components_rows.add(number, person, &values);
         components_rows.by_key.insert(key, row);
     }
 
@@ -389,7 +418,7 @@ impl SnapshotSink for Loader<'_> {
         // Events come first, and then the records.
         let mut keys = self.events.as_mut().map(EventTable::keys).unwrap_or_default();
         if let Some(components) = &mut self.components {
-            components.add_matched();
+            components.add_matched(&self.numbers[self.links.entity(EntityKind::Person)]);
             let named = components.keys.take();
             components.account_rows = vec![NOBODY; named.len()];
             keys.push(KeysWanted { entity: EntityName::ACCOUNT, keys: named });
@@ -418,6 +447,16 @@ impl SnapshotSink for Loader<'_> {
             self.members[audience].set(row as usize);
         }
     }
+}
+
+/// What a record of a person says itself.
+pub(super) fn as_component(inner: &Inner, record: &StoredRecord, now: Millis) -> Result<Vec<Value>, Fault> {
+    let row = match inner.catalogs.mapping(inner, &record.connection, &record.stream)? {
+        Some(mapping) if *mapping.entity() == EntityName::PERSON => mapping.map(record, now).0.row,
+        _ => Vec::new(),
+    };
+    let mapped = MappedRecord { source_key: record.source_key.clone(), at: 0, row };
+    Ok(components(&[mapped]).pop().unwrap_or_default())
 }
 
 /// Whether all ways through records of persons lead from persons to accounts or back, and nothing is asked of a record.

@@ -2,7 +2,7 @@
 
 use super::batch;
 use super::catalog::{Audiences, Compiled};
-use super::columns::Loaded;
+use super::columns::{Loaded, Use};
 use super::definition::{Definition, SegmentWish};
 use super::meter::{overrun, within};
 use super::world::World;
@@ -220,7 +220,7 @@ fn with_members<T>(
     let plans: Vec<&Plan> = definitions.iter().map(|definition| &definition.plan).collect();
     let needs = Needs::of(plans.iter().copied(), &audiences.language.model);
     let asked: Vec<SegmentId> = needs.audiences.iter().filter_map(|id| SegmentId::parse(id)).collect();
-    inner.columns.with(inner, &audiences, &needs, &asked, |loaded| {
+    inner.columns.with(inner, &audiences, &needs, &asked, Use::Once, |loaded| {
         let now = inner.clock.now();
         let members = batch::members(inner, &audiences, &plans, loaded, now);
         look(&audiences, loaded, &members, now)

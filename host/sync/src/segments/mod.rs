@@ -4,8 +4,12 @@
 mod batch;
 mod catalog;
 mod columns;
+mod columns_changed_events;
+mod columns_components;
 mod columns_events;
 mod columns_load;
+mod columns_pairs;
+mod columns_refresh;
 mod definition;
 mod effect;
 mod key_list;

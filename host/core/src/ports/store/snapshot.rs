@@ -110,3 +110,71 @@ pub trait SnapshotSink {
     /// In the order of numbers, by audience.
     fn member(&mut self, audience: usize, profile: i64);
 }
+
+/// How much has changed since a cut, of what is wanted: each once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changed {
+    pub profiles: u64,
+    pub events: u64,
+}
+
+/// Takes what has changed since a cut, in the order of the methods, as it is now. Numbers of entities, relations and
+/// audiences are places in what was wanted.
+pub trait ChangeSink {
+    /// False: no more is wanted, as where so much has changed that all is better read anew.
+    fn begun(&mut self, cut: Cut, changed: Changed) -> bool;
+
+    /// A profile that has changed; `None`: it is no more. In the order of numbers, by entity.
+    fn profile(&mut self, entity: usize, number: i64, attributes: Option<Vec<(String, Value)>>);
+
+    /// Who named a profile by a relation at the cut, by number, ascending and each once. Asked for profiles that have
+    /// changed, one relation after the other.
+    fn referrers(&mut self, relation: usize, to: i64) -> Vec<i64>;
+
+    /// What a profile names by a relation is told anew: it follows.
+    fn refers(&mut self, relation: usize, from: i64);
+
+    fn reference(&mut self, relation: usize, from: i64, key: &str, to: Carrier);
+
+    /// Persons of whom a record named an account at the cut, or a match did. Asked for accounts that have changed.
+    fn people_of(&mut self, account: i64) -> Vec<i64>;
+
+    /// Persons whose records are to be told, beside those who have changed, or whose records have.
+    fn incomplete(&mut self) -> Vec<i64>;
+
+    /// All records of a person, in the order of numbers.
+    fn components(&mut self, profile: i64, records: Vec<StoredRecord>);
+
+    /// All events of a person who has changed.
+    fn person(&mut self, profile: i64, events: Vec<PersonsEvent>);
+
+    /// Events that persons had at the cut, who do not have them now: whose they are is told next.
+    fn strayed(&mut self) -> Vec<i64>;
+
+    /// An event that has changed or strayed; `None`: it was taken back, or is nobody's.
+    fn event(&mut self, number: i64, event: Option<EventSeen<'_>>);
+
+    /// Events whose attributes are to be told.
+    fn unread(&mut self) -> Vec<i64>;
+
+    fn event_attributes(&mut self, number: i64, attributes: Vec<(String, Value)>);
+
+    /// Keys that what was told names things by.
+    fn keys(&mut self) -> Vec<KeysWanted>;
+
+    /// What a key names: `list` and `key` are places in what `keys` answered. `own`: the record whose key it is, if that
+    /// belongs to somebody.
+    fn key(&mut self, list: usize, key: usize, named: Option<Carrier>, own: Option<i64>);
+
+    /// Members, all of them, in the order of numbers, by audience.
+    fn member(&mut self, audience: usize, profile: i64);
+}
+
+/// An event of a person who is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonsEvent {
+    /// The store's own number of the event.
+    pub number: i64,
+    pub time: Millis,
+    pub event_type: String,
+}
