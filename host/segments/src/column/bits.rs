@@ -25,6 +25,14 @@ impl Bits {
         Self { words: Vec::with_capacity(rows.div_ceil(64)), len: 0 }
     }
 
+    /// Of whole words, of which the last may have fewer rows.
+    pub(crate) fn of_words(words: Vec<u64>, len: usize) -> Self {
+        let mut bits = Self { words, len };
+        bits.words.resize(len.div_ceil(64), 0);
+        bits.trim();
+        bits
+    }
+
     /// `len` rows more, which are those of another from `from` on.
     pub(crate) fn append(&mut self, of: &Self, from: usize, len: usize) {
         let mut done = 0;

@@ -147,20 +147,23 @@ fn split(rows: usize, answer: impl Fn(usize) -> Option<bool>) -> Truths {
     Truths::new(yes, Bits::of(rows, |row| answer(row).is_none()))
 }
 
-/// `column op constant`, either way round.
-fn against_constant(expr: &Expr, read: &Read, rows: usize, now: Millis) -> Option<Truths> {
+/// What a condition compares its one column with, either way round: a number, an instant, a text. None: it does something
+/// else; no value: it is unknown for every row.
+pub(crate) fn against(expr: &Expr, now: Millis) -> Option<(CompareOp, Option<Value>)> {
     let Kind::Compare { op, left, right } = &expr.kind else { return None };
     let (op, constant) = match (&left.kind, &right.kind) {
         (Kind::Field(_), _) if right.fields().is_empty() => (*op, right),
         (_, Kind::Field(_)) if left.fields().is_empty() => (turned(*op), left),
         _ => return None,
     };
-    let Ok(constant) = Program::new(constant).evaluate(&[], now) else {
-        return Some(Truths::new(Bits::none(rows), Bits::all(rows)));
-    };
-    if constant.is_null() {
-        return Some(Truths::new(Bits::none(rows), Bits::all(rows)));
-    }
+    let constant = Program::new(constant).evaluate(&[], now).ok();
+    Some((op, constant.filter(|value| !value.is_null())))
+}
+
+/// In a loop, if the column and the constant are such.
+fn against_constant(expr: &Expr, read: &Read, rows: usize, now: Millis) -> Option<Truths> {
+    let (op, constant) = against(expr, now)?;
+    let Some(constant) = constant else { return Some(Truths::new(Bits::none(rows), Bits::all(rows))) };
     match (&read.column.data, &constant) {
         (Data::Whole { values, valid, .. }, Value::Integer(n) | Value::Timestamp(n)) => {
             Some(compare(read, values, valid.as_ref(), op, n, rows))

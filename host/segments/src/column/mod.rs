@@ -4,6 +4,8 @@
 mod adjacency;
 mod bits;
 mod build;
+mod counted_words;
+mod counters;
 mod dataset;
 mod leaf;
 mod reduce;

@@ -3,6 +3,7 @@
 use super::adjacency::{Adjacency, NOBODY};
 use super::bits::{Bits, Truths};
 use super::build::{Inputs, Moment, Op, SegmentSet, Source};
+use super::counters;
 use super::dataset::Dataset;
 use super::leaf::{self, Read};
 use super::reduce;
@@ -87,15 +88,53 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Steps that wait for none that is not made go at the same time.
+    /// What is counted of clustered rows is counted in passes; the rest goes step by step.
     fn all(&self, threads: usize) {
+        let passes = counters::passes(self.set, &self.of);
+        let mut wanted = vec![false; self.set.steps.len()];
+        let mut is_answered = wanted.clone();
+        for pass in &passes {
+            pass.answered().for_each(|step| is_answered[step] = true);
+            pass.asked_before.iter().for_each(|step| wanted[*step] = true);
+        }
+        // What a pass asks before it is never an answer of one that comes later: it would be of another table.
+        self.reach(&mut wanted, &vec![false; self.set.steps.len()]);
+        self.steps(threads, &wanted);
+        for pass in &passes {
+            let (answers, counts) = pass.run(threads, |step| self.truths(step));
+            for (step, bits) in answers {
+                let _ = self.made[step].set(Made::Truths(Arc::new(Truths::known(bits))));
+            }
+            for (step, column) in counts {
+                let _ = self.made[step].set(Made::Column(Arc::new(column)));
+            }
+        }
+        wanted.fill(false);
+        self.set.roots.iter().for_each(|root| wanted[*root] = true);
+        self.reach(&mut wanted, &is_answered);
+        self.steps(threads, &wanted);
+    }
+
+    /// Marks what marked steps are made of, but for what need not be made.
+    fn reach(&self, wanted: &mut [bool], is_made: &[bool]) {
+        for number in (0..wanted.len()).rev().filter(|number| !is_made[*number]) {
+            if wanted[number] {
+                needs(&self.set.steps[number].op).into_iter().for_each(|of| wanted[of] = true);
+            }
+        }
+    }
+
+    /// Steps that wait for none that is not made go at the same time.
+    fn steps(&self, threads: usize, wanted: &[bool]) {
         let mut depth = vec![0_usize; self.set.steps.len()];
         for (number, step) in self.set.steps.iter().enumerate() {
             depth[number] = needs(&step.op).into_iter().map(|of| depth[of] + 1).max().unwrap_or(0);
         }
         let deepest = depth.iter().copied().max().unwrap_or(0);
         for level in 0..=deepest {
-            let steps: Vec<usize> = (0..depth.len()).filter(|step| depth[*step] == level).collect();
+            let steps: Vec<usize> = (0..depth.len())
+                .filter(|step| depth[*step] == level && wanted[*step] && self.made[*step].get().is_none())
+                .collect();
             let next = AtomicUsize::new(0);
             let work = || {
                 loop {
@@ -388,7 +427,7 @@ fn in_order(
 }
 
 /// The steps that one is made of.
-fn needs(op: &Op) -> Vec<usize> {
+pub(super) fn needs(op: &Op) -> Vec<usize> {
     let of = |source: &Source| match source {
         Source::Work(step) => Some(*step),
         Source::Field { .. } => None,
