@@ -8,7 +8,7 @@
 use super::adjacency::Adjacency;
 use super::bits::{Bits, Truths};
 use super::build::{Inputs, Op, SegmentSet, Source};
-use super::counted_words::{Asked, COUNTERS, Factor, count, each};
+use super::counted_words::{Asked, COUNTERS, Factor, Word, count, each};
 use super::leaf;
 use super::run::{Evaluation, needs};
 use super::table::{Column, Data};
@@ -208,12 +208,16 @@ impl Pass {
         truths: impl Fn(usize) -> Arc<Truths>,
     ) -> (Vec<(usize, Bits)>, Vec<(usize, Column)>) {
         let before: Vec<Arc<Truths>> = self.asked_before.iter().map(|step| truths(*step)).collect();
+        if self.counters.len() <= 8 { self.count::<u8>(threads, &before) } else { self.count::<u64>(threads, &before) }
+    }
+
+    fn count<W: Word>(&self, threads: usize, before: &[Arc<Truths>]) -> (Vec<(usize, Bits)>, Vec<(usize, Column)>) {
         let rows = self.path.rows();
         let chunks = rows.div_ceil(64 * CHUNK);
         let next = AtomicUsize::new(0);
         let done: Mutex<Vec<(usize, Found)>> = Mutex::default();
         let work = || {
-            let mut counting = Counting::new(self, &before);
+            let mut counting = Counting::<W>::new(self, before);
             loop {
                 let chunk = next.fetch_add(1, Ordering::Relaxed);
                 if chunk >= chunks {
@@ -252,7 +256,7 @@ struct Found {
 }
 
 /// What one thread works with.
-struct Counting<'a> {
+struct Counting<'a, W> {
     pass: &'a Pass,
     before: &'a [Arc<Truths>],
     /// By counter, the places of its answers.
@@ -261,10 +265,11 @@ struct Counting<'a> {
     of_none: Vec<u64>,
     /// The places among those that are read.
     read: Vec<Option<usize>>,
-    words: Vec<u64>,
+    words: Vec<W>,
+    counts: [u32; COUNTERS],
 }
 
-impl<'a> Counting<'a> {
+impl<'a, W: Word> Counting<'a, W> {
     fn new(pass: &'a Pass, before: &'a [Arc<Truths>]) -> Self {
         let mut places = Vec::new();
         let mut of_none = Vec::new();
@@ -275,7 +280,7 @@ impl<'a> Counting<'a> {
             read.push(counter.is_read.then_some(next));
             next += usize::from(counter.is_read);
         }
-        Self { pass, before, places, of_none, read, words: Vec::new() }
+        Self { pass, before, places, of_none, read, words: Vec::new(), counts: [0; COUNTERS] }
     }
 
     fn chunk(&mut self, first: usize, last: usize) -> Found {
@@ -299,17 +304,17 @@ impl<'a> Counting<'a> {
         let (begin, end) = (path.bounds(from).0, path.bounds(until - 1).1);
         let mut words = std::mem::take(&mut self.words);
         words.clear();
-        words.resize(end - begin, u64::MAX >> (COUNTERS - self.pass.counters.len()));
+        words.resize(end - begin, W::of(u64::MAX >> (COUNTERS - self.pass.counters.len())));
         for factor in &self.pass.factors {
             factor.narrow(begin, &mut words, &self.pass.asked_before, self.before);
         }
         let lanes = self.pass.counters.len().div_ceil(8);
         for row in from..until {
             let (own, past) = path.bounds(row);
-            let (counts, counted) = count(&words[own - begin..past - begin], lanes);
+            let counted = count(&words[own - begin..past - begin], lanes, &mut self.counts);
             let bit = 1_u64 << (row - from);
             each(counted, |counter| {
-                let count = i64::from(counts[counter]);
+                let count = i64::from(self.counts[counter]);
                 let places = self.places[counter].clone();
                 for (answer, own) in answers[places].iter_mut().zip(&self.pass.counters[counter].answers) {
                     // Without a branch, which would be taken now and now not.
