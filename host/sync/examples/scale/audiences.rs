@@ -1,10 +1,15 @@
 //! What batch evaluations cost: loading, deciding, committing; again when nothing has changed; a preview; and how long an
 //! event takes to be in an audience that follows every change.
 
+use crate::vendor::{Size, mixed};
+use attiva_core::Value;
 use attiva_core::config::Segment;
 use attiva_core::evaluation::Evaluation;
 use attiva_core::id::{EvaluationId, SegmentId};
+use attiva_core::model::EntityName;
+use attiva_core::page::RowKind;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
+use attiva_core::record::RecordChange;
 use attiva_sync::{Engine, SegmentWish};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +29,7 @@ const RULES: [&str; 10] = [
 ];
 
 /// `copies`: of each rule, so that there are more segments.
-pub(crate) async fn measure(store: &Arc<dyn SandboxStore>, engine: &Engine, copies: usize) {
+pub(crate) async fn measure(store: &Arc<dyn SandboxStore>, engine: &Engine, copies: usize, size: Size) {
     for (number, rule) in (0..copies).flat_map(|copy| RULES.iter().map(move |rule| (copy, *rule))).enumerate() {
         let (copy, rule) = rule;
         let id = SegmentId::parse(&format!("seg_{number}")).expect("an id");
@@ -39,17 +44,21 @@ pub(crate) async fn measure(store: &Arc<dyn SandboxStore>, engine: &Engine, copi
     let began = Instant::now();
     crate::settled(engine).await;
     println!("{} segments, first results after {:.1} s", copies * RULES.len(), began.elapsed().as_secs_f64());
-    for what in ["anew", "again"] {
+    for what in ["anew", "again", "after one in a hundred came"] {
+        if what.starts_with("after") {
+            come(engine, size).await;
+        }
         let id = EvaluationId::new(0, crate::fresh());
         engine.start_evaluation(Vec::new(), id.clone()).await.expect("queued");
         let evaluation = ended(store, &id).await;
         let (timings, read) = (evaluation.timings, evaluation.read);
         let members: u64 = evaluation.segments.iter().filter_map(|it| it.members).sum();
         println!(
-            "evaluation, {what}: loading {} ms, deciding {} ms, committing {} ms; {} rows, {:.0} MB of columns, {members} members",
+            "evaluation, {what}: loading {} ms, deciding {} ms, committing {} ms; {:?} of {} rows read anew, {:.0} MB of columns, {members} members",
             timings.loading_ms,
             timings.evaluating_ms,
             timings.committing_ms,
+            read.refreshed,
             read.rows,
             read.bytes as f64 / 1e6
         );
@@ -59,6 +68,40 @@ pub(crate) async fn measure(store: &Arc<dyn SandboxStore>, engine: &Engine, copi
     let began = Instant::now();
     let preview = engine.preview(definition, 10).await.expect("a preview");
     println!("preview: {} of {} in {:.0} ms", preview.members.count, preview.of, began.elapsed().as_secs_f64() * 1e3);
+}
+
+/// One person for each hundred, and one event.
+async fn come(engine: &Engine, size: Size) {
+    let text = |text: String| Value::Text(text);
+    let send = async |entity: &str, rows: Vec<(String, Vec<(&str, Value)>)>| {
+        let change = |(source_key, fields): (String, Vec<(&str, Value)>)| RecordChange {
+            source_key,
+            kind: RowKind::Full,
+            at: 1,
+            dated: true,
+            fields: fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect(),
+            merged_into: None,
+        };
+        let entity = EntityName::parse(entity).expect("an entity");
+        for rows in rows.chunks(1_000) {
+            let changes = rows.iter().cloned().map(change).collect();
+            engine.ingest(&entity, changes).await.expect("stored").expect("taken");
+        }
+    };
+    let person = |n: u64| {
+        let account = text(format!("{}@s.Scale", size.account_of(n)));
+        let mail = text(format!("new{n}@new.com"));
+        (format!("new{n}@s.Scale"), vec![("email", mail), ("job_title", text("CIO".into())), ("account_key", account)])
+    };
+    send("person", (0..size.persons / 100).map(person).collect()).await;
+    let event = |n: u64| {
+        let whose = text(format!("{}@s.Scale", mixed(n) % size.persons));
+        let (kind, page) = (text("view".into()), text("/pricing".into()));
+        let time = Value::Timestamp(1_790_000_000_000);
+        (format!("new{n}@s.Scale"), vec![("type", kind), ("page", page), ("time", time), ("person_key", whose)])
+    };
+    send("activity", (0..size.of("activity") / 100).map(event).collect()).await;
+    crate::settled(engine).await;
 }
 
 async fn ended(store: &Arc<dyn SandboxStore>, id: &EvaluationId) -> Evaluation {

@@ -69,7 +69,7 @@ async fn measure(directory: &Path, size: Size) {
     let sample = store.clone();
     tokio::task::spawn_blocking(move || look_up::measure(&sample, size)).await.expect("look-ups");
 
-    audiences::measure(&store, &engine, 10).await;
+    audiences::measure(&store, &engine, 10, size).await;
     println!("{}", memory());
 
     let (began, cpu_before) = (Instant::now(), cpu());
