@@ -6,7 +6,7 @@
 
 use super::timeline::{self, People};
 use super::{entities, json, links, memberships, projection, records, references};
-use crate::failure::Outcome;
+use crate::failure::{Outcome, limited};
 use attiva_core::Value;
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
@@ -53,7 +53,7 @@ pub(super) fn read(
         components(connection, since, &profiles, sink)?;
     }
     if wanted.events != EventsWanted::None {
-        self::events(connection, since, &profiles, events, sink)?;
+        self::events(connection, since, &profiles, events, wanted, sink)?;
     }
     if let EventsWanted::Attributes(names) = &wanted.events {
         event_attributes(connection, names, sink)?;
@@ -213,6 +213,7 @@ fn events(
     since: Cut,
     profiles: &Profiles,
     mut changed: BTreeSet<i64>,
+    wanted: &SnapshotWanted,
     sink: &mut dyn ChangeSink,
 ) -> Outcome<()> {
     let mut people = People::new(connection);
@@ -226,7 +227,7 @@ fn events(
     }
     changed.extend(sink.strayed());
     let mut statement = connection.prepare_cached(
-        "SELECT p.time, t.name, p.subjects FROM event_payload p JOIN event_type t ON t.number = p.type
+        "SELECT p.time, t.name, p.subjects, p.body FROM event_payload p JOIN event_type t ON t.number = p.type
          WHERE p.number = ?1 AND p.body IS NOT NULL",
     )?;
     for number in changed {
@@ -240,6 +241,10 @@ fn events(
         let event_type = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         let time = row.get(0)?;
         sink.event(number, person.map(|person| EventSeen { number, person, time, event_type }));
+        if let (Some(_), EventsWanted::Attributes(names)) = (person, &wanted.events) {
+            let body = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+            sink.event_attributes(number, json::event_attributes_of(body, names)?);
+        }
     }
     Ok(())
 }
@@ -258,13 +263,29 @@ fn events_of_nobodys_names(connection: &Connection, person: i64, since: Cut) -> 
     let mut found = BTreeSet::new();
     let mut rows = records.query([since.records.cast_signed(), person])?;
     while let Some(row) = rows.next()? {
-        for key in links::keys_that_lead_to(connection, person, row.get(0)?)? {
+        for key in keys_that_lead_to(connection, person, row.get(0)?)? {
             for event in events.query_map(params![person, Identity::SOURCE_KEY, key], |row| row.get(0))? {
                 found.insert(event?);
             }
         }
     }
     Ok(found)
+}
+
+/// A key, and those of records that their sources merged into its record, and so on.
+fn keys_that_lead_to(connection: &Connection, entity: i64, key: String) -> Outcome<BTreeSet<String>> {
+    let mut gone = connection.prepare_cached(links::MERGED_INTO)?;
+    let mut keys = BTreeSet::new();
+    let mut open = vec![key];
+    while let Some(key) = open.pop() {
+        if keys.len() < links::NAMES_LOOKED_AT && !keys.contains(&key) {
+            for merged in gone.query_map(params![key, entity, limited(links::NAMES_LOOKED_AT)], |row| row.get(0))? {
+                open.push(merged?);
+            }
+            keys.insert(key);
+        }
+    }
+    Ok(keys)
 }
 
 fn event_attributes(connection: &Connection, names: &BTreeSet<String>, sink: &mut dyn ChangeSink) -> Outcome<()> {

@@ -320,6 +320,17 @@ fn profile_carrying(connection: &Connection, entity: i64, namespace: &str, value
 }
 
 fn first_carrier(connection: &Connection, entity: i64, namespace: &str, value: &str) -> Outcome<Option<Carrier>> {
+    if namespace == Identity::SOURCE_KEY {
+        // Nearly every key is a record's own, and that one comes first: it is found with its profile.
+        let mut own = connection.prepare_cached(
+            "SELECT r.number, l.profile FROM record r JOIN link l ON l.record = r.number
+             WHERE r.entity = ?1 AND r.source_key = ?2 AND l.own_key AND l.profile IS NOT NULL",
+        )?;
+        let carrier = |row: &Row<'_>| Ok(Carrier { record: row.get(0)?, profile: row.get(1)? });
+        if let Some(carrier) = own.query_row(params![entity, value], carrier).optional()? {
+            return Ok(Some(carrier));
+        }
+    }
     let mut statement = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1")?;
     for record in Carriers::new(connection, entity)?.of(namespace, value, CARRIERS_LOOKED_AT)? {
         let profile: Option<Option<i64>> = statement.query_row([record], |row| row.get(0)).optional()?;
@@ -358,7 +369,7 @@ pub(super) fn keys_of(connection: &Connection, entity: i64, profile: i64) -> Out
 
 /// Merges at the source followed from one key to the next, and keys of one person looked at.
 const MERGES_FOLLOWED: usize = 16;
-const NAMES_LOOKED_AT: usize = 2_000;
+pub(super) const NAMES_LOOKED_AT: usize = 2_000;
 
 /// The profile that a name leads to: a key of a record that its source merged away leads where that one went.
 pub(super) fn profile_named(
@@ -397,7 +408,7 @@ pub(super) fn carrier_named(
 }
 
 /// The `+` keeps SQLite from beginning with all records of the entity: without statistics it takes them to be few.
-const MERGED_INTO: &str = "SELECT r.source_key FROM merged m JOIN record r ON r.number = m.record
+pub(super) const MERGED_INTO: &str = "SELECT r.source_key FROM merged m JOIN record r ON r.number = m.record
                            WHERE m.into_key = ?1 AND +r.entity = ?2 LIMIT ?3";
 
 /// What may lead to a profile, by namespace number and value: what its records carry, and the keys that their sources
@@ -435,22 +446,6 @@ pub(super) fn names_of(connection: &Connection, profile: i64) -> Outcome<BTreeSe
         }
     }
     Ok(names)
-}
-
-/// A key, and those of records that their sources merged into its record, and so on.
-pub(super) fn keys_that_lead_to(connection: &Connection, entity: i64, key: String) -> Outcome<BTreeSet<String>> {
-    let mut gone = connection.prepare_cached(MERGED_INTO)?;
-    let mut keys = BTreeSet::new();
-    let mut open = vec![key];
-    while let Some(key) = open.pop() {
-        if keys.len() < NAMES_LOOKED_AT && !keys.contains(&key) {
-            for merged in gone.query_map(params![key, entity, limited(NAMES_LOOKED_AT)], |row| row.get(0))? {
-                open.push(merged?);
-            }
-            keys.insert(key);
-        }
-    }
-    Ok(keys)
 }
 
 /// A level as it is kept.

@@ -14,7 +14,16 @@ struct Told {
     person: i64,
     time: Millis,
     event_type: String,
-    attributes: Vec<(String, Value)>,
+    /// None: not told yet.
+    attributes: Option<Vec<(String, Value)>>,
+}
+
+impl Told {
+    /// The last of a name counts.
+    fn attribute(&self, name: &str) -> Option<&Value> {
+        let found = self.attributes.iter().flatten().rfind(|(own, _)| own == name);
+        found.map(|(_, value)| value)
+    }
 }
 
 /// A field of events that is read.
@@ -86,7 +95,7 @@ impl EventChanges {
         for event in events.into_iter().filter(|event| !known.contains(&event.number)) {
             let PersonsEvent { number, time, event_type } = event;
             self.anew.insert(number);
-            self.told.insert(number, Told { person: profile, time, event_type, attributes: Vec::new() });
+            self.told.insert(number, Told { person: profile, time, event_type, attributes: None });
         }
     }
 
@@ -100,7 +109,7 @@ impl EventChanges {
         match event {
             Some(event) => {
                 let event_type = event.event_type.to_owned();
-                let told = Told { person: event.person.profile, time: event.time, event_type, attributes: Vec::new() };
+                let told = Told { person: event.person.profile, time: event.time, event_type, attributes: None };
                 self.told.insert(number, told);
             }
             None => {
@@ -109,13 +118,19 @@ impl EventChanges {
         }
     }
 
-    pub(super) fn told(&self) -> Vec<i64> {
-        self.told.keys().copied().collect()
+    pub(super) fn told(&self) -> u64 {
+        self.told.len() as u64
+    }
+
+    /// Those of which nothing is known but whose they are, when and what.
+    pub(super) fn unread(&self) -> Vec<i64> {
+        let unread = self.told.iter().filter(|(_, told)| told.attributes.is_none());
+        unread.map(|(number, _)| *number).collect()
     }
 
     pub(super) fn attributes(&mut self, number: i64, attributes: Vec<(String, Value)>) {
         if let Some(told) = self.told.get_mut(&number) {
-            told.attributes = attributes;
+            told.attributes = Some(attributes);
         }
     }
 
@@ -136,8 +151,7 @@ impl EventChanges {
 
     fn record_key(&self, told: &Told) -> Option<String> {
         let (_, field) = self.component.as_ref()?;
-        let value = told.attributes.iter().rfind(|(own, _)| own == field);
-        value.and_then(|(_, value)| value.as_text()).map(str::to_owned)
+        told.attribute(field).and_then(Value::as_text).map(str::to_owned)
     }
 
     /// Answers the numbers of events by row; none where they are not to be followed any more.
@@ -205,10 +219,7 @@ impl EventChanges {
             for (.., told) in told {
                 match name.as_str() {
                     "type" => builder.push(&Value::Text(told.event_type.clone())),
-                    name => {
-                        let value = told.attributes.iter().rfind(|(own, _)| own == name);
-                        builder.push(value.map_or(&Value::Null, |(_, value)| value));
-                    }
+                    name => builder.push(told.attribute(name).unwrap_or(&Value::Null)),
                 }
             }
             table.put(*slot, builder.finish());

@@ -264,7 +264,7 @@ impl ChangeSink for Refresher<'_> {
 
     fn unread(&mut self) -> Vec<i64> {
         let events = self.changes.events.as_ref().filter(|_| self.reads_attributes);
-        events.map(EventChanges::told).unwrap_or_default()
+        events.map(EventChanges::unread).unwrap_or_default()
     }
 
     fn event_attributes(&mut self, number: i64, attributes: Vec<(String, Value)>) {
@@ -335,7 +335,7 @@ impl Changes {
             }
         }
         if let Some((events, numbers)) = self.events.zip(event_numbers.take()) {
-            refreshed += events.told().len() as u64;
+            refreshed += events.told();
             let component = |record: i64| component_keys.as_ref().map_or(NOBODY, |keys| place(keys, record));
             event_numbers = events.apply(&mut refresh, numbers, person, component);
         }

@@ -151,10 +151,10 @@ pub trait ChangeSink {
     /// Events that persons had at the cut, who do not have them now: whose they are is told next.
     fn strayed(&mut self) -> Vec<i64>;
 
-    /// An event that has changed or strayed; `None`: it was taken back, or is nobody's.
+    /// An event that has changed or strayed, and then its attributes; `None`: it was taken back, or is nobody's.
     fn event(&mut self, number: i64, event: Option<EventSeen<'_>>);
 
-    /// Events whose attributes are to be told.
+    /// Other events whose attributes are to be told.
     fn unread(&mut self) -> Vec<i64>;
 
     fn event_attributes(&mut self, number: i64, attributes: Vec<(String, Value)>);
