@@ -46,11 +46,11 @@ use attiva_core::identity::{Ask, Identity};
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
-    Begin, Begun, Books, Change, ChangeSink, Cut, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found,
-    FoundPlace, HistoryOf, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, MembershipEvent,
-    OpenBatch, Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred,
-    RefusalFilter, Refused, Relation, Result, SandboxStore, Seq, SnapshotSink, SnapshotWanted, StoreError, StoredEvent,
-    StoredRecord, StreamState, TargetKey,
+    Begin, Begun, Books, Change, Document, DocumentWrite, EventPlace, Expect, Feed, FieldError, Found, FoundPlace,
+    HistoryOf, Item, ItemOutcome, ItemStatus, Kind, LedgerEntry, Member, MembershipCommit, MembershipEvent, OpenBatch,
+    Order, PageCommit, PageCommitted, Profile, ProfileCommit, QueuedMember, Reason, Reconsider, Referred,
+    RefusalFilter, Refused, Relation, Result, SandboxStore, Seq, StoreError, StoredEvent, StoredRecord, StreamState,
+    TargetKey,
 };
 use attiva_core::record::Presence;
 use attiva_core::removal::{Place, Removed};
@@ -349,14 +349,6 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| memberships::count_common(connection, one, other))
     }
 
-    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()> {
-        self.database.read(|connection| snapshot::read(connection, wanted, sink))
-    }
-
-    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()> {
-        self.database.read(|connection| changed::read(connection, since, wanted, sink))
-    }
-
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>> {
         self.database.read(|connection| memberships::members(connection, segment, after, limit))
     }
@@ -405,6 +397,17 @@ impl SandboxStore for Sandbox {
 
     fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>> {
         self.database.read(|connection| deliveries::opened_batch(connection, delivery))
+    }
+
+    async fn close_part(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        rest: OpenBatch,
+        now: Millis,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::close_part(connection, &delivery, &settled, &rest, now)).await
     }
 
     async fn close_batch(

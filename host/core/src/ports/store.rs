@@ -42,7 +42,7 @@ pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
 pub use snapshot::{
     Carrier, ChangeSink, Changed, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, PersonsEvent, RelationWanted,
-    SnapshotSink, SnapshotWanted,
+    SnapshotSink, SnapshotStore, SnapshotWanted,
 };
 
 /// A position in a sandbox's sequence of accepted changes. 0 is before the first.
@@ -256,7 +256,9 @@ pub struct Member {
 
 /// A sandbox's store.
 #[async_trait]
-pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore {
+pub trait SandboxStore:
+    AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore + SnapshotStore
+{
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;
     /// In the order of ids, after `after`.
@@ -401,11 +403,6 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + ReadbackSto
     fn membership_history(&self, of: &HistoryOf, before: Option<i64>, limit: usize) -> Result<Vec<MembershipEvent>>;
     /// How many are members of both.
     fn count_common_members(&self, one: &SegmentId, other: &SegmentId) -> Result<u64>;
-    /// Tells what is wanted as it is at one moment.
-    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()>;
-    /// Tells what of it has changed since a cut, as it is at one moment. What was taken away for good, as by an erasure, is
-    /// not told.
-    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()>;
     /// Members now, in the order of profile numbers, after `after`; with each profile's number.
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;
@@ -439,6 +436,14 @@ pub trait SandboxStore: AccountStore + ConsentStore + PrivacyStore + ReadbackSto
     /// now on.
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;
     fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>>;
+    /// Settles the members of a part of the open batch; `rest` stays open.
+    async fn close_part(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        rest: OpenBatch,
+        now: Millis,
+    ) -> Result<()>;
     /// Forgets the open batch, if any, and settles its members, in the ledger as well; writes the delivery's document.
     async fn close_batch(
         &self,

@@ -1,16 +1,27 @@
 //! All of a sandbox, told in one snapshot to whoever makes columns of it.
 
 use super::timeline::People;
-use super::{entities, json, links, memberships, projection, records};
+use super::{Sandbox, changed, entities, json, links, memberships, projection, records};
 use crate::failure::Outcome;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{
-    Carrier, Cut, EntityWanted, EventSeen, EventsWanted, Feed, RelationWanted, SnapshotSink, SnapshotWanted,
+    Carrier, ChangeSink, Cut, EntityWanted, EventSeen, EventsWanted, Feed, RelationWanted, Result, SnapshotSink,
+    SnapshotStore, SnapshotWanted,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeSet, HashMap};
 
-pub(super) fn read(connection: &Connection, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Outcome<()> {
+impl SnapshotStore for Sandbox {
+    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()> {
+        self.database.read(|connection| read(connection, wanted, sink))
+    }
+
+    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()> {
+        self.database.read(|connection| changed::read(connection, since, wanted, sink))
+    }
+}
+
+fn read(connection: &Connection, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Outcome<()> {
     let cut = Cut {
         records: projection::newest(connection, Feed::Records)?,
         profiles: projection::newest(connection, Feed::Profiles)?,

@@ -1,6 +1,6 @@
 //! All of a sandbox at one moment, told row by row to whoever makes columns of it.
 
-use super::{Seq, StoredRecord};
+use super::{Result, Seq, StoredRecord};
 use crate::id::SegmentId;
 use crate::model::EntityName;
 use crate::{Millis, Value};
@@ -78,6 +78,16 @@ pub struct EventSeen<'a> {
 pub struct KeysWanted {
     pub entity: EntityName,
     pub keys: Vec<String>,
+}
+
+/// The part of a sandbox's store that tells all of it, or all that has changed.
+pub trait SnapshotStore: Send + Sync {
+    /// Tells what is wanted as it is at one moment.
+    fn snapshot(&self, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Result<()>;
+
+    /// Tells what of it has changed since a cut, as it is at one moment. What was taken away for good, as by an erasure, is
+    /// not told.
+    fn changed_since(&self, since: Cut, wanted: &SnapshotWanted, sink: &mut dyn ChangeSink) -> Result<()>;
 }
 
 /// Takes what is told, in the order of the methods. Numbers of entities, relations and audiences are places in what was
