@@ -16,11 +16,12 @@ use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
-use crate::spec::{DeliveryMode, DeliverySpec};
+use crate::spec::DeliveryMode;
 use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod at_once;
 mod plan;
 
 pub use plan::{Hold, Plan, Sample};
@@ -325,20 +326,6 @@ impl Delivery {
             Event::CancelRequested => self.cancel_requested = true,
         }
         self.next(now)
-    }
-
-    /// How many batches may be taken at once: one where the connector keeps something of each, and one while the row is
-    /// looked for that made a batch be refused.
-    #[must_use]
-    pub fn batches_at_once(&self, spec: &DeliverySpec) -> u32 {
-        match &spec.at_once {
-            Some(at_once) if self.steady && !self.is_looking(spec) => at_once.batches.max(1),
-            _ => 1,
-        }
-    }
-
-    fn is_looking(&self, spec: &DeliverySpec) -> bool {
-        self.batch_rows_max.is_some_and(|max| max < u64::from(spec.batch_rows))
     }
 
     /// The delivery as it is stored while its end is not told yet: it ends again, in the same way, when it is resumed.

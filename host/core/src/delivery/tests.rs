@@ -1,5 +1,6 @@
 use super::*;
 use crate::FaultKind;
+use crate::spec::DeliverySpec;
 
 fn begun() -> Delivery {
     let (a, s) = (ActivationId::new(0, [0; 6]), SegmentId::new(0, [0; 6]));

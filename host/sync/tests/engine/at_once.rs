@@ -88,7 +88,7 @@ async fn a_poisoned_batch_holds_up_none_that_went_with_it() {
     // The first of the two rows, alone.
     world.vendor.faults_of.lock().unwrap().insert(4, poison);
     let delivery = delivered(&world, &activation).await;
-    let books = delivery.books.clone().unwrap();
+    let books = delivery.books.unwrap();
     assert_eq!((delivery.status, books.created, books.failed), (DeliveryStatus::Succeeded, 11, 1), "{books:?}");
     assert_eq!(world.vendor.batches.lock().unwrap().values().map(Vec::len).sum::<usize>(), 11, "nobody came twice");
 }

@@ -79,9 +79,8 @@ pub struct Vendor {
     pub numbers: Mutex<Vec<u32>>,
     pub here: AtomicU32,
     pub most_here: AtomicU32,
-    /// While set, deliver does not answer.
+    /// While set, deliver does not answer; while the other is set, read does not.
     pub stuck: AtomicBool,
-    /// While set, read does not answer.
     pub stuck_reading: AtomicBool,
     /// Whether the keyed stream is read too.
     pub has_titles: AtomicBool,

@@ -77,3 +77,17 @@ pub struct Delivery {
     /// Longest time a request may still be on its way after a kill, in milliseconds.
     pub request_timeout_ms: u64,
 }
+
+impl super::Spec {
+    /// How many batches of one delivery may come at once; two rows with the same value in one of the fields `keys` never do.
+    /// Say it only where no batch needs another one's state: once a batch has left the state as it was, those after it
+    /// have to as well.
+    #[must_use]
+    pub fn at_once(mut self, batches: u32, keys: &[&str]) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            delivery.at_once = Some(AtOnce { batches, keys });
+        }
+        self
+    }
+}
