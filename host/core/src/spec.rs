@@ -9,6 +9,7 @@ pub use credential::{AssumedRole, Authorize, CredentialMethod, CredentialSpec, P
 pub use learnt::{InstanceSpec, Learnt};
 pub use rate::{Rate, ToldBy};
 
+use crate::backfill::WindowSpec;
 use crate::cardinality::{Cardinality, Role};
 use crate::config::AudienceEntity;
 use schemars::JsonSchema;
@@ -47,6 +48,9 @@ pub struct Spec {
     /// For destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySpec>,
+    /// For sources that can be told to read a span of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowSpec>,
     /// For sources: how native records become the model's entities.
     #[serde(default)]
     pub mappings: Vec<MappingSpec>,
@@ -240,6 +244,11 @@ impl Spec {
         let members = self.delivery.iter().flat_map(|delivery| &delivery.members);
         if let Some((object, _)) = members.into_iter().find(|(_, of)| of.is_empty()) {
             return invalid(&format!("delivery.members.{object}"), "must be `person`, `account` or both");
+        }
+        let keys = self.window.iter().flat_map(|window| [("from", &window.from), ("to", &window.to)]);
+        let is_key = |key: &str| self.configuration.get("properties").is_some_and(|keys| keys.get(key).is_some());
+        if let Some((place, _)) = keys.into_iter().find(|(_, key)| !is_key(key)) {
+            return invalid(&format!("window.{place}"), "must be a property of the configuration");
         }
         self.instance.validate(self)?;
         for (role, key) in [(Role::Source, "source"), (Role::Destination, "destination")] {
@@ -436,6 +445,8 @@ mod tests {
                 "cardinality.source_organisations_per_instance",
             ),
             ("/cardinality", json!({"organisations": 1}), "unknown field"),
+            ("/window", json!({"from": "id", "to": "nowhere"}), "window.to"),
+            ("/window", json!({"from": "id"}), "missing field `to`"),
             ("/delivery", delivery(json!({"file": []})), "delivery.members.file"),
             ("/delivery", delivery(json!({"file": ["campaign"]})), "unknown variant `campaign`"),
         ];

@@ -27,6 +27,7 @@ mod references;
 mod removal;
 mod retention;
 mod search;
+mod seen;
 mod snapshot;
 mod spaces;
 mod stages;
@@ -78,6 +79,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-13.sql"),
         include_str!("schema/sandbox-14.sql"),
         include_str!("schema/sandbox-15.sql"),
+        include_str!("schema/sandbox-16.sql"),
     ],
 };
 
@@ -483,6 +485,7 @@ fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outc
         | Kind::Cancellation
         | Kind::Approval
         | Kind::Evaluation
-        | Kind::EvaluationSchedule => Ok(()),
+        | Kind::EvaluationSchedule
+        | Kind::SchemaDrift => Ok(()),
     }
 }

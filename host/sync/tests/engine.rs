@@ -5,8 +5,12 @@
 mod accounts;
 #[path = "engine/activation.rs"]
 mod activation;
+#[path = "engine/backfills.rs"]
+mod backfills;
 #[path = "engine/consent.rs"]
 mod consent;
+#[path = "engine/drift.rs"]
+mod drift;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]

@@ -3,10 +3,12 @@
 mod credential;
 mod delivery;
 mod rate;
+mod source;
 
 pub use credential::{AssumedRole, Authorize, Credential, CredentialMethod, ParametersIn};
 pub use delivery::{Delivering, Delivery, DeliveryClass, Member, Mode};
 pub use rate::{Budget, Rate, ToldBy};
+pub use source::{Mapping, Window};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,6 +45,9 @@ pub struct Spec {
     /// For destinations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivering>,
+    /// For sources that can be told to read a span of time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// For sources: how records become the model's entities.
     pub mappings: Vec<Mapping>,
 }
@@ -69,6 +74,7 @@ impl Spec {
             },
             cardinality: Cardinality::default(),
             delivery: None,
+            window: None,
             mappings: Vec::new(),
         }
     }
@@ -369,17 +375,6 @@ impl Learnt {
     }
 }
 
-/// The shipped mapping of one stream to one entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mapping {
-    /// A stream's name.
-    pub stream: String,
-    /// `person`.
-    pub entity: String,
-    /// Target field <- CEL over the native `record`.
-    pub fields: BTreeMap<String, String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -465,6 +460,7 @@ mod tests {
             .fields_max(50)
             .members("file", &[Member::Person, Member::Account])
             .transient_codes(&["busy"])
+            .window("id", "id", &["persons"])
             .mapping("persons", "person", &[("person.email", "record.email")])
     }
 

@@ -28,5 +28,6 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::Approval => "approval",
         Kind::Evaluation => "evaluation",
         Kind::EvaluationSchedule => "evaluation-schedule",
+        Kind::SchemaDrift => "schema-drift",
     }
 }
