@@ -69,7 +69,7 @@ fn a_stream_is_read_anew_over_the_api_and_what_is_gone_is_found_out() {
         let refused = api.post(&path, &wrong);
         assert_eq!(refused.refused(422, "request.invalid").text("/errors/0/field"), field, "{wrong}");
     }
-    api.post(&path, &json!({"streams": ["Lead"]})).refused(422, "stream.missing");
+    api.post(&path, &json!({"streams": ["Lead"]})).refused(404, "stream.missing");
     let audit = api.audit();
     assert!(audit.text.contains("run.backfill-started"), "{}", audit.text);
     let (code, told) = cli(
