@@ -82,11 +82,17 @@ async fn a_reading_anew_that_is_cut_off_goes_on_where_it_was() {
     let mut once = read.clone();
     once.dedup();
     assert!(read.len() <= once.len() + 1 && once == ["read 0", "read 1", "read 2"], "{read:?}");
-    // One that does not come to its end gives its place up.
-    vendor.read_faults.lock().unwrap().push_back(fault(FaultKind::Auth, "x"));
+    // One that does not come to its end leaves the stream where it is, and gives up the place that it had come to.
+    vendor.stuck_reading.store(true, Ordering::SeqCst);
     let refused = begun(&world, Wish::default()).await.unwrap();
+    world.until("its first page", || vendor.calls.lock().unwrap().iter().any(|c| c == "read 0").then_some(())).await;
+    vendor.read_faults.lock().unwrap().push_back(fault(FaultKind::Auth, "x"));
+    vendor.stuck_reading.store(false, Ordering::SeqCst);
     assert_eq!(world.ended_run(&refused.id).await.status, RunStatus::Failed);
-    assert!(!taken(&vendor).iter().any(|call| call.starts_with("let go")), "it had none yet");
+    assert_eq!(place(&world), "3");
+    world
+        .until("it is told so", || vendor.calls.lock().unwrap().iter().any(|c| c == "let go persons 1").then_some(()))
+        .await;
 }
 
 #[tokio::test]
