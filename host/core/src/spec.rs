@@ -139,9 +139,39 @@ pub struct DeliverySpec {
     /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,
+    /// How many batches of one delivery may be with it at once; absent: one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<AtOnce>,
     /// Longest time a request of ours may still be on its way after a kill.
     #[serde(default = "DeliverySpec::default_request_timeout_ms")]
     pub request_timeout_ms: u64,
+}
+
+/// Batches that may be with a destination at once. Whoever declares it promises that a batch depends on no other one of its
+/// delivery: where one has left the state as it was, those after it do as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AtOnce {
+    pub batches: u32,
+    /// Fields by which the vendor tells members apart: two rows with the same value in one of them never go at once.
+    pub keys: Vec<String>,
+}
+
+impl AtOnce {
+    const BATCHES_MAX: u32 = 16;
+
+    fn problem(&self, mode: DeliveryMode) -> Option<&'static str> {
+        if mode == DeliveryMode::Snapshot {
+            return Some("a whole is made of its batches in their order: only targets that keep their members have it");
+        }
+        if !(2..=Self::BATCHES_MAX).contains(&self.batches) {
+            return Some("`batches` must be 2 to 16");
+        }
+        if self.keys.is_empty() || self.keys.iter().any(String::is_empty) {
+            return Some("`keys` must name the fields by which members are told apart");
+        }
+        None
+    }
 }
 
 impl DeliverySpec {
@@ -240,6 +270,11 @@ impl Spec {
             && delivery.batch_rows == 0
         {
             return invalid("delivery.batch_rows", "must be at least 1");
+        }
+        if let Some(delivery) = &self.delivery
+            && let Some(problem) = delivery.at_once.as_ref().and_then(|at_once| at_once.problem(delivery.mode))
+        {
+            return invalid("delivery.at_once", problem);
         }
         let members = self.delivery.iter().flat_map(|delivery| &delivery.members);
         if let Some((object, _)) = members.into_iter().find(|(_, of)| of.is_empty()) {
@@ -378,97 +413,4 @@ pub fn fill(template: &str, configuration: &serde_json::Value) -> Result<String,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn minimal() -> serde_json::Value {
-        json!({
-            "name": "source-x", "version": "0.1.0", "publisher": "attiva", "title": "X", "state_version": 1,
-            "configuration": {"type": "object", "properties": {"id": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}, "list": {"type": "array"}}},
-            "credentials": [{"name": "x", "method": "oauth2-client-credentials", "origin": "api", "path": "/token",
-                             "client_id": "{id}", "client_secret": "{secret}", "parameters_in": "query"}],
-            "origins": [{"name": "api", "url": "https://{id}.example.com", "domains": ["example.com"],
-                         "rules": [{"methods": ["GET"], "path": "/", "access": "read", "credential": "x"}]}],
-            "rates": [{"kind": "window", "calls": 50, "seconds": 20}, {"kind": "concurrent", "calls": 5}],
-            "instance": {"system": "X", "id": "{id}"},
-            "cardinality": {"source_organisations_per_instance": 1}
-        })
-    }
-
-    #[test]
-    fn a_specification_is_read_and_its_secrets_known() {
-        let spec = Spec::parse(&minimal().to_string()).unwrap();
-        assert_eq!(spec.secrets(), ["secret"]);
-        assert_eq!(spec.public_scalars(), ["id"]);
-        assert_eq!(Spec::parse(&serde_json::to_string(&spec).unwrap()).unwrap(), spec);
-    }
-
-    fn delivery(members: serde_json::Value) -> serde_json::Value {
-        json!({"class": "at-least-once", "batch_rows": 1, "members": members})
-    }
-
-    #[test]
-    fn a_target_takes_persons_unless_its_destination_says_otherwise() {
-        let mut spec = minimal();
-        spec["delivery"] = delivery(json!({"companies": ["account"], "file": ["person", "account"]}));
-        let delivery = Spec::parse(&spec.to_string()).unwrap().delivery.unwrap();
-        let (person, account) = (AudienceEntity::Person, AudienceEntity::Account);
-        assert_eq!(delivery.takes("companies"), [account]);
-        assert_eq!(delivery.takes("file"), [person, account]);
-        assert_eq!(delivery.takes("list"), [person]);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let cases = [
-            ("/name", json!("Source X"), "name"),
-            ("/unknown", json!(1), "unknown field"),
-            (
-                "/credentials/0",
-                json!({"name": "x", "method": "aws-sigv4", "service": "s3", "region": "r", "access_key_id": "a", "secret_access_key": "b", "extra": 1}),
-                "extra",
-            ),
-            (
-                "/credentials/0",
-                json!({"name": "x", "method": "oauth2-refresh-token", "origin": "api", "path": "/t", "client_id": "c", "client_secret": "s", "refresh_token": "{id}"}),
-                "credentials[0].refresh_token",
-            ),
-            ("/origins/0/rules/0/credential", json!("y"), "origins[0].rules[0].credential"),
-            ("/origins/0/rules/0/path", json!("x"), "origins[0].rules[0].path"),
-            ("/origins/0/rules/0/methods", json!(["TRACE"]), "origins[0].rules[0].methods"),
-            ("/origins/0/domains", json!([]), "origins[0].domains"),
-            ("/rates/0/calls", json!(0), "rates[0]"),
-            (
-                "/cardinality",
-                json!({"source_organisations_per_instance": 0}),
-                "cardinality.source_organisations_per_instance",
-            ),
-            ("/cardinality", json!({"organisations": 1}), "unknown field"),
-            ("/window", json!({"from": "id", "to": "nowhere"}), "window.to"),
-            ("/window", json!({"from": "id"}), "missing field `to`"),
-            ("/delivery", delivery(json!({"file": []})), "delivery.members.file"),
-            ("/delivery", delivery(json!({"file": ["campaign"]})), "unknown variant `campaign`"),
-        ];
-        for (pointer, value, expected) in cases {
-            let mut spec = minimal();
-            match spec.pointer_mut(pointer) {
-                Some(place) => *place = value,
-                None => spec[pointer.trim_start_matches('/')] = value,
-            }
-            let error = Spec::parse(&spec.to_string()).unwrap_err().to_string();
-            assert!(error.contains(expected), "{pointer}: {error}");
-        }
-    }
-
-    #[test]
-    fn templates_take_values_and_miss_what_is_missing() {
-        let configuration = json!({"id": "123-ABC-456", "port": 9});
-        assert_eq!(
-            fill("https://{id}.example.com:{port}", &configuration).unwrap(),
-            "https://123-ABC-456.example.com:9"
-        );
-        assert_eq!(fill("{nobody}", &configuration), Err(TemplateError::Missing("nobody".into())));
-        assert_eq!(fill("{id", &configuration), Err(TemplateError::Unclosed("{id".into())));
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "engine/activation.rs"]
 mod activation;
+#[path = "engine/at_once.rs"]
+mod at_once;
 #[path = "engine/backfills.rs"]
 mod backfills;
 #[path = "engine/consent.rs"]

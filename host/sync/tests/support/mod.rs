@@ -21,7 +21,7 @@ use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::retention::Kept;
 use attiva_core::run::Run;
-use attiva_core::spec::DeliveryClass;
+use attiva_core::spec::{AtOnce, DeliveryClass};
 use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Engine, EngineOptions};
 use std::collections::VecDeque;
@@ -72,6 +72,15 @@ pub struct Vendor {
     /// It names its members: `m-` and the profile's id.
     pub names_members: AtomicBool,
     pub read_back: Mutex<Option<bool>>,
+    /// It takes batches at once, and leaves the state as it is, but for the batches whose numbers these are.
+    pub at_once: Mutex<Option<AtOnce>>,
+    pub moves_state_in: Mutex<Vec<u32>>,
+    /// Faults to give to a batch, once, by its number.
+    pub faults_of: Mutex<std::collections::BTreeMap<u32, Fault>>,
+    /// The number of each batch that came, and how many are here now and were at most.
+    pub numbers: Mutex<Vec<u32>>,
+    pub here: AtomicU32,
+    pub most_here: AtomicU32,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.

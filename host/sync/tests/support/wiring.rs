@@ -58,6 +58,7 @@ impl Connectors for Wiring {
             members: std::collections::BTreeMap::new(),
             transient_codes: vec![],
             read_back: *self.0.read_back.lock().unwrap(),
+            at_once: self.0.at_once.lock().unwrap().clone(),
             request_timeout_ms: 300,
         })
     }
