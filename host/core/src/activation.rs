@@ -2,8 +2,7 @@
 
 use crate::Millis;
 use crate::config::EvaluationMethod;
-use crate::cron::Cron;
-use crate::evaluation::EVERY_SECONDS_MIN;
+use crate::cron::{Cron, EVERY_SECONDS_MIN};
 use crate::id::EvaluationId;
 use crate::spec::DeliveryMode;
 use schemars::JsonSchema;

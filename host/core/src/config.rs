@@ -3,6 +3,7 @@
 use crate::Millis;
 use crate::activation::{ActivationSchedule, Export};
 use crate::consent::Use;
+use crate::drift::SchemaPolicy;
 use crate::expansion::Expansion;
 use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
 use crate::key::Instance;
@@ -10,6 +11,7 @@ use crate::model::EntityKind;
 use crate::ports::connector::Target;
 use crate::ports::store::TargetKey;
 use crate::readback::ReadbackSetting;
+use crate::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,15 +31,10 @@ pub struct Connection {
     pub streams: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// What becomes of a stream whose columns are others than they were.
+    #[serde(default, skip_serializing_if = "SchemaPolicy::is_default")]
+    pub schema: SchemaPolicy,
     pub created_at: Millis,
-}
-
-/// When runs start by themselves. A run that is still going is not overtaken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// Seconds from the start of one run to the start of the next; at least 10.
-    pub every_seconds: u32,
 }
 
 /// A rule that says who belongs.

@@ -6,6 +6,9 @@
 use crate::Millis;
 use crate::time::civil_date;
 
+/// Shortest interval of whatever begins by itself, in seconds.
+pub const EVERY_SECONDS_MIN: u32 = 10;
+
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 /// How far ahead is looked: February 29th comes within eight years.
@@ -81,6 +84,28 @@ impl Cron {
         };
         has(self.months, i64::from(month)) && is_day
     }
+}
+
+/// What is wrong with an interval and times: a field, and the problem.
+///
+/// # Errors
+/// The first problem.
+pub fn check(every_seconds: Option<u32>, cron: Option<&str>) -> Result<(), (&'static str, String)> {
+    if every_seconds.is_some_and(|every| every < EVERY_SECONDS_MIN) {
+        return Err(("/every_seconds", format!("must be at least {EVERY_SECONDS_MIN}")));
+    }
+    match cron.map(Cron::parse) {
+        Some(Err(problem)) => Err(("/cron", problem)),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+/// Whether an interval or one of the times has passed since `last`. However many have, they are one.
+#[must_use]
+pub fn has_passed(every_seconds: Option<u32>, cron: Option<&str>, last: Millis, now: Millis) -> bool {
+    let by_interval = every_seconds.is_some_and(|every| now.saturating_sub(last) >= i64::from(every) * 1000);
+    let cron = cron.and_then(|text| Cron::parse(text).ok());
+    by_interval || cron.and_then(|cron| cron.next(last)).is_some_and(|next| next <= now)
 }
 
 fn has(bits: u64, value: i64) -> bool {

@@ -1,7 +1,7 @@
 //! One batch evaluation of segments: what it is about, how far it is, and what it changed. Decides; never waits, never
 //! reads a clock.
 
-use crate::cron::Cron;
+use crate::cron;
 use crate::id::{EvaluationId, SegmentId};
 use crate::{Fault, Millis};
 use schemars::JsonSchema;
@@ -196,9 +196,6 @@ pub struct EvaluationSchedule {
     pub cron: Option<String>,
 }
 
-/// Shortest interval.
-pub const EVERY_SECONDS_MIN: u32 = 10;
-
 impl Default for EvaluationSchedule {
     /// Every quarter of an hour.
     fn default() -> Self {
@@ -212,22 +209,14 @@ impl EvaluationSchedule {
     /// # Errors
     /// The first problem.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.every_seconds.is_some_and(|every| every < EVERY_SECONDS_MIN) {
-            return Err(("/every_seconds", format!("must be at least {EVERY_SECONDS_MIN}")));
-        }
-        match self.cron.as_deref().map(Cron::parse) {
-            Some(Err(problem)) => Err(("/cron", problem)),
-            Some(Ok(_)) | None => Ok(()),
-        }
+        cron::check(self.every_seconds, self.cron.as_deref())
     }
 
     /// Whether one is due; `last`: when the one before was. What was missed is made up for once.
     #[must_use]
     pub fn is_due(&self, last: Option<Millis>, now: Millis) -> bool {
         let Some(last) = last else { return self.every_seconds.is_some() || self.cron.is_some() };
-        let by_interval = self.every_seconds.is_some_and(|every| now.saturating_sub(last) >= i64::from(every) * 1000);
-        let cron = self.cron.as_deref().and_then(|text| Cron::parse(text).ok());
-        by_interval || cron.and_then(|cron| cron.next(last)).is_some_and(|next| next <= now)
+        cron::has_passed(self.every_seconds, self.cron.as_deref(), last, now)
     }
 }
 

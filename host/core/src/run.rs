@@ -8,6 +8,8 @@
 //!
 //! The run's document is stored with every page, so a killed host goes on where the last page was committed.
 
+use crate::backfill::{Backfill, Place};
+use crate::drift::HeldStream;
 use crate::freshness::PageTimes;
 use crate::guardrail::{Guardrails, Verdict as Limit};
 use crate::id::{ConnectionId, RunId};
@@ -17,6 +19,10 @@ use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+mod turn;
+
+use turn::Turn;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -50,11 +56,24 @@ pub struct StreamProgress {
     pub stale: u64,
     pub rejected: u64,
     pub caught_up: bool,
+    /// Requests sent to the vendor.
+    #[serde(default)]
+    pub calls: u64,
+    /// Why it is not read to its end; the others are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// The last pages, in a row, that brought nothing and waited for nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub empty_pages: u64,
+}
+
+impl StreamProgress {
+    /// Whether there is more to read of it in this run.
+    fn is_open(&self) -> bool {
+        !self.caught_up && self.fault.is_none()
+    }
 }
 
 /// A page that brings nothing and waits at least so long, waits for its vendor.
@@ -96,6 +115,21 @@ pub struct Run {
     /// Where it stands in a trace, as W3C trace context has it (`traceparent`); `None`: it is not traced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// The stream that is being read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<usize>,
+    /// Until when streams wait for their vendor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits: BTreeMap<String, Millis>,
+    /// Which streams take their keys from which.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keyed: BTreeMap<String, String>,
+    /// Streams that it does not read, since they have changed and nobody has approved of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldStream>,
+    /// It reads anew what was read before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
 }
 
 /// What happened.
@@ -109,6 +143,10 @@ pub enum Event {
         more: bool,
         wait_ms: Option<u64>,
         estimate: Option<Estimate>,
+        /// Requests sent to the vendor.
+        calls: u64,
+        /// Where a reading anew is after it.
+        anew: Option<Place>,
     },
     /// A call failed; the cursor is where it was.
     Failed {
@@ -121,6 +159,8 @@ pub enum Event {
         wait_ms: u64,
     },
     CancelRequested,
+    /// The next run would begin: what was read to its end is looked at again.
+    Due,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -162,7 +202,23 @@ impl Run {
             rejects_forgotten_at: None,
             pages_at: BTreeMap::new(),
             trace: None,
+            turn: None,
+            waits: BTreeMap::new(),
+            keyed: BTreeMap::new(),
+            held: Vec::new(),
+            backfill: None,
         }
+    }
+
+    /// A run that reads streams anew.
+    #[must_use]
+    pub fn anew(self, backfill: Backfill) -> Self {
+        Self { backfill: Some(backfill), ..self }
+    }
+
+    /// It does not begin, and says why.
+    pub fn refuse(&mut self, fault: Fault, now: Millis) {
+        self.stop(fault, now);
     }
 
     /// Takes an event at a time, and says what to do.
@@ -173,12 +229,17 @@ impl Run {
         match event {
             Event::Resumed => {}
             Event::CancelRequested => self.cancel_requested = true,
-            Event::Committed { counts, more, wait_ms, estimate } => {
+            Event::Due => self.reopen(),
+            Event::Committed { counts, more, wait_ms, estimate, calls, anew } => {
                 self.note(more, now);
-                self.count(counts, more, wait_ms, estimate);
+                self.rest(wait_ms, now);
+                self.count(counts, more, wait_ms, estimate, calls);
+                if let (Some(backfill), Some(place)) = (&mut self.backfill, anew) {
+                    backfill.place = place;
+                }
                 self.fault = None;
                 self.attempts = 0;
-                self.waiting_until = wait_ms.map(|ms| now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+                self.waiting_until = None;
             }
             Event::Held { fault, wait_ms } => {
                 self.waiting_until = Some(now.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
@@ -191,7 +252,7 @@ impl Run {
                         self.waiting_until = Some(now.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
                         self.fault = Some(fault);
                     }
-                    Verdict::Stop => return self.stop(fault, now),
+                    Verdict::Stop => return self.give_up(fault, now),
                 }
             }
         }
@@ -207,12 +268,50 @@ impl Run {
             return Action::WaitUntil(until);
         }
         self.waiting_until = None;
-        match self.current() {
-            Some(stream) => {
-                self.status = RunStatus::Running;
+        match turn::next(self, now) {
+            Turn::Read(stream) => {
+                (self.status, self.turn) = (RunStatus::Running, Some(stream));
                 Action::Pull { stream }
             }
-            None => self.end(RunStatus::Succeeded, now),
+            Turn::Wait(until) => {
+                (self.status, self.waiting_until) = (RunStatus::Waiting, Some(until));
+                Action::WaitUntil(until)
+            }
+            Turn::Done => match self.streams.iter().find_map(|stream| stream.fault.clone()) {
+                Some(fault) => self.stop(fault, now),
+                None => self.end(RunStatus::Succeeded, now),
+            },
+        }
+    }
+
+    /// What is one stream's own trouble ends that stream; the others are read first.
+    fn give_up(&mut self, fault: Fault, now: Millis) -> Action {
+        use crate::FaultKind as K;
+        let is_the_streams = match fault.kind {
+            K::Config | K::Scope | K::Data | K::Unsupported | K::Internal => self.backfill.is_none(),
+            K::Auth | K::RateLimited | K::Quota | K::Transient => false,
+        };
+        match self.current().and_then(|at| self.streams.get_mut(at)).filter(|_| is_the_streams) {
+            Some(stream) => {
+                stream.fault = Some(fault.clone());
+                (self.fault, self.attempts) = (Some(fault), 0);
+                self.next(now)
+            }
+            None => self.stop(fault, now),
+        }
+    }
+
+    /// What is caught up is read on, beside what is not.
+    fn reopen(&mut self) {
+        if self.backfill.is_some() {
+            return;
+        }
+        for stream in self.streams.iter_mut().filter(|stream| stream.caught_up) {
+            (stream.caught_up, stream.empty_pages) = (false, 0);
+        }
+        // Unless the vendor as a whole is waited for, it was for streams.
+        if self.fault.is_none() {
+            self.waiting_until = None;
         }
     }
 
@@ -236,17 +335,18 @@ impl Run {
     /// The run as it is stored while its end is not told yet: it ends again, in the same way, when it is resumed.
     #[must_use]
     pub fn untold(mut self) -> Self {
-        if self.status == RunStatus::Succeeded {
+        if self.status.has_ended() {
             self.status = RunStatus::Running;
             self.ended_at = None;
         }
         self
     }
 
-    /// The stream being read: the first that is not caught up.
+    /// The stream being read, or that will be.
     #[must_use]
     pub fn current(&self) -> Option<usize> {
-        self.streams.iter().position(|s| !s.caught_up)
+        let turn = self.turn.filter(|at| self.streams.get(*at).is_some_and(StreamProgress::is_open));
+        turn.or_else(|| self.streams.iter().position(StreamProgress::is_open))
     }
 
     /// Whether another page may be read. A connector that never comes to an end would else keep its place for ever, and
@@ -271,15 +371,27 @@ impl Run {
     }
 
     fn note(&mut self, more: bool, now: Millis) {
+        // What is read beside says nothing of how fresh the stream is.
+        if self.backfill.as_ref().is_some_and(|backfill| !backfill.wish.reset) {
+            return;
+        }
         let Some(stream) = self.current().and_then(|i| self.streams.get(i)) else { return };
         let before = self.pages_at.get(&stream.stream).and_then(|times| times.caught_up_at);
         let caught_up_at = if more { before } else { Some(now) };
         self.pages_at.insert(stream.stream.clone(), PageTimes { committed_at: now, caught_up_at });
     }
 
-    fn count(&mut self, counts: Counts, more: bool, wait_ms: Option<u64>, estimate: Option<Estimate>) {
+    fn rest(&mut self, wait_ms: Option<u64>, now: Millis) {
+        let Some(stream) = self.current().and_then(|i| self.streams.get(i)) else { return };
+        self.waits.remove(&stream.stream);
+        let until = |ms: u64| now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+        self.waits.extend(wait_ms.map(|ms| (stream.stream.clone(), until(ms))));
+    }
+
+    fn count(&mut self, counts: Counts, more: bool, wait_ms: Option<u64>, estimate: Option<Estimate>, calls: u64) {
         let Some(stream) = self.current().and_then(|i| self.streams.get_mut(i)) else { return };
         stream.pages += 1;
+        stream.calls += calls;
         let is_empty = counts == Counts::default() && wait_ms.is_none_or(|ms| ms < WAITS_MS);
         stream.empty_pages = if is_empty { stream.empty_pages + 1 } else { 0 };
         stream.changed += counts.changed;
@@ -293,147 +405,4 @@ impl Run {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(streams: &[&str]) -> Run {
-        let streams: Vec<String> = streams.iter().map(|s| (*s).to_owned()).collect();
-        Run::new(RunId::new(0, [0; 6]), ConnectionId::new(0, [0; 6]), "p@1".into(), &streams, 0)
-    }
-
-    fn committed(more: bool, wait_ms: Option<u64>) -> Event {
-        Event::Committed {
-            counts: Counts { changed: 2, rejected: 1, ..Counts::default() },
-            more,
-            wait_ms,
-            estimate: None,
-        }
-    }
-
-    fn failed(kind: FaultKind) -> Event {
-        Event::Failed { fault: Fault::new(kind, "x", "x"), jitter: 0 }
-    }
-
-    #[test]
-    fn streams_are_read_one_after_the_other_to_their_end() {
-        let mut run = run(&["a", "b"]);
-        assert_eq!(run.step(Event::Resumed, 0), Action::Pull { stream: 0 });
-        assert_eq!(run.step(committed(true, None), 1), Action::Pull { stream: 0 });
-        assert_eq!(run.step(committed(false, None), 2), Action::Pull { stream: 1 });
-        assert_eq!(run.step(committed(false, None), 3), Action::End);
-        assert_eq!((run.status, run.ended_at), (RunStatus::Succeeded, Some(3)));
-        assert_eq!((run.streams[0].pages, run.streams[0].received, run.streams[0].changed), (2, 6, 4));
-        let times = |stream: &str| run.pages_at.get(stream).map(|at| (at.committed_at, at.caught_up_at));
-        assert_eq!((times("a"), times("b")), (Some((2, Some(2))), Some((3, Some(3)))));
-    }
-
-    #[test]
-    fn a_stream_in_the_middle_of_its_backlog_is_not_fresh() {
-        let mut run = run(&["a"]);
-        run.step(committed(true, None), 5);
-        assert_eq!(run.pages_at["a"], PageTimes { committed_at: 5, caught_up_at: None });
-    }
-
-    #[test]
-    fn a_wait_is_waited_out_even_across_a_restart() {
-        let mut run = run(&["a"]);
-        assert_eq!(run.step(committed(true, Some(100)), 0), Action::WaitUntil(100));
-        assert_eq!(run.status, RunStatus::Waiting);
-        let stored = serde_json::to_string(&run).unwrap();
-        let mut run: Run = serde_json::from_str(&stored).unwrap();
-        assert_eq!(run.step(Event::Resumed, 50), Action::WaitUntil(100));
-        assert_eq!(run.step(Event::Resumed, 100), Action::Pull { stream: 0 });
-    }
-
-    #[test]
-    fn faults_end_a_run_as_their_kind_says() {
-        for (kind, status) in [
-            (FaultKind::Auth, RunStatus::Failed),
-            (FaultKind::Config, RunStatus::Failed),
-            (FaultKind::Quota, RunStatus::Stopped),
-        ] {
-            let mut run = run(&["a"]);
-            assert_eq!(run.step(failed(kind), 5), Action::End, "{kind:?}");
-            assert_eq!(run.status, status);
-            assert_eq!(run.fault.as_ref().unwrap().kind, kind);
-        }
-    }
-
-    #[test]
-    fn what_passes_is_waited_for_and_forgotten_after_a_page() {
-        let mut run = run(&["a"]);
-        let Action::WaitUntil(first) = run.step(failed(FaultKind::Transient), 0) else { panic!("no wait") };
-        let Action::WaitUntil(second) = run.step(failed(FaultKind::Transient), first) else { panic!("no wait") };
-        assert!(second - first > first);
-        run.step(committed(true, None), second);
-        assert_eq!((run.attempts, &run.fault), (0, &None));
-        for _ in 0..retry::ATTEMPTS_MAX {
-            run.step(failed(FaultKind::Transient), second);
-        }
-        assert_eq!(run.step(failed(FaultKind::Transient), second), Action::End);
-        assert_eq!(run.status, RunStatus::Failed);
-    }
-
-    #[test]
-    fn a_run_that_is_held_waits_for_as_long_as_it_takes_and_goes_on() {
-        let mut run = run(&["a"]);
-        let held = || Event::Held { fault: Fault::new(FaultKind::Quota, "full", "full"), wait_ms: 10 };
-        for n in 0..i64::from(retry::ATTEMPTS_MAX) * 2 {
-            assert_eq!(run.step(Event::Resumed, n * 10), Action::Pull { stream: 0 });
-            assert_eq!(run.step(held(), n * 10), Action::WaitUntil(n * 10 + 10));
-            assert_eq!((run.status, run.fault.as_ref().unwrap().code.as_str()), (RunStatus::Waiting, "full"));
-        }
-        assert_eq!(run.step(Event::Resumed, 10_000), Action::Pull { stream: 0 });
-        assert_eq!(run.step(committed(false, None), 10_000), Action::End);
-        assert_eq!((run.status, &run.fault), (RunStatus::Succeeded, &None));
-    }
-
-    #[test]
-    fn a_run_that_never_comes_to_an_end_is_ended() {
-        let limits = r#"{"run.pages": {"max": 6}, "run.empty_pages": {"max": 3}}"#;
-        let limits = Guardrails::new(&serde_json::from_str(limits).unwrap()).unwrap();
-        let empty = |wait_ms| Event::Committed { counts: Counts::default(), more: true, wait_ms, estimate: None };
-        let mut run = run(&["a"]);
-        for (event, code) in [
-            (empty(None), None),
-            (empty(Some(1)), None),
-            // What waits for its vendor, or brings something, begins anew.
-            (empty(Some(1_000)), None),
-            (empty(None), None),
-            (committed(true, None), None),
-            (empty(None), Some("run.pages")),
-            (empty(None), Some("run.pages")),
-            (empty(None), Some("run.empty-pages")),
-        ] {
-            run.step(event, 0);
-            assert_eq!(run.may_read(&limits).err().map(|fault| fault.code).as_deref(), code, "{run:?}");
-        }
-        let mut ended = run.clone();
-        let fault = ended.may_read(&limits).unwrap_err();
-        ended.step(Event::Failed { fault, jitter: 0 }, 9);
-        assert_eq!(ended.status, RunStatus::Failed);
-        run.streams[0].empty_pages = 0;
-        let fault = run.may_read(&limits).unwrap_err();
-        run.step(Event::Failed { fault, jitter: 0 }, 9);
-        assert_eq!((run.status, run.fault.unwrap().kind), (RunStatus::Stopped, FaultKind::Quota));
-        assert_eq!(ended.may_read(&Guardrails::default()), Ok(()));
-    }
-
-    #[test]
-    fn an_end_that_was_not_told_comes_again() {
-        let mut run = run(&["a"]);
-        run.step(committed(false, None), 1);
-        let mut stored = run.clone().untold();
-        assert!(!stored.status.has_ended());
-        assert_eq!(stored.step(Event::Resumed, 1), Action::End);
-        assert_eq!(stored, run);
-    }
-
-    #[test]
-    fn cancelling_ends_it_at_the_next_step_and_for_good() {
-        let mut run = run(&["a"]);
-        assert_eq!(run.step(Event::CancelRequested, 1), Action::End);
-        assert_eq!(run.status, RunStatus::Cancelled);
-        assert_eq!(run.step(Event::Resumed, 2), Action::End);
-    }
-}
+mod tests;

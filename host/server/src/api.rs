@@ -55,6 +55,7 @@ mod request_id;
 mod routes;
 mod runs;
 mod sandboxes;
+mod schemas;
 mod scope;
 mod secrets;
 mod segments;
@@ -202,6 +203,7 @@ fn documents() -> Routes {
         .merge(conduct::routes())
         .merge(consents::routes())
         .merge(data_removal::routes())
+        .merge(schemas::routes())
         .merge(consent_rules::routes())
         .merge(exchanges::routes())
         .merge(freshness::routes())

@@ -10,6 +10,7 @@ mod client;
 mod completion;
 mod conduct;
 mod connection;
+mod connection_settings;
 mod connector;
 mod consent;
 mod declared;

@@ -219,7 +219,8 @@ fn page(first: usize, at: Millis, changed: &dyn Fn(usize) -> bool) -> PageCommit
         stages: Vec::new(),
         errors: Vec::new(),
         rejects: Vec::new(),
-        state: StreamState { cursor: Cursor { state_version: 1, bytes: vec![0; 100] }, more: true },
+        state: Some(StreamState { cursor: Cursor { state_version: 1, bytes: vec![0; 100] }, more: true }),
+        notes_seen: false,
         document: PageDocument(Arc::new(|_| None)),
         now: at,
     }

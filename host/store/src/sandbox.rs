@@ -28,6 +28,7 @@ mod references;
 mod removal;
 mod retention;
 mod search;
+mod seen;
 mod snapshot;
 mod spaces;
 mod stages;
@@ -79,6 +80,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-13.sql"),
         include_str!("schema/sandbox-14.sql"),
         include_str!("schema/sandbox-15.sql"),
+        include_str!("schema/sandbox-16.sql"),
     ],
 };
 
@@ -464,33 +466,5 @@ fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcom
 /// A document takes with it what hangs on it alone.
 fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outcome<()> {
     documents::delete(connection, name(kind), id, expect)?;
-    match kind {
-        Kind::Segment => memberships::forget(connection, id),
-        Kind::Run => records::forget_rejects(connection, id),
-        Kind::Delivery => deliveries::forget(connection, id),
-        Kind::Readback => readback::forget(connection, id),
-        Kind::Activation => {
-            retention::forget_sums(connection, id)?;
-            difference::release(connection, id)
-        }
-        Kind::Connection
-        | Kind::Catalog
-        | Kind::IdentityRules
-        | Kind::MergePolicy
-        | Kind::MatchRules
-        | Kind::NeverLink
-        | Kind::Pin
-        | Kind::Removal
-        | Kind::CustomModel
-        | Kind::Mapping
-        | Kind::Guardrails
-        | Kind::ExchangeRates
-        | Kind::ConsentRules
-        | Kind::UsagePolicy
-        | Kind::FreshnessTargets
-        | Kind::Cancellation
-        | Kind::Approval
-        | Kind::Evaluation
-        | Kind::EvaluationSchedule => Ok(()),
-    }
+    kinds::forget_with(connection, kind, id)
 }

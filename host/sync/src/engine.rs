@@ -5,14 +5,14 @@ use crate::ahead::Turn;
 use crate::deliveries::LastDeliveries;
 use crate::explain::{self, Explanation};
 use crate::freshness::StreamTimes;
-use crate::place::Active;
+use crate::place::{Active, Lane, Place, lanes};
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::readbacks::Reading;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, retention, schedule, source_run};
+use crate::{Connectors, catalog::Catalogs, retention, schedule, schemas, source_run};
 use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) projecting: Turn,
     /// Read while a page is mapped and committed; written while mappings or the model change.
     pub(crate) publishing: tokio::sync::RwLock<()>,
+    /// Held while what streams are taken to be is compared and kept.
+    pub(crate) schemas: tokio::sync::Mutex<()>,
     /// No new page, batch or step is begun once this is cancelled.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -143,6 +145,7 @@ impl Engine {
                 accounts: BasisCache::default(),
                 projecting: Turn::default(),
                 publishing: tokio::sync::RwLock::default(),
+                schemas: tokio::sync::Mutex::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
@@ -193,16 +196,37 @@ impl Engine {
     }
 
     /// Starts a run of a source connection. One connection has one run at a time. A run with this id, if there is one,
-    /// was started by the same request before, and is answered.
+    /// was started by the same request before, and is answered. One that its streams' changes stop has ended already.
     pub async fn start_run(&self, connection: &ConnectionId, id: RunId) -> Result<Run, Fault> {
         if let Some(started) = self.inner.find(Kind::Run, id.as_str())? {
             return Ok(started);
         }
         let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
-        let place = self.place_of_run(&connection.id, &id).await?;
+        let place = self.place_of_run(&connection.id, &id, &[Lane::Own]).await?;
         let plugin = self.inner.connectors.version(&connection)?;
-        let streams = source_run::streams(&self.inner, &connection, &plugin, &id).await?;
-        let mut run = Run::new(id, connection.id, plugin, &streams, self.inner.clock.now());
+        let opened = schemas::open(&self.inner, &connection, &plugin, &id).await?;
+        let mut run = Run::new(id, connection.id.clone(), plugin, &opened.streams, self.inner.clock.now());
+        (run.held, run.keyed) = (opened.held, opened.keyed);
+        if let Some(fault) = opened.stopped {
+            return self.refuse_run(run, fault).await;
+        }
+        let run = self.begin_run(run, place).await?;
+        if let Err(fault) = self.backfill_new_columns(&connection).await {
+            tracing::warn!(connection = %connection.id, %fault, "what has new columns is not read anew yet");
+        }
+        Ok(run)
+    }
+
+    /// Keeps a run that does not begin, so that whoever looks for it learns why.
+    pub(crate) async fn refuse_run(&self, mut run: Run, fault: Fault) -> Result<Run, Fault> {
+        tracing::warn!(run = %run.id, connection = %run.connection, %fault, "a run does not begin");
+        run.refuse(fault, self.inner.clock.now());
+        self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
+        Ok(run)
+    }
+
+    /// Keeps a run, and sets it going.
+    pub(crate) async fn begin_run(&self, mut run: Run, place: Place<'_>) -> Result<Run, Fault> {
         let span = trace::of_run(&run, false);
         run.trace = trace::kept(&span);
         self.inner.put(Kind::Run, run.id.as_str(), &run).await?;
@@ -328,8 +352,11 @@ impl Engine {
     }
 
     fn drive_run(&self, run: Run, span: Span) {
-        let going = || (run.id.clone(), CancellationToken::new());
-        let cancel = self.inner.active().runs.entry(run.connection.clone()).or_insert_with(going).1.clone();
+        let mut cancel = CancellationToken::new();
+        for lane in lanes(&run) {
+            let going = (run.id.clone(), cancel);
+            cancel = self.inner.active().runs.entry((run.connection.clone(), *lane)).or_insert(going).1.clone();
+        }
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move { source_run::drive(&inner, run, cancel).await }.instrument(span));
     }

@@ -53,7 +53,8 @@ impl Engine {
             errors,
             // Who was erased does not keep the others out.
             rejects: erased,
-            state: StreamState { cursor: Cursor { state_version: 0, bytes: Vec::new() }, more: false },
+            state: Some(StreamState { cursor: Cursor { state_version: 0, bytes: Vec::new() }, more: false }),
+            notes_seen: false,
             document: PageDocument(Arc::new(|_| None)),
             connection,
             now,
@@ -110,6 +111,7 @@ pub(crate) fn described(inner: &Inner, stream: &str) -> Result<Option<Described>
             instance: Instance { system: String::new(), id: String::new() },
             streams: Vec::new(),
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         },
     }))

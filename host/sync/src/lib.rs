@@ -3,6 +3,7 @@
 
 mod accounts;
 mod ahead;
+mod backfill;
 mod batch;
 mod catalog;
 pub mod crash;
@@ -35,6 +36,7 @@ mod regrouping;
 mod removal;
 mod retention;
 mod schedule;
+mod schemas;
 mod segments;
 mod sieve;
 mod source_run;
@@ -59,9 +61,11 @@ pub use what_if::WhatIf;
 
 use async_trait::async_trait;
 use attiva_core::Fault;
+use attiva_core::backfill::WindowSpec;
 use attiva_core::config::Connection;
 use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
+use attiva_core::page::Cursor;
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::StreamState;
 use attiva_core::privacy::{Erasures, NoErasures};
@@ -78,6 +82,27 @@ pub trait Connectors: Send + Sync + 'static {
 
     /// The source of a connection, in the plugin version named, for one run.
     async fn source(&self, connection: &Connection, plugin: &str, run: &RunId) -> Result<Arc<dyn Source>, Fault>;
+
+    /// As [`source`](Self::source), for a run that reads beside another one of the same connection: what it spools is its own.
+    async fn source_beside(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        run: &RunId,
+    ) -> Result<Arc<dyn Source>, Fault> {
+        self.source(connection, plugin, run).await
+    }
+
+    /// How a plugin version is told which span of time it reads; `None`: it cannot be.
+    fn window(&self, plugin: &str) -> Result<Option<WindowSpec>, Fault> {
+        let _ = plugin;
+        Ok(None)
+    }
+
+    /// As [`let_go`](Self::let_go), of a place that was read beside.
+    async fn let_go_beside(&self, connection: &Connection, stream: &str, cursor: &Cursor) {
+        let _ = (connection, stream, cursor);
+    }
 
     /// The destination of a connection, in the plugin version named, for one delivery.
     async fn destination(

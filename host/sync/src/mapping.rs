@@ -264,6 +264,7 @@ mod tests {
             instance: Instance { system: "Marketo".into(), id: "m".into() },
             streams: vec![],
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         };
         Constants::new(&connection, keys.iter().map(|key| (*key).to_owned()).collect())

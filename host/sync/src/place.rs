@@ -1,5 +1,5 @@
-//! Who may start: one run of a connection and one delivery to a target at a time, and nothing in a sandbox that is
-//! being removed.
+//! Who may start: one run of a connection, one that reads anew beside it, and one delivery to a target at a time; and
+//! nothing in a sandbox that is being removed.
 
 use crate::engine::{Engine, Inner};
 use attiva_core::delivery::Delivery;
@@ -8,19 +8,62 @@ use attiva_core::ports::store::Kind;
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::PoisonError;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// What of a connection a run has to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// The places of its streams.
+    Own,
+    /// What is read anew beside them.
+    Beside,
+}
+
+/// What a run takes: one that moves places and reads anew takes both, so that nothing is read from where it was.
+pub(crate) fn lanes(run: &Run) -> &'static [Lane] {
+    match &run.backfill {
+        None => &[Lane::Own],
+        Some(backfill) if backfill.wish.reset => EVERYTHING,
+        Some(_) => &[Lane::Beside],
+    }
+}
+
+/// For what nobody may read meanwhile.
+pub(crate) const EVERYTHING: &[Lane] = &[Lane::Own, Lane::Beside];
 
 /// What is going on, and how to cancel it.
 #[derive(Default)]
 pub(crate) struct Active {
-    pub(crate) runs: HashMap<ConnectionId, (RunId, CancellationToken)>,
+    pub(crate) runs: HashMap<(ConnectionId, Lane), (RunId, CancellationToken)>,
     /// By target: two deliveries to one would undo each other.
     pub(crate) deliveries: HashMap<String, (DeliveryId, CancellationToken)>,
+    /// Of runs that follow changes: whether the next would begin.
+    due: HashMap<RunId, Arc<Due>>,
     /// Nothing is started any more.
     retired: bool,
+}
+
+/// Tells a run that the next would begin by now.
+#[derive(Default)]
+pub(crate) struct Due {
+    is_due: AtomicBool,
+    wake: Notify,
+}
+
+impl Due {
+    pub(crate) fn take(&self) -> bool {
+        self.is_due.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until there is something to take; sometimes less long.
+    pub(crate) async fn waken(&self) {
+        self.wake.notified().await;
+    }
 }
 
 /// The right to start a run or a delivery: nobody else starts one of the same connection or target meanwhile. It
@@ -32,12 +75,14 @@ pub(crate) struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Or why it cannot be had.
-    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId) -> Result<Self, Refused> {
+    fn of_run(inner: &'a Inner, connection: &ConnectionId, id: &RunId, lanes: &[Lane]) -> Result<Self, Refused> {
         let mut active = inner.active_for_more()?;
-        match active.runs.entry(connection.clone()) {
-            Entry::Occupied(going) => return Err(Refused::Going(going.get().0.to_string())),
-            Entry::Vacant(free) => free.insert((id.clone(), CancellationToken::new())),
-        };
+        let of = |lane: &Lane| (connection.clone(), *lane);
+        if let Some((going, _)) = lanes.iter().find_map(|lane| active.runs.get(&of(lane))) {
+            return Err(Refused::Going(going.to_string()));
+        }
+        let cancel = CancellationToken::new();
+        active.runs.extend(lanes.iter().map(|lane| (of(lane), (id.clone(), cancel.clone()))));
         Ok(Self { inner, id: id.to_string() })
     }
 
@@ -88,9 +133,14 @@ fn in_progress(what: &str, id: &str) -> Fault {
 }
 
 impl Engine {
-    pub(crate) async fn place_of_run(&self, connection: &ConnectionId, id: &RunId) -> Result<Place<'_>, Fault> {
+    pub(crate) async fn place_of_run(
+        &self,
+        connection: &ConnectionId,
+        id: &RunId,
+        lanes: &[Lane],
+    ) -> Result<Place<'_>, Fault> {
         let ended = |run: Run| run.status.has_ended();
-        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id), ended).await
+        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id, lanes), ended).await
     }
 
     pub(crate) async fn place_of_delivery(&self, target: &str, id: &DeliveryId) -> Result<Place<'_>, Fault> {
@@ -142,9 +192,9 @@ impl Engine {
 
     /// The runs and deliveries that have not ended.
     pub fn going(&self) -> Result<Vec<String>, Fault> {
-        let (runs, deliveries): (Vec<RunId>, Vec<DeliveryId>) = {
+        let (runs, deliveries): (BTreeSet<RunId>, Vec<DeliveryId>) = {
             let active = self.inner.active();
-            let runs = active.runs.values().map(|(id, _)| id.clone()).collect();
+            let runs: BTreeSet<RunId> = active.runs.values().map(|(id, _)| id.clone()).collect();
             (runs, active.deliveries.values().map(|(id, _)| id.clone()).collect())
         };
         let mut going = Vec::new();
@@ -183,7 +233,8 @@ impl Inner {
 
     /// For what goes on since before the start: nobody else can have the place.
     pub(crate) fn hold_run_place(&self, connection: &ConnectionId, id: RunId) {
-        self.active().runs.insert(connection.clone(), (id, CancellationToken::new()));
+        let held = EVERYTHING.iter().map(|lane| ((connection.clone(), *lane), (id.clone(), CancellationToken::new())));
+        self.active().runs.extend(held);
     }
 
     pub(crate) fn run_place_is_free(&self, id: &RunId) {
@@ -191,8 +242,28 @@ impl Inner {
         self.place_free.notify_waiters();
     }
 
+    /// Of a run that begins to be driven.
+    pub(crate) fn due(&self, run: &Run) -> Arc<Due> {
+        let due = Arc::new(Due::default());
+        if run.backfill.is_none() {
+            self.active().due.insert(run.id.clone(), Arc::clone(&due));
+        }
+        due
+    }
+
+    /// Has the run that is going read on what it has read to its end. False where there is none that follows changes.
+    pub(crate) fn run_is_due(&self, connection: &ConnectionId) -> bool {
+        let active = self.active();
+        let going = active.runs.get(&(connection.clone(), Lane::Own));
+        let Some(due) = going.and_then(|(run, _)| active.due.get(run)) else { return false };
+        due.is_due.store(true, Ordering::Relaxed);
+        due.wake.notify_one();
+        true
+    }
+
     pub(crate) fn run_is_over(&self, run: &Run) {
         self.active().runs.retain(|_, (id, _)| *id != run.id);
+        self.active().due.remove(&run.id);
         self.place_free.notify_waiters();
     }
 

@@ -5,6 +5,7 @@ use crate::crash;
 use crate::engine::{Engine, Inner};
 use crate::mapping::StreamMapping;
 use crate::neighbours::created;
+use crate::place::EVERYTHING;
 use crate::policies::Policies;
 use crate::projector::blocking;
 use attiva_core::config::{Activation, Connection};
@@ -46,7 +47,7 @@ impl Engine {
     /// # Errors
     /// `run.in-progress`.
     pub async fn start_removal(&self, removal: Removal) -> Result<(), Fault> {
-        let place = self.place_of_run(&removal.connection, &standing_in(&removal)).await?;
+        let place = self.place_of_run(&removal.connection, &standing_in(&removal), EVERYTHING).await?;
         self.inner.put(Kind::Removal, removal.id.as_str(), &removal).await?;
         place.keep();
         self.drive_removal(removal);
@@ -119,6 +120,7 @@ impl Engine {
         let Some(connection) = inner.find::<Connection>(Kind::Connection, id.as_str())? else { return Ok(()) };
         inner.connectors.forget(&connection).await?;
         inner.forget_document(Kind::Catalog, id.as_str()).await?;
+        inner.forget_document(Kind::SchemaDrift, id.as_str()).await?;
         // Last: whatever a kill leaves is found by it.
         inner.forget_document(Kind::Connection, id.as_str()).await?;
         inner.catalogs.forget(id);

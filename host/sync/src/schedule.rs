@@ -4,24 +4,27 @@
 use crate::engine::Engine;
 use crate::segments;
 use attiva_core::activation::{ActivationSchedule, DeliveryCause, Standing};
-use attiva_core::config::{Activation, Connection, Schedule, Segment};
-use attiva_core::id::{ActivationId, DeliveryId, ReadbackId, RunId};
+use attiva_core::config::{Activation, Connection, Segment};
+use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ReadbackId, RunId};
 use attiva_core::ports::store::{Kind, Seq};
 use attiva_core::readback::Readback;
 use attiva_core::run::Run;
+use attiva_core::schedule::{AGAIN_MS, Held};
 use attiva_core::{Fault, Millis};
 use std::collections::HashMap;
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_secs(1);
-/// A delivery that could not be started is tried again after this, in milliseconds.
-const AGAIN_MS: i64 = 60_000;
 
 /// What is known beside the store.
 #[derive(Default)]
 struct Known {
     /// When runs of connections were started last.
-    runs: HashMap<String, Millis>,
+    runs: HashMap<ConnectionId, Millis>,
+    /// When the start of a run failed for what passes.
+    passing: HashMap<ConnectionId, Millis>,
+    /// When a run that was going was told that the next would begin.
+    told: HashMap<ConnectionId, Millis>,
     /// When the start of a delivery was refused.
     refused: HashMap<ActivationId, Millis>,
     /// Changes of profiles up to here concern no member of the activation's audience.
@@ -61,10 +64,11 @@ pub(crate) async fn follow(engine: Engine) {
     }
 }
 
-fn last_runs(engine: &Engine) -> Result<HashMap<String, Millis>, Fault> {
-    let mut last: HashMap<String, Millis> = HashMap::new();
-    for run in engine.inner.all::<Run>(Kind::Run)? {
-        let newest = last.entry(run.connection.to_string()).or_insert(run.started_at);
+fn last_runs(engine: &Engine) -> Result<HashMap<ConnectionId, Millis>, Fault> {
+    let mut last: HashMap<ConnectionId, Millis> = HashMap::new();
+    // What is read anew is no run of a schedule.
+    for run in engine.inner.all::<Run>(Kind::Run)?.into_iter().filter(|run| run.backfill.is_none()) {
+        let newest = last.entry(run.connection).or_insert(run.started_at);
         *newest = (*newest).max(run.started_at);
     }
     Ok(last)
@@ -73,14 +77,51 @@ fn last_runs(engine: &Engine) -> Result<HashMap<String, Millis>, Fault> {
 async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
     let now = engine.inner.clock.now();
     for connection in engine.inner.all::<Connection>(Kind::Connection)? {
-        if is_due(connection.schedule, known.runs.get(connection.id.as_str()).copied(), now) {
-            known.runs.insert(connection.id.as_str().to_owned(), now);
-            if let Err(fault) = engine.start_run(&connection.id, engine.fresh(RunId::new)).await {
-                tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
-            }
+        let Some(schedule) = &connection.schedule else { continue };
+        let (id, last) = (&connection.id, known.runs.get(&connection.id).copied());
+        let rests = known.passing.get(id).is_some_and(|at| now.saturating_sub(*at) < AGAIN_MS);
+        let counted = last.max(known.told.get(id).copied());
+        if rests || !schedule.is_due(connection.created_at, counted, now) {
+            continue;
         }
+        known.passing.remove(id);
+        let counted_from = match start_run(engine, &connection).await {
+            None => Some(now),
+            Some(held) => {
+                match held {
+                    Held::Passing => {
+                        known.passing.insert(id.clone(), now);
+                    }
+                    // It reads on what it has read already; else the next begins when it has ended.
+                    Held::Going if engine.inner.run_is_due(id) => {
+                        known.told.insert(id.clone(), now);
+                    }
+                    Held::Going | Held::Lasting => {}
+                }
+                held.counted_from(last, now)
+            }
+        };
+        known.runs.extend(counted_from.map(|at| (id.clone(), at)));
     }
     Ok(())
+}
+
+/// Starts a run, or says why it could not begin. Where somebody has to act, there is a run that says so.
+async fn start_run(engine: &Engine, connection: &Connection) -> Option<Held> {
+    let id = engine.fresh(RunId::new);
+    let fault = engine.start_run(&connection.id, id.clone()).await.err()?;
+    if fault.code == "run.in-progress" {
+        return Some(Held::Going);
+    }
+    tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
+    if fault.kind.is_retried() {
+        return Some(Held::Passing);
+    }
+    let run = Run::new(id, connection.id.clone(), connection.plugin.clone(), &[], engine.inner.clock.now());
+    if let Err(fault) = engine.refuse_run(run, fault).await {
+        tracing::error!(connection = %connection.id, %fault, "and that could not be kept");
+    }
+    Some(Held::Lasting)
 }
 
 async fn start_deliveries(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
@@ -164,23 +205,4 @@ fn due(
         *looked = upto;
     }
     Ok(schedule.due(&standing(is_stirred), now))
-}
-
-fn is_due(schedule: Option<Schedule>, last: Option<Millis>, now: Millis) -> bool {
-    let Some(schedule) = schedule else { return false };
-    last.is_none_or(|last| now.saturating_sub(last) >= i64::from(schedule.every_seconds) * 1000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schedule_is_due_when_its_time_has_passed() {
-        let schedule = Some(Schedule { every_seconds: 60 });
-        assert!(!is_due(None, None, 0));
-        assert!(is_due(schedule, None, 0));
-        assert!(!is_due(schedule, Some(0), 59_999));
-        assert!(is_due(schedule, Some(0), 60_000));
-    }
 }

@@ -2,62 +2,35 @@
 
 use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
-use crate::{crash, intake, policies, sieve, stream_start, trace};
+use crate::stream_start::Place;
+use crate::{backfill, crash, intake, policies, schemas, sieve, stream_start, trace};
+use attiva_core::Fault;
+use attiva_core::backfill::Place as Anew;
 use attiva_core::config::Connection;
 use attiva_core::disk;
 use attiva_core::guardrail::Guardrails;
-use attiva_core::id::RunId;
 use attiva_core::page::{Page, Reject};
-use attiva_core::ports::connector::{PageLimits, Stream};
+use attiva_core::ports::connector::{PageLimits, Source};
 use attiva_core::ports::store::{Kind, PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::quota::Priority;
+use attiva_core::record::RecordChange;
 use attiva_core::run::{Action, Counts, Event, Run};
-use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-/// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them afresh, and
-/// keeps what was discovered. Fails, with nothing written, where this plugin version cannot read what a newer one left.
-pub(crate) async fn streams(
-    inner: &Inner,
-    connection: &Connection,
-    plugin: &str,
-    run: &RunId,
-) -> Result<Vec<String>, Fault> {
-    let source = inner.connectors.source(connection, plugin, run).await?;
-    let described = source.discover().await?;
-    let chosen = choose(connection, &described)?;
-    for stream in &chosen {
-        stream_start::place(inner, &*source, &connection.id, stream)?;
-    }
-    inner.put(Kind::Catalog, connection.id.as_str(), &described).await?;
-    inner.catalogs.forget(&connection.id);
-    Ok(chosen)
-}
-
-fn choose(connection: &Connection, described: &[Stream]) -> Result<Vec<String>, Fault> {
-    if connection.streams.is_empty() {
-        return Ok(described.iter().filter(|s| s.suggested).map(|s| s.name.clone()).collect());
-    }
-    match connection.streams.iter().find(|wanted| !described.iter().any(|s| s.name == **wanted)) {
-        None => Ok(connection.streams.clone()),
-        Some(missing) => {
-            Err(Fault::new(FaultKind::Config, "stream.unknown", format!("there is no stream `{missing}`"))
-                .action("Choose from the streams that discover lists.")
-                .field("streams"))
-        }
-    }
-}
-
 /// Drives a run to its end, or to the engine's stop: then it goes on at the next start.
 pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken) {
     let mut event = Event::Resumed;
+    let due = inner.due(&run);
     loop {
         if cancel.is_cancelled() {
             event = Event::CancelRequested;
         }
-        let action = run.step(event, inner.clock.now());
+        let mut action = run.step(event, inner.clock.now());
+        if due.take() {
+            action = run.step(Event::Due, inner.clock.now());
+        }
         inner.stream_times.note(&run);
         if action == Action::End {
             return end(inner, &run).await;
@@ -82,8 +55,9 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
                 }
             }
             Action::WaitUntil(until) => {
-                if !inner.wait_until(until, &cancel).await {
-                    return;
+                tokio::select! {
+                    went = inner.wait_until(until, &cancel) => if !went { return },
+                    () = due.waken() => {}
                 }
                 Event::Resumed
             }
@@ -130,10 +104,13 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     }
     let name = &run.streams[stream].stream;
     let connection: Connection = inner.get(Kind::Connection, run.connection.as_str())?;
-    let source = inner.connectors.source(&connection, &run.plugin, &run.id).await?;
-    let mut place = stream_start::place(inner, &*source, &connection.id, name)?;
+    if let Some((wish, Anew::Deleting(after))) = run.backfill.as_ref().map(|anew| (&anew.wish, &anew.place)) {
+        return backfill::delete_missing(inner, run, &connection, name, wish, *after).await.map(Some);
+    }
+    let source = backfill::source(inner, run, &connection).await?;
+    let mut place = place(inner, run, stream, &*source)?;
     // A stream that was at its end is kept up to date; all else is work through what has piled up.
-    let is_current = inner.store.stream_state(&connection.id, name)?.is_some_and(|state| !state.more);
+    let is_current = run.backfill.is_none() && inner.store.stream_state(&connection.id, name)?.is_some_and(|s| !s.more);
     let limits = PageLimits {
         max_rows: inner.options.page_rows,
         max_bytes: inner.options.page_bytes,
@@ -150,12 +127,13 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
         }
     };
     let keys = keyed.as_ref().map_or(&[][..], |(_, keys)| &keys.keys[..]);
+    let fields = schemas::fields(inner, &connection.id, name)?;
     // Only the call is cut off by a stop, never the commit.
     let (page, usage) = tokio::select! {
         biased;
         () = inner.stop.cancelled() => return Ok(None),
         () = cancel.cancelled() => return Ok(None),
-        read = stream_start::read(&*source, name, place, keys, limits) => read?,
+        read = stream_start::read(&*source, (name, &fields), place, keys, limits) => read?,
     };
     let page = match &keyed {
         None => page,
@@ -167,27 +145,55 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
         tracing::warn!(run = %run.id, stream = name, code = warning.code, message = warning.message, "the connector warns");
     }
     crash::point("page.read");
-    let span = trace::of_commit(name);
+    let changes = intake::changes(&page, &connection.instance, inner.clock.now())?;
+    commit(inner, run, &connection, name, changes, &page.rejects, Told::of(&page, run, usage.requests)).await.map(Some)
+}
+
+/// Where the next page of a stream begins.
+fn place(inner: &Inner, run: &Run, stream: usize, source: &dyn Source) -> Result<Place, Fault> {
+    let progress = &run.streams[stream];
+    match &run.backfill {
+        Some(anew) if anew.wish.reset && progress.pages == 0 => Ok(Place::at(None)),
+        Some(anew) if !anew.wish.reset => match &anew.place {
+            Anew::Reading(Some(kept)) => Ok(Place::at(Some(kept.cursor()?))),
+            Anew::Reading(None) | Anew::Deleting(_) => Ok(Place::at(None)),
+        },
+        Some(_) | None => stream_start::place(inner, source, &run.connection, &progress.stream),
+    }
+}
+
+/// Commits what a page has brought, and tells the run and the others.
+pub(crate) async fn commit(
+    inner: &Inner,
+    run: &Run,
+    connection: &Connection,
+    stream: &str,
+    changes: Vec<RecordChange>,
+    rejects: &[Reject],
+    told: Told,
+) -> Result<Event, Fault> {
+    let span = trace::of_commit(stream);
     inner.trail.page_begins(inner.store.as_ref(), &span)?;
-    let committed = commit(inner, run, &connection, name, &page).instrument(span.clone()).await;
+    let committed = write_page(inner, run, connection, stream, changes, rejects, &told).instrument(span.clone()).await;
     inner.trail.page(&span, committed.as_ref().ok());
     let committed = committed?;
     crash::point("page.committed");
     inner.records_changed.notify_one();
     // Events need no projection: memberships follow them at once.
     inner.profiles_changed.notify_one();
-    Ok(Some(Told::of(&page).event(committed)))
+    Ok(told.event(committed))
 }
 
-async fn commit(
+async fn write_page(
     inner: &Inner,
     run: &Run,
     connection: &Connection,
     stream: &str,
-    page: &Page,
+    changes: Vec<RecordChange>,
+    said: &[Reject],
+    told: &Told,
 ) -> Result<PageCommitted, Fault> {
     let now = inner.clock.now();
-    let changes = intake::changes(page, &connection.instance, now)?;
     let _mappings = inner.publishing.read().await;
     let mapping = inner.catalogs.mapping(inner, &connection.id, stream)?;
     let entity = mapping.as_ref().map(|mapping| mapping.entity().clone());
@@ -201,7 +207,8 @@ async fn commit(
         true => None,
         false => Some(inner.projecting.lock().await),
     };
-    let (before, told) = (run.clone(), Told::of(page));
+    let (before, told) = (run.clone(), told.clone());
+    let (state, notes_seen) = (told.state.clone(), told.notes_seen);
     let document = PageDocument(Arc::new(move |committed| {
         let mut after = before.clone();
         after.step(told.event(committed), now);
@@ -216,8 +223,9 @@ async fn commit(
         events,
         stages,
         errors,
-        rejects: kept_rejects(page, &rejects, erased, inner),
-        state: StreamState { cursor: page.next.clone(), more: page.more },
+        rejects: kept_rejects(said, &rejects, erased, inner),
+        state,
+        notes_seen,
         document,
         now,
     };
@@ -225,28 +233,44 @@ async fn commit(
 }
 
 /// What a page tells the run beside its rows.
-struct Told {
-    more: bool,
-    wait_ms: Option<u64>,
-    estimate: Option<attiva_core::page::Estimate>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) more: bool,
+    pub(crate) wait_ms: Option<u64>,
+    pub(crate) estimate: Option<attiva_core::page::Estimate>,
+    pub(crate) calls: u64,
+    /// Where a reading anew is after it.
+    pub(crate) anew: Option<Anew>,
+    /// Where the stream is after it; `None`: where it was.
+    pub(crate) state: Option<StreamState>,
+    pub(crate) notes_seen: bool,
 }
 
 impl Told {
-    fn of(page: &Page) -> Self {
-        Self { more: page.more, wait_ms: page.wait_ms, estimate: page.estimate.clone() }
+    fn of(page: &Page, run: &Run, requests: u32) -> Self {
+        let (wait_ms, estimate, calls) = (page.wait_ms, page.estimate.clone(), u64::from(requests));
+        let state = Some(StreamState { cursor: page.next.clone(), more: page.more });
+        let Some(anew) = &run.backfill else {
+            return Self { more: page.more, wait_ms, estimate, calls, state, ..Self::default() };
+        };
+        let (more, place) = anew.after_page(page.more, &page.next);
+        let state = state.filter(|_| anew.wish.reset);
+        let notes_seen = anew.wish.infer_deletions;
+        Self { more, wait_ms, estimate, calls, anew: Some(place), state, notes_seen }
     }
 
     fn event(&self, committed: PageCommitted) -> Event {
         let PageCommitted { changed, unchanged, stale, rejected, seq: _ } = committed;
         let counts = Counts { changed, unchanged, stale, rejected };
-        Event::Committed { counts, more: self.more, wait_ms: self.wait_ms, estimate: self.estimate.clone() }
+        let Self { more, wait_ms, estimate, calls, anew, .. } = self.clone();
+        Event::Committed { counts, more, wait_ms, estimate, calls, anew }
     }
 }
 
 /// Those of the connector, of the host's limits, and of who was erased. A connector's may say a name, too.
-fn kept_rejects(page: &Page, rejects: &[Reject], erased: Vec<Reject>, inner: &Inner) -> Vec<Reject> {
+fn kept_rejects(said: &[Reject], rejects: &[Reject], erased: Vec<Reject>, inner: &Inner) -> Vec<Reject> {
     let erasures = inner.connectors.erasures();
-    let kept = page.rejects.iter().chain(rejects).map(cut);
+    let kept = said.iter().chain(rejects).map(cut);
     kept.map(|reject| sieve::take_out_of(&*erasures, reject)).chain(erased).collect()
 }
 
@@ -263,9 +287,14 @@ fn cut(reject: &Reject) -> Reject {
 
 async fn clear_spools(inner: &Inner, run: &Run) {
     let Ok(connection) = inner.get::<Connection>(Kind::Connection, run.connection.as_str()) else { return };
-    let Ok(source) = inner.connectors.source(&connection, &run.plugin, &run.id).await else { return };
-    // A stream that is not caught up needs its spool again: the next run goes on in the middle of a file.
-    for stream in run.streams.iter().filter(|s| s.caught_up) {
+    let Ok(source) = backfill::source(inner, run, &connection).await else { return };
+    // A stream that is not caught up needs its spool again: the next run goes on in the middle of a file. What was read
+    // beside is begun anew.
+    let is_beside = run.backfill.as_ref().is_some_and(|anew| !anew.wish.reset);
+    if is_beside {
+        backfill::let_go(inner, run, &connection).await;
+    }
+    for stream in run.streams.iter().filter(|s| s.caught_up || is_beside) {
         if let Err(fault) = source.clear_spool(&stream.stream).await {
             tracing::warn!(run = %run.id, %fault, "the spool was not cleared");
         }

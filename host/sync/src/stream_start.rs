@@ -14,6 +14,13 @@ pub(crate) struct Place {
     is_older: bool,
 }
 
+impl Place {
+    /// A place of this plugin version.
+    pub(crate) fn at(cursor: Option<Cursor>) -> Self {
+        Self { cursor, is_older: false }
+    }
+}
+
 /// Finds where a stream goes on.
 ///
 /// # Errors
@@ -44,10 +51,10 @@ pub(crate) fn place(
     })
 }
 
-/// Reads the page that begins at a place.
+/// Reads the page that begins at a place, with these fields; none named: all.
 pub(crate) async fn read(
     source: &dyn Source,
-    stream: &str,
+    (stream, fields): (&str, &[String]),
     place: Place,
     keys: &[String],
     limits: PageLimits,
@@ -56,5 +63,5 @@ pub(crate) async fn read(
         Some(cursor) if place.is_older => Some(source.migrate(&cursor).await?),
         cursor => cursor,
     };
-    source.read(stream, &[], cursor.as_ref(), keys, limits).await
+    source.read(stream, fields, cursor.as_ref(), keys, limits).await
 }

@@ -7,8 +7,12 @@ mod accounts;
 mod activation;
 #[path = "engine/at_once.rs"]
 mod at_once;
+#[path = "engine/backfills.rs"]
+mod backfills;
 #[path = "engine/consent.rs"]
 mod consent;
+#[path = "engine/drift.rs"]
+mod drift;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]

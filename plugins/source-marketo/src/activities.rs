@@ -24,8 +24,14 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
         let types: Vec<i64> = state.chains.iter().flat_map(|c| c.types.iter().copied()).collect();
         let order = |start, end| Ok(Some(request::activities_order(&names, &types, start, end)));
         let done = history::advance(reader, &mut past, &|| Ok(event::fields()), &order)?;
-        state.history = (!past.is_over()).then_some(past);
-        return done.page(Cursor::encode(VERSION, &state)?);
+        let over = past.is_over();
+        state.history = (!over).then_some(past);
+        let page = done.page(Cursor::encode(VERSION, &state)?)?;
+        return Ok(if over && reader.config.end_date.is_some() { page.caught_up() } else { page });
+    }
+    if reader.config.end_date.is_some() {
+        // A span of days was read to its end.
+        return Ok(Page::moved(cursor.clone()).caught_up());
     }
     changes(reader, state)
 }
@@ -36,8 +42,8 @@ fn begin(reader: &Reader) -> Result<Page> {
     let types = types(reader)?;
     let chain = Chain::begin(reader, now)?;
     let chains = types.chunks(TYPES_IN_CHAIN).map(|types| TypeChain { types: types.to_vec(), chain: chain.clone() });
-    let start = i64::from(reader.config.start_date) * 86_400;
-    let history = (start < now).then(|| History::new(start, now));
+    let (start, end) = reader.config.history(now);
+    let history = (start < end).then(|| History::new(start, end));
     let state = ActivitiesState { chains: chains.collect(), at: 0, history };
     Ok(Page::moved(Cursor::encode(VERSION, &state)?).estimate("beginning", None, None))
 }

@@ -238,3 +238,39 @@ fn under_a_native_crm_sync_everything_but_roles_and_opportunities_arrives() {
     let page = read_stream(&host, &config, "opportunities", Some(begun.next), &[]).unwrap();
     assert_eq!((page.rows, crate::testing::warnings(&page)), (0, vec!["marketo.opportunities-unnamed"]));
 }
+
+#[test]
+fn a_span_of_days_is_read_to_its_end_and_no_further() {
+    let world = World::start(false);
+    let (host, config) = (world.host(), config(json!({"start_date": "2025-11-20", "end_date": "2025-11-29"})));
+    for stream in ["persons", "activities"] {
+        let (mut keys, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = read_stream(&host, &config, stream, cursor, &[]).unwrap();
+            keys.extend(shown(&page).iter().map(|text| text.split(' ').nth(1).unwrap().to_owned()));
+            cursor = Some(page.next);
+            if page.wait_ms.is_some() {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            if !page.more {
+                break;
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        assert!(!keys.is_empty(), "{stream}");
+        if stream == "persons" {
+            let is_within = |lead: &serde_json::Map<String, Value>| {
+                ("2025-11-20".."2025-11-30").contains(&&lead["createdAt"].as_str().unwrap()[..10])
+            };
+            let mut there: Vec<String> =
+                world.marketo.leads().filter(is_within).map(|lead| lead["id"].to_string()).collect();
+            there.sort();
+            assert_eq!(keys, there);
+        }
+        // What changes is nothing of these days'.
+        world.marketo.add_leads(1);
+        let again = read_stream(&host, &config, stream, cursor, &[]).unwrap();
+        assert_eq!((again.rows, again.more), (0, false), "{stream}");
+    }
+}

@@ -65,7 +65,7 @@ fn next_work(reader: &Reader, chain: &mut Chain) -> Result<(Work, Option<Warning
         if batch == 1 {
             let message = format!("{} persons were merged into one at once", work.merged.len());
             return Err(Fault::data("marketo.merge-too-large", message)
-                .action("Reset the connection's state and read from the start."));
+                .action("Read persons from the start: attiva run backfill --reset."));
         }
         batch /= 2;
     }

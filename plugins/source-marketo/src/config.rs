@@ -19,6 +19,10 @@ pub struct Config {
     /// Persons created from this day on are read, in days since 1970-01-01.
     #[serde(default = "start_date_default", deserialize_with = "start_date")]
     pub start_date: i32,
+    /// The last day that is read of persons and activities, in days since 1970-01-01: with it, a reading of them ends there,
+    /// and follows no changes. What the host gives to read a span of days anew.
+    #[serde(default, deserialize_with = "end_date")]
+    pub end_date: Option<i32>,
     /// The fields to read; empty: all.
     #[serde(default)]
     pub fields: Vec<String>,
@@ -84,6 +88,18 @@ fn start_date<'de, D: Deserializer<'de>>(reader: D) -> Result<i32, D::Error> {
     time::parse_date(&text).ok_or_else(|| D::Error::custom("enter a date such as 2024-01-31"))
 }
 
+fn end_date<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<i32>, D::Error> {
+    start_date(reader).map(Some)
+}
+
+impl Config {
+    /// The history that is read, from the beginning of the first day on; up to now, or to the end of the last day. In seconds.
+    pub(crate) fn history(&self, now: i64) -> (i64, i64) {
+        let end = self.end_date.map_or(now, |day| now.min((i64::from(day) + 1) * 86_400));
+        (i64::from(self.start_date) * 86_400, end)
+    }
+}
+
 fn poll_seconds<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
     match u32::deserialize(reader)? {
         seconds @ 1..=3600 => Ok(seconds),
@@ -111,6 +127,7 @@ mod tests {
             ("munchkin_id", r#""123-abc-456""#, "capitals"),
             ("munchkin_id", r#""123-ABC-456-""#, "capitals"),
             ("start_date", r#""last year""#, "2024-01-31"),
+            ("end_date", r#""tomorrow""#, "2024-01-31"),
             ("poll_seconds", "0", "1 to 3600"),
             ("poll_seconds", "3601", "1 to 3600"),
             ("client_secret", r#""x""#, "unknown field"),

@@ -41,7 +41,8 @@ pub(crate) fn page(reader: &Reader, chains: Chains, mut history: History) -> Res
     let done = advance(reader, &mut history, &fields, &order)?;
     let over = history.is_over();
     let next = if over { Phase::Changes(Work::default()) } else { Phase::History(history) };
-    done.page(reader::cursor(chains, next)?)
+    let page = done.page(reader::cursor(chains, next)?)?;
+    Ok(if over && reader.config.end_date.is_some() { page.caught_up() } else { page })
 }
 
 /// What the next export is ordered with, for its window; nothing if there is nothing left to order.

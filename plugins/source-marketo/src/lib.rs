@@ -113,6 +113,10 @@ impl Source for SourceMarketo {
 fn persons(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     let Some(cursor) = cursor else { return begin(reader) };
     let State { chains, phase } = cursor.decode(VERSION)?;
+    if reader.config.end_date.is_some() && !matches!(phase, Phase::History(_)) {
+        // A span of days was read to its end.
+        return Ok(Page::moved(cursor.clone()).caught_up());
+    }
     match phase {
         Phase::History(history) => history::page(reader, chains, history),
         Phase::Changes(work) => changes::page(reader, chains, work),
@@ -123,9 +127,9 @@ fn persons(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
 /// The first page has no rows: it fixes where history ends and where the streams of what happens later begin.
 fn begin(reader: &Reader) -> Result<Page> {
     let now = reader.api.now();
-    let start = i64::from(reader.config.start_date) * 86_400;
+    let (start, end) = reader.config.history(now);
     let chains = Chains { changes: Chain::begin(reader, now)?, deletions: Chain::begin(reader, now)? };
-    let phase = if start < now { Phase::History(History::new(start, now)) } else { Phase::Changes(Work::default()) };
+    let phase = if start < end { Phase::History(History::new(start, end)) } else { Phase::Changes(Work::default()) };
     Ok(Page::moved(reader::cursor(chains, phase)?).estimate("beginning", None, None))
 }
 

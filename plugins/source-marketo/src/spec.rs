@@ -25,6 +25,7 @@ pub(crate) fn spec() -> Spec {
         )
         .origin(origin())
         .instance("Marketo", "{munchkin_id}")
+        .window("start_date", "end_date", &["persons", "activities"])
         // One instance feeds one organisation, in as many sandboxes as it likes; audiences may come back from any.
         .cardinality(Cardinality { source_organisations_per_instance: Some(1), ..Cardinality::default() });
     mapping::ALL.iter().fold(within_budget(spec), |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
@@ -89,6 +90,13 @@ fn configuration() -> Value {
                 "format": "date",
                 "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
                 "default": "2006-01-01"
+            },
+            "end_date": {
+                "type": "string",
+                "title": "End date",
+                "description": "The last day that is read of persons, by their creation, and of activities; reading then follows no changes. Attiva sets it to read a span of days anew: leave it out.",
+                "format": "date",
+                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
             },
             "fields": {
                 "type": "array",

@@ -201,7 +201,8 @@ fn finish_file(
             announced.unwrap_or(0)
         );
         // The repeat fetches it anew, and goes on at the same byte with the same count.
-        return Err(Fault::transient("salesforce.results-short", message).action("If it stays so, reset the stream."));
+        return Err(Fault::transient("salesforce.results-short", message)
+            .action("If it stays so, read the stream from the start: attiva run backfill --reset."));
     }
     job.records += job.file_records;
     // The last page says the word null, or nothing.

@@ -1,5 +1,6 @@
 //! The connection's configuration, checked once when it is read.
 
+use attiva_connector::time;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::collections::BTreeMap;
 
@@ -34,6 +35,12 @@ pub struct Config {
     /// From so many records on a window is read by a bulk job.
     #[serde(default = "bulk_from")]
     pub bulk_from: u64,
+    /// The first and the last day whose changes are read, in days since 1970-01-01. With the last, reading ends there: what
+    /// the host gives to read a span of days anew.
+    #[serde(default, deserialize_with = "date")]
+    pub start_date: Option<i32>,
+    #[serde(default, deserialize_with = "date")]
+    pub end_date: Option<i32>,
     /// How far a window reaches back behind the end of the one before.
     #[serde(default = "overlap_seconds", deserialize_with = "overlap")]
     pub overlap_seconds: u32,
@@ -69,6 +76,24 @@ fn bulk_from() -> u64 {
 
 fn overlap_seconds() -> u32 {
     600
+}
+
+fn date<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<i32>, D::Error> {
+    let text = String::deserialize(reader)?;
+    let day = time::parse_date(&text).ok_or_else(|| D::Error::custom("enter a date such as 2024-01-31"))?;
+    Ok(Some(day))
+}
+
+impl Config {
+    /// What a first window comes after, in seconds; absent: it begins with the first record.
+    pub(crate) fn after(&self) -> Option<i64> {
+        self.start_date.map(|day| i64::from(day) * 86_400 - 1)
+    }
+
+    /// When reading ends for good, in seconds: with the last second of the last day.
+    pub(crate) fn end(&self) -> Option<i64> {
+        self.end_date.map(|day| (i64::from(day) + 1) * 86_400 - 1)
+    }
 }
 
 fn my_domain<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
@@ -148,6 +173,8 @@ mod tests {
             ("objects", r#"["Invoice__c","x' OR '1"]"#, "API names"),
             ("daily_share", "0", "1 to 100"),
             ("overlap_seconds", "90000", "0 to 86400"),
+            ("start_date", r#""last year""#, "2024-01-31"),
+            ("end_date", "1", "string"),
             ("client_secret", r#""x""#, "unknown field"),
         ];
         for (key, value, expected) in cases {

@@ -31,6 +31,7 @@ pub(crate) fn spec() -> Spec {
         // Each org has a limit of its own, and every answer tells it.
         .rate_refused_by(Rate::Day { calls: None, resets: "rolling".into(), told_by: Some(told_by()) }, &[LIMIT_EXCEEDED])
         .learnt_instance("Salesforce", Learnt::segment(CREDENTIAL, "/id", 1));
+    let spec = spec.window("start_date", "end_date", &[]);
     mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
 }
 
@@ -164,6 +165,20 @@ fn configuration() -> Value {
                 "description": "Fewer changed records are read by queries of 2,000 a call, more by a bulk job.",
                 "minimum": 1,
                 "default": 10000
+            },
+            "start_date": {
+                "type": "string",
+                "title": "Start date",
+                "description": "Records that did not change since this day are read only when they do. Leave it out to read all of them.",
+                "format": "date",
+                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+            },
+            "end_date": {
+                "type": "string",
+                "title": "End date",
+                "description": "The last day whose changes are read; reading then ends. Attiva sets it to read a span of days anew: leave it out.",
+                "format": "date",
+                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
             },
             "overlap_seconds": {
                 "type": "integer",

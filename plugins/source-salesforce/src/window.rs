@@ -14,13 +14,19 @@ use attiva_connector::{Page, Result, Warning};
 pub(crate) fn open(reader: &Reader, state: State) -> Result<Page> {
     let Some(object) = reader.described()? else { return hidden_object(reader, state) };
     let fields = object.selected(reader.config, reader.wanted);
-    let to = reader.api.now();
-    let from = state.read_to.map(|read_to| (read_to - i64::from(reader.config.overlap_seconds)).min(to));
+    let to = reader.config.end().map_or_else(|| reader.api.now(), |end| end.min(reader.api.now()));
+    if reader.config.end().is_some() && state.read_to.is_some_and(|read_to| read_to >= to) {
+        // A span of days was read to its end.
+        return Ok(Page::moved(reader.cursor(state, Phase::Idle)?).caught_up());
+    }
+    let is_first = state.read_to.is_none();
+    let behind = |read_to: i64| (read_to - i64::from(reader.config.overlap_seconds)).min(to);
+    let from = state.read_to.map(behind).or(reader.config.after().map(|after| after.min(to)));
     // What changed since the last run is asked for at once: the first page says how much it is.
-    let total = if from.is_none() { count(reader, &object, to)? } else { Some(0) };
+    let total = if is_first { count(reader, &object, from, to)? } else { Some(0) };
     let large = total.is_none_or(|total| total >= reader.config.bulk_from) || !fits_a_uri(&object, &fields, from, to);
     let way = if large { Way::Bulk(None) } else { Way::Rest(Place::default()) };
-    let total = total.filter(|_| from.is_none());
+    let total = total.filter(|_| is_first);
     let window = Window { from, to, way, records: 0, total, failures: 0, failure: None };
     let digest = fields::digest(&fields);
     let warnings = warnings(reader, &state, &object, digest);
@@ -35,9 +41,9 @@ pub(crate) fn closed(state: &State, window: &Window) -> State {
     State { read_to: Some(window.to), ..state.clone() }
 }
 
-/// How many records there are up to a time; nothing if that itself is too much to ask.
-fn count(reader: &Reader, object: &Described, to: i64) -> Result<Option<u64>> {
-    let query = soql::count(object, None, to);
+/// How many records a window has; nothing if that itself is too much to ask.
+fn count(reader: &Reader, object: &Described, from: Option<i64>, to: i64) -> Result<Option<u64>> {
+    let query = soql::count(object, from, to);
     match reader.api.attempt(&request::query_all(&reader.config.api_version, &query, request::BATCH_MAX))? {
         Ok(response) => Ok(Some(response::read::<response::Queried>(&response)?.total_size)),
         Err(refusal) if refusal.is_too_large() => Ok(None),
@@ -69,7 +75,7 @@ fn warnings(reader: &Reader, state: &State, object: &Described, digest: u64) -> 
     }
     if state.columns.is_some() {
         let message = format!(
-            "{} has other columns than before; records that do not change keep what they had. Reset the stream to read all of them anew",
+            "{} has other columns than before; records that do not change keep what they had. Read the stream anew to bring them all up to date (attiva run backfill)",
             object.name
         );
         warnings.push(Warning::new("salesforce.columns-changed", message));

@@ -119,6 +119,7 @@ impl World {
             instance: Instance { system: "X".into(), id: "x".into() },
             streams: Vec::new(),
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         };
         self.put(Kind::Connection, "con_x", &connection).await;

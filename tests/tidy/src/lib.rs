@@ -7,6 +7,8 @@ mod crates;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod links;

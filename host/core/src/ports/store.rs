@@ -27,6 +27,7 @@ mod error;
 mod event;
 mod mapping;
 mod profile;
+mod seen;
 mod snapshot;
 
 pub use super::control::{AuditEvent, ControlKind, ControlStore, KeptAnswer, KeptRequest};
@@ -40,6 +41,7 @@ pub use error::{Result, StoreError};
 pub use event::{EventPlace, Order, StoredEvent};
 pub use mapping::{FieldError, Sighting, StreamMove};
 pub use profile::{Found, FoundPlace, Profile, ProfileWrite, Reference, Referred, Relation};
+pub use seen::SeenStore;
 pub use snapshot::{
     Carrier, ChangeSink, Changed, Cut, EntityWanted, EventSeen, EventsWanted, KeysWanted, PersonsEvent, RelationWanted,
     SnapshotSink, SnapshotStore, SnapshotWanted,
@@ -74,7 +76,10 @@ pub struct PageCommit {
     /// What the mapping could not make of the events.
     pub errors: Vec<FieldError>,
     pub rejects: Vec<Reject>,
-    pub state: StreamState,
+    /// Where the stream stands after it; `None`: where it stood, for what is read beside.
+    pub state: Option<StreamState>,
+    /// What it finds is noted, until `forget_seen`.
+    pub notes_seen: bool,
     /// The run's document, as it is after this page.
     pub document: PageDocument,
     pub now: Millis,
@@ -257,7 +262,7 @@ pub struct Member {
 /// A sandbox's store.
 #[async_trait]
 pub trait SandboxStore:
-    AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore + SnapshotStore
+    AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore + SeenStore + SnapshotStore
 {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;

@@ -12,10 +12,13 @@ use crate::app::connections::{ConnectionPatch, NewConnection};
 use crate::app::operations::Operation;
 use crate::app::refusal::Result;
 use crate::app::stamp::Stamp;
-use attiva_core::config::{Connection, Schedule};
+use attiva_core::backfill::Wish;
+use attiva_core::config::Connection;
+use attiva_core::drift::SchemaPolicy;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
 use attiva_core::ports::connector::{Stream, TargetObject};
+use attiva_core::schedule::Schedule;
 use axum::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -55,6 +58,13 @@ pub(super) fn routes() -> Routes {
         .asks_a_vendor()
         .post("/v1/sandboxes/{sandbox}/connections/{connection}/runs", "run", "Start reading a source", start_run)
         .asks_a_vendor()
+        .post(
+            "/v1/sandboxes/{sandbox}/connections/{connection}/backfill",
+            "backfill",
+            "Read streams anew, beside the runs that follow their changes or in their place",
+            backfill,
+        )
+        .asks_a_vendor()
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -69,6 +79,9 @@ struct Create {
     streams: Vec<String>,
     #[serde(default)]
     schedule: Option<Schedule>,
+    /// What becomes of a stream whose columns are others than they were.
+    #[serde(default)]
+    schema: SchemaPolicy,
     /// URL by origin.
     #[serde(default)]
     grants: BTreeMap<String, String>,
@@ -89,6 +102,8 @@ struct Patch {
     /// Null is not absent: it ends the schedule.
     #[serde(default, deserialize_with = "some")]
     schedule: Option<Option<Schedule>>,
+    /// In the place of the whole policy.
+    schema: Option<SchemaPolicy>,
 }
 
 fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
@@ -107,6 +122,8 @@ struct View {
     streams: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    /// What becomes of a stream whose columns are others than they were.
+    schema: SchemaPolicy,
     created_at: Instant,
     /// Limits that it exceeds: it is made nevertheless.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -123,6 +140,7 @@ impl View {
             instance: connection.instance,
             streams: connection.streams,
             schedule: connection.schedule,
+            schema: connection.schema,
             created_at: Instant(connection.created_at),
             warnings: Vec::new(),
         }
@@ -141,6 +159,7 @@ async fn create(scope: Scope, stamp: Stamp, Body(body): Body<Create>) -> Result<
         configuration: body.configuration,
         streams: body.streams,
         schedule: body.schedule,
+        schema: body.schema,
         grants: body.grants,
     };
     let made = scope.sandbox.create_connection(&scope.caller, stamp, new).await?;
@@ -162,6 +181,7 @@ async fn patch(scope: Scope, IfMatch(expect): IfMatch, Body(body): Body<Patch>) 
         configuration: body.configuration,
         streams: body.streams,
         schedule: body.schedule,
+        schema: body.schema,
     };
     let id = scope.param("connection");
     let changed = scope.sandbox.patch_connection(&scope.caller, id, patch, expect).await?;
@@ -201,5 +221,33 @@ async fn discover(scope: Scope) -> Result<Json<Offered>> {
 
 async fn start_run(scope: Scope, stamp: Stamp) -> Result<operations::Accepted> {
     let run = scope.sandbox.start_run(&scope.caller, stamp, scope.param("connection")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&run)))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewBackfill")]
+#[serde(deny_unknown_fields)]
+struct Anew {
+    /// At least one.
+    streams: Vec<String>,
+    /// The first day, in UTC: `2026-01-31`. Absent: from the beginning.
+    from: Option<String>,
+    /// The last day, in UTC. Absent: up to now.
+    to: Option<String>,
+    /// The stream's own place begins anew, too: for one that cannot go on from where it is.
+    #[serde(default)]
+    reset: bool,
+    /// What is not found any more is deleted.
+    #[serde(default)]
+    infer_deletions: bool,
+    /// Share of a stream's records, in percent, that may be deleted so; if more are missing, none is. 20 unless said.
+    deletions_max_percent: Option<u8>,
+}
+
+async fn backfill(scope: Scope, stamp: Stamp, Body(body): Body<Anew>) -> Result<operations::Accepted> {
+    let Anew { streams, from, to, reset, infer_deletions, deletions_max_percent } = body;
+    let wish = Wish { from, to, reset, infer_deletions, deletions_max_percent };
+    let connection = scope.param("connection");
+    let run = scope.sandbox.start_backfill(&scope.caller, stamp, connection, &streams, wish).await?;
     Ok(operations::accepted(&scope, &Operation::from(&run)))
 }

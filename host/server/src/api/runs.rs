@@ -9,6 +9,8 @@ use crate::app::operations::Operation;
 use crate::app::refusal::{FieldProblem, Refusal, Result};
 use crate::app::runs::RunFilter;
 use attiva_core::Fault;
+use attiva_core::backfill::Wish;
+use attiva_core::drift::HeldStream;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Reject;
 use attiva_core::run::{Run, RunStatus, StreamProgress};
@@ -58,6 +60,12 @@ struct View {
     /// Since when what it could not take is not kept any more (`limits.rejects_kept_days`).
     #[serde(skip_serializing_if = "Option::is_none")]
     rejects_forgotten_at: Option<Instant>,
+    /// Streams that it does not read, since they have changed at the vendor and nobody has approved of that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held: Vec<HeldStream>,
+    /// It reads streams anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backfill: Option<Wish>,
     /// The id of the trace that it is part of, where it is traced (`telemetry.otlp_endpoint`).
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
@@ -78,6 +86,8 @@ impl View {
             attempts: run.attempts,
             cancel_requested: run.cancel_requested,
             rejects_forgotten_at: run.rejects_forgotten_at.map(Instant),
+            held: run.held,
+            backfill: run.backfill.map(|anew| anew.wish),
             trace: run.trace.as_deref().and_then(attiva_sync::trace::trace_id),
         }
     }

@@ -354,6 +354,7 @@ mod tests {
             configuration: json!({"id": "a1", "secret": "of-the-app"}),
             streams: vec![],
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             grants: BTreeMap::new(),
         };
         let id = sandbox.create_connection(&caller, app.fresh_stamp(), new).await.unwrap().value.id;

@@ -12,7 +12,8 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
 use attiva_core::access::Scope;
-use attiva_core::config::{Connection, Schedule};
+use attiva_core::config::Connection;
+use attiva_core::drift::SchemaPolicy;
 use attiva_core::id::ConnectionId;
 use attiva_core::key::Instance;
 use attiva_core::page::CheckResult;
@@ -20,6 +21,7 @@ use attiva_core::plugin::requirement::Requirement;
 use attiva_core::ports::connector::{Stream, TargetObject};
 use attiva_core::ports::store::{Expect, Kind, StoreError};
 use attiva_core::run::Run;
+use attiva_core::schedule::Schedule;
 use attiva_core::spec::{Spec, fill};
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::{Secrets, split_configuration, validate_configuration};
@@ -38,6 +40,7 @@ pub struct NewConnection {
     pub configuration: Value,
     pub streams: Vec<String>,
     pub schedule: Option<Schedule>,
+    pub schema: SchemaPolicy,
     /// Other endpoints for some of its origins, as an operator grants them: URL by origin.
     pub grants: BTreeMap<String, String>,
 }
@@ -53,6 +56,8 @@ pub struct ConnectionPatch {
     pub streams: Option<Vec<String>>,
     /// `Some(None)`: no more runs by themselves.
     pub schedule: Option<Option<Schedule>>,
+    /// In the place of the whole policy.
+    pub schema: Option<SchemaPolicy>,
 }
 
 /// What a connection offers.
@@ -97,7 +102,7 @@ impl Sandbox {
         }
         let name = name::checked("/name", &new.name)?.to_owned();
         let ready = self.plugins.beginning(&new.plugin)?;
-        check_schedule(new.schedule)?;
+        check_schedule(new.schedule.as_ref())?;
         let (configuration, secrets, instance) = configure(&ready.plugin.spec, new.configuration)?;
         let mut connection = Connection {
             id: id.clone(),
@@ -107,6 +112,7 @@ impl Sandbox {
             instance,
             streams: new.streams,
             schedule: new.schedule,
+            schema: new.schema,
             created_at: self.now(),
         };
         self.vault.keep(&self.control_id(id.as_str()), &secrets).await?;
@@ -169,9 +175,13 @@ impl Sandbox {
             changed.push("streams");
         }
         if let Some(schedule) = patch.schedule {
-            check_schedule(schedule)?;
+            check_schedule(schedule.as_ref())?;
             connection.schedule = schedule;
             changed.push("schedule");
+        }
+        if let Some(schema) = patch.schema {
+            connection.schema = schema;
+            changed.push("schema");
         }
         let ready = match &patch.plugin {
             Some(plugin) => self.plugins.beginning(plugin)?,
@@ -287,16 +297,10 @@ fn merge_patch(target: &mut Value, patch: Value) {
     }
 }
 
-/// Shortest time between two runs of a schedule.
-const EVERY_SECONDS_MIN: u32 = 10;
-
-pub(super) fn check_schedule(schedule: Option<Schedule>) -> Result<()> {
-    if schedule.is_some_and(|s| s.every_seconds < EVERY_SECONDS_MIN) {
-        let problem = format!("must be at least {EVERY_SECONDS_MIN}");
-        let field = FieldProblem::new("/schedule/every_seconds", problem.clone());
-        return Err(Refusal::invalid("request.invalid", format!("schedule.every_seconds {problem}"), vec![field]));
-    }
-    Ok(())
+fn check_schedule(schedule: Option<&Schedule>) -> Result<()> {
+    let Some(Err((place, problem))) = schedule.map(Schedule::check) else { return Ok(()) };
+    let field = FieldProblem::new(format!("/schedule{place}"), problem.clone());
+    Err(Refusal::invalid("request.invalid", format!("schedule{} {problem}", place.replace('/', ".")), vec![field]))
 }
 
 /// A range stays one; a name alone pins the version it comes to now.

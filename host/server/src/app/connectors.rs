@@ -15,9 +15,10 @@ use super::refusal::Result;
 use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use async_trait::async_trait;
+use attiva_core::backfill::WindowSpec;
 use attiva_core::config::Connection;
 use attiva_core::disk::DiskUse;
-use attiva_core::id::{DeliveryId, OrganisationId, RunId};
+use attiva_core::id::{ConnectionId, DeliveryId, OrganisationId, RunId};
 use attiva_core::page::{Batch, CheckResult, Cursor, Page};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::connector::{
@@ -131,6 +132,17 @@ impl SandboxConnectors {
         Ok(Connector { plugin, context, spools: self.spools.clone() })
     }
 
+    /// The source of a connection; `spool` names the spool of a stream.
+    fn source_with(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        spool: fn(&ConnectionId, &str) -> String,
+    ) -> std::result::Result<Arc<dyn Source>, Fault> {
+        let connector = self.connector(connection, plugin, &Spools::of_visit(&connection.id)).map_err(|r| r.fault)?;
+        Ok(Arc::new(PluginSource { connector, connection: connection.clone(), spool }))
+    }
+
     /// Where a connection's last exchanges are kept.
     pub(super) fn exchanges(&self, connection: &str) -> Exchanges {
         Exchanges::new(self.spools.clone(), connection, self.exchanges_kept)
@@ -157,16 +169,13 @@ impl SandboxConnectors {
     /// vendor. Best effort: a vendor that is away must not keep a connection from being removed.
     pub(super) async fn give_up(&self, connection: &Connection, streams: &[(String, StreamState)]) {
         for (stream, state) in streams {
-            let Err(refusal) = self.release(connection, stream, &state.cursor).await else { continue };
-            let fault = refusal.fault;
-            if fault.kind != FaultKind::Unsupported {
-                tracing::warn!(connection = %connection.id, stream, %fault, "what it holds at the vendor may stay there");
-            }
+            let spool = Spools::of_stream(&connection.id, stream);
+            told(connection, stream, self.release(connection, stream, &state.cursor, &spool).await);
         }
     }
 
-    async fn release(&self, connection: &Connection, stream: &str, cursor: &Cursor) -> Result<()> {
-        let visit = self.connector(connection, &connection.plugin, &Spools::of_stream(&connection.id, stream))?;
+    async fn release(&self, connection: &Connection, stream: &str, cursor: &Cursor, spool: &str) -> Result<()> {
+        let visit = self.connector(connection, &connection.plugin, spool)?;
         Ok(visit.plugin.release(&visit.context, stream, cursor).await?)
     }
 
@@ -198,8 +207,28 @@ impl attiva_sync::Connectors for SandboxConnectors {
     ) -> std::result::Result<Arc<dyn Source>, Fault> {
         // A spool belongs to a stream, not to a run: the next run finds what an interrupted one had fetched.
         let _ = run;
-        let connector = self.connector(connection, plugin, &Spools::of_visit(&connection.id)).map_err(|r| r.fault)?;
-        Ok(Arc::new(PluginSource { connector, connection: connection.clone() }))
+        self.source_with(connection, plugin, Spools::of_stream)
+    }
+
+    async fn source_beside(
+        &self,
+        connection: &Connection,
+        plugin: &str,
+        run: &RunId,
+    ) -> std::result::Result<Arc<dyn Source>, Fault> {
+        // There is one of these runs at a time.
+        let _ = run;
+        self.source_with(connection, plugin, Spools::of_stream_beside)
+    }
+
+    fn window(&self, plugin: &str) -> std::result::Result<Option<WindowSpec>, Fault> {
+        let ready = self.plugins.resolve(plugin).map_err(|refusal| refusal.fault)?;
+        Ok(ready.plugin.spec.window.clone())
+    }
+
+    async fn let_go_beside(&self, connection: &Connection, stream: &str, cursor: &Cursor) {
+        let spool = Spools::of_stream_beside(&connection.id, stream);
+        told(connection, stream, self.release(connection, stream, cursor, &spool).await);
     }
 
     async fn destination(
@@ -255,15 +284,26 @@ impl attiva_sync::Connectors for SandboxConnectors {
     }
 }
 
+/// What stays at the vendor is no failure of whoever lets go of it.
+fn told(connection: &Connection, stream: &str, released: Result<()>) {
+    let Err(refusal) = released else { return };
+    let fault = refusal.fault;
+    if fault.kind != FaultKind::Unsupported {
+        tracing::warn!(connection = %connection.id, stream, %fault, "what it holds at the vendor may stay there");
+    }
+}
+
 /// A source connection, as the engine drives it.
 struct PluginSource {
     connector: Connector,
     connection: Connection,
+    /// The name of a stream's spool.
+    spool: fn(&ConnectionId, &str) -> String,
 }
 
 impl PluginSource {
     fn for_stream(&self, stream: &str) -> std::result::Result<ConnectionContext, Fault> {
-        let spool = self.connector.spools.open(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)?;
+        let spool = self.connector.spools.open(&(self.spool)(&self.connection.id, stream)).map_err(|r| r.fault)?;
         Ok(ConnectionContext { spool: Arc::new(spool), ..self.connector.context.clone() })
     }
 }
@@ -309,7 +349,7 @@ impl Source for PluginSource {
     }
 
     async fn clear_spool(&self, stream: &str) -> std::result::Result<(), Fault> {
-        self.connector.spools.remove(&Spools::of_stream(&self.connection.id, stream)).map_err(|r| r.fault)
+        self.connector.spools.remove(&(self.spool)(&self.connection.id, stream)).map_err(|r| r.fault)
     }
 }
 

@@ -109,7 +109,8 @@ impl SandboxFiles {
     }
 }
 
-/// The spools of one sandbox: a directory for each stream of a connection, and for each delivery.
+/// The spools of one sandbox: a directory for each stream of a connection, two where it is read anew, and for each
+/// delivery.
 #[derive(Clone)]
 pub struct Spools(Arc<Dir>);
 
@@ -123,6 +124,11 @@ impl Spools {
     pub(super) fn of_stream(connection: &ConnectionId, stream: &str) -> String {
         let digest = hex::encode(Sha256::digest(stream.as_bytes()));
         format!("{connection}-{}", digest.get(..16).unwrap_or_default())
+    }
+
+    /// The spool of a stream that is read anew beside the runs that follow its changes.
+    pub(super) fn of_stream_beside(connection: &ConnectionId, stream: &str) -> String {
+        Self::of_stream(connection, &format!("{stream}\0beside"))
     }
 
     /// The spool of a delivery.

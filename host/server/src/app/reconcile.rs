@@ -70,7 +70,14 @@ fn needed(store: &dyn SandboxStore) -> Result<HashMap<String, bool>> {
         let has_connection = store.document(Kind::Connection, run.connection.as_str())?.is_some();
         for stream in &run.streams {
             let goes_on = !(run.status.has_ended() && stream.caught_up);
-            needed.insert(Spools::of_stream(&run.connection, &stream.stream), has_connection && goes_on);
+            let is_beside = run.backfill.as_ref().is_some_and(|anew| !anew.wish.reset);
+            let (name, is_needed) = if is_beside {
+                // What was read beside is begun anew.
+                (Spools::of_stream_beside(&run.connection, &stream.stream), !run.status.has_ended())
+            } else {
+                (Spools::of_stream(&run.connection, &stream.stream), goes_on)
+            };
+            needed.insert(name, has_connection && is_needed);
         }
     }
     for delivery in all::<Delivery>(store, Kind::Delivery)? {
@@ -87,6 +94,7 @@ fn all<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attiva_core::backfill::Backfill;
     use attiva_core::delivery::DeliveryStatus;
     use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, RunId, SegmentId};
     use attiva_core::key::Instance;
@@ -127,14 +135,18 @@ mod tests {
             instance: Instance { system: "Fake".into(), id: "i".into() },
             streams: Vec::new(),
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         };
         put(&*store, Kind::Connection, here.as_str(), &connection).await;
+        let beside = |run: Run| run.anew(Backfill::default());
         for run in [
             run(1, &here, &[("read", false), ("half", false)], RunStatus::Stopped),
             run(2, &here, &[("read", true), ("half", false)], RunStatus::Failed),
             run(3, &here, &[("going", true)], RunStatus::Waiting),
             run(4, &gone, &[("half", false)], RunStatus::Failed),
+            beside(run(5, &here, &[("half", false), ("read", true)], RunStatus::Waiting)),
+            beside(run(6, &here, &[("half", false)], RunStatus::Failed)),
         ] {
             put(&*store, Kind::Run, run.id.as_str(), &run).await;
         }
@@ -144,12 +156,17 @@ mod tests {
             let delivery = Delivery::new(id.clone(), activation, segment, "p@1".into(), 0);
             put(&*store, Kind::Delivery, id.as_str(), &Delivery { status, ..delivery }).await;
         }
-        let stay =
-            [Spools::of_stream(&here, "half"), Spools::of_stream(&here, "going"), Spools::of_delivery(&deliveries[1])];
+        let stay = [
+            Spools::of_stream(&here, "half"),
+            Spools::of_stream(&here, "going"),
+            Spools::of_stream_beside(&here, "read"),
+            Spools::of_delivery(&deliveries[1]),
+        ];
         let go = [
             Spools::of_stream(&here, "read"),
             Spools::of_stream(&here, "never-read"),
             Spools::of_stream(&gone, "half"),
+            Spools::of_stream_beside(&here, "half"),
             Spools::of_visit(&here),
             Spools::of_delivery(&deliveries[0]),
             Spools::of_delivery(&DeliveryId::new(3, [0; 6])),

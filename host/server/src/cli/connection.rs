@@ -1,6 +1,7 @@
 //! `attiva connection`.
 
 use super::client::encoded;
+use super::connection_settings::{More, schema};
 use super::input::{PageArgs, Settings};
 use super::output::{Column, Output};
 use super::{Client, Failure};
@@ -28,6 +29,8 @@ pub(crate) enum Connection {
         /// Seconds from the start of one run to the start of the next.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        #[command(flatten)]
+        more: More,
         /// Another endpoint for one of the connector's origins, as `grant` gives it: api=http://127.0.0.1:9000
         #[arg(long = "grant", value_name = "ORIGIN=URL", value_parser = granted)]
         grants: Vec<(String, String)>,
@@ -48,6 +51,8 @@ pub(crate) enum Connection {
         /// Seconds from the start of one run to the start of the next; 0: no more runs by themselves.
         #[arg(long, value_name = "SECONDS")]
         every_seconds: Option<u32>,
+        #[command(flatten)]
+        more: More,
     },
     /// List connections.
     List(PageArgs),
@@ -88,6 +93,15 @@ pub(crate) enum Connection {
     Evidence { connection: String },
     /// Let a connection out of quarantine.
     Release { connection: String },
+    /// Show how a connection's streams have changed at the vendor, and what waits for approval.
+    Schema { connection: String },
+    /// Take over changes of streams that wait for approval.
+    ApproveSchema {
+        connection: String,
+        /// A stream; may be repeated. Without any, all that wait.
+        #[arg(long = "stream")]
+        streams: Vec<String>,
+    },
     /// Remove a connection that brought nothing.
     Delete { connection: String },
     /// Remove a connection, or some of its datasets, with what it brought.
@@ -139,10 +153,12 @@ const COLUMNS: [Column; 5] = [
     ("system", "/instance/system"),
     ("instance", "/instance/id"),
 ];
-const DETAIL: [Column; 4] = [
+const DETAIL: [Column; 6] = [
     ("configuration", "/configuration"),
     ("streams", "/streams"),
     ("every_seconds", "/schedule/every_seconds"),
+    ("cron", "/schedule/cron"),
+    ("on schema change", "/schema/on_change"),
     ("created", "/created_at"),
 ];
 
@@ -151,7 +167,7 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
         Ok(client.scoped(&format!("connections/{}", client.id_of("connections", "con_", connection)?)))
     };
     match command {
-        Connection::Create { plugin, name, settings, streams, every_seconds, grants } => {
+        Connection::Create { plugin, name, settings, streams, every_seconds, more, grants } => {
             let inspected = client.get(&format!("/v1/plugins/{}", encoded(&plugin)))?;
             let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
             let mut body = json!({
@@ -161,12 +177,13 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
                 "streams": streams,
                 "grants": grants.into_iter().collect::<BTreeMap<_, _>>(),
             });
-            if let (Some(every_seconds), Some(body)) = (every_seconds, body.as_object_mut()) {
-                body.insert("schedule".into(), json!({ "every_seconds": every_seconds }));
+            if let Some(body) = body.as_object_mut() {
+                body.extend(more.schedule(every_seconds).map(|schedule| ("schedule".to_owned(), schedule)));
+                body.extend(more.schema(None).map(|schema| ("schema".to_owned(), schema)));
             }
             output.one(&client.post(&client.scoped("connections"), &body)?, &COLUMNS);
         }
-        Connection::Change { connection, name, plugin, settings, streams, every_seconds } => {
+        Connection::Change { connection, name, plugin, settings, streams, every_seconds, more } => {
             let place = place(&connection)?;
             let (now, version) = client.get_versioned(&place)?;
             let current = now.get("plugin").and_then(Value::as_str).unwrap_or_default();
@@ -174,14 +191,15 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
             let schema = inspected.pointer("/spec/configuration").cloned().unwrap_or_default();
             let configuration = settings.configuration(&schema)?;
             let is_set = configuration.as_object().is_some_and(|keys| !keys.is_empty());
-            let schedule =
-                every_seconds.map(|every| if every == 0 { Value::Null } else { json!({ "every_seconds": every }) });
+            let schedule = if every_seconds == Some(0) { Some(Value::Null) } else { more.schedule(every_seconds) };
+            let schema = more.schema(now.get("schema"));
             let said = [
                 ("name", name.map(Value::String)),
                 ("plugin", plugin.map(Value::String)),
                 ("configuration", is_set.then_some(configuration)),
                 ("streams", (!streams.is_empty()).then(|| json!(streams))),
                 ("schedule", schedule),
+                ("schema", schema),
             ];
             let said = said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             let body = Value::Object(said.collect());
@@ -254,6 +272,13 @@ pub(crate) fn run(command: Connection, client: &Client, output: &Output) -> Resu
             let removal = client.get(&client.scoped(&format!("removals/{id}")))?;
             let columns = [("id", "/id"), ("done", "/done"), ("records removed", "/records_removed")];
             output.one(&removal, &[&columns[..], &[("events removed", "/events_removed")]].concat());
+        }
+        Connection::Schema { connection } => {
+            schema(&client.get(&format!("{}/schema", place(&connection)?))?, *output);
+        }
+        Connection::ApproveSchema { connection, streams } => {
+            let path = format!("{}/schema/approval", place(&connection)?);
+            schema(&client.post(&path, &json!({ "streams": streams }))?, *output);
         }
         Connection::Delete { connection } => {
             client.send(Method::DELETE, &place(&connection)?, None)?;

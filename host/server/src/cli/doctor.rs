@@ -132,6 +132,10 @@ fn examine_connections(client: &Client, looks: &mut Vec<Look>) {
         if let Some(warning) = consent.ok().as_ref().and_then(|c| c.get("warning")).and_then(Value::as_str) {
             looks.push((format!("consent of {}", text("/id")), Err(warning.to_owned())));
         }
+        let schema = client.get(&client.scoped(&format!("connections/{}/schema", text("/id"))));
+        if let Some(waits) = schema.ok().as_ref().and_then(waits_for_approval) {
+            looks.push((format!("schema of {} ({})", text("/id"), text("/name")), Err(waits)));
+        }
         let checked = client.post(&client.scoped(&format!("connections/{}/check", text("/id"))), &json!({}));
         let found = match &checked {
             Ok(checked) => first_failed(checked).map_or_else(|| Ok("all tests passed".to_owned()), Err),
@@ -139,6 +143,20 @@ fn examine_connections(client: &Client, looks: &mut Vec<Look>) {
         };
         looks.push((what, found));
     }
+}
+
+/// Which streams have changed at the vendor, where somebody has to say what becomes of that.
+fn waits_for_approval(schema: &Value) -> Option<String> {
+    let pending = schema.get("pending").and_then(Value::as_array).filter(|pending| !pending.is_empty())?;
+    let told = |one: &Value| {
+        let stream = one.get("stream").and_then(Value::as_str).unwrap_or_default();
+        format!("{stream}: {}", super::connection_settings::told(one))
+    };
+    let streams: Vec<String> = pending.iter().map(told).collect();
+    Some(format!(
+        "changed at the vendor and waiting for approval: {}. Look at it, then `attiva connection approve-schema`",
+        streams.join("; ")
+    ))
 }
 
 fn first_failed(checked: &Value) -> Option<String> {

@@ -25,6 +25,32 @@ pub(crate) enum Run {
         #[command(flatten)]
         page: PageArgs,
     },
+    /// Read streams anew, beside the runs that follow their changes: all of them, or what is of a span of days.
+    Backfill {
+        /// Its id, or its name.
+        connection: String,
+        /// A stream; may be repeated.
+        #[arg(long = "stream", required = true)]
+        streams: Vec<String>,
+        /// The first day, in UTC: 2026-01-31.
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// The last day, in UTC.
+        #[arg(long, value_name = "DAY")]
+        to: Option<String>,
+        /// Begin from the start for good, in the place of the runs that follow changes: for a stream that cannot go on.
+        #[arg(long)]
+        reset: bool,
+        /// Take what is not found any more to be deleted.
+        #[arg(long)]
+        infer_deletions: bool,
+        /// Share of a stream's records, in percent, that may be deleted so; 20 unless said.
+        #[arg(long, value_name = "PERCENT", requires = "infer_deletions")]
+        deletions_max_percent: Option<u8>,
+        /// Wait for its end; the exit code tells how it went.
+        #[arg(long)]
+        follow: bool,
+    },
     /// Show a run.
     Show {
         run: String,
@@ -59,6 +85,16 @@ pub(crate) fn run(command: Run, client: &Client, output: &Output) -> Result<Exit
             let run = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
             show(&run, follow, client, output)
         }
+        Run::Backfill { connection, streams, from, to, reset, infer_deletions, deletions_max_percent, follow } => {
+            let connection = client.id_of("connections", "con_", &connection)?;
+            let body = json!({
+                "streams": streams, "from": from, "to": to, "reset": reset, "infer_deletions": infer_deletions,
+                "deletions_max_percent": deletions_max_percent,
+            });
+            let operation = client.post(&client.scoped(&format!("connections/{connection}/backfill")), &body)?;
+            let run = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
+            show(&run, follow, client, output)
+        }
         Run::List { connection, page } => {
             let path = page.path(&client.scoped("runs"), &[("connection", connection.as_deref())]);
             output.list(&client.get(&path)?, &COLUMNS);
@@ -90,6 +126,10 @@ fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exi
         output.one(&run, &COLUMNS);
         let fault = [
             ("trace", "/trace"),
+            ("reads anew from", "/backfill/from"),
+            ("reads anew to", "/backfill/to"),
+            ("resets", "/backfill/reset"),
+            ("infers deletions", "/backfill/infer_deletions"),
             ("fault", "/fault/message"),
             ("what to do", "/fault/action"),
             ("waits until", "/waiting_until"),
@@ -103,9 +143,15 @@ fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exi
             ("changed", "/changed"),
             ("unchanged", "/unchanged"),
             ("rejected", "/rejected"),
+            ("calls", "/calls"),
             ("caught up", "/caught_up"),
+            ("fault", "/fault/message"),
         ];
         output.list(&streams, &columns);
+        if run.get("held").is_some_and(|held| held.as_array().is_some_and(|held| !held.is_empty())) {
+            let held = json!({ "items": run.get("held").cloned().unwrap_or_default() });
+            output.list(&held, &[("not read", "/stream"), ("why", "/fault/message"), ("what to do", "/fault/action")]);
+        }
     }
     Ok(if !follow || follow::succeeded(&run) { Exit::Done } else { Exit::Fault })
 }

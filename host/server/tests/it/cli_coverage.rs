@@ -50,6 +50,8 @@ connection exchanges con_1
 connection usage con_1
 connection evidence con_1
 connection release con_1
+connection schema con_1
+connection approve-schema con_1
 connection delete con_1
 connection remove con_1 --dry-run
 connection remove con_1
@@ -150,6 +152,7 @@ quota limit x y --day 5
 quota reset x y
 quota release x y
 run start con_1 --follow
+run backfill con_1 --stream persons --follow
 run list
 run show run_1
 run cancel run_1

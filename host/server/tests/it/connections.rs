@@ -70,6 +70,12 @@ fn a_patch_keeps_what_it_does_not_name() {
     assert_eq!(scheduled.is(200).body["schedule"]["every_seconds"], 86400);
     assert_eq!(patch(&api, &id, &[], &json!({"schedule": null})).is(200).body.get("schedule"), None);
     patch(&api, &id, &[], &json!({"schedule": {"every_seconds": 1}})).refused(422, "request.invalid");
+    let nightly = patch(&api, &id, &[], &json!({"schedule": {"cron": "0 2 * * *"}}));
+    assert_eq!(nightly.is(200).body["schedule"], json!({"cron": "0 2 * * *"}));
+    for (wrong, field) in [(json!({"cron": "0 25 * * *"}), "/schedule/cron"), (json!({}), "/schedule")] {
+        let refused = patch(&api, &id, &[], &json!({ "schedule": wrong }));
+        assert_eq!(fields(refused.refused(422, "request.invalid")), [field]);
+    }
 }
 
 #[test]

@@ -49,6 +49,7 @@ mod problems;
 mod process;
 mod quick_starts;
 mod quotas;
+mod read_anew;
 mod readbacks;
 mod roles;
 mod salesforce;

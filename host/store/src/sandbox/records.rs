@@ -35,7 +35,7 @@ pub(super) fn commit(connection: &Connection, prepared: PreparedPage) -> Outcome
     let entity = entities::of_stream(connection, page.entity.as_ref(), &page.connection, &page.stream)?;
     let stream = streams::advance(connection, &mut counter, entity, &page)?;
     let mut done = PageCommitted { rejected: page.rejects.len() as u64, ..PageCommitted::default() };
-    let mut writer = RecordWriter::new(connection, entity, stream)?;
+    let mut writer = RecordWriter::new(connection, entity, stream, page.notes_seen)?;
     for (change, text) in page.records.into_iter().zip(texts) {
         match writer.apply(&mut counter, change, text)? {
             Effect::Changed => done.changed += 1,
@@ -72,11 +72,14 @@ struct RecordWriter<'a> {
     tell: CachedStatement<'a>,
     merge: CachedStatement<'a>,
     unmerge: CachedStatement<'a>,
+    /// Where what is found is noted.
+    see: Option<CachedStatement<'a>>,
     bodies: BodyReader,
 }
 
 impl<'a> RecordWriter<'a> {
-    fn new(connection: &'a Connection, entity: i64, stream: i64) -> Outcome<Self> {
+    fn new(connection: &'a Connection, entity: i64, stream: i64, notes_seen: bool) -> Outcome<Self> {
+        let see = "INSERT OR IGNORE INTO seen (stream, record) VALUES (?1, ?2)";
         Ok(Self {
             entity,
             stream,
@@ -92,6 +95,7 @@ impl<'a> RecordWriter<'a> {
                  ON CONFLICT (record) DO UPDATE SET into_key = excluded.into_key",
             )?,
             unmerge: connection.prepare_cached("DELETE FROM merged WHERE record = ?1")?,
+            see: notes_seen.then(|| connection.prepare_cached(see)).transpose()?,
             bodies: BodyReader::default(),
         })
     }
@@ -104,6 +108,9 @@ impl<'a> RecordWriter<'a> {
             None => None,
             Some(row) => {
                 let (number, stream, stored): (i64, i64, &str) = (row.get(0)?, row.get(1)?, text(row, 2)?);
+                if let Some(see) = &mut self.see {
+                    see.execute([self.stream, number])?;
+                }
                 let later = full.as_ref().and_then(|full| json::restated_after(stored, full));
                 if later.is_some_and(|later| later == 0 || !change.dated) {
                     return Ok(Effect::Unchanged);
@@ -133,6 +140,9 @@ impl<'a> RecordWriter<'a> {
             None => {
                 let number = counter.next_record();
                 self.insert.execute(params![number, self.entity, key, self.stream, body])?;
+                if let Some(see) = &mut self.see {
+                    see.execute([self.stream, number])?;
+                }
                 number
             }
             Some((number, stream, _)) => {

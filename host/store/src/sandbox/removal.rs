@@ -1,12 +1,13 @@
 //! Takes back what a stream brought, some of it at a time; the profiles that lose records are made anew of the rest.
 
 use super::counter::Counter;
+use super::streams::number;
 use super::{due, links, spaces};
 use crate::failure::{Outcome, limited};
 use attiva_core::Millis;
 use attiva_core::id::ConnectionId;
 use attiva_core::removal::{Place, Removed};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 
 /// Records and events of a stream.
@@ -20,11 +21,6 @@ pub(super) fn size(connection: &Connection, of: &ConnectionId, stream: &str) -> 
         count("SELECT count(*) FROM record WHERE stream = ?1")?,
         count("SELECT count(*) FROM event_payload WHERE stream = ?1")?,
     ))
-}
-
-fn number(connection: &Connection, of: &ConnectionId, stream: &str) -> Outcome<Option<i64>> {
-    let mut find = connection.prepare_cached("SELECT number FROM stream WHERE connection = ?1 AND name = ?2")?;
-    Ok(find.query_row([of.as_str(), stream], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn remove(
@@ -95,6 +91,7 @@ pub(super) fn forget(connection: &Connection, of: &ConnectionId, stream: &str) -
     for sql in [
         "DELETE FROM stream_before WHERE stream = ?1",
         "DELETE FROM mapping_error WHERE stream = ?1",
+        "DELETE FROM seen WHERE stream = ?1",
         "DELETE FROM stream WHERE number = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([number])?;

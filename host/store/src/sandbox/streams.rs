@@ -7,11 +7,11 @@ use crate::failure::Outcome;
 use attiva_core::id::ConnectionId;
 use attiva_core::page::Cursor;
 use attiva_core::plugin::state::PAGES_UNTIL_SETTLED;
-use attiva_core::ports::store::{PageCommit, StreamState};
+use attiva_core::ports::store::{PageCommit, StoreError, StreamState};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Moves a stream and returns its number. Where its records were of another entity until now, they are of this one from
-/// now on.
+/// Moves a stream, unless the page leaves it where it is, and returns its number. Where its records were of another entity
+/// until now, they are of this one from now on.
 pub(super) fn advance(connection: &Connection, counter: &mut Counter, entity: i64, page: &PageCommit) -> Outcome<i64> {
     let mut find =
         connection.prepare_cached("SELECT number, entity FROM stream WHERE connection = ?1 AND name = ?2")?;
@@ -22,7 +22,13 @@ pub(super) fn advance(connection: &Connection, counter: &mut Counter, entity: i6
     {
         spaces::move_records(connection, counter, number, entity, page.now)?;
     }
-    let (cursor, more) = (&page.state.cursor, page.state.more);
+    let Some(StreamState { cursor, more }) = &page.state else {
+        let (number, _) = known.ok_or(StoreError::Missing)?;
+        connection
+            .prepare_cached("UPDATE stream SET entity = ?2 WHERE number = ?1 AND entity <> ?2")?
+            .execute([number, entity])?;
+        return Ok(number);
+    };
     keep_before(connection, &page.connection, &page.stream, cursor.state_version)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO stream (connection, name, state_version, cursor, more, entity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -33,6 +39,12 @@ pub(super) fn advance(connection: &Connection, counter: &mut Counter, entity: i6
     )?;
     let values = params![page.connection.as_str(), page.stream, cursor.state_version, cursor.bytes, more, entity];
     Ok(statement.query_row(values, |row| row.get(0))?)
+}
+
+/// The store's own number of a stream.
+pub(super) fn number(connection: &Connection, of: &ConnectionId, stream: &str) -> Outcome<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT number FROM stream WHERE connection = ?1 AND name = ?2")?;
+    Ok(find.query_row([of.as_str(), stream], |row| row.get(0)).optional()?)
 }
 
 /// Before a page whose state has version `next` is written over what is stored.

@@ -23,7 +23,7 @@ fn a_page_is_stored_with_its_cursor_and_told_in_the_feed() {
     assert_eq!(done, PageCommitted { changed: 2, seq: 2, ..Default::default() });
 
     let f = f.reopened();
-    assert_eq!(f.store.stream_state(&connection(), "leads").unwrap(), Some(commit.state));
+    assert_eq!(f.store.stream_state(&connection(), "leads").unwrap(), commit.state);
     let record = f.store.record(&PERSON, &key(1)).unwrap().unwrap();
     assert_eq!((record.source_key.as_str(), record.stream.as_str()), (key(1).as_str(), "leads"));
     assert_eq!((record.connection, record.profile), (connection(), None));

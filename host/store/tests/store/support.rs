@@ -113,7 +113,8 @@ pub(crate) fn page(stream: &str, cursor: &str, records: Vec<RecordChange>) -> Pa
         stages: Vec::new(),
         errors: Vec::new(),
         rejects: Vec::new(),
-        state: StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true },
+        state: Some(StreamState { cursor: Cursor { state_version: 1, bytes: cursor.into() }, more: true }),
+        notes_seen: false,
         document: PageDocument(Arc::new(|_| None)),
         now: 1,
     }

@@ -104,6 +104,7 @@ async fn ingest(store: &Arc<dyn SandboxStore>, engine: &Engine, stream: &str, si
         instance: Instance { system: "Scale".into(), id: "s".into() },
         streams: vec![stream.into()],
         schedule: None,
+        schema: attiva_core::drift::SchemaPolicy::default(),
         created_at: 0,
     };
     let body = serde_json::to_value(&connection).expect("a document");

@@ -167,7 +167,8 @@ async fn ran(world: &World, n: u8, ended_at: i64, status: RunStatus, rejects: us
         stages: Vec::new(),
         errors: Vec::new(),
         rejects: (0..rejects).map(reject).collect(),
-        state: StreamState { cursor: Cursor { state_version: 1, bytes: Vec::new() }, more: false },
+        state: Some(StreamState { cursor: Cursor { state_version: 1, bytes: Vec::new() }, more: false }),
+        notes_seen: false,
         document: PageDocument(Arc::new(move |_| Some(body.clone()))),
         now: ended_at,
     };

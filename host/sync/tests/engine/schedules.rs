@@ -3,11 +3,14 @@
 use crate::activation::{delivered, listed};
 use crate::support::*;
 use crate::three_pages;
+use attiva_core::FaultKind;
 use attiva_core::activation::{ActivationSchedule, After, DeliveryCause};
-use attiva_core::config::Activation;
+use attiva_core::config::{Activation, Connection};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::ActivationId;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind};
+use attiva_core::run::{Run, RunStatus};
+use attiva_core::schedule::Schedule;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -87,4 +90,48 @@ async fn what_has_failed_rests_and_a_change_does_not_hurry_it() {
     world.change_activation(&often, |it| it.schedule = schedule(Some(1), None)).await;
     world.until("the other was delivered twice", || (deliveries(&world, &often).len() >= 2).then_some(())).await;
     assert_eq!(deliveries(&world, &follows).len(), 1);
+}
+
+fn runs(world: &World) -> Vec<Run> {
+    let all = world.store.documents(Kind::Run, None, 100).unwrap();
+    all.into_iter().map(|document| serde_json::from_value(document.body).unwrap()).collect()
+}
+
+/// As if the connection had been made then.
+async fn scheduled(world: &World, schedule: Option<Schedule>, created_at: i64) {
+    let mut connection: Connection = world.get(Kind::Connection, world.connection.as_str());
+    (connection.schedule, connection.created_at) = (schedule, created_at);
+    let body = serde_json::to_value(&connection).unwrap();
+    let write = DocumentWrite { kind: Kind::Connection, id: connection.id.to_string(), body };
+    world.store.put_document(write, Expect::Anything).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_is_not_overtaken_and_what_came_due_meanwhile_or_before_is_made_up_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = crate::vendor(three_pages());
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    vendor.stuck_reading.store(true, Ordering::SeqCst);
+    // By times that come every minute: many have passed since the connection was made.
+    scheduled(&world, Some(Schedule { every_seconds: None, cron: Some("* * * * *".into()) }), 0).await;
+    let first = world.until("it begins", || runs(&world).pop()).await;
+    // By an interval that has passed long before the first one ends.
+    scheduled(&world, Some(Schedule { every_seconds: Some(1), cron: None }), 0).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(runs(&world).len(), 1, "it is still going");
+    vendor.stuck_reading.store(false, Ordering::SeqCst);
+    world.ended_run(&first.id).await;
+    world.until("the next begins", || (runs(&world).len() >= 2).then_some(())).await;
+    scheduled(&world, None, 0).await;
+}
+
+#[tokio::test]
+async fn a_scheduled_run_that_cannot_begin_says_so_where_somebody_has_to_act() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = crate::vendor(three_pages());
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    vendor.discover_faults.lock().unwrap().push_back(fault(FaultKind::Auth, "oauth.invalid_client"));
+    scheduled(&world, Some(Schedule { every_seconds: Some(3600), cron: None }), 0).await;
+    let refused = world.until("it does not begin", || runs(&world).pop()).await;
+    assert_eq!((refused.status, refused.fault.unwrap().code), (RunStatus::Failed, "oauth.invalid_client".into()));
 }

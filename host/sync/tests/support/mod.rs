@@ -3,8 +3,10 @@
 mod destination;
 pub mod tables;
 mod titles;
+mod wiring;
 
 pub use titles::TITLES;
+use wiring::Wiring;
 
 use arrow_array::StringArray;
 use async_trait::async_trait;
@@ -19,9 +21,9 @@ use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::retention::Kept;
 use attiva_core::run::Run;
-use attiva_core::spec::{AtOnce, DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
+use attiva_core::spec::{AtOnce, DeliveryClass};
 use attiva_core::{DataType, Fault, FaultKind, Value};
-use attiva_sync::{Connectors, Engine, EngineOptions};
+use attiva_sync::{Engine, EngineOptions};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -84,6 +86,8 @@ pub struct Vendor {
     pub stuck_reading: AtomicBool,
     /// Whether the keyed stream is read too.
     pub has_titles: AtomicBool,
+    /// Columns of persons as it describes them, in the place of its own.
+    pub columns: Mutex<Option<Vec<(&'static str, DataType)>>>,
 }
 
 impl Vendor {
@@ -149,10 +153,12 @@ impl Source for Vendor {
             nullable: true,
             label: String::new(),
         };
+        let own = vec![("mail", DataType::Text), ("title", DataType::Text)];
+        let columns = self.columns.lock().unwrap().clone().unwrap_or(own);
         let persons = Stream {
             name: "persons".into(),
             title: "Persons".into(),
-            columns: vec![column("mail"), column("title")],
+            columns: columns.into_iter().map(|(name, data_type)| ColumnSpec { data_type, ..column(name) }).collect(),
             key: "id".into(),
             cursor_column: None,
             deletes: true,
@@ -173,7 +179,7 @@ impl Source for Vendor {
     async fn read(
         &self,
         stream: &str,
-        _fields: &[String],
+        fields: &[String],
         cursor: Option<&Cursor>,
         keys: &[String],
         limits: PageLimits,
@@ -185,7 +191,8 @@ impl Source for Vendor {
             return Err(fault);
         }
         let at: usize = cursor.map_or(0, |c| String::from_utf8_lossy(&c.bytes).parse().unwrap());
-        self.calls.lock().unwrap().push(format!("read {at}"));
+        let of = if fields.is_empty() { String::new() } else { format!(" of {}", fields.join(",")) };
+        self.calls.lock().unwrap().push(format!("read {at}{of}"));
         stuck(&self.stuck_reading).await;
         let pages = self.pages.lock().unwrap();
         let leads = pages.get(at).cloned().unwrap_or_default();
@@ -210,53 +217,6 @@ impl Source for Vendor {
         self.calls.lock().unwrap().push(format!("release {stream}"));
         self.released();
         Ok(())
-    }
-}
-
-struct Wiring(Arc<Vendor>);
-
-#[async_trait]
-impl Connectors for Wiring {
-    async fn source(&self, _: &Connection, _: &str, _: &RunId) -> Result<Arc<dyn Source>, Fault> {
-        Ok(Arc::clone(&self.0) as Arc<dyn Source>)
-    }
-
-    async fn destination(
-        &self,
-        _: &Connection,
-        _: &str,
-        _: &DeliveryId,
-    ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
-        Ok((Arc::clone(&self.0) as Arc<dyn Destination>, self.delivery("")?))
-    }
-
-    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
-        let class = self.0.class.lock().unwrap().unwrap_or(DeliveryClass::EffectivelyOnce);
-        Ok(DeliverySpec {
-            class,
-            mode: if self.0.keeps_members.load(Ordering::SeqCst) {
-                DeliveryMode::Records
-            } else {
-                DeliveryMode::Snapshot
-            },
-            batch_rows: 2,
-            fields_max: None,
-            members: std::collections::BTreeMap::new(),
-            transient_codes: vec![],
-            read_back: *self.0.read_back.lock().unwrap(),
-            at_once: self.0.at_once.lock().unwrap().clone(),
-            request_timeout_ms: 300,
-        })
-    }
-
-    fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
-        let fields = [("email", "record.mail"), ("job_title", "record.title")];
-        let fields = fields.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        Ok(vec![MappingSpec { stream: "persons".into(), entity: "person".into(), fields }])
-    }
-
-    fn configuration_keys(&self, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(vec![])
     }
 }
 
@@ -333,6 +293,7 @@ impl World {
             instance: Instance { system: "Fake".into(), id: "i".into() },
             streams: vec![],
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         };
         put(&store, Kind::Connection, connection.id.as_str(), &connection).await;

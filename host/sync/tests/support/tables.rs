@@ -215,6 +215,7 @@ impl Office {
                 instance: instance(name),
                 streams: vec![],
                 schedule: None,
+                schema: attiva_core::drift::SchemaPolicy::default(),
                 created_at: 0,
             };
             put(&store, Kind::Connection, connection.id.as_str(), &connection).await;

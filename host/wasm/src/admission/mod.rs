@@ -271,6 +271,7 @@ fn placeholder() -> Spec {
         instance: InstanceSpec { system: String::new(), id: String::new(), learnt: None },
         cardinality: attiva_core::cardinality::Cardinality::default(),
         delivery: None,
+        window: None,
         mappings: Vec::new(),
     }
 }

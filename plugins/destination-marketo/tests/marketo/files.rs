@@ -99,3 +99,20 @@ fn with_nobody_to_import_nothing_is_sent() {
     let (finished, _) = h.finish();
     assert_eq!((finished.pending_become, h.store.borrow().imports.len()), (OutcomeStatus::Unchanged, 0));
 }
+
+#[test]
+fn an_import_that_fails_or_is_gone_is_told_and_no_row_is_taken_for_done() {
+    let failed = json!({"success": true, "result": [{"batchId": 1, "status": "Failed", "message": "out of disk"}]});
+    for (answer, code) in [(Intervention::Instead(failed), "marketo.import-failed"), (refused("610"), "marketo.610")] {
+        let mut h = creating();
+        h.deliver(&[(ADD, "", &[("email", "new@x.example")])]);
+        assert_eq!(h.step().pending_become, OutcomeStatus::Pending);
+        h.intervene("GET /bulk/v1/leads/batch/1", answer);
+        let fault = Marketo::finish(&h.host, &h.config, &h.target, &h.run, h.state.clone()).unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Data, code));
+        assert!(!fault.action.is_empty(), "{fault:?}");
+        // Asked again, it is as far as it was: nothing was given up, nothing sent twice.
+        let (finished, _) = h.finish();
+        assert_eq!((finished.pending_become, h.store.borrow().imports.len()), (OutcomeStatus::Updated, 1));
+    }
+}

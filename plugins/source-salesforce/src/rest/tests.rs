@@ -295,3 +295,23 @@ fn faults_are_of_their_kinds_and_leave_the_cursor() {
     fake.on("GET", "api", QUERY).json(200, &answer(0..1, 1, None));
     assert_eq!(read(&fake, &config, Some(opened)).unwrap().rows, 1);
 }
+
+#[test]
+fn a_span_of_days_is_read_once_and_reading_ends_there() {
+    let fake = FakeHost::new();
+    let config = config(json!({"start_date": "2025-12-01", "end_date": "2025-12-02"}));
+    described(&fake, "Contact");
+    count(&fake, 1);
+    let opened = read(&fake, &config, None).unwrap();
+    fake.on("GET", "api", QUERY).json(200, &answer(0..1, 1, None));
+    let page = read(&fake, &config, Some(opened.next)).unwrap();
+    assert_eq!((page.rows, page.more), (1, false));
+    let days = "SystemModstamp > 2025-11-30T23:59:59.000Z AND SystemModstamp <= 2025-12-02T23:59:59.000Z";
+    for n in [0, 1] {
+        assert!(soql(&fake, n).contains(days), "{}", soql(&fake, n));
+    }
+    fake.clear_requests();
+    let again = read(&fake, &config, Some(page.next)).unwrap();
+    assert_eq!((again.rows, again.more), (0, false));
+    assert!(fake.requests().iter().all(|request| !request.path.starts_with(QUERY)), "{:?}", fake.request_lines());
+}

@@ -149,6 +149,7 @@ impl World {
             instance: Instance { system: "Guest".into(), id: id.to_string() },
             streams: vec!["plain".into()],
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             created_at: 0,
         };
         let body = serde_json::to_value(&connection).unwrap();

@@ -2,3 +2,4 @@
 
 mod linkedin;
 mod marketo;
+mod sources;

@@ -49,6 +49,8 @@ pub enum Kind {
     Evaluation,
     /// When batch evaluations start by themselves; one for the sandbox.
     EvaluationSchedule,
+    /// How a connection's streams have changed, and what waits for approval; the id is the connection's.
+    SchemaDrift,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -63,6 +63,7 @@ impl World {
             configuration: json!({"id": id, "behaviour": behaviour}),
             streams: vec![],
             schedule: None,
+            schema: attiva_core::drift::SchemaPolicy::default(),
             grants: std::collections::BTreeMap::new(),
         };
         let made = self.sandbox.create_connection(&self.caller, self.app.fresh_stamp(), new).await.unwrap();

@@ -227,7 +227,8 @@ impl Apply<'_> {
         let differs = |key: &str| differences.iter().any(|it| it.at.split('/').nth(1) == Some(key));
         let said = |key: &str| document.body.get(key).cloned();
         let mut patch = Map::new();
-        for (key, none) in [("plugin", Value::Null), ("streams", json!([])), ("schedule", Value::Null)] {
+        let none = [("plugin", Value::Null), ("streams", json!([])), ("schedule", Value::Null), ("schema", json!({}))];
+        for (key, none) in none {
             if differs(key) {
                 patch.insert(key.to_owned(), said(key).unwrap_or(none));
             }
