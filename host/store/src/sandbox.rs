@@ -42,6 +42,7 @@ use async_trait::async_trait;
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
+use attiva_core::membership::MembershipCounts;
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
@@ -358,6 +359,14 @@ impl SandboxStore for Sandbox {
 
     fn count_members(&self, segment: &SegmentId) -> Result<u64> {
         self.database.read(|connection| memberships::count(connection, segment))
+    }
+
+    fn members_since(&self, segment: &SegmentId, profiles: &[i64]) -> Result<Vec<Option<Millis>>> {
+        self.database.read(|connection| memberships::since(connection, segment, profiles))
+    }
+
+    fn membership_counts(&self, segment: &SegmentId, new_since: Millis, from: Millis) -> Result<MembershipCounts> {
+        self.database.read(|connection| memberships::counts(connection, segment, new_since, from))
     }
 
     async fn make_target(&self, key: TargetKey, id: String) -> Result<String> {

@@ -7,6 +7,8 @@ mod accounts;
 mod activation;
 #[path = "engine/consent.rs"]
 mod consent;
+#[path = "engine/edge.rs"]
+mod edge;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]
