@@ -13,6 +13,7 @@ mod due;
 mod entities;
 mod events;
 mod field_errors;
+mod forget;
 mod json;
 mod kinds;
 mod ledger;
@@ -59,6 +60,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 
+use forget::delete;
 use kinds::name;
 
 const SCHEMA: Schema = Schema {
@@ -411,6 +413,17 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| deliveries::opened_batch(connection, delivery))
     }
 
+    async fn close_part(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        rest: OpenBatch,
+        now: Millis,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::close_part(connection, &delivery, &settled, &rest, now)).await
+    }
+
     async fn close_batch(
         &self,
         delivery: &DeliveryId,
@@ -460,38 +473,4 @@ impl SandboxStore for Sandbox {
 
 fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
     documents::put(connection, name(write.kind), &write.id, &write.body, expect)
-}
-
-/// A document takes with it what hangs on it alone.
-fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outcome<()> {
-    documents::delete(connection, name(kind), id, expect)?;
-    match kind {
-        Kind::Segment => memberships::forget(connection, id),
-        Kind::Run => records::forget_rejects(connection, id),
-        Kind::Delivery => deliveries::forget(connection, id),
-        Kind::Readback => readback::forget(connection, id),
-        Kind::Activation => {
-            retention::forget_sums(connection, id)?;
-            difference::release(connection, id)
-        }
-        Kind::Connection
-        | Kind::Catalog
-        | Kind::IdentityRules
-        | Kind::MergePolicy
-        | Kind::MatchRules
-        | Kind::NeverLink
-        | Kind::Pin
-        | Kind::Removal
-        | Kind::CustomModel
-        | Kind::Mapping
-        | Kind::Guardrails
-        | Kind::ExchangeRates
-        | Kind::ConsentRules
-        | Kind::UsagePolicy
-        | Kind::FreshnessTargets
-        | Kind::Cancellation
-        | Kind::Approval
-        | Kind::Evaluation
-        | Kind::EvaluationSchedule => Ok(()),
-    }
 }
