@@ -124,7 +124,7 @@ scopes! {
     RunsWrite = "runs:write", Sandbox, [], "start and cancel runs";
     RecordsRead = "records:read", Sandbox, [], "records as vendors sent them: rejects, exchanges, previews of mappings";
     RecordsWrite = "records:write", Sandbox, [], "send records and events";
-    ProfilesRead = "profiles:read", Sandbox, [Analyst], "profiles, their events, members of audiences and targets";
+    ProfilesRead = "profiles:read", Sandbox, [Analyst], "profiles, their events, members of audiences and targets; the audiences of a person at a request";
     ProfilesWrite = "profiles:write", Sandbox, [], "pin values, unmerge, forbid links";
     ConsentsRead = "consents:read", Sandbox, [Analyst], "consents and suppressions";
     ConsentsWrite = "consents:write", Sandbox, [], "say who consented and who is suppressed";

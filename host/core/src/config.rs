@@ -10,6 +10,7 @@ use crate::key::Instance;
 use crate::model::EntityKind;
 use crate::ports::connector::Target;
 use crate::ports::store::TargetKey;
+use crate::ranking::Ranking;
 use crate::readback::ReadbackSetting;
 use crate::schedule::Schedule;
 use schemars::JsonSchema;
@@ -47,6 +48,9 @@ pub struct Segment {
     /// What its members are.
     #[serde(default)]
     pub entity: AudienceEntity,
+    /// Of those who meet the rule, only the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Ranking>,
     /// How it is to be evaluated; `None`: in streaming where its rule allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationMethod>,
@@ -62,6 +66,9 @@ pub struct Segment {
     /// The batch evaluation whose result its audience is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<EvaluationId>,
+    /// When that evaluation began: who entered since is new with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_began_at: Option<Millis>,
     pub created_at: Millis,
 }
 
@@ -78,11 +85,13 @@ impl Segment {
             name: name.to_owned(),
             expression: expression.to_owned(),
             entity: AudienceEntity::Person,
+            rank: None,
             evaluation: None,
             version: first(),
             evaluated: false,
             has_result: false,
             result_of: None,
+            result_began_at: None,
             created_at: now,
         }
     }

@@ -3,6 +3,9 @@
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
 
+/// Milliseconds of a day in UTC.
+pub const DAY_MS: Millis = 86_400_000;
+
 /// Reads an ISO 8601 instant with `Z` or an offset; `None` if it is not one.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<Millis> {

@@ -108,6 +108,13 @@ pub fn plan(checked: &Checked) -> Result<Plan, Problem> {
     Ok(Plan { root: node(root), entity: checked.entity() })
 }
 
+impl Plan {
+    /// A plan that reads what a value does: it asks whether there is one.
+    pub(crate) fn of_value(value: &Checked) -> Self {
+        Self { root: Node::IsNull(value.root().clone()), entity: value.entity() }
+    }
+}
+
 /// A condition as a node; the conditions inside of sets become nodes when an evaluator gets there.
 pub(crate) fn node(expr: &Expr) -> Node {
     match &expr.kind {

@@ -17,6 +17,7 @@ mod consent_rules;
 mod consents;
 mod data_removal;
 mod deliveries;
+mod edge;
 mod etag;
 mod evaluations;
 mod events;
@@ -226,6 +227,7 @@ fn documents() -> Routes {
         .merge(accounts::routes())
         .merge(audiences::routes())
         .merge(evaluations::routes())
+        .merge(edge::routes())
         .merge(activations::routes())
         .merge(targets::routes())
         .merge(deliveries::routes())

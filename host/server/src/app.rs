@@ -20,6 +20,7 @@ mod data_removal;
 pub mod deliveries;
 pub mod disk;
 mod documents;
+pub mod edge;
 mod evaluations;
 mod exchange_rates;
 pub mod exchanges;

@@ -19,6 +19,7 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 mod documented;
+mod edge;
 mod evaluation;
 mod exchange_rate;
 mod failure;
@@ -170,6 +171,9 @@ enum Command {
     /// Segments: rules that say who belongs.
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// Audiences of a person at a request.
+    #[command(subcommand)]
+    Edge(edge::Edge),
     /// Batch evaluations of segments.
     #[command(subcommand)]
     Evaluation(evaluation::Evaluation),
@@ -251,6 +255,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
         Command::Privacy(privacy) => return privacy::run(privacy, &Client::new(global)?, output),
+        Command::Edge(edge) => edge::run(edge, &Client::new(global)?, *output)?,
         Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),
         Command::Activation(activation) => return activation::run(activation, &Client::new(global)?, output),
         Command::Delivery(delivery) => return delivery::run(delivery, &Client::new(global)?, output),

@@ -14,6 +14,7 @@ mod due;
 mod entities;
 mod events;
 mod field_errors;
+mod forget;
 mod json;
 mod kinds;
 mod ledger;
@@ -44,6 +45,7 @@ use async_trait::async_trait;
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use attiva_core::identity::{Ask, Identity};
+use attiva_core::membership::MembershipCounts;
 use attiva_core::model::EntityName;
 use attiva_core::page::{OutcomeStatus, Reject};
 use attiva_core::ports::store::{
@@ -60,6 +62,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 
+use forget::delete;
 use kinds::name;
 
 const SCHEMA: Schema = Schema {
@@ -359,6 +362,14 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| memberships::count(connection, segment))
     }
 
+    fn members_since(&self, segment: &SegmentId, profiles: &[i64]) -> Result<Vec<Option<Millis>>> {
+        self.database.read(|connection| memberships::since(connection, segment, profiles))
+    }
+
+    fn membership_counts(&self, segment: &SegmentId, new_since: Millis, from: Millis) -> Result<MembershipCounts> {
+        self.database.read(|connection| memberships::counts(connection, segment, new_since, from))
+    }
+
     async fn make_target(&self, key: TargetKey, id: String) -> Result<String> {
         self.database.write(move |connection| ledger::make_target(connection, &key, &id)).await
     }
@@ -461,10 +472,4 @@ impl SandboxStore for Sandbox {
 
 fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
     documents::put(connection, name(write.kind), &write.id, &write.body, expect)
-}
-
-/// A document takes with it what hangs on it alone.
-fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outcome<()> {
-    documents::delete(connection, name(kind), id, expect)?;
-    kinds::forget_with(connection, kind, id)
 }

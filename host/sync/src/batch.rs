@@ -2,7 +2,7 @@
 
 use crate::delivery_run::Work;
 use crate::engine::Inner;
-use crate::export::ExportMapping;
+use crate::export::{Beside, ExportMapping};
 use attiva_core::delivery::Delivery;
 use attiva_core::ledger::{self, Decision, Desired, Row, Why};
 use attiva_core::page::Operation;
@@ -18,15 +18,15 @@ pub(crate) enum Next {
     Settle(ItemStatus, Option<Why>),
 }
 
-/// Decides about a member; `source_keys`: of its records; `refused`: why it must not be sent.
+/// Decides about a member; `beside`: what is known of it; `refused`: why it must not be sent.
 pub(crate) fn next(
     mapping: &ExportMapping,
     member: &QueuedMember,
-    source_keys: Vec<String>,
+    beside: Beside,
     refused: Option<Why>,
     now: Millis,
 ) -> Next {
-    let desired = desired(mapping, member, source_keys, refused, now);
+    let desired = desired(mapping, member, beside, refused, now);
     match ledger::decide(&desired, &member.standing, now) {
         Decision::Send(operation) => {
             let row = match (operation, desired) {
@@ -44,7 +44,7 @@ pub(crate) fn next(
 fn desired(
     mapping: &ExportMapping,
     member: &QueuedMember,
-    source_keys: Vec<String>,
+    beside: Beside,
     refused: Option<Why>,
     now: Millis,
 ) -> Desired {
@@ -57,7 +57,7 @@ fn desired(
     if let Some(why) = refused {
         return Desired::Excluded(why);
     }
-    match mapping.row(&profile.attributes, source_keys, now) {
+    match mapping.row(&profile.attributes, beside, now) {
         Ok(row) => Desired::Row(row),
         Err(why) => Desired::Excluded(why),
     }
@@ -80,11 +80,11 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
     let now = inner.clock.now();
     let refused = work.gate.ask(inner.store.as_ref(), &members)?;
-    let source_keys = work.mapping.source_keys(inner.store.as_ref(), &members)?;
+    let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
     let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
     let mut apart = Apart::new(&work.spec);
-    for ((member, refused), source_keys) in members.into_iter().zip(refused).zip(source_keys) {
-        match next(&work.mapping, &member, source_keys, refused, now) {
+    for ((member, refused), beside) in members.into_iter().zip(refused).zip(beside) {
+        match next(&work.mapping, &member, beside, refused, now) {
             Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
             // From the first on that has to wait, all do: what is on its way is a range of positions.
             Next::Send(..) if left.is_some() => {}

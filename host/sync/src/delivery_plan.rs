@@ -97,9 +97,9 @@ fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan
         let Some(last) = members.last() else { return Ok(()) };
         first = last.position + 1;
         let refused = work.gate.ask(inner.store.as_ref(), &members)?;
-        let source_keys = work.mapping.source_keys(inner.store.as_ref(), &members)?;
-        for ((member, refused), source_keys) in members.into_iter().zip(refused).zip(source_keys) {
-            match batch::next(&work.mapping, &member, source_keys, refused, now) {
+        let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
+        for ((member, refused), beside) in members.into_iter().zip(refused).zip(beside) {
+            match batch::next(&work.mapping, &member, beside, refused, now) {
                 Next::Send(operation, row) => {
                     let counted = match operation {
                         Operation::Upsert => &mut plan.upserts,

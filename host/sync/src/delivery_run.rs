@@ -27,6 +27,7 @@ pub(crate) struct Work {
     pub(crate) mapping: ExportMapping,
     pub(crate) gate: Gate,
     pub(crate) activation: Activation,
+    pub(crate) segment: Segment,
 }
 
 impl Work {
@@ -43,7 +44,7 @@ impl Work {
         let mapping = ExportMapping::compile(&activation.mapping, policies::layout(inner.store.as_ref(), &sent)?)?;
         let target = Target { id: delivery.target.clone(), ..activation.target() };
         let gate = Gate::of(inner.store.as_ref(), &activation)?;
-        Ok(Self { target, destination, spec, mapping, gate, activation })
+        Ok(Self { target, destination, spec, mapping, gate, activation, segment })
     }
 
     pub(crate) fn run(&self, delivery: &Delivery) -> DeliveryRun {

@@ -1,9 +1,10 @@
 //! Profile to destination row: an activation's mapping, compiled once.
 
 use arrow_array::StringArray;
-use attiva_core::config::ActivationField;
+use attiva_core::config::{ActivationField, Segment};
 use attiva_core::identity::Identity;
 use attiva_core::ledger::{Row, Why};
+use attiva_core::membership::MemberStatus;
 use attiva_core::model::Layout;
 use attiva_core::page::{Batch, Rows, column};
 use attiva_core::ports::store::{OpenBatch, QueuedMember, SandboxStore};
@@ -13,13 +14,20 @@ use std::sync::Arc;
 
 /// Beside its fields: the keys of its records, which are who it is at the vendors that it came from.
 const SOURCE_KEYS: &str = "source_keys";
+/// What it is to the latest result of the segment.
+const MEMBER_STATUS: &str = "member_status";
+/// When it entered the segment.
+const MEMBER_SINCE: &str = "member_since";
 
-/// What an activation's mapping may name: the fields of what is sent, an operator's among them, and its source keys, in the
-/// slot after the fields. An operator's field of that name goes before.
+/// What an activation's mapping may name: the fields of what is sent, an operator's among them, and in the slots after them
+/// its source keys and what it is to the segment. An operator's field of such a name goes before.
 #[must_use]
 pub fn mapping_scope(layout: &Layout) -> Scope {
     let fields = layout.fields().iter().map(|field| (field.name.clone().into_owned(), field.data_type));
-    Scope::new().root(layout.entity().as_str(), fields.chain([(SOURCE_KEYS.to_owned(), DataType::TextList)]))
+    let beside =
+        [(SOURCE_KEYS, DataType::TextList), (MEMBER_STATUS, DataType::Text), (MEMBER_SINCE, DataType::Timestamp)];
+    let beside = beside.map(|(name, data_type)| (name.to_owned(), data_type));
+    Scope::new().root(layout.entity().as_str(), fields.chain(beside))
 }
 
 /// The compiled mapping of an activation.
@@ -27,6 +35,16 @@ pub(crate) struct ExportMapping {
     layout: Arc<Layout>,
     fields: Vec<ExportField>,
     asks_for_source_keys: bool,
+    asks_for_status: bool,
+    asks_for_since: bool,
+}
+
+/// What is known of a member beside its profile, as far as the mapping asks for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    source_keys: Vec<String>,
+    /// None of those whom an expansion brings, who are no members.
+    member: Option<(MemberStatus, Millis)>,
 }
 
 struct ExportField {
@@ -44,7 +62,7 @@ impl ExportMapping {
         let scope = mapping_scope(&layout);
         let mut compiled = Vec::with_capacity(fields.len());
         let mut problems = Vec::new();
-        let mut asks_for_source_keys = false;
+        let mut asks_for = [false; 3];
         for field in fields {
             if compiled.iter().any(|f: &ExportField| f.name == field.field) {
                 problems.push(format!("{}: mapped twice", field.field));
@@ -52,7 +70,9 @@ impl ExportMapping {
             }
             match attiva_expr::check(&field.expression, &scope) {
                 Ok(checked) => {
-                    asks_for_source_keys |= checked.slots().contains(&layout.len());
+                    for (n, asked) in asks_for.iter_mut().enumerate() {
+                        *asked |= checked.slots().contains(&(layout.len() + n));
+                    }
                     compiled.push(ExportField {
                         name: field.field.clone(),
                         data_type: checked.data_type(),
@@ -69,7 +89,8 @@ impl ExportMapping {
             problems.push("map at least one field".into());
         }
         if problems.is_empty() {
-            return Ok(Self { layout, fields: compiled, asks_for_source_keys });
+            let [asks_for_source_keys, asks_for_status, asks_for_since] = asks_for;
+            return Ok(Self { layout, fields: compiled, asks_for_source_keys, asks_for_status, asks_for_since });
         }
         Err(Fault::new(FaultKind::Config, "activation.mapping", problems.join("; ")).field("mapping"))
     }
@@ -86,17 +107,34 @@ impl ExportMapping {
             .collect()
     }
 
-    /// Whether a row may change although no profile does.
+    /// Whether a row may change although no profile does: who was new is not any more.
     pub(crate) fn reads_the_clock(&self) -> bool {
-        self.fields.iter().any(|field| field.reads_the_clock)
+        self.asks_for_status || self.fields.iter().any(|field| field.reads_the_clock)
+    }
+
+    /// What is known of each member that is wanted, by position.
+    pub(crate) fn beside(
+        &self,
+        store: &dyn SandboxStore,
+        segment: &Segment,
+        members: &[QueuedMember],
+        now: Millis,
+    ) -> Result<Vec<Beside>, Fault> {
+        let keys = self.source_keys(store, members)?;
+        let mut beside: Vec<Beside> =
+            keys.into_iter().map(|source_keys| Beside { source_keys, member: None }).collect();
+        if self.asks_for_status || self.asks_for_since {
+            let number = |member: &QueuedMember| member.profile.as_ref().map_or(0, |profile| profile.number);
+            let numbers: Vec<i64> = members.iter().map(number).collect();
+            for (one, since) in beside.iter_mut().zip(store.members_since(&segment.id, &numbers)?) {
+                one.member = since.map(|since| (MemberStatus::of(segment, since, now), since));
+            }
+        }
+        Ok(beside)
     }
 
     /// The source keys of each member that is wanted, by position, in order; none where the mapping asks for none.
-    pub(crate) fn source_keys(
-        &self,
-        store: &dyn SandboxStore,
-        members: &[QueuedMember],
-    ) -> Result<Vec<Vec<String>>, Fault> {
+    fn source_keys(&self, store: &dyn SandboxStore, members: &[QueuedMember]) -> Result<Vec<Vec<String>>, Fault> {
         let mut keys = vec![Vec::new(); members.len()];
         if !self.asks_for_source_keys {
             return Ok(keys);
@@ -122,15 +160,13 @@ impl ExportMapping {
         Ok(keys)
     }
 
-    /// A profile's row, or why it has none. `source_keys`: as above.
-    pub(crate) fn row(
-        &self,
-        attributes: &[(String, Value)],
-        source_keys: Vec<String>,
-        now: Millis,
-    ) -> Result<Row, Why> {
+    /// A profile's row, or why it has none.
+    pub(crate) fn row(&self, attributes: &[(String, Value)], beside: Beside, now: Millis) -> Result<Row, Why> {
+        let Beside { source_keys, member } = beside;
         let mut whole = self.layout.row(attributes);
         whole.push(if source_keys.is_empty() { Value::Null } else { Value::TextList(source_keys) });
+        whole.push(member.map_or(Value::Null, |(status, _)| Value::Text(status.as_str().to_owned())));
+        whole.push(member.map_or(Value::Null, |(_, since)| Value::Timestamp(since)));
         let mut row = Row::new();
         for field in &self.fields {
             let value = field

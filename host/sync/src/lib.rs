@@ -54,8 +54,9 @@ pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
-    AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, LeftOut, MembershipExplanation,
-    Moved, MovedExample, Preview, SCHEDULE as EVALUATION_SCHEDULE, SegmentWish,
+    AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, EdgeAnswer, EdgeAudience, EdgeBasis,
+    EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview, Ranked,
+    SCHEDULE as EVALUATION_SCHEDULE, SegmentWish, Unsound,
 };
 pub use what_if::WhatIf;
 

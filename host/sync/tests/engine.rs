@@ -13,6 +13,8 @@ mod backfills;
 mod consent;
 #[path = "engine/drift.rs"]
 mod drift;
+#[path = "engine/edge.rs"]
+mod edge;
 #[path = "engine/entities.rs"]
 mod entities;
 #[path = "engine/events.rs"]

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// Wanted of a host on two cores.
 const LOOK_UPS_PER_SECOND: f64 = 2000.0;
 const EVENTS_PER_SECOND: f64 = 1000.0;
+const EDGE_PER_SECOND: f64 = 1000.0;
+/// Audiences that are decided with each request.
+const EDGE_SEGMENTS: u32 = 40;
 const SECONDS: f64 = 15.0;
 /// Kept open, each with one request at a time.
 const CONNECTIONS: u64 = 16;
@@ -40,6 +43,8 @@ struct Orders {
 enum Kind {
     LookUp,
     Event,
+    /// An event, of which nothing is kept, and the audiences that the person is in with it.
+    Edge,
 }
 
 /// What it saw.
@@ -64,6 +69,12 @@ impl Orders {
                 let sent = json!({ "source": { "system": "Web", "id": "load" }, "entity": "activity",
                     "records": [{ "id": n.to_string(), "fields": fields }] });
                 ("POST /v1/sandboxes/default/records".to_owned(), sent.to_string())
+            }
+            Kind::Edge => {
+                let asked = json!({
+                    "identities": [{ "namespace": "source_key", "value": format!("{lead}@123-ABC-456.Marketo") }],
+                    "event": { "fields": { "type": "web.webpagedetails.pageViews", "page": format!("/page/{}", n % 40) } } });
+                ("POST /v1/sandboxes/default/edge/evaluations".to_owned(), asked.to_string())
             }
         };
         format!(
@@ -192,7 +203,26 @@ pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
     tell(figures, "look_up_saturated", load(&orders(Kind::LookUp, None, look_ups))?);
     tell(figures, "event", load(&orders(Kind::Event, Some(EVENTS_PER_SECOND), EVENTS_PER_SECOND * SECONDS))?);
     served.caught_up()?;
+    for n in 0..EDGE_SEGMENTS {
+        served.made("segments", &json!({ "name": format!("edge {n}"), "expression": edge_rule(n) }))?;
+    }
+    served.caught_up()?;
+    figures.one("edge_segments", f64::from(EDGE_SEGMENTS));
+    let asked = EDGE_PER_SECOND * SECONDS;
+    load(&orders(Kind::Edge, None, asked))?;
+    tell(figures, "edge", load(&orders(Kind::Edge, Some(EDGE_PER_SECOND), asked))?);
     figures.one("resident_mb", resident_mb()?.0);
     served.stop();
     Ok(())
+}
+
+/// Rules that are answered at a request: a third on the person's own fields, a third on what happens, a third on both.
+fn edge_rule(n: u32) -> String {
+    let own = format!("person.person_score >= {n}");
+    let event = format!("events.exists(e, e.page == \"/page/{n}\" && e.time.within(last(days(1))))");
+    match n % 3 {
+        0 => own,
+        1 => event,
+        _ => format!("{own} && {event}"),
+    }
 }

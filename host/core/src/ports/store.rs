@@ -11,6 +11,7 @@ use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
 use crate::identity::{Ask, Identity, Level};
+use crate::membership::MembershipCounts;
 use crate::model::EntityName;
 use crate::page::{Cursor, OutcomeStatus, Reject};
 use crate::record::{Body, Presence, RecordChange};
@@ -254,8 +255,7 @@ pub enum HistoryOf {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
     pub profile: ProfileId,
-    pub status: MembershipStatus,
-    /// Since when it has this status.
+    /// When it entered.
     pub since: Millis,
 }
 
@@ -411,6 +411,11 @@ pub trait SandboxStore:
     /// Members now, in the order of profile numbers, after `after`; with each profile's number.
     fn members(&self, segment: &SegmentId, after: i64, limit: usize) -> Result<Vec<(i64, Member)>>;
     fn count_members(&self, segment: &SegmentId) -> Result<u64>;
+    /// Since when each of these profiles is a member, in the order asked for; `None`: it is none.
+    fn members_since(&self, segment: &SegmentId, profiles: &[i64]) -> Result<Vec<Option<Millis>>>;
+    /// How many are members, how many of them entered since `new_since` and how often somebody left since, and what moved
+    /// day by day from `from` on, as far back as history is kept.
+    fn membership_counts(&self, segment: &SegmentId, new_since: Millis, from: Millis) -> Result<MembershipCounts>;
 
     // Targets that keep their members.
     /// The id by which the destination knows the target; `id` becomes it for a new one.

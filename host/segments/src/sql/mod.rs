@@ -17,6 +17,8 @@ mod sets;
 
 use crate::graph::Rates;
 use crate::plan::Plan;
+use crate::rank::Rank;
+use attiva_core::ranking::RankOrder;
 use attiva_core::time::Millis;
 use attiva_expr::{Expr, Hop, Model, Position, Problem, Step};
 
@@ -42,16 +44,43 @@ impl std::fmt::Debug for SqlOptions<'_> {
 /// # Errors
 /// What no portable SQL answers exactly, with its place and what to write instead.
 pub fn sql(plan: &Plan, options: &SqlOptions) -> Result<String, Problem> {
+    statement(plan, None, options)
+}
+
+/// The ids of the first of the members, in no order.
+///
+/// # Errors
+/// As [`sql`].
+pub fn sql_of_first(plan: &Plan, rank: &Rank, options: &SqlOptions) -> Result<String, Problem> {
+    let (all, by) = (statement(plan, Some(rank.by()), options)?, "_by");
+    let direction = match rank.order() {
+        RankOrder::Descending => "DESC",
+        RankOrder::Ascending => "ASC",
+    };
+    let missing = format!("CASE WHEN {by} IS NULL THEN 1 ELSE 0 END");
+    let limit = rank.limit();
+    Ok(format!("SELECT _id FROM ({all}) members ORDER BY {missing}, {by} {direction}, _id LIMIT {limit}"))
+}
+
+/// With a value of each member beside its id, where one is wanted.
+fn statement(plan: &Plan, value: Option<&Expr>, options: &SqlOptions) -> Result<String, Problem> {
     let entity = plan.entity().unwrap_or_default();
-    let mut root = plan.root().expression();
-    root.relevel(0);
     let mut writer = Writer { options: *options, scopes: Vec::new(), aliases: 0 };
     writer.scopes.push(Scope { alias: "v0".to_owned(), entity, joins: Vec::new() });
+    let mut root = plan.root().expression();
+    root.relevel(0);
     let condition = writer.truth(&root)?;
+    let by = match value.cloned() {
+        None => String::new(),
+        Some(mut value) => {
+            value.relevel(0);
+            format!(" AS _id, {} AS _by", writer.value(&value)?)
+        }
+    };
     let scope = writer.scopes.pop();
     let joins = scope.map(|scope| scope.joins_text()).unwrap_or_default();
     let table = writer.table(entity);
-    Ok(format!("SELECT v0._id FROM {table} v0{joins} WHERE {condition}"))
+    Ok(format!("SELECT v0._id{by} FROM {table} v0{joins} WHERE {condition}"))
 }
 
 struct Writer<'a> {

@@ -12,8 +12,10 @@ pub mod scalar;
 
 pub mod bodea;
 pub mod cases;
+pub mod clock;
 pub mod generate;
 pub mod naive;
+pub mod sets;
 pub mod world;
 pub mod worlds;
 

@@ -7,16 +7,19 @@ use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
-use crate::app::segments::Overlap;
+use crate::app::segments::{AudienceCounts, Overlap};
 use attiva_core::Millis;
 use attiva_core::config::{AudienceEntity, EvaluationMethod};
+use attiva_core::membership::{AudienceDay, MembershipCounts};
 use attiva_core::ports::store::{MembershipEvent, MembershipStatus, Profile};
+use attiva_core::ranking::{RankOrder, Ranking};
 use attiva_segments::Explanation;
-use attiva_sync::{Compared, Counted, MembershipExplanation, Preview, SegmentWish};
+use attiva_sync::{Compared, Counted, MembershipExplanation, Preview, Ranked, SegmentWish};
 use axum::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::num::NonZeroU32;
 
 pub(super) fn routes() -> Routes {
     Routes::of("segments", "Rules that say who belongs, and what may be asked of them.")
@@ -41,6 +44,13 @@ pub(super) fn routes() -> Routes {
             "overlap",
             "Count the members that segments share",
             overlap,
+        )
+        .refuses(&[422])
+        .get(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/counts",
+            "counts",
+            "Count members by status, and day by day",
+            counts,
         )
         .refuses(&[422])
         .get(
@@ -73,6 +83,7 @@ struct Rule {
     expression: String,
     #[serde(default)]
     entity: AudienceEntity,
+    rank: Option<Ranking>,
     evaluation: Option<EvaluationMethod>,
     /// Profiles to show; 10 unless it says so, 100 at most.
     samples: Option<u16>,
@@ -83,6 +94,8 @@ struct Rule {
 #[serde(deny_unknown_fields)]
 struct OtherRule {
     expression: String,
+    /// Absent: none.
+    rank: Option<Ranking>,
     samples: Option<u16>,
 }
 
@@ -124,7 +137,8 @@ struct PreviewView {
 }
 
 async fn preview(scope: Scope, Body(body): Body<Rule>) -> Result<Json<PreviewView>> {
-    let wish = SegmentWish { expression: &body.expression, entity: body.entity, evaluation: body.evaluation };
+    let Rule { expression, entity, rank, evaluation, .. } = &body;
+    let wish = SegmentWish { expression, entity: *entity, rank: rank.as_ref(), evaluation: *evaluation };
     let Preview { members, of, as_of } = scope.sandbox.preview_segment(&wish, samples(body.samples)).await?;
     Ok(Json(PreviewView { members: CountedView::of(members), of, as_of: Instant(as_of) }))
 }
@@ -139,7 +153,9 @@ struct ComparedView {
 }
 
 async fn compare(scope: Scope, Body(body): Body<OtherRule>) -> Result<Json<ComparedView>> {
-    let compared = scope.sandbox.compare_segment(scope.param("segment"), &body.expression, samples(body.samples));
+    let OtherRule { expression, rank, samples: wanted } = &body;
+    let segment = scope.param("segment");
+    let compared = scope.sandbox.compare_segment(segment, expression, rank.as_ref(), samples(*wanted));
     let Compared { entering, leaving, staying, as_of } = compared.await?;
     let (entering, leaving) = (CountedView::of(entering), CountedView::of(leaving));
     Ok(Json(ComparedView { entering, leaving, staying, as_of: Instant(as_of) }))
@@ -163,20 +179,41 @@ struct ExplanationView {
     result_of: Option<String>,
     /// What the rule says by what is known now.
     now: Explanation,
+    /// What the profile is put in the order by, where only the first belong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranked: Option<RankedView>,
     /// The same, for people.
     text: String,
     as_of: Instant,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RankedValue")]
+struct RankedView {
+    by: String,
+    order: RankOrder,
+    limit: NonZeroU32,
+    /// Null: it has none, and is behind all that have one.
+    value: Value,
+}
+
 async fn explain(scope: Scope, Query(About { profile }): Query<About>) -> Result<Json<ExplanationView>> {
     let found = scope.sandbox.explain_membership(scope.param("segment"), &profile).await?;
-    let MembershipExplanation { segment, explanation, is_member, result_of, as_of } = found;
+    let MembershipExplanation { segment, explanation, ranked, is_member, result_of, as_of } = found;
+    let mut text = explanation.to_string();
+    if let Some(Ranked { ranking, value }) = &ranked {
+        text = format!("{text}\nonly the first {} by {} belong: {}", ranking.limit, ranking.by, value.to_json());
+    }
     Ok(Json(ExplanationView {
         segment: segment.to_string(),
         profile,
         is_member,
         result_of: result_of.map(|id| id.to_string()),
-        text: explanation.to_string(),
+        text,
+        ranked: ranked.map(|Ranked { ranking, value }| {
+            let Ranking { by, order, limit } = ranking;
+            RankedView { by, order, limit, value: value.to_json() }
+        }),
         now: explanation,
         as_of: Instant(as_of),
     }))
@@ -212,6 +249,43 @@ async fn overlap(scope: Scope, Query(With { with }): Query<With>) -> Result<Json
     let view = |Overlap { with, members, common }| OverlapView { with: with.to_string(), members, common };
     let segment = scope.param("segment").to_owned();
     Ok(Json(OverlapsView { segment, members, overlaps: overlaps.into_iter().map(view).collect() }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Days {
+    /// How many days, the last of which is today; 30 unless it says so, 366 at most.
+    days: Option<u16>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AudienceCounts")]
+struct CountsView {
+    segment: String,
+    /// `realized` and `existing` of them.
+    members: u64,
+    /// Members who entered with the latest result; of a streaming audience, today (UTC).
+    realized: u64,
+    /// Members who were there before.
+    existing: u64,
+    /// How often somebody left since.
+    exited: u64,
+    /// The batch evaluation that these are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_of: Option<String>,
+    as_of: Instant,
+    /// From the first to today, as far back as history is kept.
+    days: Vec<AudienceDay>,
+}
+
+async fn counts(scope: Scope, Query(Days { days }): Query<Days>) -> Result<Json<CountsView>> {
+    let segment = scope.param("segment").to_owned();
+    let AudienceCounts { counts, days, result_of, as_of } =
+        scope.sandbox.count_by_status(&segment, days.unwrap_or(30))?;
+    let MembershipCounts { members, realized, exited, .. } = counts;
+    let existing = members.saturating_sub(realized);
+    let result_of = result_of.map(|id| id.to_string());
+    Ok(Json(CountsView { segment, members, realized, existing, exited, result_of, as_of: Instant(as_of), days }))
 }
 
 #[derive(Serialize, JsonSchema)]

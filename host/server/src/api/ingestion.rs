@@ -5,6 +5,7 @@ use super::routes::Routes;
 use super::scope::Scope;
 use crate::app::ingestion::Sent;
 use crate::app::refusal::Result;
+use attiva_core::ports::store::PageCommitted;
 use axum::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,7 +19,7 @@ pub(super) fn routes() -> Routes {
 /// What became of the records of a request: all are durable.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "KeptRecords")]
-struct Kept {
+pub(super) struct Kept {
     received: usize,
     /// New, or with something new.
     changed: u64,
@@ -30,8 +31,14 @@ struct Kept {
     erased: u64,
 }
 
+impl Kept {
+    pub(super) fn of(received: usize, kept: PageCommitted) -> Self {
+        let PageCommitted { changed, unchanged, stale, rejected: erased, .. } = kept;
+        Self { received, changed, unchanged, stale, erased }
+    }
+}
+
 async fn send(scope: Scope, Body(sent): Body<Sent>) -> Result<Json<Kept>> {
     let kept = scope.sandbox.ingest(&sent).await?;
-    let (changed, unchanged, stale, erased) = (kept.changed, kept.unchanged, kept.stale, kept.rejected);
-    Ok(Json(Kept { received: sent.records.len(), changed, unchanged, stale, erased }))
+    Ok(Json(Kept::of(sent.records.len(), kept)))
 }

@@ -12,8 +12,9 @@ use crate::app::sandbox::Sandbox;
 use crate::app::segments::NewSegment;
 use crate::app::stamp::Stamp;
 use attiva_core::config::{AudienceEntity, EvaluationMethod, Segment};
-use attiva_core::ports::store::MembershipStatus;
-use attiva_segments::{Classification, Reason};
+use attiva_core::membership::MemberStatus;
+use attiva_core::ranking::Ranking;
+use attiva_segments::{Classification, EdgeReason, Reason};
 use attiva_sync::{Definition, SegmentWish};
 use axum::Json;
 use schemars::JsonSchema;
@@ -52,13 +53,15 @@ struct Wanted {
     /// What its members are.
     #[serde(default)]
     entity: AudienceEntity,
+    /// Of those who meet the rule, only the first belong; then it is evaluated in batch.
+    rank: Option<Ranking>,
     /// Absent: in streaming where the rule allows.
     evaluation: Option<EvaluationMethod>,
 }
 
 impl From<Wanted> for NewSegment {
-    fn from(Wanted { name, expression, entity, evaluation }: Wanted) -> Self {
-        Self { name, expression, entity, evaluation }
+    fn from(Wanted { name, expression, entity, rank, evaluation }: Wanted) -> Self {
+        Self { name, expression, entity, rank, evaluation }
     }
 }
 
@@ -69,6 +72,7 @@ struct Check {
     expression: String,
     #[serde(default)]
     entity: AudienceEntity,
+    rank: Option<Ranking>,
     evaluation: Option<EvaluationMethod>,
 }
 
@@ -93,6 +97,8 @@ struct Meaning {
     /// Why not in streaming: the first condition that leaves the person, where it stands, and what it goes to.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<Reason>,
+    /// Whether it is answered at a request, with what that says.
+    edge: Edge,
     /// Segments whose audiences it asks for.
     asks_for: Vec<String>,
     /// Fields that it reads.
@@ -108,9 +114,28 @@ impl Meaning {
                 Classification::Streaming => None,
                 Classification::Batch(reason) => Some(reason.clone()),
             },
+            edge: Edge::of(definition),
             asks_for: definition.asks_for.iter().map(ToString::to_string).collect(),
             reads: definition.reads.clone(),
         }
+    }
+}
+
+/// Whether a rule is answered at a request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RuleAtEdge")]
+struct Edge {
+    qualifies: bool,
+    /// Why not: the first condition that goes to another record, or to events older than a day. One that qualifies and is
+    /// to be evaluated in batch is answered by its latest result, as all that do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<EdgeReason>,
+}
+
+impl Edge {
+    fn of(definition: &Definition) -> Self {
+        let because = definition.edge.as_ref().err().cloned();
+        Self { qualifies: because.is_none(), because }
     }
 }
 
@@ -128,6 +153,8 @@ struct View {
     id: String,
     name: String,
     expression: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<Ranking>,
     /// Rises with every change of the rule.
     version: u32,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -157,6 +184,7 @@ impl View {
             id: segment.id.to_string(),
             name: segment.name,
             expression: segment.expression,
+            rank: segment.rank,
             version: segment.version,
             meaning,
             evaluated: segment.evaluated,
@@ -177,7 +205,9 @@ impl View {
 #[schemars(rename = "SegmentMember")]
 struct MemberView {
     profile: String,
-    status: MembershipStatus,
+    /// `realized`: entered with the latest result, of a streaming audience today (UTC); `existing`: a member before.
+    status: MemberStatus,
+    /// When it entered.
     since: Instant,
 }
 
@@ -211,7 +241,8 @@ async fn remove(scope: Scope) -> Result<Done> {
 
 /// Answers what is wrong with an expression, or what it means; that something is wrong is no problem of the request.
 async fn check(scope: Scope, Body(body): Body<Check>) -> Result<Json<Checked>> {
-    let wish = SegmentWish { expression: &body.expression, entity: body.entity, evaluation: body.evaluation };
+    let Check { expression, entity, rank, evaluation } = &body;
+    let wish = SegmentWish { expression, entity: *entity, rank: rank.as_ref(), evaluation: *evaluation };
     Ok(Json(match scope.sandbox.check_segment(None, &wish) {
         Ok(definition) => {
             let cost = scope.sandbox.engine().segment_cost(&definition)?;
@@ -233,7 +264,7 @@ async fn members(scope: Scope, listing: Listing<Everything>) -> Result<Paged<Mem
     let members = scope.sandbox.members(scope.param("segment"), listing.after_number()?, listing.wanted())?;
     Ok(listing.answer(
         members,
-        |(number, _)| number.to_string(),
-        |(_, m)| MemberView { profile: m.profile.to_string(), status: m.status, since: Instant(m.since) },
+        |(number, ..)| number.to_string(),
+        |(_, m, status)| MemberView { profile: m.profile.to_string(), status, since: Instant(m.since) },
     ))
 }

@@ -117,7 +117,7 @@ impl Sandbox {
         }
     }
 
-    fn known_namespace(&self, entity: &EntityName, namespace: &str) -> Result<()> {
+    pub(super) fn known_namespace(&self, entity: &EntityName, namespace: &str) -> Result<()> {
         let named = policies::rules(self.store.as_ref(), entity)?.namespaces;
         if !Identity::NAMESPACES.contains(&namespace) && !named.contains_key(namespace) {
             let others = named.keys().map(String::as_str).filter(|name| !Identity::NAMESPACES.contains(name));

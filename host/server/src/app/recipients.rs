@@ -31,7 +31,7 @@ impl Sandbox {
         let check = |rule: &str| self.engine.check_segment(None, &SegmentWish::of_persons(rule));
         // Alone first, so that what is wrong is told by its place in what was sent.
         for rule in expansion.only.iter().chain([&expansion.rule(&segment.id)]) {
-            check(rule)?.map_err(|problems| expressions::refused("/expansion/where", problems))?;
+            check(rule)?.map_err(|unsound| expressions::refused("/expansion/where", unsound.problems))?;
         }
         Ok(())
     }

@@ -7,9 +7,12 @@ use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
 use super::{connections, expressions};
 use attiva_core::config::{Activation, AudienceEntity, EvaluationMethod, Segment};
-use attiva_core::id::SegmentId;
+use attiva_core::id::{EvaluationId, SegmentId};
+use attiva_core::membership::{AudienceDay, MemberStatus, MembershipCounts, by_day, new_since};
 use attiva_core::ports::store::{Expect, HistoryOf, Kind, Member, MembershipEvent};
-use attiva_core::{Fault, FaultKind};
+use attiva_core::ranking::Ranking;
+use attiva_core::time::DAY_MS;
+use attiva_core::{Fault, FaultKind, Millis};
 use attiva_sync::{Compared, Definition, MembershipExplanation, Preview, SegmentWish};
 use std::sync::Arc;
 
@@ -19,13 +22,16 @@ pub struct NewSegment {
     pub name: String,
     pub expression: String,
     pub entity: AudienceEntity,
+    /// `None`: everybody who meets the rule belongs.
+    pub rank: Option<Ranking>,
     /// `None`: in streaming where the rule allows.
     pub evaluation: Option<EvaluationMethod>,
 }
 
 impl NewSegment {
     fn wish(&self) -> SegmentWish<'_> {
-        SegmentWish { expression: &self.expression, entity: self.entity, evaluation: self.evaluation }
+        let Self { expression, entity, rank, evaluation, .. } = self;
+        SegmentWish { expression, entity: *entity, rank: rank.as_ref(), evaluation: *evaluation }
     }
 }
 
@@ -36,6 +42,19 @@ pub struct Overlap {
     pub members: u64,
     pub common: u64,
 }
+
+/// How many belong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudienceCounts {
+    pub counts: MembershipCounts,
+    pub days: Vec<AudienceDay>,
+    /// The batch evaluation that the statuses are of.
+    pub result_of: Option<EvaluationId>,
+    pub as_of: Millis,
+}
+
+/// Most days that are counted.
+const DAYS_MAX: u16 = 366;
 
 /// Most audiences that one answer compares with.
 const OVERLAPS_MAX: usize = 20;
@@ -65,6 +84,7 @@ impl Sandbox {
         self.name_is_free(name, &id)?;
         let segment = Segment {
             entity: new.entity,
+            rank: new.rank.clone(),
             evaluation: new.evaluation,
             ..Segment::new(id.clone(), name, &new.expression, self.now())
         };
@@ -103,10 +123,12 @@ impl Sandbox {
             self.nobody_asks_for(&before.id, "renamed")?;
             self.name_is_free(name, &before.id)?;
         }
-        let same_rule = before.expression == new.expression && before.evaluation == new.evaluation;
+        let same_rule =
+            before.expression == new.expression && before.rank == new.rank && before.evaluation == new.evaluation;
         let segment = Segment {
             name: name.to_owned(),
             expression: new.expression.clone(),
+            rank: new.rank.clone(),
             evaluation: new.evaluation,
             version: if same_rule { before.version } else { before.version.saturating_add(1) },
             evaluated: same_rule && before.evaluated,
@@ -143,7 +165,7 @@ impl Sandbox {
     /// # Errors
     /// `segment.expression` with each problem and its place.
     pub fn check_segment(&self, id: Option<&SegmentId>, wish: &SegmentWish<'_>) -> Result<Definition> {
-        self.engine.check_segment(id, wish)?.map_err(|problems| expressions::refused("/expression", problems))
+        self.engine.check_segment(id, wish)?.map_err(|unsound| expressions::refused(unsound.field, unsound.problems))
     }
 
     /// What a segment's rule means, as it stands; `None`: it no longer compiles.
@@ -184,10 +206,33 @@ impl Sandbox {
         self.list(Kind::Segment, after, limit, |_| true)
     }
 
-    /// Members now, after the profile numbered `after`; each with its profile's number.
-    pub fn members(&self, segment: &str, after: i64, limit: usize) -> Result<Vec<(i64, Member)>> {
+    /// Members now, after the profile numbered `after`; each with its profile's number, and what it is to the latest result.
+    pub fn members(&self, segment: &str, after: i64, limit: usize) -> Result<Vec<(i64, Member, MemberStatus)>> {
         let segment = self.segment(segment)?.value;
-        Ok(self.store.members(&segment.id, after, limit)?)
+        let (members, now) = (self.store.members(&segment.id, after, limit)?, self.now());
+        let with_status = |(number, member): (i64, Member)| {
+            let status = MemberStatus::of(&segment, member.since, now);
+            (number, member, status)
+        };
+        Ok(members.into_iter().map(with_status).collect())
+    }
+
+    /// How many are members now and by the latest result, and how many there were on each of so many days, the last of
+    /// which is today.
+    ///
+    /// # Errors
+    /// `request.invalid` for a number of days that nobody counts.
+    pub fn count_by_status(&self, segment: &str, days: u16) -> Result<AudienceCounts> {
+        if days == 0 || days > DAYS_MAX {
+            let problem = format!("must be 1 to {DAYS_MAX}");
+            return Err(Refusal::invalid("request.invalid", problem.clone(), vec![FieldProblem::new("days", problem)]));
+        }
+        let segment = self.segment(segment)?.value;
+        let now = self.now();
+        let today = now.div_euclid(DAY_MS);
+        let first = (today + 1 - i64::from(days)).max(segment.created_at.div_euclid(DAY_MS)).min(today);
+        let counts = self.store.membership_counts(&segment.id, new_since(&segment, now), first * DAY_MS)?;
+        Ok(AudienceCounts { days: by_day(&counts, first, today), counts, result_of: segment.result_of, as_of: now })
     }
 
     pub fn count_members(&self, segment: &SegmentId) -> Result<u64> {
@@ -207,11 +252,17 @@ impl Sandbox {
     }
 
     /// Who would enter and leave if a segment had another rule.
-    pub async fn compare_segment(&self, id: &str, expression: &str, samples: usize) -> Result<Compared> {
+    pub async fn compare_segment(
+        &self,
+        id: &str,
+        expression: &str,
+        rank: Option<&Ranking>,
+        samples: usize,
+    ) -> Result<Compared> {
         let segment = self.segment(id)?.value;
-        let wish = |expression| SegmentWish { expression, entity: segment.entity, evaluation: None };
-        let after = self.check_segment(Some(&segment.id), &wish(expression))?;
-        let before = self.check_segment(None, &wish(&segment.expression))?;
+        let wish = |expression, rank| SegmentWish { expression, entity: segment.entity, rank, evaluation: None };
+        let after = self.check_segment(Some(&segment.id), &wish(expression, rank))?;
+        let before = self.check_segment(None, &wish(&segment.expression, segment.rank.as_ref()))?;
         Ok(self.engine.compare(before, after, samples).await?)
     }
 

@@ -53,7 +53,11 @@ pub(crate) enum Segment {
         samples: u16,
     },
     /// Who would enter and leave if a segment had another rule.
-    Compare { segment: String, expression: String },
+    Compare {
+        segment: String,
+        #[command(flatten)]
+        rule: Rule,
+    },
     /// Why a profile belongs, or does not.
     Why { segment: String, profile: String },
     /// How many members it shares with others.
@@ -61,6 +65,13 @@ pub(crate) enum Segment {
         segment: String,
         #[arg(required = true)]
         with: Vec<String>,
+    },
+    /// How many belong, by status and from day to day.
+    Counts {
+        segment: String,
+        /// Days to show, the last of which is today.
+        #[arg(long, default_value_t = 30)]
+        days: u16,
     },
     /// Who entered and left, and why; newest first.
     History {
@@ -78,6 +89,15 @@ pub(crate) struct Rule {
     /// What its members are.
     #[arg(long, value_enum, default_value = "person")]
     entity: Entity,
+    /// Only the first so many of those who meet the rule belong, by `--rank-by`.
+    #[arg(long, value_name = "N", requires = "rank_by")]
+    first: Option<u32>,
+    /// What they are ranked by: a number, a date or an instant. The most, or the latest, is first.
+    #[arg(long, value_name = "EXPRESSION", requires = "first")]
+    rank_by: Option<String>,
+    /// The least, or the earliest, is first.
+    #[arg(long, requires = "rank_by")]
+    ascending: bool,
     /// How it is evaluated; in streaming where the rule allows, unless it says so.
     #[arg(long, value_enum)]
     evaluation: Option<Method>,
@@ -96,6 +116,11 @@ enum Method {
 }
 
 impl Rule {
+    fn rank(&self) -> Option<Value> {
+        let order = if self.ascending { "ascending" } else { "descending" };
+        Some(json!({ "by": self.rank_by.as_ref()?, "order": order, "limit": self.first? }))
+    }
+
     fn body(&self, more: &[(&str, Value)]) -> Value {
         let entity = match self.entity {
             Entity::Person => "person",
@@ -111,12 +136,13 @@ impl Rule {
             };
             body.insert("evaluation".into(), json!(method));
         }
+        body.extend(self.rank().map(|rank| ("rank".to_owned(), rank)));
         body.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         Value::Object(body)
     }
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 10] = [
     ("id", "/id"),
     ("name", "/name"),
     ("entity", "/entity"),
@@ -125,6 +151,8 @@ const COLUMNS: [Column; 8] = [
     ("members", "/members"),
     ("expression", "/expression"),
     ("because", "/because/clause"),
+    ("ranked by", "/rank/by"),
+    ("first", "/rank/limit"),
 ];
 
 const SAMPLES: [Column; 4] = [
@@ -168,8 +196,11 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
                 output.list(&json!({ "items": found["samples"] }), &SAMPLES);
             }
         }
-        Segment::Compare { segment, expression } => {
-            let body = json!({ "expression": expression });
+        Segment::Compare { segment, rule } => {
+            let mut body = json!({ "expression": rule.expression });
+            if let Some(rank) = rule.rank() {
+                body["rank"] = rank;
+            }
             let columns = [("entering", "/entering/count"), ("leaving", "/leaving/count"), ("staying", "/staying")];
             output.one(&client.post(&format!("{}/compare", place(&segment)?), &body)?, &columns);
         }
@@ -192,6 +223,18 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
                 output.list(&json!({ "items": found["overlaps"] }), &columns);
             }
         }
+        Segment::Counts { segment, days } => {
+            let found = client.get(&format!("{}/counts?days={days}", place(&segment)?))?;
+            if output.is_json() {
+                output.json(&found);
+            } else {
+                let now = ["members", "realized", "existing", "exited"].map(|of| format!("{of} {}", found[of]));
+                output.line(&now.join(", "));
+                let columns =
+                    [("day", "/day"), ("realized", "/realized"), ("exited", "/exited"), ("members", "/members")];
+                output.list(&json!({ "items": found["days"] }), &columns);
+            }
+        }
         Segment::History { segment, page } => {
             let path = page.path(&format!("{}/history", place(&segment)?), &[]);
             let columns = [("at", "/at"), ("profile", "/profile"), ("status", "/status"), ("cause", "/cause")];
@@ -212,6 +255,8 @@ fn check(rule: &Rule, client: &Client, output: Output) -> Result<Exit, Failure> 
             ("evaluation", "/evaluation"),
             ("because", "/because/clause"),
             ("goes to", "/because/hop"),
+            ("at requests", "/edge/qualifies"),
+            ("not for", "/edge/because/clause"),
             ("asks for", "/asks_for"),
             ("reads", "/reads"),
             ("records", "/cost/records"),

@@ -15,6 +15,8 @@ fn bodies_are_bounded() {
     api.post("segments", &body(3000)).refused(413, "request.too-large");
     let kept = api.json(Method::POST, "segments", &[("idempotency-key", "k")], &body(3000));
     kept.refused(413, "request.too-large");
+    let asked = json!({"identities": [{"namespace": "email", "value": "x".repeat(3000)}]});
+    api.post("edge/evaluations", &asked).refused(413, "request.too-large");
     let wasm = [("content-type", "application/wasm")];
     api.send(Method::POST, "/v1/plugins", &wasm, vec![0; 4000]).refused(422, "plugin.unsigned");
     api.send(Method::POST, "/v1/plugins", &wasm, vec![0; 6000]).refused(413, "request.too-large");

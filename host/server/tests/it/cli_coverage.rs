@@ -70,6 +70,7 @@ delivery items del_1
 delivery approve del_1
 delivery cancel del_1
 doctor
+edge evaluate --email a@x.com
 evaluation start
 evaluation list
 evaluation show evl_1
@@ -172,6 +173,7 @@ segment preview true
 segment compare seg_1 true
 segment why seg_1 prf_1
 segment overlap seg_1 seg_2
+segment counts seg_1
 segment history seg_1
 usage show
 usage publish FILE

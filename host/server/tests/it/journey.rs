@@ -11,7 +11,7 @@ use ureq::http::Method;
 pub(crate) struct Vendors {
     marketo: Marketo,
     s3: S3,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 impl Vendors {
@@ -30,6 +30,24 @@ impl Vendors {
     /// Where the store answers.
     pub(crate) fn store_url(&self) -> String {
         self.s3.endpoint()
+    }
+
+    /// The newest file in the store's bucket, as text: names of files begin with the time.
+    pub(crate) fn newest_file(&self, ending: &str) -> String {
+        let mut folders = vec![self.root.path().join("bucket")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false if path.to_string_lossy().ends_with(ending) => files.push(path),
+                    false => {}
+                }
+            }
+        }
+        files.sort();
+        std::fs::read_to_string(files.last().unwrap()).unwrap()
     }
 
     /// Where the Marketo answers.
@@ -52,7 +70,7 @@ pub(crate) fn vendors_of(marketo: MarketoConfig) -> Vendors {
         root: root.path().to_owned(),
     };
     Harness::shared().runtime.block_on(async {
-        Vendors { marketo: Marketo::start(marketo).await.unwrap(), s3: S3::start(s3).await.unwrap(), _root: root }
+        Vendors { marketo: Marketo::start(marketo).await.unwrap(), s3: S3::start(s3).await.unwrap(), root }
     })
 }
 

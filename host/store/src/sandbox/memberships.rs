@@ -4,7 +4,9 @@ use super::{due, projection};
 use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{ProfileId, SegmentId};
+use attiva_core::membership::{DayMoves, MembershipCounts};
 use attiva_core::ports::store::{HistoryOf, Member, MembershipCommit, MembershipEvent, MembershipStatus};
+use attiva_core::time::DAY_MS;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
@@ -156,7 +158,7 @@ pub(super) fn members(
     while let Some(row) = rows.next()? {
         let id: String = row.get(1)?;
         let profile = known(ProfileId::parse(&id), "a profile's id")?;
-        members.push((row.get(0)?, Member { profile, status: MembershipStatus::Realized, since: row.get(2)? }));
+        members.push((row.get(0)?, Member { profile, since: row.get(2)? }));
     }
     Ok(members)
 }
@@ -165,6 +167,46 @@ pub(super) fn count(connection: &Connection, segment: &SegmentId) -> Outcome<u64
     let mut statement = connection.prepare_cached("SELECT members FROM segment WHERE id = ?1")?;
     let members: Option<i64> = statement.query_row([segment.as_str()], |row| row.get(0)).optional()?;
     Ok(members.unwrap_or(0).cast_unsigned())
+}
+
+/// By profile as asked for.
+pub(super) fn since(connection: &Connection, segment: &SegmentId, profiles: &[i64]) -> Outcome<Vec<Option<Millis>>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT since FROM membership WHERE segment = (SELECT number FROM segment WHERE id = ?1) AND profile = ?2",
+    )?;
+    let mut of_one =
+        |profile: &i64| Ok(statement.query_row(params![segment.as_str(), profile], |row| row.get(0)).optional()?);
+    profiles.iter().map(&mut of_one).collect()
+}
+
+/// History of a segment since an instant. It is in the order of time: it is read back to the instant, and no further.
+const SINCE: &str = "FROM membership_history WHERE segment = (SELECT number FROM segment WHERE id = ?1)
+         AND number > coalesce((SELECT number FROM membership_history
+           WHERE segment = (SELECT number FROM segment WHERE id = ?1) AND at < ?2 ORDER BY number DESC LIMIT 1), 0)";
+
+/// Of an audience now, since an instant, and day by day.
+pub(super) fn counts(
+    connection: &Connection,
+    segment: &SegmentId,
+    new_since: Millis,
+    from: Millis,
+) -> Outcome<MembershipCounts> {
+    let members = count(connection, segment)?;
+    let mut new = connection.prepare_cached(
+        "SELECT count(*) FROM membership WHERE segment = (SELECT number FROM segment WHERE id = ?1) AND since >= ?2",
+    )?;
+    let realized: i64 = new.query_row(params![segment.as_str(), new_since], |row| row.get(0))?;
+    let mut left = connection.prepare_cached(&format!("SELECT count(*) {SINCE} AND status = 0"))?;
+    let exited: i64 = left.query_row(params![segment.as_str(), new_since], |row| row.get(0))?;
+    let mut moved = connection.prepare_cached(&format!(
+        "SELECT at / {DAY_MS}, sum(status = 1), sum(status = 0) {SINCE} GROUP BY 1 ORDER BY 1"
+    ))?;
+    let day = |row: &rusqlite::Row<'_>| {
+        let (realized, exited): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok(DayMoves { day: row.get(0)?, realized: realized.cast_unsigned(), exited: exited.cast_unsigned() })
+    };
+    let days = moved.query_map(params![segment.as_str(), from], day)?.collect::<rusqlite::Result<_>>()?;
+    Ok(MembershipCounts { members, realized: realized.cast_unsigned(), exited: exited.cast_unsigned(), days })
 }
 
 pub(super) fn count_common(connection: &Connection, one: &SegmentId, other: &SegmentId) -> Outcome<u64> {

@@ -66,7 +66,7 @@ pub(crate) async fn measure(store: &Arc<dyn SandboxStore>, engine: &Engine, copi
             read.bytes as f64 / 1e6
         );
     }
-    let wish = SegmentWish { expression: RULES[6], entity: Default::default(), evaluation: None };
+    let wish = SegmentWish { expression: RULES[6], entity: Default::default(), rank: None, evaluation: None };
     let definition = engine.check_segment(None, &wish).expect("asked").expect("sound");
     let began = Instant::now();
     let preview = engine.preview(definition, 10).await.expect("a preview");

@@ -3,6 +3,7 @@
 
 use super::catalog::{Audiences, Compiled};
 use super::columns::{Loaded, Use};
+use super::definition::Definition;
 use super::meter::overrun;
 use super::streaming::document;
 use crate::engine::{Inner, write};
@@ -198,7 +199,9 @@ async fn commit(inner: &Inner, evaluation: &mut Evaluation, difference: Differen
         // Until the last, nothing of the segment is written but that it has not changed.
         if is_last {
             let result_of = Some(evaluation.id.clone());
-            let segment = Segment { evaluated: true, has_result: true, result_of, ..compiled.segment.clone() };
+            let result_began_at = evaluation.started_at;
+            let segment =
+                Segment { evaluated: true, has_result: true, result_of, result_began_at, ..compiled.segment.clone() };
             commit.documents.push(document(&segment, compiled.version)?);
         } else if !is_unchanged(inner, &compiled)? {
             return Ok(false);
@@ -239,7 +242,7 @@ fn evaluate(inner: &Inner, ids: &[SegmentId], cause: EvaluationCause) -> Result<
         true => audiences.streaming().filter(|it| it.depends_on_now && it.segment.evaluated).collect(),
         false => Vec::new(),
     };
-    let plans = segments.iter().chain(&watched).map(|it| &it.definition.plan);
+    let plans = segments.iter().chain(&watched).flat_map(|it| it.definition.plans());
     let needs = Needs::of(plans, &audiences.language.model);
     let mut members: BTreeSet<SegmentId> = needs.audiences.iter().filter_map(|id| SegmentId::parse(id)).collect();
     members.extend(segments.iter().chain(&watched).map(|it| it.segment.id.clone()));
@@ -296,8 +299,8 @@ pub(super) fn bits(
         // Circles are not compiled, so that a layer is never empty; if one were, it would end here.
         let (layer, later) = if layer.is_empty() { (later, Vec::new()) } else { (layer, later) };
         rest = later;
-        let plans: Vec<&Plan> = layer.iter().map(|it| &it.definition.plan).collect();
-        for (compiled, bits) in layer.iter().zip(members(inner, audiences, &plans, loaded, now)) {
+        let definitions: Vec<&Definition> = layer.iter().map(|it| &*it.definition).collect();
+        for (compiled, bits) in layer.iter().zip(members(inner, audiences, &definitions, loaded, now)) {
             let id = &compiled.segment.id;
             match bits {
                 Some(bits) => {
@@ -315,14 +318,21 @@ pub(super) fn bits(
 pub(super) fn members(
     inner: &Inner,
     audiences: &Audiences,
-    plans: &[&Plan],
+    definitions: &[&Definition],
     loaded: &Loaded,
     now: Millis,
 ) -> Vec<Option<Bits>> {
     let rates = audiences.rates(now);
     let of = ColumnEvaluation { data: &loaded.dataset, rates: rates.as_rates(), now };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    SegmentSet::new(plans).evaluate_within(&of, threads, inner.options.budget.all)
+    let budget = inner.options.budget.all;
+    let plans: Vec<&Plan> = definitions.iter().map(|definition| &definition.plan).collect();
+    let met = SegmentSet::new(&plans).evaluate_within(&of, threads, budget);
+    let first = |(definition, met): (&&Definition, Option<Bits>)| match &definition.rank {
+        Some(rank) => rank.first(&met?, &of, threads, budget),
+        None => met,
+    };
+    definitions.iter().zip(met).map(first).collect()
 }
 
 fn difference(audiences: &Audiences, compiled: &Arc<Compiled>, loaded: &Loaded, now: &Bits) -> Difference {

@@ -1,6 +1,6 @@
 //! All segments of a sandbox, compiled when they are first asked for and again after each change.
 
-use super::definition::{Definition, Language, SegmentWish, refused};
+use super::definition::{Definition, Language, SegmentWish, Unsound, refused};
 use super::links::Links;
 use crate::engine::{Inner, read};
 use crate::policies;
@@ -116,8 +116,8 @@ impl Audiences {
                     dependencies.put(segment.id.as_str(), asks_for);
                     compiled.insert(segment.id.to_string(), (segment, version, definition, evaluator));
                 }
-                Err(problems) => {
-                    let fault = refused(&problems);
+                Err(unsound) => {
+                    let fault = refused(&unsound);
                     tracing::error!(segment = %segment.id, %fault, "a segment cannot be evaluated");
                     broken.push((segment, fault));
                 }
@@ -180,7 +180,7 @@ impl Audiences {
     ///
     /// # Errors
     /// Every problem; a circle of audiences is one, with the names on its way.
-    pub(crate) fn check(&self, id: Option<&SegmentId>, wish: &SegmentWish<'_>) -> Result<Definition, Vec<Problem>> {
+    pub(crate) fn check(&self, id: Option<&SegmentId>, wish: &SegmentWish<'_>) -> Result<Definition, Unsound> {
         let definition = self.language.check(wish)?;
         if let Some(id) = id {
             let mut dependencies = self.dependencies.clone();
@@ -188,7 +188,8 @@ impl Audiences {
             if let Some(circle) = dependencies.circle(id.as_str()) {
                 let names: Vec<String> = circle.iter().map(|id| format!("{:?}", self.name(id))).collect();
                 let message = format!("audiences ask for each other in a circle: {}", names.join(" asks for "));
-                return Err(vec![Problem::new("segment.circle", attiva_expr::Position::START, message)]);
+                let problem = Problem::new("segment.circle", attiva_expr::Position::START, message);
+                return Err(Unsound::rule(vec![problem]));
             }
         }
         Ok(definition)
@@ -211,7 +212,8 @@ impl DayRates<'_> {
 }
 
 pub(crate) fn wish(segment: &Segment) -> SegmentWish<'_> {
-    SegmentWish { expression: &segment.expression, entity: segment.entity, evaluation: segment.evaluation }
+    let Segment { expression, entity, rank, evaluation, .. } = segment;
+    SegmentWish { expression, entity: *entity, rank: rank.as_ref(), evaluation: *evaluation }
 }
 
 fn segments(inner: &Inner) -> Result<Vec<(Segment, u64)>, Fault> {

@@ -4,9 +4,13 @@ use attiva_core::config::{AudienceEntity, EvaluationMethod, Segment};
 use attiva_core::id::SegmentId;
 use attiva_core::model::Schema;
 use attiva_core::model::custom::Custom;
+use attiva_core::ranking::Ranking;
 use attiva_core::{Fault, FaultKind};
 use attiva_expr::{Audience, Model, Position, Problem, Scope};
-use attiva_segments::{Classification, Needs, Plan, StreamingRefused, classify, plan, segment_model, segment_scope};
+use attiva_segments::{
+    Classification, EdgeNeeds, EdgeReason, Needs, Plan, Rank, Reason, StreamingRefused, classify, edge, plan,
+    segment_model, segment_scope,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,6 +19,8 @@ use std::sync::Arc;
 pub struct SegmentWish<'a> {
     pub expression: &'a str,
     pub entity: AudienceEntity,
+    /// `None`: everybody who meets the rule belongs.
+    pub rank: Option<&'a Ranking>,
     /// `None`: in streaming where the rule allows.
     pub evaluation: Option<EvaluationMethod>,
 }
@@ -23,7 +29,7 @@ impl<'a> SegmentWish<'a> {
     /// A rule over persons, however it is evaluated.
     #[must_use]
     pub fn of_persons(expression: &'a str) -> Self {
-        Self { expression, entity: AudienceEntity::Person, evaluation: None }
+        Self { expression, entity: AudienceEntity::Person, rank: None, evaluation: None }
     }
 }
 
@@ -31,9 +37,13 @@ impl<'a> SegmentWish<'a> {
 #[derive(Debug, Clone)]
 pub struct Definition {
     pub plan: Plan,
+    /// Of those who meet the rule, only the first.
+    pub rank: Option<Rank>,
     pub entity: AudienceEntity,
     /// What the rule allows, and the condition that decided.
     pub classification: Classification,
+    /// Whether it can be answered at a request, and else the condition that keeps it from that.
+    pub edge: Result<EdgeNeeds, EdgeReason>,
     /// How it is evaluated.
     pub method: EvaluationMethod,
     /// Segments whose audiences it asks for.
@@ -41,6 +51,31 @@ pub struct Definition {
     pub needs: Needs,
     /// Fields that it reads, by name.
     pub reads: Vec<String>,
+}
+
+/// What is wrong with what somebody wants a segment to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unsound {
+    /// Which text of the wish the places are in.
+    pub field: &'static str,
+    pub problems: Vec<Problem>,
+}
+
+impl Unsound {
+    pub(crate) fn rule(problems: Vec<Problem>) -> Self {
+        Self { field: "/expression", problems }
+    }
+
+    fn rank(problems: Vec<Problem>) -> Self {
+        Self { field: "/rank/by", problems }
+    }
+}
+
+impl Definition {
+    /// All that it reads: the rule, and the value that members are ranked by.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::once(&self.plan).chain(self.rank.as_ref().map(Rank::plan))
+    }
 }
 
 /// What may be named: the sandbox's entities, and its audiences.
@@ -54,6 +89,9 @@ pub(crate) struct Language {
 
 /// A text in which the first step out of streaming stands.
 const NOT_STREAMING: &str = "segment.not-streaming";
+/// Why a segment with a rank is not evaluated in streaming, and what to write instead.
+const RANKED: &str = "who is among the first hangs on everybody, and streaming sees one person alone; evaluate it in batch, \
+                      and have a streaming segment ask for it: inAudience(\"its name\")";
 
 impl Language {
     /// `before`: what was there until something changed; of an unchanged model it is kept.
@@ -81,26 +119,39 @@ impl Language {
     }
 
     /// # Errors
-    /// Every problem with its place and, where there is one, a suggestion.
-    pub(crate) fn check(&self, wish: &SegmentWish<'_>) -> Result<Definition, Vec<Problem>> {
+    /// Every problem of the first text that has any, with its place and, where there is one, a suggestion.
+    pub(crate) fn check(&self, wish: &SegmentWish<'_>) -> Result<Definition, Unsound> {
         let scope = self.scope(wish.entity);
-        let checked = attiva_expr::check(wish.expression, &scope)?;
-        let plan = plan(&checked).map_err(|problem| vec![problem])?;
-        let classification = classify(&plan, Some(&self.model));
+        let checked = attiva_expr::check(wish.expression, &scope).map_err(Unsound::rule)?;
+        let plan = plan(&checked).map_err(|problem| Unsound::rule(vec![problem]))?;
+        let rank = wish.rank.map(|ranking| rank(ranking, &scope)).transpose().map_err(Unsound::rank)?;
+        let in_order = || wish.rank.filter(|_| rank.is_some()).map(|ranking| ranking.by.as_str());
+        let classification = match (classify(&plan, Some(&self.model)), in_order()) {
+            (Classification::Streaming, Some(by)) => Classification::Batch(of_everybody(by)),
+            (classification, _) => classification,
+        };
         let method = match (wish.evaluation, &classification) {
+            (Some(EvaluationMethod::Streaming), _) if rank.is_some() => {
+                return Err(Unsound::rank(vec![Problem::new(NOT_STREAMING, Position::START, RANKED)]));
+            }
             (Some(EvaluationMethod::Streaming), Classification::Batch(reason)) => {
                 let at = Position { line: reason.line, column: reason.column };
                 let said = StreamingRefused(reason.clone()).to_string();
                 let message = said.split_once(": ").map_or(said.as_str(), |(_, rest)| rest);
-                return Err(vec![Problem::new(NOT_STREAMING, at, message)]);
+                return Err(Unsound::rule(vec![Problem::new(NOT_STREAMING, at, message)]));
             }
             (Some(EvaluationMethod::Batch), _) | (None, Classification::Batch(_)) => EvaluationMethod::Batch,
             (_, Classification::Streaming) => EvaluationMethod::Streaming,
         };
-        let needs = Needs::of([&plan], &self.model);
-        let asks_for = plan.audiences().iter().filter_map(|id| SegmentId::parse(id)).collect();
+        let edge = match in_order() {
+            Some(by) => Err(EdgeReason::of_everybody(by)),
+            None => edge(&plan, Some(&self.model)),
+        };
+        let plans = || std::iter::once(&plan).chain(rank.as_ref().map(Rank::plan));
+        let needs = Needs::of(plans(), &self.model);
+        let asks_for = plans().flat_map(Plan::audiences).filter_map(|id| SegmentId::parse(&id)).collect();
         let reads = needs.names(&self.model);
-        Ok(Definition { plan, entity: wish.entity, classification, method, asks_for, needs, reads })
+        Ok(Definition { plan, rank, entity: wish.entity, classification, edge, method, asks_for, needs, reads })
     }
 
     fn scope(&self, entity: AudienceEntity) -> Scope {
@@ -109,8 +160,20 @@ impl Language {
     }
 }
 
+fn rank(ranking: &Ranking, scope: &Scope) -> Result<Rank, Vec<Problem>> {
+    let by = attiva_expr::check(&ranking.by, scope)?;
+    let limit = usize::try_from(ranking.limit.get()).unwrap_or(usize::MAX);
+    Rank::new(&by, ranking.order, limit).map_err(|problem| vec![problem])
+}
+
+/// Who is among the first hangs on all the others.
+fn of_everybody(by: &str) -> Reason {
+    let Position { line, column } = Position::START;
+    Reason { hop: "everybody".to_owned(), clause: by.to_owned(), line, column }
+}
+
 /// All problems as one fault.
-pub(crate) fn refused(problems: &[Problem]) -> Fault {
-    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Fault::new(FaultKind::Config, "segment.expression", said.join("; ")).field("expression")
+pub(crate) fn refused(unsound: &Unsound) -> Fault {
+    let said: Vec<String> = unsound.problems.iter().map(ToString::to_string).collect();
+    Fault::new(FaultKind::Config, "segment.expression", said.join("; ")).field(unsound.field.trim_start_matches('/'))
 }

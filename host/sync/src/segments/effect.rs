@@ -14,8 +14,8 @@ use attiva_core::config::{AudienceEntity, Segment};
 use attiva_core::id::SegmentId;
 use attiva_core::model::EntityKind;
 use attiva_core::ports::store::{Cut, Feed};
+use attiva_segments::Needs;
 use attiva_segments::column::Bits;
-use attiva_segments::{Needs, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -110,8 +110,8 @@ fn evaluate(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<Audien
         effect.steady &= cut(inner)? == began;
         return Ok(effect);
     }
-    let plans: Vec<&Plan> = segments.iter().map(|it| &it.definition.plan).collect();
-    let needs = Needs::of(plans.iter().copied(), &audiences.language.model);
+    let plans = segments.iter().flat_map(|it| it.definition.plans());
+    let needs = Needs::of(plans, &audiences.language.model);
     // Audiences that are asked for and not evaluated are what they are.
     let asked = needs.audiences.iter().filter_map(|id| SegmentId::parse(id));
     let members: Vec<SegmentId> = asked.filter(|id| audiences.get(id).is_none()).collect();

@@ -3,7 +3,7 @@
 use super::batch;
 use super::catalog::{Audiences, Compiled};
 use super::columns::{Loaded, Use};
-use super::definition::{Definition, SegmentWish};
+use super::definition::{Definition, SegmentWish, Unsound};
 use super::meter::{overrun, within};
 use super::world::World;
 use crate::engine::{Engine, Inner};
@@ -11,10 +11,10 @@ use crate::projector::blocking;
 use attiva_core::config::AudienceEntity;
 use attiva_core::id::{EvaluationId, SegmentId};
 use attiva_core::ports::store::{Feed, Profile};
-use attiva_core::{Fault, FaultKind, Millis};
-use attiva_expr::Problem;
+use attiva_core::ranking::Ranking;
+use attiva_core::{Fault, FaultKind, Millis, Value};
 use attiva_segments::column::Bits;
-use attiva_segments::{Explanation, Metered, Needs, Plan, Surroundings};
+use attiva_segments::{Explanation, Metered, Needs, Surroundings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,11 +23,21 @@ use std::sync::Arc;
 pub struct MembershipExplanation {
     pub segment: SegmentId,
     pub explanation: Explanation,
+    /// Of a segment with a rank: what the profile is put in the order by, now.
+    pub ranked: Option<Ranked>,
     /// Whether it is a member as memberships stand: of a segment that is evaluated in batch, by the latest result.
     pub is_member: bool,
     /// The evaluation that this result is of.
     pub result_of: Option<EvaluationId>,
     pub as_of: Millis,
+}
+
+/// What a profile is put in an order by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    pub ranking: Ranking,
+    /// Null: none, or a fault, which count the same.
+    pub value: Value,
 }
 
 /// Profiles of an audience: how many, and some.
@@ -71,7 +81,7 @@ impl Engine {
         &self,
         id: Option<&SegmentId>,
         wish: &SegmentWish<'_>,
-    ) -> Result<Result<Definition, Vec<Problem>>, Fault> {
+    ) -> Result<Result<Definition, Unsound>, Fault> {
         Ok(self.inner.segments.get(&self.inner)?.check(id, wish))
     }
 
@@ -146,10 +156,16 @@ fn explain(inner: &Inner, segment: &SegmentId, profile: Profile) -> Result<Membe
     let metered = Metered::new(&world, inner.options.budget.one);
     let around = Surroundings { graph: &metered, rates: rates.as_rates(), now };
     let explanation = compiled.evaluator.explain_in(world.id(), &around);
+    let ranked = compiled
+        .definition
+        .rank
+        .as_ref()
+        .zip(compiled.segment.rank.clone())
+        .map(|(rank, ranking)| Ranked { value: rank.value(world.id(), &around).unwrap_or(Value::Null), ranking });
     within(&metered, segment.as_str())?;
     world.checked()?;
     let result_of = compiled.segment.result_of.clone();
-    Ok(MembershipExplanation { segment: segment.clone(), explanation, is_member, result_of, as_of: now })
+    Ok(MembershipExplanation { segment: segment.clone(), explanation, ranked, is_member, result_of, as_of: now })
 }
 
 fn compiled<'a>(audiences: &'a Audiences, segment: &SegmentId) -> Result<&'a Arc<Compiled>, Fault> {
@@ -180,7 +196,7 @@ fn preview(inner: &Inner, definition: &Definition, samples: usize) -> Result<Pre
 /// `segment.expression`: it does not compile; `segment.budget`.
 pub(crate) fn who(inner: &Inner, wish: &SegmentWish<'_>) -> Result<Vec<i64>, Fault> {
     let definition =
-        inner.segments.get(inner)?.check(None, wish).map_err(|problems| super::definition::refused(&problems))?;
+        inner.segments.get(inner)?.check(None, wish).map_err(|unsound| super::definition::refused(&unsound))?;
     with_members(inner, &[&definition], |audiences, loaded, members, _| {
         let [Some(members)] = members else { return Err(overrun("this rule")) };
         let numbers = &loaded.numbers[audiences.links.entity(definition.entity.kind())];
@@ -217,12 +233,11 @@ fn with_members<T>(
     look: impl FnOnce(&Audiences, &Loaded, &[Option<Bits>], Millis) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let audiences = inner.segments.get(inner)?;
-    let plans: Vec<&Plan> = definitions.iter().map(|definition| &definition.plan).collect();
-    let needs = Needs::of(plans.iter().copied(), &audiences.language.model);
+    let needs = Needs::of(definitions.iter().flat_map(|definition| definition.plans()), &audiences.language.model);
     let asked: Vec<SegmentId> = needs.audiences.iter().filter_map(|id| SegmentId::parse(id)).collect();
     inner.columns.with(inner, &audiences, &needs, &asked, Use::Once, |loaded| {
         let now = inner.clock.now();
-        let members = batch::members(inner, &audiences, &plans, loaded, now);
+        let members = batch::members(inner, &audiences, definitions, loaded, now);
         look(&audiences, loaded, &members, now)
     })?
 }

@@ -186,7 +186,13 @@ fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Trace
     // A segment's first members came of what was there: of whoever brought the newest of it, where that is known.
     let span = inner.trail.follows_newest(inner.store.as_ref(), Feed::Profiles, Seq::MAX, span)?;
     if profiles.is_empty() {
-        let evaluated = Segment { evaluated: true, has_result: true, result_of: None, ..compiled.segment.clone() };
+        let evaluated = Segment {
+            evaluated: true,
+            has_result: true,
+            result_of: None,
+            result_began_at: None,
+            ..compiled.segment.clone()
+        };
         commit.documents.push(document(&evaluated, compiled.version)?);
     } else {
         span.in_scope(|| look(inner, audiences, &[compiled], profiles, &mut commit))?;

@@ -124,7 +124,7 @@ impl Asked<'_> {
         let moves = match &change.step {
             Step::Create => {
                 let mut rule = json!({ "expression": expression, "samples": 0 });
-                for key in ["entity", "evaluation"] {
+                for key in ["entity", "evaluation", "rank"] {
                     if let Some(said) = thing.body.get(key) {
                         rule[key] = said.clone();
                     }
@@ -132,9 +132,14 @@ impl Asked<'_> {
                 let found = self.ask("segments/preview", &rule, change)?;
                 Moves::Known { enter: number(&found, "/count"), leave: 0, stay: 0 }
             }
-            Step::Change(differences) if differences.iter().any(|it| it.at == "/expression") => {
+            Step::Change(differences)
+                if differences.iter().any(|it| it.at == "/expression" || it.at.starts_with("/rank")) =>
+            {
                 let id = self.running.id(change.kind, &change.name).unwrap_or_default();
-                let rule = json!({ "expression": expression, "samples": 0 });
+                let mut rule = json!({ "expression": expression, "samples": 0 });
+                if let Some(rank) = thing.body.get("rank") {
+                    rule["rank"] = rank.clone();
+                }
                 let found = self.ask(&format!("segments/{id}/compare"), &rule, change)?;
                 let [enter, leave, stay] =
                     ["/entering/count", "/leaving/count", "/staying"].map(|pointer| number(&found, pointer));

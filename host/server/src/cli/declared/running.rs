@@ -170,7 +170,17 @@ impl Running {
                     self.name_audiences(only);
                 }
             }
-            Kind::Segment => self.name_audiences(&mut body["expression"]),
+            Kind::Segment => {
+                self.name_audiences(&mut body["expression"]);
+                if let Some(rank) = body.pointer_mut("/rank").and_then(Value::as_object_mut) {
+                    if rank.get("order").is_some_and(|order| order == "descending") {
+                        rank.remove("order");
+                    }
+                    if let Some(by) = rank.get_mut("by") {
+                        self.name_audiences(by);
+                    }
+                }
+            }
             _ => {}
         }
     }
