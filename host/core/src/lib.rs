@@ -41,6 +41,7 @@ pub mod retry;
 pub mod run;
 pub mod spec;
 pub mod stages;
+pub mod tables;
 pub mod throttle;
 pub mod time;
 pub mod usage;

@@ -32,6 +32,7 @@ mod spaces;
 mod stages;
 mod stirred;
 mod streams;
+mod tables;
 mod timeline;
 
 use crate::database::{Database, Options};
