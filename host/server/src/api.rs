@@ -59,6 +59,7 @@ mod scope;
 mod secrets;
 mod segments;
 mod stamp;
+mod tables;
 mod targets;
 mod throttle;
 mod time;
@@ -205,6 +206,7 @@ fn documents() -> Routes {
         .merge(consent_rules::routes())
         .merge(exchanges::routes())
         .merge(freshness::routes())
+        .merge(tables::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(quotas::routes())

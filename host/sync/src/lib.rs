@@ -38,6 +38,7 @@ mod segments;
 mod sieve;
 mod source_run;
 mod stream_start;
+mod tables;
 pub mod trace;
 mod usage;
 mod what_if;
@@ -54,6 +55,7 @@ pub use segments::{
     AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, LeftOut, MembershipExplanation,
     Moved, MovedExample, Preview, SCHEDULE as EVALUATION_SCHEDULE, SegmentWish,
 };
+pub use tables::{TablesState, TablesTaken};
 pub use what_if::WhatIf;
 
 use async_trait::async_trait;

@@ -170,6 +170,9 @@ segment compare seg_1 true
 segment why seg_1 prf_1
 segment overlap seg_1 seg_2
 segment history seg_1
+table show
+table list
+table take
 usage show
 usage publish FILE
 usage violations
