@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(of(&person, drop_column), Selection::All);
         assert_ne!(of(&Origin::Events, drop_column), Selection::All);
         // Members of a segment that was deleted, and what an erasure took out of outcomes.
-        assert_eq!(of(&Origin::Members, |before, _| drop(before.audiences.insert("seg_c".into()))), Selection::All);
+        assert_eq!(of(&Origin::Members, |before, _| before.audiences.extend(["seg_c".to_owned()])), Selection::All);
         assert_eq!(of(&Origin::Members, |_, cut| cut.erasures = 2), Selection::All);
         assert_eq!(of(&Origin::Outcomes, |_, cut| cut.erasures = 2), Selection::All);
         assert_ne!(of(&person, |_, cut| cut.erasures = 2), Selection::All);
