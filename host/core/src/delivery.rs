@@ -16,7 +16,7 @@ use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
 use crate::retry::{self, Verdict};
-use crate::spec::DeliveryMode;
+use crate::spec::{DeliveryMode, DeliverySpec};
 use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,10 @@ pub struct Delivery {
     pub batch: u32,
     #[serde(default)]
     pub position: u64,
+    /// The newest batch left the connector's state as it was: those after it may go at once, where its specification
+    /// says so.
+    #[serde(default)]
+    pub steady: bool,
     /// What the connector wants kept, in hex.
     #[serde(default, with = "hex::serde")]
     pub state: Vec<u8>,
@@ -171,6 +175,7 @@ pub enum Event {
     /// The batch was refused as a whole, which was this large: nothing of it was applied.
     Refused {
         rows: u64,
+        batches: u32,
     },
     Prepared {
         state: Vec<u8>,
@@ -178,10 +183,11 @@ pub enum Event {
         /// What was made is not ready before.
         wait_ms: Option<u64>,
     },
-    /// A batch's outcomes are here.
+    /// The outcomes of all that was taken are here; `batches`: how many it went in, 0 where nothing was sent.
     Delivered {
         state: Vec<u8>,
         rows: u64,
+        batches: u32,
     },
     /// There is nobody left to take.
     Exhausted,
@@ -255,6 +261,7 @@ impl Delivery {
             batch_rows_max: None,
             batch: 0,
             position: 0,
+            steady: false,
             state: Vec::new(),
             notes: Vec::new(),
             artifacts: Vec::new(),
@@ -282,10 +289,10 @@ impl Delivery {
             Event::Needed => (self.quiet, self.phase) = (false, Phase::Preparing),
             Event::Paused(paused) => self.paused = paused,
             Event::Approved => self.approved = true,
-            Event::Refused { rows } => {
+            Event::Refused { rows, batches } => {
                 let state = std::mem::take(&mut self.state);
                 self.succeeded(state, Phase::Delivering);
-                self.batch += 1;
+                self.batch += batches.max(1);
                 self.batch_rows_max = Some((rows / 2).max(1));
             }
             Event::Prepared { state, notes, wait_ms } => {
@@ -294,9 +301,12 @@ impl Delivery {
                 self.notes = notes;
                 self.waiting_until = wait_ms.map(|ms| later(now, ms.min(WAIT_MS_MAX)));
             }
-            Event::Delivered { state, rows } => {
+            Event::Delivered { state, rows, batches } => {
+                if batches > 0 {
+                    self.steady = state == self.state;
+                }
                 self.succeeded(state, Phase::Delivering);
-                self.batch += 1;
+                self.batch += batches.max(1);
                 self.position += rows;
                 // Whoever is to blame is behind: back to the full size, step by step.
                 self.batch_rows_max = self.batch_rows_max.and_then(|max| max.checked_mul(2));
@@ -315,6 +325,20 @@ impl Delivery {
             Event::CancelRequested => self.cancel_requested = true,
         }
         self.next(now)
+    }
+
+    /// How many batches may be taken at once: one where the connector keeps something of each, and one while the row is
+    /// looked for that made a batch be refused.
+    #[must_use]
+    pub fn batches_at_once(&self, spec: &DeliverySpec) -> u32 {
+        match &spec.at_once {
+            Some(at_once) if self.steady && !self.is_looking(spec) => at_once.batches.max(1),
+            _ => 1,
+        }
+    }
+
+    fn is_looking(&self, spec: &DeliverySpec) -> bool {
+        self.batch_rows_max.is_some_and(|max| max < u64::from(spec.batch_rows))
     }
 
     /// The delivery as it is stored while its end is not told yet: it ends again, in the same way, when it is resumed.

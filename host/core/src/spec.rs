@@ -135,9 +135,39 @@ pub struct DeliverySpec {
     /// Codes of rejected rows that may pass by themselves: such a row is sent again after a pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,
+    /// How many batches of one delivery may be with it at once; absent: one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<AtOnce>,
     /// Longest time a request of ours may still be on its way after a kill.
     #[serde(default = "DeliverySpec::default_request_timeout_ms")]
     pub request_timeout_ms: u64,
+}
+
+/// Batches that may be with a destination at once. Whoever declares it promises that a batch depends on no other one of its
+/// delivery: where one has left the state as it was, those after it do as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AtOnce {
+    pub batches: u32,
+    /// Fields by which the vendor tells members apart: two rows with the same value in one of them never go at once.
+    pub keys: Vec<String>,
+}
+
+impl AtOnce {
+    const BATCHES_MAX: u32 = 16;
+
+    fn problem(&self, mode: DeliveryMode) -> Option<&'static str> {
+        if mode == DeliveryMode::Snapshot {
+            return Some("a whole is made of its batches in their order: only targets that keep their members have it");
+        }
+        if !(2..=Self::BATCHES_MAX).contains(&self.batches) {
+            return Some("`batches` must be 2 to 16");
+        }
+        if self.keys.is_empty() || self.keys.iter().any(String::is_empty) {
+            return Some("`keys` must name the fields by which members are told apart");
+        }
+        None
+    }
 }
 
 impl DeliverySpec {
@@ -236,6 +266,11 @@ impl Spec {
             && delivery.batch_rows == 0
         {
             return invalid("delivery.batch_rows", "must be at least 1");
+        }
+        if let Some(delivery) = &self.delivery
+            && let Some(problem) = delivery.at_once.as_ref().and_then(|at_once| at_once.problem(delivery.mode))
+        {
+            return invalid("delivery.at_once", problem);
         }
         let members = self.delivery.iter().flat_map(|delivery| &delivery.members);
         if let Some((object, _)) = members.into_iter().find(|(_, of)| of.is_empty()) {
@@ -408,6 +443,26 @@ mod tests {
         assert_eq!(delivery.takes("companies"), [account]);
         assert_eq!(delivery.takes("file"), [person, account]);
         assert_eq!(delivery.takes("list"), [person]);
+    }
+
+    #[test]
+    fn batches_go_at_once_only_where_members_can_be_told_apart() {
+        let problem = |mode: &str, at_once: serde_json::Value| {
+            let mut spec = minimal();
+            spec["delivery"] = json!({"class": "at-least-once", "batch_rows": 1, "mode": mode, "at_once": at_once});
+            Spec::parse(&spec.to_string()).err().map(|error| error.to_string())
+        };
+        assert_eq!(problem("records", json!({"batches": 5, "keys": ["email"]})), None);
+        for (mode, at_once) in [
+            ("snapshot", json!({"batches": 5, "keys": ["email"]})),
+            ("records", json!({"batches": 1, "keys": ["email"]})),
+            ("records", json!({"batches": 17, "keys": ["email"]})),
+            ("records", json!({"batches": 5, "keys": []})),
+            ("records", json!({"batches": 5, "keys": [""]})),
+        ] {
+            let found = problem(mode, at_once.clone()).unwrap_or_else(|| panic!("{mode} {at_once} was taken"));
+            assert!(found.starts_with("delivery.at_once"), "{found}");
+        }
     }
 
     #[test]

@@ -403,6 +403,17 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| deliveries::opened_batch(connection, delivery))
     }
 
+    async fn close_part(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        rest: OpenBatch,
+        now: Millis,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::close_part(connection, &delivery, &settled, &rest, now)).await
+    }
+
     async fn close_batch(
         &self,
         delivery: &DeliveryId,

@@ -7,7 +7,9 @@ use attiva_core::delivery::Delivery;
 use attiva_core::ledger::{self, Decision, Desired, Row, Why};
 use attiva_core::page::Operation;
 use attiva_core::ports::store::{ItemOutcome, ItemStatus, OpenBatch, OpenRow, QueuedMember};
+use attiva_core::spec::DeliverySpec;
 use attiva_core::{Fault, Millis, Value};
+use std::collections::HashMap;
 
 /// What is to be done about a member.
 pub(crate) enum Next {
@@ -69,33 +71,43 @@ pub(crate) enum Taken {
     NotPrepared,
 }
 
-/// Takes the next members, and keeps what will be sent of them before it is sent. A batch has one operation, so that a
-/// destination may do its rows in any order.
+/// Takes the next members, and keeps what will be sent of them before it is sent. What is taken has one operation, so that
+/// a destination may do its rows in any order; where it takes several batches at once, they are taken together.
 pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Result<Taken, Fault> {
-    let most = delivery.batch_rows_max.unwrap_or(u64::MAX).min(u64::from(work.spec.batch_rows)).max(1);
+    let part_rows = delivery.batch_rows_max.unwrap_or(u64::MAX).min(u64::from(work.spec.batch_rows)).max(1);
+    let most = part_rows.saturating_mul(u64::from(delivery.batches_at_once(&work.spec)));
     let members = inner.store.queued(&delivery.id, delivery.position, usize::try_from(most).unwrap_or(usize::MAX))?;
     let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
     let now = inner.clock.now();
     let refused = work.gate.ask(inner.store.as_ref(), &members)?;
     let source_keys = work.mapping.source_keys(inner.store.as_ref(), &members)?;
     let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
+    let mut apart = Apart::new(&work.spec);
     for ((member, refused), source_keys) in members.into_iter().zip(refused).zip(source_keys) {
         match next(&work.mapping, &member, source_keys, refused, now) {
             Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
+            // From the first on that has to wait, all do: what is on its way is a range of positions.
+            Next::Send(..) if left.is_some() => {}
             Next::Send(operation, _) if rows.first().is_some_and(|first| first.operation != operation) => {
-                left = left.or(Some(member.position));
+                left = Some(member.position);
             }
             Next::Send(operation, mut row) => {
+                let part = u32::try_from(rows.len() as u64 / part_rows).unwrap_or(u32::MAX);
+                if !apart.may_go(part, &row, member.member_id.as_deref()) {
+                    left = Some(member.position);
+                    continue;
+                }
                 let columns = work.mapping.columns();
                 let values = columns.iter().map(|(name, _)| row.remove(name).unwrap_or(Value::Null)).collect();
                 let QueuedMember { position, profile_id, member_id, .. } = member;
-                rows.push(OpenRow { position, profile: profile_id, operation, values, member_id });
+                rows.push(OpenRow { position, profile: profile_id, operation, values, member_id, part });
             }
             Next::Settle(status, why) => settled.push(outcome(member.position, status, why)),
         }
     }
     let batch = OpenBatch {
         number: delivery.batch,
+        parts: rows.last().map_or(0, |row| row.part + 1),
         first: delivery.position,
         taken: left.unwrap_or(last + 1) - delivery.position,
         columns: work.mapping.columns(),
@@ -105,6 +117,43 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     };
     inner.store.open_batch(&delivery.id, batch.clone(), settled).await?;
     Ok(Taken::Batch(batch))
+}
+
+/// Keeps rows apart that may be one member at the vendor: batches that go at once have none of another one's.
+struct Apart<'a> {
+    keys: &'a [String],
+    /// In which part a key is.
+    parts: HashMap<(&'a str, String), u32>,
+}
+
+impl<'a> Apart<'a> {
+    fn new(spec: &'a DeliverySpec) -> Self {
+        Self { keys: spec.at_once.as_ref().map_or(&[], |at_once| &at_once.keys), parts: HashMap::new() }
+    }
+
+    /// Whether a row may be in this part; if so, it is.
+    fn may_go(&mut self, part: u32, row: &Row, member_id: Option<&str>) -> bool {
+        let mut names: Vec<(&str, String)> = member_id.map(|id| ("", id.to_owned())).into_iter().collect();
+        for key in self.keys {
+            names.extend(row.get(key).into_iter().flat_map(texts).map(|text| (key.as_str(), text)));
+        }
+        if names.iter().any(|name| self.parts.get(name).is_some_and(|of| *of != part)) {
+            return false;
+        }
+        self.parts.extend(names.into_iter().map(|name| (name, part)));
+        true
+    }
+}
+
+/// What a vendor may compare by: neither case nor spaces around it tell two members apart for sure.
+fn texts(value: &Value) -> Vec<String> {
+    let plain = |text: &str| text.trim().to_lowercase();
+    match value {
+        Value::Null => Vec::new(),
+        Value::Text(text) => vec![plain(text)],
+        Value::TextList(texts) => texts.iter().map(|text| plain(text)).collect(),
+        other => vec![format!("{other:?}")],
+    }
 }
 
 fn outcome(position: u64, status: ItemStatus, why: Option<Why>) -> ItemOutcome {

@@ -1,20 +1,19 @@
 //! Drives a delivery: plans it, delivers it batch by batch, settles every member.
 
-use crate::batch::{self, Taken};
 use crate::crash;
-use crate::delivery_plan;
 use crate::engine::{Inner, write};
 use crate::export::ExportMapping;
 use crate::gate::Gate;
+use crate::{delivery_plan, delivery_send};
 use crate::{policies, trace, usage};
 use attiva_core::config::{Activation, Connection, Segment};
 use attiva_core::delivery::{Action, Delivery, DeliveryStatus, Event, Phase};
 use attiva_core::id::ProfileId;
 use attiva_core::model::EntityName;
-use attiva_core::page::{Outcome, OutcomeStatus};
+use attiva_core::page::Outcome;
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished, Target};
-use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind, OpenBatch};
-use attiva_core::spec::{DeliveryMode, DeliverySpec};
+use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind};
+use attiva_core::spec::DeliverySpec;
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -186,7 +185,7 @@ fn failed(inner: &Inner, delivery: &Delivery, fault: Fault) -> Event {
     failed_unsure(inner, delivery, fault, 0)
 }
 
-fn failed_unsure(inner: &Inner, delivery: &Delivery, fault: Fault, unsure_ms: u64) -> Event {
+pub(crate) fn failed_unsure(inner: &Inner, delivery: &Delivery, fault: Fault, unsure_ms: u64) -> Event {
     trace::fails(&Span::current(), &fault);
     tracing::warn!(delivery = %delivery.id, phase = ?delivery.phase, %fault, "a step failed");
     Event::Failed { fault, jitter: inner.jitter(), unsure_ms }
@@ -218,7 +217,7 @@ async fn act(inner: &Arc<Inner>, delivery: &mut Delivery, action: Action) -> Res
             let prepared = work.destination.prepare(target, &run, delivery.dry_run).await?;
             Ok(Event::Prepared { state: prepared.state, notes: prepared.notes, wait_ms: prepared.wait_ms })
         }
-        Action::Deliver => deliver(inner, delivery, &work, &run).await,
+        Action::Deliver => delivery_send::deliver(inner, delivery, &work, &run).await,
         Action::Finish => {
             let finished = work.destination.finish(target, &run, &delivery.state).await?;
             settle(inner, delivery, &work.spec, finished).await
@@ -235,82 +234,7 @@ async fn act(inner: &Arc<Inner>, delivery: &mut Delivery, action: Action) -> Res
     }
 }
 
-async fn deliver(inner: &Inner, delivery: &Delivery, work: &Work, run: &DeliveryRun) -> Result<Event, Fault> {
-    let batch = match inner.store.opened_batch(&delivery.id)? {
-        Some(batch) if batch.number == delivery.batch => open_again(inner, delivery, batch).await?,
-        _ => match batch::take(inner, delivery, work).await? {
-            Taken::Batch(batch) => batch,
-            Taken::Nobody => return Ok(Event::Exhausted),
-            Taken::NotPrepared => return Ok(Event::Needed),
-        },
-    };
-    crash::point("batch.opened");
-    let (state, outcomes) = if batch.rows.is_empty() {
-        (delivery.state.clone(), Vec::new())
-    } else {
-        let sent = ExportMapping::batch(&batch);
-        match work.destination.deliver(&work.target, run, &delivery.state, &sent).await {
-            Ok(delivered) => (delivered.state, delivered.outcomes),
-            Err(fault) if fault.kind == FaultKind::Data && delivery.mode == DeliveryMode::Records => {
-                match batch.rows.len() {
-                    1 => (delivery.state.clone(), vec![refused(fault)]),
-                    rows => return refused_as_a_whole(inner, delivery, rows).await,
-                }
-            }
-            Err(fault) => return Ok(failed_unsure(inner, delivery, fault, work.spec.unsure_ms())),
-        }
-    };
-    crash::point("batch.delivered");
-    trace::outcomes(&batch, &outcomes, &Span::current());
-    let settled = settled(&batch, outcomes, &work.spec)?;
-    let event = Event::Delivered { state, rows: batch.taken };
-    let mut after = delivery.clone();
-    let now = inner.clock.now();
-    after.step(event.clone(), now);
-    inner.store.close_batch(&delivery.id, settled, document(&after)?, now).await?;
-    crash::point("batch.closed");
-    Ok(event)
-}
-
-/// A batch that is found open was on its way before, and is marked so.
-async fn open_again(inner: &Inner, delivery: &Delivery, mut batch: OpenBatch) -> Result<OpenBatch, Fault> {
-    if !batch.resent {
-        batch.resent = true;
-        inner.store.open_batch(&delivery.id, batch.clone(), Vec::new()).await?;
-    }
-    Ok(batch)
-}
-
-/// The row that is to blame is looked for in smaller batches. Nothing of a batch that was refused is at the vendor.
-async fn refused_as_a_whole(inner: &Inner, delivery: &Delivery, rows: usize) -> Result<Event, Fault> {
-    let event = Event::Refused { rows: rows as u64 };
-    let mut after = delivery.clone();
-    let now = inner.clock.now();
-    after.step(event.clone(), now);
-    inner.store.close_batch(&delivery.id, Vec::new(), document(&after)?, now).await?;
-    Ok(event)
-}
-
-fn refused(fault: Fault) -> Outcome {
-    let Fault { code, message, field, .. } = fault;
-    Outcome { status: OutcomeStatus::Rejected, code, field, message, member_id: None }
-}
-
-fn settled(batch: &OpenBatch, outcomes: Vec<Outcome>, spec: &DeliverySpec) -> Result<Vec<ItemOutcome>, Fault> {
-    if outcomes.len() != batch.rows.len() {
-        let said = format!("{} outcomes for {} rows", outcomes.len(), batch.rows.len());
-        return Err(Fault::new(FaultKind::Internal, "outcomes.count", said));
-    }
-    let rows = batch.rows.iter().zip(outcomes);
-    let settled = rows.map(|(row, outcome)| ItemOutcome {
-        operation: Some(row.operation),
-        resent: batch.resent,
-        ..item(row.position, outcome, spec)
-    });
-    Ok(settled.collect())
-}
-
-fn item(position: u64, outcome: Outcome, spec: &DeliverySpec) -> ItemOutcome {
+pub(crate) fn item(position: u64, outcome: Outcome, spec: &DeliverySpec) -> ItemOutcome {
     let Outcome { status, code, field, message, member_id } = outcome;
     let passes = spec.transient_codes.contains(&code);
     let unsent = ItemOutcome::unsent(position, status.into(), code, field, message);

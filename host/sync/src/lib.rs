@@ -9,6 +9,7 @@ pub mod crash;
 mod deliveries;
 mod delivery_plan;
 mod delivery_run;
+mod delivery_send;
 mod engine;
 mod expansion;
 mod explain;

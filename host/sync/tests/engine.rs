@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "engine/activation.rs"]
 mod activation;
+#[path = "engine/at_once.rs"]
+mod at_once;
 #[path = "engine/consent.rs"]
 mod consent;
 #[path = "engine/entities.rs"]

@@ -71,8 +71,10 @@ pub(crate) fn deliver(
     let taken_off = list::remove(api, state.list, &off.into_iter().collect::<Vec<_>>())?;
     let outcomes: Vec<Outcome> = places.into_values().map(|place| outcome(place, &put_on, &taken_off)).collect();
     let count = |wanted: &[OutcomeStatus]| outcomes.iter().filter(|o| wanted.contains(&o.status)).count() as u64;
-    state.added += count(&[OutcomeStatus::Created, OutcomeStatus::Updated]);
-    state.removed += count(&[OutcomeStatus::Removed]);
+    if state.files.is_some() {
+        state.added += count(&[OutcomeStatus::Created, OutcomeStatus::Updated]);
+        state.removed += count(&[OutcomeStatus::Removed]);
+    }
     Ok(outcomes)
 }
 

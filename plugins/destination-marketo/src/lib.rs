@@ -94,7 +94,9 @@ impl Destination for Marketo {
             return Ok(finished);
         }
         let name = format!("static list {} (id {})", target.name, read.list);
-        let artifact = Artifact { name, rows: Some(read.added), bytes: None, sha256: None };
+        // Of calls, which may go at once, the host's books say how many.
+        let rows = read.files.is_some().then_some(read.added);
+        let artifact = Artifact { name, rows, bytes: None, sha256: None };
         Ok(Finished { artifacts: vec![artifact], ..finished })
     }
 

@@ -5,7 +5,7 @@ mod delivery;
 mod rate;
 
 pub use credential::{AssumedRole, Authorize, Credential, CredentialMethod, ParametersIn};
-pub use delivery::{Delivering, Delivery, DeliveryClass, Member, Mode};
+pub use delivery::{AtOnce, Delivering, Delivery, DeliveryClass, Member, Mode};
 pub use rate::{Budget, Rate, ToldBy};
 
 use serde::Serialize;
@@ -154,8 +154,8 @@ impl Spec {
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         let (mode, fields_max, transient_codes) = (Mode::Records, None, Vec::new());
-        let members = BTreeMap::new();
-        self.delivery = Some(Delivering { delivery, mode, fields_max, members, read_back: None, transient_codes });
+        let (members, read_back, at_once) = (BTreeMap::new(), None, None);
+        self.delivery = Some(Delivering { delivery, mode, fields_max, members, read_back, transient_codes, at_once });
         self
     }
 
@@ -191,6 +191,18 @@ impl Spec {
     pub fn read_back(mut self, can: bool) -> Self {
         if let Some(delivery) = &mut self.delivery {
             delivery.read_back = Some(can);
+        }
+        self
+    }
+
+    /// How many batches of one delivery may come at once; two rows with the same value in one of the fields `keys` never do.
+    /// Say it only where no batch needs another one's state: once a batch has left the state as it was, those after it
+    /// have to as well.
+    #[must_use]
+    pub fn at_once(mut self, batches: u32, keys: &[&str]) -> Self {
+        if let Some(delivery) = &mut self.delivery {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            delivery.at_once = Some(AtOnce { batches, keys });
         }
         self
     }

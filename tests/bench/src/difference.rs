@@ -102,9 +102,11 @@ impl Bench {
                 operation: operation(member.wanted),
                 values: member.profile.iter().flat_map(|p| p.attributes.iter().map(|(_, v)| v.clone())).collect(),
                 member_id: None,
+                part: 0,
             };
             let batch = OpenBatch {
                 number,
+                parts: 1,
                 first,
                 taken: last + 1 - first,
                 columns: vec![("email".into(), DataType::Text), ("title".into(), DataType::Text)],

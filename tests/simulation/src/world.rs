@@ -11,7 +11,7 @@ use attiva_core::model::EntityName;
 use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, ProfileCommit, ProfileWrite, SandboxStore};
 use attiva_core::readback::{OnDrift, Readback, ReadbackSetting};
-use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
+use attiva_core::spec::{AtOnce, DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind, Value};
 use attiva_store::{Death, Options, Sandbox};
 use attiva_sync::{Connectors, Engine, EngineOptions};
@@ -49,6 +49,7 @@ impl Connectors for Wiring {
             members: std::collections::BTreeMap::default(),
             transient_codes: vec![BUSY.into()],
             read_back: None,
+            at_once: Some(AtOnce { batches: 3, keys: vec!["email".into()] }),
             request_timeout_ms: TIMEOUT_MS,
         })
     }

@@ -45,7 +45,7 @@ fn the_straight_way() {
     let mut d = delivery();
     assert_eq!(d.step(Event::Resumed, 0), Action::Prepare);
     prepared(&mut d);
-    assert_eq!(d.step(Event::Delivered { state: vec![2], rows: 100 }, 1), Action::Deliver);
+    assert_eq!(d.step(Event::Delivered { state: vec![2], rows: 100, batches: 1 }, 1), Action::Deliver);
     assert_eq!((d.batch, d.position, d.state.as_slice()), (1, 100, &[2u8][..]));
     assert_eq!(d.step(Event::Exhausted, 2), Action::Finish);
     assert_eq!(d.step(finished(OutcomeStatus::Created), 3), Action::End);
@@ -244,6 +244,30 @@ fn a_batch_that_is_refused_comes_again_in_halves() {
         sizes.push(d.batch_rows_max.unwrap());
     }
     assert_eq!((sizes, d.batch), (vec![50, 25, 12], 3));
-    d.step(Event::Delivered { state: vec![], rows: 12 }, 0);
+    d.step(Event::Delivered { state: vec![], rows: 12, batches: 1 }, 0);
     assert_eq!(d.batch_rows_max, Some(24));
+}
+
+#[test]
+fn batches_go_at_once_when_one_has_left_the_state_alone_and_no_row_is_looked_for() {
+    let spec: DeliverySpec = serde_json::from_value(serde_json::json!({
+        "class": "at-least-once", "batch_rows": 100, "at_once": {"batches": 5, "keys": ["email"]}
+    }))
+    .unwrap();
+    let mut d = delivery();
+    prepared(&mut d);
+    assert_eq!(d.batches_at_once(&spec), 1, "nothing is known of its batches yet");
+    d.step(Event::Delivered { state: vec![1], rows: 3, batches: 0 }, 0);
+    assert_eq!(d.batches_at_once(&spec), 1, "nobody of them was sent");
+    d.step(Event::Delivered { state: vec![1], rows: 100, batches: 1 }, 0);
+    assert_eq!(d.batches_at_once(&spec), 5);
+    d.step(Event::Delivered { state: vec![1], rows: 500, batches: 5 }, 0);
+    assert_eq!((d.batch, d.position), (7, 603), "each has used up a number");
+    d.step(Event::Refused { rows: 100, batches: 5 }, 0);
+    assert_eq!((d.batch, d.batches_at_once(&spec)), (12, 1), "the row is looked for");
+    d.step(Event::Delivered { state: vec![1], rows: 50, batches: 1 }, 0);
+    assert_eq!(d.batches_at_once(&spec), 5, "batches have their full size again");
+    d.step(Event::Delivered { state: vec![2], rows: 100, batches: 1 }, 0);
+    assert_eq!(d.batches_at_once(&spec), 1, "the connector keeps something of each batch");
+    assert_eq!(d.batches_at_once(&DeliverySpec { at_once: None, ..spec }), 1);
 }

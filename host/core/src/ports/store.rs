@@ -438,6 +438,14 @@ pub trait SandboxStore:
     /// now on.
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;
     fn opened_batch(&self, delivery: &DeliveryId) -> Result<Option<OpenBatch>>;
+    /// Settles the members of a part of the open batch; `rest` stays open.
+    async fn close_part(
+        &self,
+        delivery: &DeliveryId,
+        settled: Vec<ItemOutcome>,
+        rest: OpenBatch,
+        now: Millis,
+    ) -> Result<()>;
     /// Forgets the open batch, if any, and settles its members, in the ledger as well; writes the delivery's document.
     async fn close_batch(
         &self,

@@ -129,9 +129,7 @@ pub(super) fn open_batch(
     if opened_batch(connection, delivery)?.is_some_and(|open| open.number != batch.number) {
         return Err(StoreError::Exists.into());
     }
-    connection
-        .prepare_cached("UPDATE delivery SET open_batch = ?2 WHERE number = ?1")?
-        .execute(params![found.number, serde_json::to_string(batch)?])?;
+    keep_open(connection, found.number, batch)?;
     if let Some(target) = found.ledger {
         for row in &batch.rows {
             let profile = profile_at(connection, found.number, row.position)?;
@@ -157,6 +155,29 @@ pub(super) fn opened_batch(connection: &Connection, delivery: &DeliveryId) -> Ou
     let mut statement = connection.prepare_cached("SELECT open_batch FROM delivery WHERE id = ?1")?;
     let text: Option<Option<String>> = statement.query_row([delivery.as_str()], |row| row.get(0)).optional()?;
     text.flatten().map(|text| serde_json::from_str(&text).map_err(Failure::from)).transpose()
+}
+
+/// What was sent of the rest is in the ledger already.
+pub(super) fn close_part(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    settled: &[ItemOutcome],
+    rest: &OpenBatch,
+    now: Millis,
+) -> Outcome<()> {
+    let found = find(connection, delivery)?.ok_or(StoreError::Missing)?;
+    if opened_batch(connection, delivery)?.is_none_or(|open| open.number != rest.number) {
+        return Err(StoreError::Missing.into());
+    }
+    keep_open(connection, found.number, rest)?;
+    settle(connection, &found, settled, now)
+}
+
+fn keep_open(connection: &Connection, delivery: i64, batch: &OpenBatch) -> Outcome<()> {
+    connection
+        .prepare_cached("UPDATE delivery SET open_batch = ?2 WHERE number = ?1")?
+        .execute(params![delivery, serde_json::to_string(batch)?])?;
+    Ok(())
 }
 
 pub(super) fn close_batch(

@@ -21,6 +21,7 @@ fn doc(state: &str) -> attiva_core::ports::store::DocumentWrite {
 fn batch(number: u32, first: u64) -> OpenBatch {
     OpenBatch {
         number,
+        parts: 1,
         first,
         taken: 2,
         columns: vec![("email".into(), DataType::Text), ("at".into(), DataType::Timestamp)],
@@ -30,6 +31,7 @@ fn batch(number: u32, first: u64) -> OpenBatch {
             operation: Operation::Upsert,
             values: vec![text("x"), Value::Timestamp(5)],
             member_id: None,
+            part: 0,
         }],
         opened_at: 9,
         resent: false,
@@ -122,6 +124,30 @@ fn an_open_batch_is_kept_as_it_was_taken_until_it_is_closed() {
     assert_eq!(f.store.items(&delivery(1), None, 3, 1).unwrap()[0].outcome, outcome(3, ItemStatus::Pending));
     assert_eq!(f.store.queued(&delivery(1), 0, 10).unwrap().len(), 1);
     assert_eq!(f.store.document(Kind::Delivery, delivery(1).as_str()).unwrap().unwrap().body["state"], "half");
+}
+
+#[test]
+fn a_part_that_is_answered_is_kept_and_the_rest_stays_open() {
+    let f = begun();
+    let row = |position: u64, part| OpenRow { position, part, ..batch(1, 0).rows[0].clone() };
+    let open = OpenBatch { parts: 3, taken: 4, rows: vec![row(0, 0), row(1, 0), row(2, 1), row(3, 2)], ..batch(1, 0) };
+    wait(f.store.open_batch(&delivery(1), open.clone(), Vec::new())).unwrap();
+    let parts = open.in_parts();
+    let numbers: Vec<_> = parts.iter().map(|part| (part.number, part.rows.len())).collect();
+    assert_eq!(numbers, [(1, 2), (2, 1), (3, 1)]);
+
+    let rest = open.clone().without(&parts[1]);
+    wait(f.store.close_part(&delivery(1), vec![outcome(2, ItemStatus::Created)], rest.clone(), 0)).unwrap();
+    let f = f.reopened();
+    let kept = f.store.opened_batch(&delivery(1)).unwrap().unwrap();
+    assert_eq!(kept, rest);
+    let numbers: Vec<_> = kept.in_parts().iter().map(|part| part.number).collect();
+    assert_eq!(numbers, [1, 3], "a repeat has the numbers of the first time");
+    let books = f.store.books(&delivery(1)).unwrap();
+    assert_eq!((books.created, books.pending), (1, 4));
+    // Of a batch that is not open, nothing is left to keep.
+    let other = OpenBatch { number: 7, ..rest };
+    assert_eq!(wait(f.store.close_part(&delivery(1), Vec::new(), other, 0)), Err(StoreError::Missing));
 }
 
 #[test]

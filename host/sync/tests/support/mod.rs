@@ -19,7 +19,7 @@ use attiva_core::ports::connector::*;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::retention::Kept;
 use attiva_core::run::Run;
-use attiva_core::spec::{DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
+use attiva_core::spec::{AtOnce, DeliveryClass, DeliveryMode, DeliverySpec, MappingSpec};
 use attiva_core::{DataType, Fault, FaultKind, Value};
 use attiva_sync::{Connectors, Engine, EngineOptions};
 use std::collections::VecDeque;
@@ -70,6 +70,15 @@ pub struct Vendor {
     /// It names its members: `m-` and the profile's id.
     pub names_members: AtomicBool,
     pub read_back: Mutex<Option<bool>>,
+    /// It takes batches at once, and leaves the state as it is, but for the batches whose numbers these are.
+    pub at_once: Mutex<Option<AtOnce>>,
+    pub moves_state_in: Mutex<Vec<u32>>,
+    /// Faults to give to a batch, once, by its number.
+    pub faults_of: Mutex<std::collections::BTreeMap<u32, Fault>>,
+    /// The number of each batch that came, and how many are here now and were at most.
+    pub numbers: Mutex<Vec<u32>>,
+    pub here: AtomicU32,
+    pub most_here: AtomicU32,
     /// While set, deliver does not answer.
     pub stuck: AtomicBool,
     /// While set, read does not answer.
@@ -236,6 +245,7 @@ impl Connectors for Wiring {
             members: std::collections::BTreeMap::new(),
             transient_codes: vec![],
             read_back: *self.0.read_back.lock().unwrap(),
+            at_once: self.0.at_once.lock().unwrap().clone(),
             request_timeout_ms: 300,
         })
     }

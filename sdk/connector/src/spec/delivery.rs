@@ -53,6 +53,18 @@ pub struct Delivering {
     /// Codes of rejected rows that may pass by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transient_codes: Vec<String>,
+    /// How many batches of one delivery may come at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<AtOnce>,
+}
+
+/// Batches of one delivery that may come at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AtOnce {
+    /// As many at most.
+    pub batches: u32,
+    /// Fields by which the vendor tells members apart.
+    pub keys: Vec<String>,
 }
 
 /// How a destination takes its rows.

@@ -7,6 +7,7 @@ use crate::page::{Operation, OutcomeStatus};
 use crate::{DataType, Millis, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 // Targets.
 
@@ -118,10 +119,15 @@ pub struct Reason {
     pub members: u64,
 }
 
-/// Rows of a batch as they were taken: a repeat after a kill sends exactly these.
+/// Rows as they were taken, in one batch or, where a destination takes several at once, in some of them: a repeat after a
+/// kill sends those that were not answered, in the same batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenBatch {
+    /// Of its first part.
     pub number: u32,
+    /// How many parts it had when it was taken: as many numbers are used up.
+    #[serde(default = "one")]
+    pub parts: u32,
     /// Position of the first member taken.
     pub first: u64,
     /// Members taken, the settled ones among them.
@@ -143,6 +149,45 @@ pub struct OpenRow {
     pub values: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_id: Option<String>,
+    /// Which of the batches that go at once, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub part: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_first(part: &u32) -> bool {
+    *part == 0
+}
+
+impl OpenBatch {
+    /// The batches that it goes in, each with its own number.
+    #[must_use]
+    pub fn in_parts(&self) -> Vec<Self> {
+        let mut rows = BTreeMap::<u32, Vec<OpenRow>>::new();
+        for row in &self.rows {
+            rows.entry(row.part).or_default().push(row.clone());
+        }
+        let part = |(part, rows)| Self {
+            number: self.number.saturating_add(part),
+            parts: 1,
+            columns: self.columns.clone(),
+            rows,
+            ..*self
+        };
+        rows.into_iter().map(part).collect()
+    }
+
+    /// What is left of it once a part is answered.
+    #[must_use]
+    pub fn without(mut self, part: &Self) -> Self {
+        let answered = part.number.saturating_sub(self.number);
+        self.rows.retain(|row| row.part != answered);
+        self
+    }
 }
 
 /// A member waiting in a delivery.
