@@ -46,6 +46,7 @@ pub mod run;
 pub mod schedule;
 pub mod spec;
 pub mod stages;
+pub mod tables;
 pub mod throttle;
 pub mod time;
 pub mod usage;

@@ -51,6 +51,15 @@ impl Exact {
         Some(Self { units: self.units.checked_mul(other.units)?, scale: self.scale + other.scale }.trimmed())
     }
 
+    /// As a whole number of the units that so many digits after the point make; `None` where it has more of them, or more
+    /// than `digits` in all.
+    #[must_use]
+    pub fn units_at(self, scale: u32, digits: u32) -> Option<i128> {
+        let units = self.trimmed().at_scale(scale)?;
+        let most = 10u128.checked_pow(digits)?;
+        (units.unsigned_abs() < most).then_some(units)
+    }
+
     fn at_scale(self, scale: u32) -> Option<i128> {
         10i128.checked_pow(scale.checked_sub(self.scale)?)?.checked_mul(self.units)
     }
@@ -210,6 +219,9 @@ mod tests {
         }
         assert_eq!(exact("1.50"), exact("1.5"));
         assert!(exact(&"9".repeat(38)) > exact("0.000000000000000001"));
+        assert_eq!(exact("-1.50").units_at(2, 38), Some(-150));
+        assert_eq!(exact("7").units_at(9, 38), Some(7_000_000_000));
+        assert_eq!((exact("0.001").units_at(2, 38), exact("100").units_at(0, 2)), (None, None));
         assert_eq!(exact("1.5").times(exact("1.1")).unwrap().to_string(), "1.65");
         assert_eq!(exact(&"9".repeat(38)).plus(exact("0.1")), None);
     }

@@ -8,3 +8,4 @@ pub mod privacy;
 pub mod readback;
 pub mod retention;
 pub mod store;
+pub mod tables;

@@ -48,6 +48,8 @@ pub enum Place {
     Documents,
     /// Vendors' files while they are read.
     Spools,
+    /// Files of open tables.
+    Tables,
     /// Answers kept for requests that are repeated.
     KeptAnswers,
     Audit,

@@ -61,6 +61,7 @@ mod scope;
 mod secrets;
 mod segments;
 mod stamp;
+mod tables;
 mod targets;
 mod throttle;
 mod time;
@@ -208,6 +209,7 @@ fn documents() -> Routes {
         .merge(consent_rules::routes())
         .merge(exchanges::routes())
         .merge(freshness::routes())
+        .merge(tables::routes())
         .merge(grants::routes())
         .merge(guardrails::routes())
         .merge(quotas::routes())

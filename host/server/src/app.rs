@@ -61,6 +61,7 @@ mod secrets;
 pub mod segments;
 pub mod settings;
 pub mod stamp;
+pub mod tables;
 pub mod targets;
 pub mod tenancy;
 mod timeline;
@@ -265,12 +266,15 @@ impl App {
             chance,
             EngineOptions { kept: inner.settings.kept, ..EngineOptions::default() },
         );
+        let engine = engine.await?;
+        // Before anything that goes on by itself: an erasure takes tables again.
+        tables::keep(&engine, &inner.data, &id, inner.settings.tables)?;
         let sandbox = Sandbox {
             entry,
             consents: Arc::clone(&stored) as _,
             stored,
             store,
-            engine: engine.await?,
+            engine,
             connectors,
             plugins: Arc::clone(&inner.plugins),
             control: Arc::clone(&inner.control),

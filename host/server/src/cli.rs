@@ -43,6 +43,7 @@ mod secrets;
 mod segment;
 mod serve;
 mod simulate;
+mod table;
 mod usage;
 mod yaml;
 
@@ -124,6 +125,9 @@ enum Command {
     /// How fresh streams and audiences are, against what is wanted.
     #[command(subcommand)]
     Freshness(freshness::Freshness),
+    /// Open tables: what a sandbox holds, as Parquet files.
+    #[command(subcommand)]
+    Table(table::Table),
     /// Limits: what there may be how much of.
     #[command(subcommand)]
     Guardrail(guardrail::Guardrail),
@@ -239,6 +243,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Suppression(suppression) => consent::suppress(suppression, &Client::new(global)?, *output)?,
         Command::ExchangeRate(rate) => exchange_rate::run(rate, &Client::new(global)?, *output)?,
         Command::Freshness(freshness) => freshness::run(freshness, &Client::new(global)?, *output)?,
+        Command::Table(command) => table::run(command, &Client::new(global)?, *output)?,
         Command::Guardrail(guardrail) => guardrail::run(guardrail, &Client::new(global)?, *output)?,
         Command::Plugin(plugin) => return plugin::run(plugin, global, *output),
         Command::Connector(connector) => return connector::run(connector, global, *output),

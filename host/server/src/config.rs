@@ -2,12 +2,14 @@
 //! beats the file, and what nobody says has a default.
 
 mod layer;
+mod tables;
 mod telemetry;
 
 pub use layer::{ConfigError, Flags, KEYS, Key};
 pub use telemetry::{Export, Headers, Telemetry};
 
 use attiva_core::retention::Kept;
+use attiva_core::tables::TableTimes;
 use attiva_core::throttle::Throttle;
 use layer::Layer;
 use serde::Deserialize;
@@ -30,6 +32,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where traces and logs are sent; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
+    /// When open tables are taken; `None`: none are kept.
+    pub tables: Option<TableTimes>,
     pub limits: Limits,
     pub pages: Pages,
 }

@@ -61,6 +61,7 @@ impl Host {
             disk_free_bytes_min: limits.disk_free_bytes,
             exchanges_kept: limits.exchanges_kept as usize,
             kept: limits.kept,
+            tables: config.tables,
             plugin_memory_bytes: bytes(limits.plugin_memory_bytes),
             plugin_pool: limits.plugin_pool,
             organisation_memory_bytes: bytes(limits.organisation_memory_bytes),

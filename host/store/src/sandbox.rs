@@ -35,6 +35,7 @@ mod spaces;
 mod stages;
 mod stirred;
 mod streams;
+mod tables;
 mod timeline;
 
 use crate::database::{Database, Options};

@@ -26,11 +26,21 @@ pub const POINTS: [&str; 18] = [
 ];
 
 /// Points of erasures and removals, which a journey does not pass.
-pub const POINTS_OF_LEAVING: [&str; 6] =
-    ["erasure.found", "erasure.asked", "erasure.step", "erasure.kept", "removal.removed", "removal.kept"];
+pub const POINTS_OF_LEAVING: [&str; 7] = [
+    "erasure.found",
+    "erasure.asked",
+    "erasure.tables",
+    "erasure.step",
+    "erasure.kept",
+    "removal.removed",
+    "removal.kept",
+];
 
 /// Points of reading a target back, which a journey does not pass.
 pub const POINTS_OF_READBACK: [&str; 3] = ["readback.read", "readback.kept", "readback.compared"];
+
+/// Points of taking open tables, which a journey does not pass.
+pub const POINTS_OF_TABLES: [&str; 3] = ["tables.part", "tables.written", "tables.published"];
 
 /// Passes a point.
 #[cfg(not(feature = "crash-points"))]
@@ -47,7 +57,10 @@ pub fn point(name: &'static str) {
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     debug_assert!(
-        POINTS.contains(&name) || POINTS_OF_LEAVING.contains(&name) || POINTS_OF_READBACK.contains(&name),
+        POINTS.contains(&name)
+            || POINTS_OF_LEAVING.contains(&name)
+            || POINTS_OF_READBACK.contains(&name)
+            || POINTS_OF_TABLES.contains(&name),
         "{name} is in no list"
     );
     let wanted = WANTED.get_or_init(|| {

@@ -10,6 +10,7 @@ use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::readbacks::Reading;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
+use crate::tables::Tables;
 use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
 use crate::{Connectors, catalog::Catalogs, retention, schedule, schemas, source_run};
@@ -114,6 +115,7 @@ pub(crate) struct Inner {
     pub(crate) beginning: tokio::sync::RwLock<()>,
     pub(crate) last_deliveries: LastDeliveries,
     pub(crate) reading: Reading,
+    pub(crate) tables: Tables,
     /// Something that was going is over, and its place is free.
     pub(crate) place_free: Notify,
     pub(crate) active: Mutex<Active>,
@@ -157,6 +159,7 @@ impl Engine {
                 beginning: tokio::sync::RwLock::default(),
                 last_deliveries: LastDeliveries::default(),
                 reading: Reading::default(),
+                tables: Tables::default(),
                 place_free: Notify::new(),
                 active: Mutex::default(),
             }),

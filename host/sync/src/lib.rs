@@ -41,6 +41,7 @@ mod segments;
 mod sieve;
 mod source_run;
 mod stream_start;
+mod tables;
 pub mod trace;
 mod usage;
 mod what_if;
@@ -58,6 +59,7 @@ pub use segments::{
     EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview, Ranked,
     SCHEDULE as EVALUATION_SCHEDULE, SegmentWish, Unsound,
 };
+pub use tables::{TablesState, TablesTaken};
 pub use what_if::WhatIf;
 
 use async_trait::async_trait;

@@ -4,6 +4,7 @@
 #[path = "../../../host/segments/tests/support/mod.rs"]
 pub mod support;
 
+pub mod exported;
 pub mod hundred;
 pub mod statement;
 pub mod tables;

@@ -241,7 +241,7 @@ fn a_batch_that_is_refused_comes_again_in_halves() {
     prepared(&mut d);
     let mut sizes = Vec::new();
     for rows in [100, 50, 25] {
-        assert_eq!(d.step(Event::Refused { rows }, 0), Action::Deliver);
+        assert_eq!(d.step(Event::Refused { rows, batches: 1 }, 0), Action::Deliver);
         sizes.push(d.batch_rows_max.unwrap());
     }
     assert_eq!((sizes, d.batch), (vec![50, 25, 12], 3));

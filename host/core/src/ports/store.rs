@@ -7,6 +7,7 @@ use super::consent::ConsentStore;
 use super::privacy::PrivacyStore;
 use super::readback::ReadbackStore;
 use super::retention::RetentionStore;
+use super::tables::TableStore;
 use crate::Millis;
 use crate::event::EventChange;
 use crate::id::{ActivationId, ConnectionId, DeliveryId, ProfileId, RunId, SegmentId};
@@ -262,7 +263,7 @@ pub struct Member {
 /// A sandbox's store.
 #[async_trait]
 pub trait SandboxStore:
-    AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore + SeenStore + SnapshotStore
+    AccountStore + ConsentStore + PrivacyStore + ReadbackStore + RetentionStore + SeenStore + SnapshotStore + TableStore
 {
     // Documents.
     fn document(&self, kind: Kind, id: &str) -> Result<Option<Document>>;

@@ -1,6 +1,6 @@
 //! The SQL evaluator: a plan as one portable statement over the open tables, for an engine outside.
 //!
-//! The tables, which the export writes and `docs/segments.md` describes:
+//! The tables, which `docs/open-tables.md` describes as files and as the views that make these of them:
 //! - one for each entity, by its name: `_id`, a column for each field, `_<relation>_id` for each relation to one. No field's
 //!   name begins with `_`, so that none can be taken for another;
 //! - instants are milliseconds and dates days since 1970, both integers; a list of text is the number of its items in

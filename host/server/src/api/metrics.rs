@@ -123,6 +123,9 @@ struct Figures {
     denials: Count,
     stops: Count,
     quarantined: Level,
+    tables_behind: Level,
+    tables_size: Level,
+    tables_failed: Level,
     streams: Ages,
     audiences: Ages,
 }
@@ -166,6 +169,13 @@ impl Figures {
                 level(&figures.waiting, &with(&labels, [("projector", projector)]), changes);
             }
             level(&figures.disk, &labels, sandbox.disk_bytes);
+            if let Some(tables) = &sandbox.tables {
+                if let Some(ms) = tables.behind_ms {
+                    level(&figures.tables_behind, &labels, ms.unsigned_abs() / 1000);
+                }
+                level(&figures.tables_size, &labels, tables.bytes);
+                level(&figures.tables_failed, &labels, u64::from(tables.has_failed));
+            }
             for (of, found) in &sandbox.freshness {
                 match of {
                     Of::Stream { connection, stream, .. } => {
@@ -225,6 +235,10 @@ impl Figures {
         let changes = "Accepted changes that the projector has still to follow";
         registry.register("projection_waiting_changes", changes, self.waiting);
         registry.register_with_unit("sandbox_disk", "Data of the sandbox", Unit::Bytes, self.disk);
+        let behind = "How far the newest cut of the open tables is behind the sandbox";
+        registry.register_with_unit("tables_behind", behind, Unit::Seconds, self.tables_behind);
+        registry.register_with_unit("tables_size", "Files of that cut", Unit::Bytes, self.tables_size);
+        registry.register("tables_failed", "1: the last cut could not be taken", self.tables_failed);
         let drift =
             "Members of a target that are not as acknowledged, as of the newest reading; by activation and kind";
         registry.register("target_drift_members", drift, self.drift);

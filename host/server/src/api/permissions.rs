@@ -180,6 +180,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("segments/{segment}/overlap", &[read(SegmentsRead)]),
     ("suppressions", &[read(ConsentsRead), post(ConsentsWrite)]),
     ("suppressions/remove", &[post(ConsentsWrite)]),
+    ("tables", &[read(SandboxesRead), post(RunsWrite)]),
     ("usage-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("usage-policy/violations", &[read(ActivationsRead)]),
 ];

@@ -6,6 +6,7 @@ use super::freshness::Of;
 use super::keys::Caller;
 use super::oversight::Conduct;
 use super::refusal::Result;
+use super::tables::TableFigures;
 use attiva_core::access::Scope;
 use attiva_core::freshness::Freshness;
 use attiva_core::readback::Counts;
@@ -23,6 +24,8 @@ pub struct SandboxFigures {
     pub drift: BTreeMap<String, Counts>,
     /// By connection.
     pub connections: BTreeMap<String, Conduct>,
+    /// `None`: no open tables are kept.
+    pub tables: Option<TableFigures>,
     /// Of streams and of activations.
     pub freshness: Vec<(Of, Freshness)>,
 }
@@ -47,6 +50,7 @@ impl App {
                 disk_bytes: sandbox.connectors.disk.used()?,
                 drift: sandbox.drift_counts()?,
                 connections: sandbox.conducts()?.into_iter().collect(),
+                tables: sandbox.table_figures(),
                 freshness: sandbox.freshness()?,
             });
         }

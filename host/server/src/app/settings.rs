@@ -1,6 +1,7 @@
 //! What of the host's configuration is the application's.
 
 use attiva_core::retention::Kept;
+use attiva_core::tables::TableTimes;
 use std::path::PathBuf;
 
 /// Bounds that an operator may set, and where a key is that the operator supplies.
@@ -12,6 +13,8 @@ pub struct Settings {
     pub exchanges_kept: usize,
     /// How long what has ended is kept.
     pub kept: Kept,
+    /// When open tables are taken; `None`: none are kept.
+    pub tables: Option<TableTimes>,
     /// Memory of all plugins at work together, and of those of one organisation.
     pub plugin_memory_bytes: usize,
     pub organisation_memory_bytes: usize,
@@ -27,6 +30,7 @@ impl Default for Settings {
             disk_free_bytes_min: 0,
             exchanges_kept: 50,
             kept: Kept::default(),
+            tables: Some(TableTimes::default()),
             plugin_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
             plugin_pool: 0,

@@ -1,5 +1,6 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
+use super::tables::TablesLayer;
 use super::telemetry::TelemetryLayer;
 use super::{Config, Limits, LogConfig, LogFormat, Pages, Tls};
 use attiva_core::Millis;
@@ -62,6 +63,12 @@ pub const KEYS: &[Key] = &[
     },
     key("telemetry.export", false, "`all`, `traces` or `logs` (default: all)"),
     key("telemetry.queue", true, "spans, and lines of the log, that may wait to be sent (default: 4096)"),
+    key(
+        "tables.every_seconds",
+        true,
+        "seconds from one cut of open tables to the next; 0: none are kept (default: 300)",
+    ),
+    key("tables.kept_minutes", true, "minutes that a cut of them can be read after the next (default: 60)"),
     key("limits.body_bytes", true, "bytes of a request's body (default: 1 MiB)"),
     key("limits.plugin_bytes", true, "bytes of a plugin (default: 32 MiB)"),
     key("limits.request_seconds", true, "longest time for a request (default: 60)"),
@@ -186,6 +193,8 @@ pub(super) struct Layer {
     log: LogLayer,
     #[serde(default)]
     telemetry: TelemetryLayer,
+    #[serde(default)]
+    tables: TablesLayer,
     #[serde(default)]
     limits: LimitsLayer,
     #[serde(default)]
@@ -379,6 +388,7 @@ impl Layer {
             },
             log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
             telemetry: self.telemetry.or(other.telemetry),
+            tables: self.tables.or(other.tables),
             limits: LimitsLayer {
                 body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
                 plugin_bytes: self.limits.plugin_bytes.or(other.limits.plugin_bytes),
@@ -429,6 +439,7 @@ impl Layer {
                 level: self.log.level.unwrap_or_else(|| "info".to_owned()),
             },
             telemetry: self.telemetry.finish()?,
+            tables: self.tables.finish()?,
             limits: Limits {
                 body_bytes: positive("limits.body_bytes", limits.body_bytes.unwrap_or(1 << 20))?,
                 plugin_bytes: positive("limits.plugin_bytes", limits.plugin_bytes.unwrap_or(32 << 20))?,

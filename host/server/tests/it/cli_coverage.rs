@@ -175,6 +175,9 @@ segment why seg_1 prf_1
 segment overlap seg_1 seg_2
 segment counts seg_1
 segment history seg_1
+table show
+table list
+table take
 usage show
 usage publish FILE
 usage violations

@@ -58,6 +58,7 @@ mod salesforce;
 mod secrets;
 mod segments;
 mod signing;
+mod tables;
 mod tenancy;
 mod tls;
 mod usage_policy;

@@ -1,10 +1,13 @@
 //! What a sandbox takes on the disk, and giving it back.
 
-use super::{DataDir, failed, sync};
+use super::{DataDir, failed, folder, make_directories, sync};
 use attiva_core::ports::store::{Result, StoreError};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 use std::io::{self, ErrorKind};
+
+/// Within a sandbox's folder.
+const TABLES: &str = "tables";
 
 impl DataDir {
     /// Removes a sandbox's database and its spools, whatever is left of them; returns when that is durable. Nobody may
@@ -27,6 +30,32 @@ impl DataDir {
             Err(error) => Err(error),
         };
         database.and_then(|()| gone(&self.spool)).map_err(|error| failed(id, &error))
+    }
+
+    /// The folder of a sandbox's open tables, made as needed.
+    ///
+    /// # Errors
+    /// `Full`, or `Io` with the reason.
+    pub fn tables(&self, id: &str) -> Result<Dir> {
+        let place = self.sandbox(id).ok_or_else(|| StoreError::Io(format!("`{id}` is no sandbox's id")))?;
+        let opened = make_directories(&place).and_then(|()| Dir::open_ambient_dir(place, ambient_authority()));
+        opened.and_then(|place| folder(&place, TABLES)).map_err(|error| failed(TABLES, &error))
+    }
+
+    /// Removes a sandbox's open tables, if there are any.
+    ///
+    /// # Errors
+    /// `Io` with the reason; what is gone already stays gone.
+    pub fn remove_tables(&self, id: &str) -> Result<()> {
+        let place = self.sandbox(id).ok_or_else(|| StoreError::Io(format!("`{id}` is no sandbox's id")))?;
+        let removed = Dir::open_ambient_dir(place, ambient_authority()).and_then(|place| {
+            place.remove_dir_all(TABLES)?;
+            sync(&place)
+        });
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(TABLES, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// Bytes that are left on the disk for this user; `None` where the system does not tell.
@@ -71,7 +100,6 @@ fn bytes_in(folder: &Dir) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{folder, make_directories};
     use super::*;
 
     #[test]

@@ -238,6 +238,23 @@ pub(super) fn each_linked(
     Ok(())
 }
 
+/// All records whose numbers are from the first to before the second, each with the number of its profile.
+pub(super) fn each_between(
+    connection: &Connection,
+    from: i64,
+    until: i64,
+    mut tell: impl FnMut(Option<i64>, StoredRecord) -> Outcome<()>,
+) -> Outcome<()> {
+    let mut statement =
+        connection.prepare_cached(select_records!("r.number >= ?1 AND r.number < ?2 ORDER BY r.number"))?;
+    let mut rows = statement.query([from, until])?;
+    let mut bodies = BodyReader::default();
+    while let Some(row) = rows.next()? {
+        tell(row.get(9)?, stored(row, &mut bodies)?)?;
+    }
+    Ok(())
+}
+
 pub(super) fn numbers(connection: &Connection, entity: &EntityName, after: i64, limit: usize) -> Outcome<Vec<i64>> {
     let Some(entity) = entities::find(connection, entity)? else { return Ok(Vec::new()) };
     // In the order of the table, not of the index by key.

@@ -19,3 +19,4 @@ mod retention;
 mod search;
 mod streams;
 mod support;
+mod tables;

@@ -159,10 +159,24 @@ impl Sandbox {
             self.connectors.spools.remove(&name)?;
             *places.entry(Place::Spools).or_default() += 1;
         }
+        self.follow_sweep().await?;
+        if let Some(taken) = self.engine.forget_in_tables().await? {
+            places.insert(Place::Tables, taken.files_removed);
+        }
+        crash::point("erasure.tables");
         places.insert(Place::KeptAnswers, self.control.forget_answers().await?);
         places.insert(Place::Audit, self.control.sweep_audit(sealed.mentions()).await?);
         places.retain(|_, count| *count > 0);
         Ok(Event::Cleared { places })
+    }
+
+    /// Waits until profiles are what the swept records make them: tables are taken of profiles.
+    async fn follow_sweep(&self) -> Result<()> {
+        let swept = self.engine.projection()?.newest_record_seq;
+        while self.engine.projection()?.profiles_upto < swept {
+            tokio::time::sleep(Duration::from_millis(HELD_MS.unsigned_abs() / 10)).await;
+        }
+        Ok(())
     }
 
     /// Who reads a spool just now. One that nobody reads can go at any time: the next call fetches the file anew.
@@ -235,6 +249,7 @@ impl Sandbox {
         while !self.engine.projection()?.caught_up {
             tokio::time::sleep(Duration::from_millis(HELD_MS.unsigned_abs())).await;
         }
+        self.engine.forget_in_tables().await?;
         let searched = self.search_all(replayed.of.clone(), PROOFS).await?;
         if !searched.found.is_empty() {
             tracing::error!(files = ?searched.found, "erasures that were done again have left something");

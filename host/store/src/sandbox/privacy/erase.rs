@@ -38,7 +38,7 @@ pub(super) fn erase(
     let mut counter = Counter::load(connection)?;
     let neighbours = neighbours(connection, footprint)?;
     let mut add = |place: Place, more: usize| *counts.entry(place).or_default() += more as u64;
-    add(Place::Events, events(connection, footprint)?);
+    add(Place::Events, events(connection, &mut counter, footprint)?);
     add(Place::Consents, consents(connection, &footprint.names)?);
     add(Place::Records, records(connection, &footprint.records)?);
     let mut writer = ProfileWriter::new(connection)?;
@@ -103,7 +103,7 @@ fn records(connection: &Connection, records: &[i64]) -> Outcome<usize> {
 }
 
 /// Every event that names them by something that nobody else has, and those that are theirs by what they share.
-fn events(connection: &Connection, footprint: &Footprint) -> Outcome<usize> {
+fn events(connection: &Connection, counter: &mut Counter, footprint: &Footprint) -> Outcome<usize> {
     let mut subject = connection.prepare_cached(
         "SELECT s.number FROM event_subject s JOIN namespace n ON n.number = s.namespace
          WHERE n.entity = ?1 AND n.name = ?2 AND s.value = ?3",
@@ -132,6 +132,9 @@ fn events(connection: &Connection, footprint: &Footprint) -> Outcome<usize> {
                 .execute([subject, time, *number])?;
         }
         connection.prepare_cached("DELETE FROM event_payload WHERE number = ?1")?.execute([number])?;
+        connection
+            .prepare_cached("INSERT INTO event_change (seq, subject) VALUES (?1, ?2)")?
+            .execute([counter.next_seq(), *number])?;
     }
     for subject in subjects {
         connection.prepare_cached("DELETE FROM event_subject WHERE number = ?1")?.execute([subject])?;

@@ -1,0 +1,231 @@
+//! Open tables of a sandbox, kept up: a cut every so often, and when somebody asks. One at a time; what a kill cuts short
+//! is begun anew from the manifest there is, which is the cursor.
+
+mod cut;
+mod rows;
+
+use crate::engine::{Engine, Inner};
+use crate::projector::blocking;
+use attiva_core::ports::store::StoreError;
+use attiva_core::ports::tables::TableFolder;
+use attiva_core::tables::{Manifest, TableCut, TableTimes, behind_ms, next_at};
+use attiva_core::{Fault, FaultKind, Millis};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Nothing is tried again sooner after a failure.
+const PAUSE_MS: Millis = 60_000;
+
+/// What the engine knows of the tables.
+#[derive(Default)]
+pub(crate) struct Tables {
+    kept: OnceLock<Kept>,
+    /// Held while a cut is taken.
+    alone: tokio::sync::Mutex<()>,
+    seen: Mutex<Seen>,
+}
+
+struct Kept {
+    folder: Arc<dyn TableFolder>,
+    times: TableTimes,
+    started_at: Millis,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// When they were last held against the sandbox.
+    looked_at: Option<Millis>,
+    /// Why the last try failed, and when.
+    fault: Option<(Fault, Millis)>,
+    took_ms: Option<Millis>,
+    /// The last looks found nothing that is not in this cut.
+    checked: Option<TableCut>,
+}
+
+/// What a look at the sandbox did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablesTaken {
+    /// The manifest that holds now.
+    pub manifest: u64,
+    /// Files that were written anew; equal ones among them.
+    pub files_written: u64,
+    /// Older files that were removed.
+    pub files_removed: u64,
+    pub took_ms: Millis,
+}
+
+/// Where the tables stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TablesState {
+    /// `None`: none has been taken yet.
+    pub newest: Option<Manifest>,
+    /// How far they are behind the sandbox; 0 while nothing has changed since.
+    pub behind_ms: Option<Millis>,
+    pub times: TableTimes,
+    pub next_at: Millis,
+    pub took_ms: Option<Millis>,
+    /// Why the last try failed.
+    pub fault: Option<Fault>,
+}
+
+impl Engine {
+    /// Keeps tables up in a folder, from now on.
+    pub fn keep_tables(&self, folder: Arc<dyn TableFolder>, times: TableTimes) -> Result<(), Fault> {
+        let inner = Arc::clone(&self.inner);
+        let started_at = inner.clock.now();
+        inner.tables.lock().looked_at = folder.newest()?.map(|manifest| manifest.taken_at);
+        if inner.tables.kept.set(Kept { folder, times, started_at }).is_ok() {
+            self.inner.tasks.spawn(follow(inner));
+        }
+        Ok(())
+    }
+
+    /// Takes a cut now, after the one that may be under way.
+    ///
+    /// # Errors
+    /// `tables.off` where none are kept; an error of the store or of the disk.
+    pub async fn take_tables(&self) -> Result<TablesTaken, Fault> {
+        let kept_ms = self.inner.tables.kept()?.times.kept_ms;
+        self.tracked(false, kept_ms).await
+    }
+
+    /// Takes a cut of what is left after something was erased, and removes all that came before. `None`: no tables are kept.
+    pub async fn forget_in_tables(&self) -> Result<Option<TablesTaken>, Fault> {
+        if self.inner.tables.kept.get().is_none() {
+            return Ok(None);
+        }
+        self.tracked(true, 0).await.map(Some)
+    }
+
+    /// Goes on where whoever asked does not wait any more: two cuts at once would be in each other's way.
+    async fn tracked(&self, again: bool, kept_ms: Millis) -> Result<TablesTaken, Fault> {
+        let inner = Arc::clone(&self.inner);
+        let work = self.inner.tasks.spawn(async move { take(&inner, again, kept_ms).await });
+        work.await.unwrap_or_else(|error| Err(Fault::new(FaultKind::Internal, "host.panic", error.to_string())))
+    }
+
+    /// # Errors
+    /// `tables.off` where none are kept.
+    pub fn tables(&self) -> Result<TablesState, Fault> {
+        let inner = &self.inner;
+        let Kept { folder, times, started_at } = inner.tables.kept()?;
+        let (newest, current) = (folder.newest()?, current(inner)?);
+        let seen = inner.tables.lock().clone();
+        let behind = if seen.checked == Some(current) {
+            Some(0)
+        } else {
+            behind_ms(newest.as_ref(), &current, inner.clock.now())
+        };
+        Ok(TablesState {
+            behind_ms: newest.as_ref().and(behind),
+            next_at: next_at(seen.looked_at, *started_at, times),
+            newest,
+            times: *times,
+            took_ms: seen.took_ms,
+            fault: seen.fault.map(|(fault, _)| fault),
+        })
+    }
+}
+
+impl Tables {
+    fn kept(&self) -> Result<&Kept, Fault> {
+        self.kept.get().ok_or_else(|| {
+            let message = "no open tables are kept on this host";
+            Fault::new(FaultKind::Config, "tables.off", message)
+                .action("Have the operator set `tables.every_seconds` to more than 0.")
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far the sandbox is.
+fn current(inner: &Inner) -> Result<TableCut, Fault> {
+    let mut cut = TableCut::default();
+    inner.store.at_one_moment(&mut |moment| {
+        cut = moment.cut()?;
+        Ok(())
+    })?;
+    Ok(cut)
+}
+
+async fn follow(inner: Arc<Inner>) {
+    let never = CancellationToken::new();
+    while let Ok(Kept { times, started_at, .. }) = inner.tables.kept() {
+        let due = {
+            let seen = inner.tables.lock();
+            let again = seen.fault.as_ref().map(|(_, at)| at.saturating_add(PAUSE_MS));
+            next_at(seen.looked_at, *started_at, times).max(again.unwrap_or(Millis::MIN))
+        };
+        if inner.clock.now() < due {
+            if !inner.wait_until(due, &never).await {
+                return;
+            }
+            // Somebody may have asked meanwhile.
+            continue;
+        }
+        let kept_ms = times.kept_ms;
+        if inner.stop.is_cancelled() {
+            return;
+        }
+        if let Err(fault) = take(&inner, false, kept_ms).await {
+            tracing::error!(%fault, "open tables could not be taken; it is tried again");
+        }
+    }
+}
+
+async fn take(inner: &Arc<Inner>, again: bool, kept_ms: Millis) -> Result<TablesTaken, Fault> {
+    let kept = inner.tables.kept()?;
+    let _alone = inner.tables.alone.lock().await;
+    let began = inner.clock.now();
+    if again && kept.folder.newest()?.is_none() {
+        // Nothing was ever told to anybody.
+        return Ok(TablesTaken { manifest: 0, files_written: 0, files_removed: 0, took_ms: 0 });
+    }
+    // What mappings and the model are at the moment is known once it has begun.
+    let publishing = inner.publishing.read().await;
+    let (tell, begun) = oneshot::channel();
+    let (of, folder) = (Arc::clone(inner), Arc::clone(&kept.folder));
+    let work = tokio::spawn(blocking(move || cut::take(&of, folder.as_ref(), again, tell)));
+    // Where it failed before, nobody tells.
+    let _ = begun.await;
+    drop(publishing);
+    let taken =
+        work.await.unwrap_or_else(|error| Err(Fault::new(FaultKind::Internal, "host.panic", error.to_string())));
+    let taken = match taken {
+        Ok(taken) => {
+            let (of, folder) = (Arc::clone(inner), Arc::clone(&kept.folder));
+            let tidied = blocking(move || Ok(folder.tidy(of.clock.now(), kept_ms)?)).await;
+            tidied.map(|tidied| (taken, tidied))
+        }
+        Err(fault) => Err(fault),
+    };
+    let now = inner.clock.now();
+    let mut seen = inner.tables.lock();
+    match taken {
+        Ok((taken, tidied)) => {
+            let took_ms = now.saturating_sub(began);
+            *seen = Seen { looked_at: Some(taken.at), fault: None, took_ms: Some(took_ms), checked: Some(taken.cut) };
+            let done = TablesTaken {
+                manifest: taken.manifest,
+                files_written: taken.files,
+                files_removed: tidied.files,
+                took_ms,
+            };
+            tracing::debug!(manifest = done.manifest, files = done.files_written, took_ms, "open tables were taken");
+            Ok(done)
+        }
+        Err(fault) => {
+            seen.fault = Some((fault.clone(), now));
+            Err(fault)
+        }
+    }
+}
+
+/// The engine stops: what was written counts for nothing, and is removed at the next start.
+fn stopping() -> StoreError {
+    StoreError::Closed
+}

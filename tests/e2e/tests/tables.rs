@@ -1,0 +1,110 @@
+//! Open tables, taken by a host that is killed between their files and their manifest: what counts is whole, and nothing
+//! else is left.
+
+use anyhow::{Context, Result, ensure};
+use attiva_e2e::Kill;
+use attiva_e2e::host::HostProcess;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(120);
+
+struct Client {
+    host: HostProcess,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// Asks until it is answered: the host may be dead, or starting.
+    fn ask(&mut self, path: &str, body: Option<&Value>) -> Result<Value> {
+        let deadline = Instant::now() + LONG;
+        loop {
+            let method = if body.is_some() { "POST" } else { "GET" };
+            let request = ureq::http::Request::builder()
+                .method(method)
+                .uri(self.host.url(&format!("/v1/sandboxes/default/{path}")))
+                .header("authorization", format!("Bearer {}", self.host.key()))
+                .header("content-type", "application/json");
+            let sent = self.agent.run(request.body(body.map(ToString::to_string).unwrap_or_default())?);
+            match sent.and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_to_string()?))) {
+                Ok((status, text)) if status.is_success() => return Ok(serde_json::from_str(&text)?),
+                Ok((status, text)) => anyhow::bail!("{path}: {status} {text}"),
+                Err(_) => {
+                    self.host.tend()?;
+                    ensure!(Instant::now() < deadline, "{path} was not answered");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, entity: &str, records: Value) -> Result<()> {
+        let source = json!({"system": "Web", "id": "w"});
+        self.ask("records", Some(&json!({"source": source, "entity": entity, "records": records})))?;
+        let deadline = Instant::now() + LONG;
+        while self.ask("projection", None)?["caught_up"] != true {
+            ensure!(Instant::now() < deadline, "the projection does not catch up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+/// What the newest manifest names, below the folder.
+fn named(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json"))?)?;
+    let tables = manifest["tables"].as_array().context("no tables")?.iter();
+    let files = tables.flat_map(|table| table["files"].as_array().into_iter().flatten());
+    files.map(|file| Ok(PathBuf::from(file["path"].as_str().context("no path")?))).collect()
+}
+
+/// Every file of a table that is there.
+fn there(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for table in std::fs::read_dir(folder.join("data"))? {
+        for file in std::fs::read_dir(table?.path())? {
+            files.insert(file?.path().strip_prefix(folder)?.to_owned());
+        }
+    }
+    Ok(files)
+}
+
+/// A cut, then a change, and another cut with a kill on its way. What the tables hold in the end.
+fn taken(data: &Path, kill: Kill) -> Result<(BTreeSet<PathBuf>, bool)> {
+    let mut host = HostProcess::prepare(data)?;
+    host.start(Kill::Never)?;
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
+    let mut client = Client { host, agent };
+    client.send("account", json!([{"id": "a", "fields": {"name": "Acme"}}]))?;
+    client.send("person", json!([{"id": "1", "fields": {"email": "ann@x.example", "account_key": "a@w.Web"}}]))?;
+    client.ask("tables", Some(&json!({})))?;
+    client.send("person", json!([{"id": "2", "fields": {"email": "bob@x.example", "account_key": "a@w.Web"}}]))?;
+    client.host.restart(kill)?;
+    client.ask("tables", Some(&json!({})))?;
+    let folder = data.join(client.ask("tables", None)?["folder"].as_str().context("no folder")?);
+    let killed = client.host.killed_in().is_some();
+    client.host.stop()?;
+    ensure!(std::fs::read_dir(folder.join("unfinished"))?.count() == 0, "something is unfinished");
+    let (named, there) = (named(&folder)?, there(&folder)?);
+    ensure!(named.is_subset(&there), "a file is missing: {named:?}, {there:?}");
+    let stale = there.difference(&named).count();
+    // The first cut can still be read: a file of persons, of their records and of what names them.
+    ensure!(stale <= 4, "{stale} files too many: {there:?}");
+    Ok((named, killed))
+}
+
+#[test]
+fn tables_killed_between_files_and_manifest_are_whole() {
+    let _ = env!("CARGO_BIN_EXE_attiva-under-test");
+    let directory = tempfile::tempdir().unwrap();
+    let (reference, killed) = taken(&directory.path().join("reference"), Kill::Never).unwrap();
+    assert!(!killed && reference.len() >= 4, "{reference:?}");
+    for (name, count) in [("tables.part", 3), ("tables.written", 1), ("tables.published", 1)] {
+        let data = directory.path().join(format!("{name}-{count}"));
+        let (found, killed) = taken(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        assert!(killed, "{name} was not passed {count} times");
+        assert_eq!(found, reference, "killed at {name} {count}");
+    }
+}
