@@ -8,6 +8,7 @@ use attiva_core::identity::Identity;
 use attiva_core::model::{Direction, EntityName, Schema, Way};
 use attiva_core::ports::store::{Found, FoundPlace, Profile, Reference, Relation, StoredRecord};
 use attiva_sync::policies;
+use std::sync::{Arc, PoisonError};
 
 /// A profile with what it is made of and where it belongs.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,17 +61,24 @@ impl Sandbox {
     /// # Errors
     /// `request.invalid` for a name that is neither, or is of no profiles.
     pub fn entity(&self, name: &str) -> Result<EntityName> {
-        let schema = self.schema()?;
-        let known = schema.entity(name).and_then(|_| EntityName::parse(name));
+        let known = self.schema()?.entity(name).and_then(|_| EntityName::parse(name));
         known.filter(|entity| entity.kind().is_none_or(|kind| kind.is_profile())).ok_or_else(|| {
             let problem = format!("there are no profiles of `{name}`");
             Refusal::invalid("request.invalid", problem.clone(), vec![FieldProblem::new("entity", problem)])
         })
     }
 
-    fn schema(&self) -> Result<Schema> {
+    fn schema(&self) -> Result<Arc<Schema>> {
         let custom = policies::custom(self.store.as_ref())?;
-        Schema::new(&custom).map_err(|_| Refusal::internal("the custom model that was published is not one".to_owned()))
+        let mut known = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, schema)) = known.as_ref().filter(|(of, _)| *of == custom) {
+            return Ok(Arc::clone(schema));
+        }
+        let schema = Schema::new(&custom)
+            .map_err(|_| Refusal::internal("the custom model that was published is not one".to_owned()))?;
+        let schema = Arc::new(schema);
+        *known = Some((custom, Arc::clone(&schema)));
+        Ok(schema)
     }
 
     /// The ways from a profile to others.
@@ -118,8 +126,11 @@ impl Sandbox {
     }
 
     pub(super) fn known_namespace(&self, entity: &EntityName, namespace: &str) -> Result<()> {
+        if Identity::NAMESPACES.contains(&namespace) {
+            return Ok(());
+        }
         let named = policies::rules(self.store.as_ref(), entity)?.namespaces;
-        if !Identity::NAMESPACES.contains(&namespace) && !named.contains_key(namespace) {
+        if !named.contains_key(namespace) {
             let others = named.keys().map(String::as_str).filter(|name| !Identity::NAMESPACES.contains(name));
             let all: Vec<&str> = Identity::NAMESPACES.into_iter().chain(others).collect();
             let problem = format!("must be one of {}", all.join(", "));

@@ -4,6 +4,9 @@
 //!
 //! `cargo run --release -p attiva-sync --example scale -- [PROFILES] [EVENTS_PER_PERSON] [DIRECTORY]`
 //!
+//! Where the directory holds a store that was filled so before, nothing is read: a start, look-ups and deriving anew are measured
+//! with what is there.
+//!
 //! The connector is in this process and makes its pages up, so what is measured is all from the page's arrival on: intake,
 //! commit, mapping, identity, merge, accounts. Making up a page counts, too.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "an example prints what it measures")]
@@ -54,10 +57,23 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: u64| arguments.get(i).map_or(default, |text| text.parse().expect("a number"));
     let size = Size { persons: number(0, 100_000), events_per_person: number(1, 20) };
-    let temporary = tempfile::tempdir_in(arguments.get(2).map_or(".", String::as_str)).expect("a directory");
+    let directory = Path::new(arguments.get(2).map_or(".", String::as_str));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     println!("{size:?}, load {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
+    if directory.join("store.db").exists() {
+        return runtime.block_on(measure_filled(directory, size));
+    }
+    let temporary = tempfile::tempdir_in(directory).expect("a directory");
     runtime.block_on(measure(temporary.path(), size));
+}
+
+async fn measure_filled(directory: &Path, size: Size) {
+    let (store, engine) = first_look_up(directory, size).await;
+    let sample = store.clone();
+    tokio::task::spawn_blocking(move || look_up::measure(&sample, size)).await.expect("look-ups");
+    settled(&engine).await;
+    derive_anew(&engine, size).await;
+    engine.drain(Duration::from_secs(60)).await;
 }
 
 async fn measure(directory: &Path, size: Size) {
@@ -72,19 +88,27 @@ async fn measure(directory: &Path, size: Size) {
     audiences::measure(&store, &engine, 10, size).await;
     println!("{}", memory());
 
-    let (began, cpu_before) = (Instant::now(), cpu());
-    engine.reconsider(vec![], vec![], Reconsider::All).await.expect("reconsidered");
-    settled(&engine).await;
-    report("everything derived anew", size.records(), began.elapsed(), cpu() - cpu_before);
-
+    derive_anew(&engine, size).await;
     engine.drain(Duration::from_secs(60)).await;
     drop((engine, store));
+    let (_, engine) = first_look_up(directory, size).await;
+    engine.drain(Duration::from_secs(60)).await;
+}
+
+async fn derive_anew(engine: &Engine, size: Size) {
+    let (began, cpu_before) = (Instant::now(), cpu());
+    engine.reconsider(vec![], vec![], Reconsider::All).await.expect("reconsidered");
+    settled(engine).await;
+    report("everything derived anew", size.records(), began.elapsed(), cpu() - cpu_before);
+}
+
+async fn first_look_up(directory: &Path, size: Size) -> (Arc<dyn SandboxStore>, Engine) {
     let began = Instant::now();
     let (store, engine) = start(directory, size).await;
     let first = store.profiles(&EntityName::PERSON, 0, 1).expect("read");
     assert_eq!(first.len(), 1);
     println!("{:<28} {:>9.3} s", "start to first look-up", began.elapsed().as_secs_f64());
-    engine.drain(Duration::from_secs(60)).await;
+    (store, engine)
 }
 
 async fn start(directory: &Path, size: Size) -> (Arc<dyn SandboxStore>, Engine) {
