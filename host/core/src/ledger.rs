@@ -96,7 +96,15 @@ pub fn decide(desired: &Desired, standing: &Standing, now: Millis) -> Decision {
         Desired::Excluded(_) | Desired::Unwanted => (Operation::Remove, None),
     };
     match &standing.refusal {
-        Some(refusal) if refusal.holds(operation, row, now) => Decision::Kept(refusal.why.clone()),
+        Some(refusal) if refusal.holds(operation, row, now) => {
+            // The vendor knows nobody by what is wanted, and has been found to hold somebody of before, whom others put back.
+            let is_of_before = refusal.why.status == RefusalStatus::Unmatched && standing.is_surely_there();
+            if is_of_before && operation == Operation::Upsert {
+                Decision::Send(Operation::Remove)
+            } else {
+                Decision::Kept(refusal.why.clone())
+            }
+        }
         _ => Decision::Send(operation),
     }
 }
@@ -106,6 +114,10 @@ impl Standing {
     #[must_use]
     pub fn is_surely_absent(&self) -> bool {
         self.held.is_none() && self.unsure.is_none()
+    }
+
+    fn is_surely_there(&self) -> bool {
+        self.held.is_some() && self.unsure.is_none()
     }
 
     /// The standing after the destination's answer to a row that was sent. `None`: nothing is left to remember.
@@ -124,8 +136,11 @@ impl Standing {
                 return Some(Self { held: Some(sent.row), unsure: None, refusal: None });
             }
             // It is gone, whether or not that was asked for.
-            (Operation::Upsert, S::Removed) | (Operation::Remove, S::Removed | S::Unchanged | S::Unmatched) => {
-                return None;
+            (Operation::Upsert, S::Removed) => return None,
+            // That the vendor knows nobody by what is wanted is as true as before.
+            (Operation::Remove, S::Removed | S::Unchanged | S::Unmatched) => {
+                let refusal = self.refusal.filter(|it| it.why.status == RefusalStatus::Unmatched)?;
+                return Some(Self { held: None, unsure: None, refusal: Some(refusal) });
             }
             (Operation::Upsert, S::Unmatched) => (None, RefusalStatus::Unmatched),
             // A removal that was answered as an addition is not done.

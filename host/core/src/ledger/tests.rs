@@ -140,3 +140,25 @@ fn a_refusal_does_not_say_what_became_of_what_was_sent_before() {
     assert_eq!(decide(&Desired::Row(row("a")), &standing, 0), Decision::Kept(standing.refusal.clone().unwrap().why));
     assert_eq!(decide(&Desired::Unwanted, &standing, 0), Decision::Send(Operation::Remove));
 }
+
+/// Whom the vendor does not know by what is wanted is left alone, unless a reading back has found them there as they were.
+#[test]
+fn somebody_of_before_whom_others_put_back_is_taken_out_where_the_new_row_matches_nobody() {
+    let unmatched = |held| {
+        let refusal = Refusal {
+            operation: Operation::Upsert,
+            why: why(RefusalStatus::Unmatched),
+            row: Some(row("new")),
+            retry_at: None,
+            attempts: 1,
+        };
+        Standing { held, unsure: None, refusal: Some(refusal) }
+    };
+    let wanted = Desired::Row(row("new"));
+    assert_eq!(decide(&wanted, &unmatched(None), 0), Decision::Kept(why(RefusalStatus::Unmatched)));
+    assert_eq!(decide(&wanted, &unmatched(Some(Row::new())), 0), Decision::Send(Operation::Remove));
+    // A row that was refused for itself says nothing of who is there.
+    let failed =
+        Standing { held: Some(row("old")), refusal: refused(Operation::Upsert, Some(row("new")), None), unsure: None };
+    assert_eq!(decide(&wanted, &failed, 0), Decision::Kept(why(RefusalStatus::Failed)));
+}

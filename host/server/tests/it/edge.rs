@@ -153,7 +153,7 @@ fn an_event_is_kept_when_that_is_asked_for_and_is_one_event_however_often_it_is_
     let members = api.get(&format!("segments/{}/members", once.as_str().unwrap()));
     assert_eq!(members.body["items"].as_array().unwrap().len(), 1);
     // Asked with the same key again, it is answered as before and done once.
-    let repeat = || api.json(Method::POST, "edge/evaluations", &[("idempotency-key", "k")], &event("e3", true));
+    let repeat = || api.json(Method::POST, "edge/evaluations", &[("idempotency-key", "edge-e3")], &event("e3", true));
     let (first, again) = (repeat(), repeat());
     assert_eq!((first.is(200).text.as_str(), again.header("idempotency-replayed")), (again.text.as_str(), "true"));
     // To read does not suffice to write.
