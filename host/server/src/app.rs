@@ -285,7 +285,6 @@ impl App {
             files: SandboxFiles::new(inner.data.control(), &id),
             erasing: tokio::sync::Mutex::default(),
             erasing_on: tokio::sync::Notify::new(),
-            schema: std::sync::Mutex::default(),
         };
         let sandbox = Arc::new(sandbox);
         sandbox.resume_erasures()?;

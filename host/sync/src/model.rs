@@ -11,7 +11,7 @@ use attiva_core::id::ConnectionId;
 use attiva_core::identity::{ClaimReader, Rules};
 use attiva_core::merge::{MergePolicy, Survivorship};
 use attiva_core::model::custom::{Custom, ModelProblem};
-use attiva_core::model::{EntityName, Layout};
+use attiva_core::model::{EntityName, Layout, Schema};
 use attiva_core::ports::store::{Expect, Kind, Reconsider, StoreError, StreamMove};
 use attiva_core::{Fault, FaultKind};
 use std::collections::BTreeMap;
@@ -52,6 +52,14 @@ impl Engine {
     pub fn model(&self) -> Result<(Custom, u64), Fault> {
         let version = self.inner.store.document(Kind::CustomModel, MODEL)?.map_or(0, |document| document.version);
         Ok((policies::custom(self.inner.store.as_ref())?, version))
+    }
+
+    /// The model with what was added to it, as segments know it: made once, and again when one is published.
+    ///
+    /// # Errors
+    /// Those of the store; `model.unsound`.
+    pub fn schema(&self) -> Result<Arc<Schema>, Fault> {
+        Ok(Arc::clone(&self.inner.segments.get(&self.inner)?.language.schema))
     }
 
     /// Publishes what is added to the model, as a whole. `custom.version` is that of what it was made of; it gets the

@@ -5,10 +5,9 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
 use attiva_core::id::{ProfileId, SegmentId};
 use attiva_core::identity::Identity;
-use attiva_core::model::{Direction, EntityName, Schema, Way};
+use attiva_core::model::{Direction, EntityName, Way};
 use attiva_core::ports::store::{Found, FoundPlace, Profile, Reference, Relation, StoredRecord};
 use attiva_sync::policies;
-use std::sync::{Arc, PoisonError};
 
 /// A profile with what it is made of and where it belongs.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,29 +60,16 @@ impl Sandbox {
     /// # Errors
     /// `request.invalid` for a name that is neither, or is of no profiles.
     pub fn entity(&self, name: &str) -> Result<EntityName> {
-        let known = self.schema()?.entity(name).and_then(|_| EntityName::parse(name));
+        let known = self.engine.schema()?.entity(name).and_then(|_| EntityName::parse(name));
         known.filter(|entity| entity.kind().is_none_or(|kind| kind.is_profile())).ok_or_else(|| {
             let problem = format!("there are no profiles of `{name}`");
             Refusal::invalid("request.invalid", problem.clone(), vec![FieldProblem::new("entity", problem)])
         })
     }
 
-    fn schema(&self) -> Result<Arc<Schema>> {
-        let custom = policies::custom(self.store.as_ref())?;
-        let mut known = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, schema)) = known.as_ref().filter(|(of, _)| *of == custom) {
-            return Ok(Arc::clone(schema));
-        }
-        let schema = Schema::new(&custom)
-            .map_err(|_| Refusal::internal("the custom model that was published is not one".to_owned()))?;
-        let schema = Arc::new(schema);
-        *known = Some((custom, Arc::clone(&schema)));
-        Ok(schema)
-    }
-
     /// The ways from a profile to others.
     pub fn ways(&self, id: &str) -> Result<Vec<Way>> {
-        Ok(self.schema()?.ways(self.profile(id)?.profile.entity.as_str()))
+        Ok(self.engine.schema()?.ways(self.profile(id)?.profile.entity.as_str()))
     }
 
     /// Profiles at the end of a way, in the order of their numbers, after `after`.
@@ -92,7 +78,7 @@ impl Sandbox {
     /// `request.missing` for a way that does not begin at the profile's entity.
     pub fn related(&self, id: &str, way: &str, after: i64, limit: usize) -> Result<Vec<Profile>> {
         let profile = self.profile(id)?.profile;
-        let ways = self.schema()?.ways(profile.entity.as_str());
+        let ways = self.engine.schema()?.ways(profile.entity.as_str());
         let way = ways.into_iter().find(|w| w.name == way).ok_or_else(|| Refusal::missing("relation", way))?;
         let numbers = match way.direction {
             Direction::Names => {

@@ -11,8 +11,6 @@ use super::refusal::{Refusal, Result};
 use super::secrets::Vault;
 use super::tenancy::SandboxEntry;
 use attiva_core::Millis;
-use attiva_core::model::Schema;
-use attiva_core::model::custom::Custom;
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::consent::ConsentStore;
 use attiva_core::ports::store::{AuditEvent, ControlStore, Document, DocumentWrite, Expect, Kind, SandboxStore};
@@ -43,9 +41,6 @@ pub struct Sandbox {
     pub(super) erasing: tokio::sync::Mutex<()>,
     /// Somebody decided something about an erasure that waits.
     pub(super) erasing_on: tokio::sync::Notify,
-    /// The model, and the additions that it is made with: every look-up asks, and making it takes longer than finding a
-    /// profile.
-    pub(super) schema: std::sync::Mutex<Option<(Custom, Arc<Schema>)>>,
 }
 
 /// A document with its version.
