@@ -14,7 +14,6 @@ mod due;
 mod entities;
 mod events;
 mod field_errors;
-mod forget;
 mod json;
 mod kinds;
 mod ledger;
@@ -63,7 +62,6 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 
-use forget::delete;
 use kinds::name;
 
 const SCHEMA: Schema = Schema {
@@ -473,4 +471,10 @@ impl SandboxStore for Sandbox {
 
 fn put(connection: &Connection, write: &DocumentWrite, expect: Expect) -> Outcome<u64> {
     documents::put(connection, name(write.kind), &write.id, &write.body, expect)
+}
+
+/// A document takes with it what hangs on it alone.
+fn delete(connection: &Connection, kind: Kind, id: &str, expect: Expect) -> Outcome<()> {
+    documents::delete(connection, name(kind), id, expect)?;
+    kinds::forget_with(connection, kind, id)
 }

@@ -5,7 +5,7 @@
 //! no more is looked up anew, and so is what a record that belongs to nobody lends its name to.
 
 use super::timeline::{self, People};
-use super::{entities, json, links, memberships, projection, records, references};
+use super::{entities, json, links, memberships, profiles, projection, records, references};
 use crate::failure::{Outcome, limited};
 use attiva_core::Value;
 use attiva_core::identity::Identity;
@@ -103,12 +103,7 @@ fn attributes(
         "SELECT a.body, d.body FROM attributes a LEFT JOIN derived d ON d.profile = a.profile WHERE a.profile = ?1",
     )?;
     let mut rows = statement.query([profile])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let mut attributes = json::attributes_of(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?, names)?;
-    if let Some(derived) = row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        attributes.extend(json::attributes_of(derived, names)?);
-    }
-    Ok(Some(attributes))
+    rows.next()?.map(|row| profiles::some_attributes(row, 0, names)).transpose()
 }
 
 fn references(
@@ -123,11 +118,7 @@ fn references(
     else {
         return Ok(());
     };
-    let relation: Option<i64> = connection
-        .prepare_cached("SELECT number FROM relation WHERE entity = ?1 AND field = ?2 AND target = ?3")?
-        .query_row(params![entity, wanted.field, target], |row| row.get(0))
-        .optional()?;
-    let Some(relation) = relation else { return Ok(()) };
+    let Some(relation) = references::relation(connection, entity, &wanted.field, target)? else { return Ok(()) };
     let there = |(profile, is_there): (&i64, &bool)| is_there.then_some(*profile);
     let mut anew: BTreeSet<i64> = profiles.get(&entity).into_iter().flatten().filter_map(there).collect();
     let back = Relation { entity: wanted.entity.clone(), field: wanted.field.clone() };

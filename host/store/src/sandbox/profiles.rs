@@ -6,13 +6,13 @@ use super::references::ReferenceWriter;
 use super::search::SearchWriter;
 use super::{accounts, entities, json, links, memberships, references};
 use crate::failure::{Outcome, known, limited};
-use attiva_core::Millis;
 use attiva_core::id::ProfileId;
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Profile, ProfileWrite};
+use attiva_core::{Millis, Value};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The statements that write profiles, prepared once a commit.
 pub(super) struct ProfileWriter<'a> {
@@ -320,6 +320,16 @@ fn page(connection: &Connection, sql: &str, entity: &EntityName, after: i64, lim
 /// Reads the columns of `select_profiles`.
 fn read(row: &Row<'_>) -> Outcome<Profile> {
     read_from(row, 0)
+}
+
+/// Some of the attributes, and of those that are worked out: the texts of both stand from `first` on.
+pub(super) fn some_attributes(row: &Row<'_>, first: usize, names: &BTreeSet<String>) -> Outcome<Vec<(String, Value)>> {
+    let body = row.get_ref(first)?.as_str().map_err(rusqlite::Error::from)?;
+    let mut attributes = json::attributes_of(body, names)?;
+    if let Some(derived) = row.get_ref(first + 1)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        attributes.extend(json::attributes_of(derived, names)?);
+    }
+    Ok(attributes)
 }
 
 /// Reads number, id, records, time, attributes, whether it is degraded, the entity, and derived attributes with whether

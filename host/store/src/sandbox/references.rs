@@ -125,6 +125,13 @@ pub(super) fn of_profiles(connection: &Connection, profiles: &[i64]) -> Outcome<
     profiles.iter().map(&mut of_one).collect()
 }
 
+/// The number of what a field of one entity refers to another by; `None`: nothing does.
+pub(super) fn relation(connection: &Connection, entity: i64, field: &str, target: i64) -> Outcome<Option<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT number FROM relation WHERE entity = ?1 AND field = ?2 AND target = ?3")?;
+    Ok(statement.query_row(params![entity, field, target], |row| row.get(0)).optional()?)
+}
+
 /// Numbers of the profiles that refer to one, in rising order, after `after`.
 pub(super) fn referrers(
     connection: &Connection,
@@ -135,11 +142,7 @@ pub(super) fn referrers(
 ) -> Outcome<Vec<i64>> {
     let Some(target) = profiles::entity_of(connection, profile)? else { return Ok(Vec::new()) };
     let Some(entity) = entities::find(connection, &relation.entity)? else { return Ok(Vec::new()) };
-    let number: Option<i64> = connection
-        .prepare_cached("SELECT number FROM relation WHERE entity = ?1 AND field = ?2 AND target = ?3")?
-        .query_row(params![entity, relation.field, target], |row| row.get(0))
-        .optional()?;
-    let Some(number) = number else { return Ok(Vec::new()) };
+    let Some(number) = self::relation(connection, entity, &relation.field, target)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(
         "SELECT profile FROM reference WHERE relation = ?1 AND key = ?2 AND profile > ?3 ORDER BY profile LIMIT ?4",
     )?;

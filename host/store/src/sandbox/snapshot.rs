@@ -1,14 +1,14 @@
 //! All of a sandbox, told in one snapshot to whoever makes columns of it.
 
 use super::timeline::People;
-use super::{Sandbox, changed, entities, json, links, memberships, projection, records};
+use super::{Sandbox, changed, entities, json, links, memberships, projection, records, references};
 use crate::failure::Outcome;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{
     Carrier, ChangeSink, Cut, EntityWanted, EventSeen, EventsWanted, Feed, RelationWanted, Result, SnapshotSink,
     SnapshotStore, SnapshotWanted,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::collections::{BTreeSet, HashMap};
 
 impl SnapshotStore for Sandbox {
@@ -69,11 +69,7 @@ fn profiles(connection: &Connection, number: usize, wanted: &EntityWanted, sink:
     )?;
     let mut rows = statement.query([entity])?;
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        let mut attributes = json::attributes_of(body, &wanted.attributes)?;
-        if let Some(derived) = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            attributes.extend(json::attributes_of(derived, &wanted.attributes)?);
-        }
+        let attributes = super::profiles::some_attributes(row, 1, &wanted.attributes)?;
         sink.profile(number, row.get(0)?, attributes);
     }
     Ok(())
@@ -91,11 +87,7 @@ fn references(
     else {
         return Ok(());
     };
-    let relation: Option<i64> = connection
-        .prepare_cached("SELECT number FROM relation WHERE entity = ?1 AND field = ?2 AND target = ?3")?
-        .query_row(params![entity, wanted.field, target], |row| row.get(0))
-        .optional()?;
-    let Some(relation) = relation else { return Ok(()) };
+    let Some(relation) = references::relation(connection, entity, &wanted.field, target)? else { return Ok(()) };
     // A person refers to the accounts of all its records; what survived stands in its attributes.
     let mut statement = connection.prepare_cached(
         "SELECT f.profile, f.key, l.profile, r.number FROM reference f
