@@ -10,6 +10,7 @@ mod http_load;
 mod idle;
 mod ingest;
 mod install;
+mod machine;
 mod neighbour;
 mod sandbox_tax;
 mod segments;
