@@ -53,6 +53,7 @@ pub(crate) struct Chain {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a call has one or two of them")]
 pub(crate) enum Phase {
     /// All persons, by export.
     History(History),
