@@ -13,6 +13,7 @@ mod http_load;
 mod idle;
 mod ingest;
 mod install;
+mod machine;
 mod neighbour;
 mod sandbox;
 mod sandbox_tax;

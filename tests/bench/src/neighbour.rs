@@ -1,9 +1,11 @@
-//! A plugin that behaves, beside one that means harm, in one host: how much longer its pages take. There has to be a core
-//! free for each of the two: what they share then is the host, and not the processor.
+//! A plugin that behaves, beside one that means harm, in one host: how much longer its pages take, and how much longer
+//! beside a thread that does arithmetic and has nothing to do with the host. The latter is what sharing the processor takes,
+//! which no host can help; what is more than that is the host's.
 
 use crate::figures::{Figures, median, percentile};
 use crate::install::host;
-use anyhow::{Result, ensure};
+use crate::machine;
+use anyhow::{Result, anyhow, ensure};
 use attiva_instructions::guest::{connection, spec};
 use attiva_wasm::{ConnectionContext, Limits, Plugin, ReadRequest};
 use serde_json::json;
@@ -30,38 +32,79 @@ async fn pages(plugin: Arc<Plugin>, context: ConnectionContext) -> Result<f64> {
     Ok(percentile(&mut micros, 50.0))
 }
 
+/// Calls that are stopped, one after the other, until it is over; how many.
+async fn harm(plugin: Arc<Plugin>, context: ConnectionContext, over: Arc<AtomicBool>) -> u32 {
+    let mut ended = 0_u32;
+    while !over.load(Ordering::Relaxed) {
+        // It never comes back with a page.
+        ended += u32::from(plugin.read(&context, &request()).await.is_err());
+    }
+    ended
+}
+
+struct Neighbours {
+    runtime: tokio::runtime::Runtime,
+    good: Arc<Plugin>,
+    context: ConnectionContext,
+}
+
+impl Neighbours {
+    fn pages(&self) -> Result<f64> {
+        self.runtime.block_on(self.runtime.spawn(pages(self.good.clone(), self.context.clone())))?
+    }
+
+    /// How many times as long a page takes beside what `other` begins and `end` waits for.
+    fn compare<T>(
+        &self,
+        (figures, rounds, name): (&mut Figures, u32, &str),
+        other: impl Fn(Arc<AtomicBool>) -> T,
+        end: impl Fn(T) -> Result<()>,
+    ) -> Result<f64> {
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            alone.push(self.pages()?);
+            let over = Arc::new(AtomicBool::new(false));
+            let running = other(over.clone());
+            beside.push(self.pages()?);
+            over.store(true, Ordering::Relaxed);
+            end(running)?;
+        }
+        let slowdown = median(&beside) / median(&alone);
+        figures.one(&format!("slowdown_{name}"), slowdown);
+        figures.many(&format!("page_alone_{name}_us"), alone);
+        figures.many(&format!("page_beside_{name}_us"), beside);
+        Ok(slowdown)
+    }
+}
+
 pub fn measure(figures: &mut Figures, rounds: u32) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let place = tempfile::tempdir()?;
     // One thread for each of the two.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let plugin = runtime.block_on(host(&directory)?.admit(&attiva_guests::component(&spec().to_string())))?;
+    let good = runtime.block_on(host(&directory)?.admit(&attiva_guests::component(&spec().to_string())))?;
     // Short, so that a call that means harm ends and the next begins: its beginnings and ends are part of it.
-    let harmful = Arc::new(plugin.within(Limits { cpu: Duration::from_millis(200), ..Limits::default() }));
-    let good = connection(place.path(), json!({ "behaviour": "twelve" }))?;
+    let harmful = Arc::new(good.within(Limits { cpu: Duration::from_millis(200), ..Limits::default() }));
+    let context = connection(place.path(), json!({ "behaviour": "twelve" }))?;
+    let neighbours = Neighbours { runtime, good, context };
+    // What it takes to share the processor with anything: two virtual cores may be halves of one.
+    let processor = neighbours.compare(
+        (figures, rounds, "arithmetic"),
+        |over| std::thread::spawn(move || machine::reckon_until(&over)),
+        |running| running.join().map_err(|_| anyhow!("the thread of arithmetic panicked")),
+    )?;
     for behaviour in HARM {
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            alone.push(runtime.block_on(runtime.spawn(pages(plugin.clone(), good.clone())))??);
-            let stop = Arc::new(AtomicBool::new(false));
-            let (harmful, over) = (harmful.clone(), stop.clone());
-            let context = connection(place.path(), json!({ "behaviour": behaviour }))?;
-            let harm = runtime.spawn(async move {
-                let mut ended = 0_u32;
-                while !over.load(Ordering::Relaxed) {
-                    // It never comes back with a page.
-                    ended += u32::from(harmful.read(&context, &request()).await.is_err());
-                }
-                ended
-            });
-            beside.push(runtime.block_on(runtime.spawn(pages(plugin.clone(), good.clone())))??);
-            stop.store(true, Ordering::Relaxed);
-            ensure!(runtime.block_on(harm)? > 0, "{behaviour}: nothing was stopped");
-        }
+        let context = connection(place.path(), json!({ "behaviour": behaviour }))?;
         let name = behaviour.replace('-', "_");
-        figures.one(&format!("slowdown_{name}"), median(&beside) / median(&alone));
-        figures.many(&format!("page_alone_{name}_us"), alone);
-        figures.many(&format!("page_beside_{name}_us"), beside);
+        let slowdown = neighbours.compare(
+            (figures, rounds, &name),
+            |over| neighbours.runtime.spawn(harm(harmful.clone(), context.clone(), over)),
+            |running| {
+                ensure!(neighbours.runtime.block_on(running)? > 0, "{behaviour}: nothing was stopped");
+                Ok(())
+            },
+        )?;
+        figures.one(&format!("slowdown_{name}_to_arithmetic"), slowdown / processor);
     }
     Ok(())
 }
