@@ -60,6 +60,7 @@ mod secrets;
 mod segments;
 mod signing;
 mod tables;
+mod tables_bucket;
 mod tenancy;
 mod tls;
 mod usage_policy;
