@@ -12,6 +12,7 @@ mod foreign;
 mod kept;
 mod queue;
 mod reset;
+mod shares;
 mod shown;
 mod window;
 
@@ -19,6 +20,7 @@ pub use foreign::Foreign;
 pub use kept::{Kept, KeptDay};
 pub use queue::{Ticket, User};
 pub use reset::Reset;
+pub use shares::{NoRoom, ShownShare};
 pub use shown::{Shown, ShownLimit};
 
 use crate::Millis;
@@ -27,6 +29,7 @@ use day::Day;
 use queue::Queue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shares::{Shares, SpentByStream};
 use std::collections::{BTreeMap, VecDeque};
 use window::{Limit, share};
 
@@ -56,9 +59,24 @@ pub struct Moment {
 #[schemars(rename = "QuotaSetting")]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Setting {
-    Window { seconds: u32, calls: u32 },
-    Concurrent { calls: u32 },
-    Day { calls: u32 },
+    Window {
+        seconds: u32,
+        calls: u32,
+    },
+    Concurrent {
+        calls: u32,
+    },
+    Day {
+        calls: u32,
+    },
+    /// Of what connectors that divide a day among their streams take of it.
+    Streams {
+        /// Hundredths of the day that the streams of a connector have together.
+        percent: u32,
+        /// Hundredths of that, by stream, in the place of those declared; empty: whoever comes first has them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shares: Option<BTreeMap<String, u32>>,
+    },
 }
 
 /// Whether a call may begin.
@@ -119,6 +137,9 @@ pub struct Quota {
     block: Block,
     users: BTreeMap<String, u64>,
     users_until: Option<Millis>,
+    /// By plugin.
+    shares: BTreeMap<String, Shares>,
+    by_stream: SpentByStream,
     foreign: Option<Foreign>,
     /// As another process kept them: for days that are declared later than it was read.
     kept_days: Vec<KeptDay>,
@@ -148,6 +169,7 @@ impl Quota {
             return;
         }
         self.declared.insert(by.to_owned(), rates.to_vec());
+        self.declare_shares(by, rates);
         self.rebuild();
     }
 
@@ -185,6 +207,7 @@ impl Quota {
                     day.told_by = day.told_by.take().or_else(|| told_by.clone());
                     join(&mut day.refused_by, refused_by);
                 }
+                Rate::Streams { .. } => {}
             }
         }
         for setting in &self.settings {
@@ -198,6 +221,7 @@ impl Quota {
                     }
                 }
                 Setting::Day { calls } => days.iter_mut().for_each(|day| day.set = Some(*calls)),
+                Setting::Streams { .. } => {}
             }
         }
         for window in &mut windows {
@@ -231,6 +255,7 @@ impl Quota {
             self.ended.extend((0..kept.recent).map(|_| now.steady));
         }
         self.users.clone_from(&kept.users);
+        self.by_stream.clone_from(&kept.streams);
         self.users_until = kept.users_until;
         self.foreign.clone_from(&kept.foreign);
         self.advance(now);
@@ -279,6 +304,7 @@ impl Quota {
         let Some(begun) = self.queue.begin(ticket, is_aged) else { return Turn::Wait(Wait::Turn) };
         self.running += 1;
         self.days.iter_mut().for_each(|day| day.spend(now.wall, 1));
+        self.spend_share(&begun.user.plugin, begun.user.stream.as_deref());
         *self.users.entry(begun.user.connection).or_default() += 1;
         Turn::Begun
     }
@@ -376,6 +402,7 @@ impl Quota {
             window_seconds,
             days: days.chain(unknown.cloned()).collect(),
             users: self.users.clone(),
+            streams: self.by_stream.clone(),
             users_until: self.users_until,
             foreign: self.foreign.clone(),
             at_rest: false,
@@ -409,6 +436,7 @@ impl Quota {
         self.days.iter_mut().for_each(|day| day.advance(now.wall));
         if self.users_until.is_none_or(|until| now.wall >= until) {
             self.users.clear();
+            self.by_stream.clear();
             let of_a_day = self.days.iter().find_map(|day| match Reset::parse(&day.resets)? {
                 Reset::Rolling => None,
                 Reset::Midnight(_) => day.frees_at(),

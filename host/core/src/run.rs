@@ -62,6 +62,9 @@ pub struct StreamProgress {
     /// Why it is not read to its end; the others are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// Why no page of it is read for now, though the vendor would answer: what is left of a day is kept for other streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<Fault>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// The last pages, in a row, that brought nothing and waited for nothing.
@@ -158,6 +161,10 @@ pub enum Event {
         fault: Fault,
         wait_ms: u64,
     },
+    /// The stream has to leave what is left to others, until the fault says; these are read.
+    HeldBack {
+        fault: Fault,
+    },
     CancelRequested,
     /// The next run would begin: what was read to its end is looked at again.
     Due,
@@ -216,6 +223,20 @@ impl Run {
         Self { backfill: Some(backfill), ..self }
     }
 
+    /// Its streams were described anew while it goes on. What nobody has approved of is read no further, and says why; what somebody
+    /// has approved of meanwhile is read on.
+    pub fn described(&mut self, held: Vec<HeldStream>, keyed: BTreeMap<String, String>) {
+        for stream in &mut self.streams {
+            let was_held = self.held.iter().any(|before| before.stream == stream.stream);
+            match held.iter().find(|held| held.stream == stream.stream) {
+                Some(held) => stream.fault = Some(held.fault.clone()),
+                None if was_held => stream.fault = None,
+                None => {}
+            }
+        }
+        (self.held, self.keyed) = (held, keyed);
+    }
+
     /// It does not begin, and says why.
     pub fn refuse(&mut self, fault: Fault, now: Millis) {
         self.stop(fault, now);
@@ -244,6 +265,12 @@ impl Run {
             Event::Held { fault, wait_ms } => {
                 self.waiting_until = Some(now.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
                 self.fault = Some(fault);
+            }
+            Event::HeldBack { fault } => {
+                self.rest(Some(fault.retry_after_ms.unwrap_or(WAITS_MS)), now);
+                if let Some(stream) = self.current().and_then(|at| self.streams.get_mut(at)) {
+                    stream.held_back = Some(fault);
+                }
             }
             Event::Failed { fault, jitter } => {
                 self.attempts += 1;
@@ -277,11 +304,17 @@ impl Run {
                 (self.status, self.waiting_until) = (RunStatus::Waiting, Some(until));
                 Action::WaitUntil(until)
             }
-            Turn::Done => match self.streams.iter().find_map(|stream| stream.fault.clone()) {
+            Turn::Done => match self.failed().and_then(|stream| stream.fault.clone()) {
                 Some(fault) => self.stop(fault, now),
                 None => self.end(RunStatus::Succeeded, now),
             },
         }
+    }
+
+    /// A stream that could not be read. One that waits for somebody's approval is no failure of the run.
+    fn failed(&self) -> Option<&StreamProgress> {
+        let is_held = |stream: &StreamProgress| self.held.iter().any(|held| held.stream == stream.stream);
+        self.streams.iter().find(|stream| stream.fault.is_some() && !is_held(stream))
     }
 
     /// What is one stream's own trouble ends that stream; the others are read first.
@@ -400,6 +433,7 @@ impl Run {
         stream.rejected += counts.rejected;
         stream.received += counts.changed + counts.unchanged + counts.stale + counts.rejected;
         stream.caught_up = !more;
+        stream.held_back = None;
         stream.estimate = estimate;
     }
 }

@@ -9,7 +9,7 @@ mod rate;
 pub use at_once::AtOnce;
 pub use credential::{AssumedRole, Authorize, CredentialMethod, CredentialSpec, ParametersIn};
 pub use learnt::{InstanceSpec, Learnt};
-pub use rate::{Rate, ToldBy};
+pub use rate::{Rate, ToldBy, wrong_shares};
 
 use crate::backfill::WindowSpec;
 use crate::cardinality::{Cardinality, Role};
@@ -268,6 +268,16 @@ impl Spec {
         }
         for (i, rate) in self.rates.iter().enumerate() {
             rate.validate(&format!("rates[{i}]"))?;
+            let is_a_day = |other: &Rate| matches!(other, Rate::Day { resets, .. } if resets != "rolling");
+            if matches!(rate, Rate::Streams { .. }) && !self.rates.iter().any(is_a_day) {
+                return invalid(
+                    &format!("rates[{i}]"),
+                    "divides a day, but no day that ends at a midnight is declared",
+                );
+            }
+        }
+        if self.rates.iter().filter(|rate| matches!(rate, Rate::Streams { .. })).count() > 1 {
+            return invalid("rates", "divide a day twice");
         }
         Ok(())
     }

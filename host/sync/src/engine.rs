@@ -46,6 +46,8 @@ pub struct EngineOptions {
     pub budget: segments::Budget,
     /// How long what has ended is kept.
     pub kept: Kept,
+    /// How long what a vendor describes is believed while a run goes on, in milliseconds.
+    pub described_for_ms: Millis,
 }
 
 impl Default for EngineOptions {
@@ -56,6 +58,7 @@ impl Default for EngineOptions {
             projection_rows: 2000,
             budget: segments::Budget::default(),
             kept: Kept::default(),
+            described_for_ms: 3_600_000,
         }
     }
 }

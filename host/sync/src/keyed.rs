@@ -73,6 +73,15 @@ impl Keys {
         page.more = page.more || !self.keys.is_empty();
         page
     }
+
+    /// Says how far the keys are taken: how much of what is stored was looked through for them.
+    pub(crate) fn say(&self, page: &mut Page, newest: Seq) {
+        let said = page.estimate.as_mut().filter(|_| !self.keys.is_empty() && newest > 0);
+        if let Some(estimate) = said {
+            let percent = self.taken.min(newest).saturating_mul(100) / newest;
+            estimate.phase.push_str(&format!("; looked through {percent} % of what is stored for keys"));
+        }
+    }
 }
 
 /// The next keys after a place: different ones, at most as many as a page has rows. None are left if there are none.
@@ -127,6 +136,36 @@ mod tests {
 
     fn own(text: &str) -> Cursor {
         Cursor { state_version: 3, bytes: text.into() }
+    }
+
+    #[test]
+    fn how_far_the_keys_are_taken_is_said() {
+        let said = |keys: &[&str], taken, newest| {
+            let keys = Keys { keys: keys.iter().map(|key| (*key).to_owned()).collect(), taken };
+            let estimate = Some(attiva_core::page::Estimate { phase: "by key".into(), ..Default::default() });
+            let mut page = page(estimate);
+            keys.say(&mut page, newest);
+            page.estimate.unwrap().phase
+        };
+        assert_eq!(said(&["a"], 25, 50), "by key; looked through 50 % of what is stored for keys");
+        assert_eq!(said(&["a"], 60, 50), "by key; looked through 100 % of what is stored for keys");
+        assert_eq!((said(&[], 25, 50), said(&["a"], 0, 0)), ("by key".into(), "by key".into()));
+    }
+
+    fn page(estimate: Option<attiva_core::page::Estimate>) -> Page {
+        Page {
+            keys: arrow_array::StringArray::from(Vec::<Option<&str>>::new()),
+            kinds: Vec::new(),
+            source_times: Vec::new(),
+            rows: attiva_core::page::Rows::default(),
+            merges: Vec::new(),
+            rejects: Vec::new(),
+            next: own("c"),
+            more: true,
+            wait_ms: None,
+            estimate,
+            warnings: Vec::new(),
+        }
     }
 
     #[test]

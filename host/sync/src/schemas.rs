@@ -1,5 +1,5 @@
-//! What a connection's streams are taken to be: discovered at the start of a run, compared with what was taken over last, and
-//! kept as the policy says or as somebody has approved.
+//! What a connection's streams are taken to be: discovered at the start of a run, and every hour while it goes on; compared with
+//! what was taken over last, and kept as the policy says or as somebody has approved.
 
 use crate::engine::{Engine, Inner, read};
 use crate::stream_start;
@@ -9,6 +9,7 @@ use attiva_core::drift::{HeldStream, OnChange, SchemaState, decide};
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::ports::connector::Stream;
 use attiva_core::ports::store::Kind;
+use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind};
 use std::collections::BTreeMap;
 
@@ -49,6 +50,19 @@ pub(crate) async fn open(inner: &Inner, connection: &Connection, plugin: &str, r
     }
     let keyed = decided.catalog.into_iter().filter_map(|stream| Some((stream.name, stream.keyed_by?.0))).collect();
     Ok(Opened { streams, keyed, held: decided.held, stopped: decided.stopped })
+}
+
+/// Describes the streams of a run anew that goes on for long. A vendor that does not answer is asked again later.
+pub(crate) async fn describe_again(inner: &Inner, run: &mut Run) {
+    let opened = match inner.get::<Connection>(Kind::Connection, run.connection.as_str()) {
+        Ok(connection) => open(inner, &connection, &run.plugin, &run.id).await,
+        Err(fault) => Err(fault),
+    };
+    match opened {
+        Ok(Opened { stopped: Some(fault), .. }) => run.refuse(fault, inner.clock.now()),
+        Ok(Opened { held, keyed, .. }) => run.described(held, keyed),
+        Err(fault) => tracing::warn!(run = %run.id, %fault, "the streams are not described anew"),
+    }
 }
 
 /// By name, or as suggested; a suggested one that is not offered any more is still wanted, so that somebody hears of it.

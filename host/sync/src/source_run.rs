@@ -11,7 +11,7 @@ use attiva_core::disk;
 use attiva_core::guardrail::Guardrails;
 use attiva_core::page::{Page, Reject};
 use attiva_core::ports::connector::{PageLimits, Source};
-use attiva_core::ports::store::{Kind, PageCommit, PageCommitted, PageDocument, StreamState};
+use attiva_core::ports::store::{Feed, Kind, PageCommit, PageCommitted, PageDocument, StreamState};
 use attiva_core::quota::Priority;
 use attiva_core::record::RecordChange;
 use attiva_core::run::{Action, Counts, Event, Run};
@@ -23,6 +23,7 @@ use tracing::{Instrument, Span};
 pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken) {
     let mut event = Event::Resumed;
     let due = inner.due(&run);
+    let mut described_at = inner.clock.now();
     loop {
         if cancel.is_cancelled() {
             event = Event::CancelRequested;
@@ -30,6 +31,19 @@ pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken
         let mut action = run.step(event, inner.clock.now());
         if due.take() {
             action = run.step(Event::Due, inner.clock.now());
+        }
+        let now = inner.clock.now();
+        if action != Action::End
+            && run.backfill.is_none()
+            && now >= described_at.saturating_add(inner.options.described_for_ms)
+        {
+            described_at = now;
+            tokio::select! {
+                () = schemas::describe_again(inner, &mut run) => {}
+                () = inner.stop.cancelled() => return,
+                () = cancel.cancelled() => {}
+            }
+            action = run.step(Event::Resumed, inner.clock.now());
         }
         inner.stream_times.note(&run);
         if action == Action::End {
@@ -116,6 +130,10 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
         max_bytes: inner.options.page_bytes,
         priority: if is_current { Priority::Streaming } else { Priority::Backfill },
     };
+    if let Some(fault) = source.no_room(name, limits.priority)? {
+        tracing::debug!(run = %run.id, stream = name, %fault, "held back");
+        return Ok(Some(Event::HeldBack { fault }));
+    }
     let keyed = match keyed::keyed_by(inner, &connection, name)? {
         None => None,
         Some(by) => {
@@ -137,7 +155,11 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     };
     let page = match &keyed {
         None => page,
-        Some((position, keys)) => keys.settle(position, page),
+        Some((position, keys)) => {
+            let mut page = keys.settle(position, page);
+            keys.say(&mut page, inner.store.newest(Feed::Records)?);
+            page
+        }
     };
     Span::current().record("rows", page.rows.len);
     tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");

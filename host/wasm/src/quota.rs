@@ -5,7 +5,9 @@
 use async_trait::async_trait;
 use attiva_core::key::Instance;
 use attiva_core::ports::clock::Clock;
-use attiva_core::quota::{Ending, Foreign, Kept, Moment, Priority, Quota, Setting, Shown, Ticket, Turn, User, Wait};
+use attiva_core::quota::{
+    Ending, Foreign, Kept, Moment, NoRoom, Priority, Quota, Setting, Shown, Ticket, Turn, User, Wait,
+};
 use attiva_core::spec::Rate;
 use attiva_core::time::format_timestamp;
 use attiva_core::{Fault, FaultKind, Millis};
@@ -171,6 +173,43 @@ impl InstanceBudget {
                 }
             }
         }
+    }
+
+    /// Why a page of a stream may not begin yet, if it may not: the calls of the day are divided among streams, and what is
+    /// left is kept for others. A fault of kind quota with the time to look again: `quota.share`, `quota.streams`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn no_room(&self, user: &User, stream: &str, priority: Priority) -> Result<Option<Fault>, Fault> {
+        self.load()?;
+        let now = self.now();
+        let room = self.state().quota.room(&user.plugin, stream, priority, now);
+        Ok(room.err().map(|why| self.kept_for_others(why, stream, now)))
+    }
+
+    fn kept_for_others(&self, why: NoRoom, stream: &str, now: Moment) -> Fault {
+        let (code, until, what) = match why {
+            NoRoom::Spent { most, ends, until } => {
+                let at = format_timestamp(ends);
+                (
+                    "quota.streams",
+                    until,
+                    format!("the {most} calls of a day that reading {} may take are spent until {at}", self.name()),
+                )
+            }
+            NoRoom::Share { share, spent, until } => {
+                let at = format_timestamp(until);
+                let what = format!(
+                    "{stream} has spent {spent} calls of today, {share} are its share, and what is left of {} is kept for other streams; \
+                     what these do not need becomes free as the day passes, and it looks again at {at}",
+                    self.name()
+                );
+                ("quota.share", until, what)
+            }
+        };
+        Fault::new(FaultKind::Quota, code, what)
+            .retry_after_ms(u64::try_from(until.saturating_sub(now.wall)).unwrap_or(0))
+            .action("It goes on by itself. `attiva quota show` tells what each stream has spent; an operator can divide the day otherwise with `attiva quota limit`.")
     }
 
     /// Keeps the next block of calls as spent.

@@ -4,6 +4,9 @@ use crate::day::US_CENTRAL;
 use attiva_connector::Spec;
 use attiva_connector::spec::Rate;
 
+/// Hundredths of a day that reading takes: Marketo advises an integration to take half of a subscription.
+pub const READING_PERCENT: u32 = 50;
+
 /// Adds what a connector may use of a subscription. In a window and at once, half of what Marketo allows, as it advises
 /// for one integration; of a day all that an ordinary subscription has: an operator sets what was bought.
 #[must_use]

@@ -9,7 +9,7 @@ mod day;
 mod refusal;
 mod response;
 
-pub use budget::within_budget;
+pub use budget::{READING_PERCENT, within_budget};
 pub use client::{Api, PATH_BYTES_MAX, get, post_form, post_json, request, with_body};
 pub use day::until_quota_reset;
 pub use refusal::Refusal;

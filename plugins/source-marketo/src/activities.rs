@@ -1,9 +1,9 @@
 //! The stream of activities: history by bulk extract, month by month; then a chain of pages for each ten types.
 
 use crate::chain::{batch, next_page};
-use crate::cursor::{ActivitiesState, Chain, History, TypeChain, VERSION};
+use crate::cursor::{ActivitiesState, Beside, Chain, History, TypeChain, VERSION};
 use crate::reader::Reader;
-use crate::{event, history, request};
+use crate::{event, history, request, slices};
 use attiva_connector::{ColumnSpec, Cursor, Fault, Page, PageBuilder, Result};
 use marketo_api::Listed;
 use serde::Deserialize;
@@ -18,15 +18,27 @@ const DELETE: i64 = 37;
 pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     let Some(cursor) = cursor else { return begin(reader) };
     let mut state: ActivitiesState = cursor.decode(VERSION)?;
+    let now = reader.api.now();
+    if state.history.is_some() && state.beside.is_due(reader, now) {
+        return changes(reader, state);
+    }
     if let Some(mut past) = state.history.take() {
         let fields = event::fields();
         let names: Vec<&str> = fields.iter().filter(|f| !f.is_made()).map(|f| f.name.as_str()).collect();
         let types: Vec<i64> = state.chains.iter().flat_map(|c| c.types.iter().copied()).collect();
         let order = |start, end| Ok(Some(request::activities_order(&names, &types, start, end)));
-        let done = history::advance(reader, &mut past, &|| Ok(event::fields()), &order)?;
+        let by_pages = match past.slice.is_some() || past.rests(now) {
+            true => slices::page(reader, &mut past, &state.chains)?,
+            false => None,
+        };
+        let done = match by_pages {
+            Some(done) => done,
+            None => history::advance(reader, &mut past, &|| Ok(event::fields()), &order)?,
+        };
         let over = past.is_over();
         state.history = (!over).then_some(past);
-        let page = done.page(Cursor::encode(VERSION, &state)?)?;
+        let mut page = done.page(Cursor::encode(VERSION, &state)?)?;
+        state.beside.bound(reader, &mut page, now);
         return Ok(if over && reader.config.end_date.is_some() { page.caught_up() } else { page });
     }
     if reader.config.end_date.is_some() {
@@ -44,7 +56,7 @@ fn begin(reader: &Reader) -> Result<Page> {
     let chains = types.chunks(TYPES_IN_CHAIN).map(|types| TypeChain { types: types.to_vec(), chain: chain.clone() });
     let (start, end) = reader.config.history(now);
     let history = (start < end).then(|| History::new(start, end));
-    let state = ActivitiesState { chains: chains.collect(), at: 0, history };
+    let state = ActivitiesState { chains: chains.collect(), at: 0, beside: Beside::after(reader, now), history };
     Ok(Page::moved(Cursor::encode(VERSION, &state)?).estimate("beginning", None, None))
 }
 
@@ -82,8 +94,10 @@ fn changes(reader: &Reader, mut state: ActivitiesState) -> Result<Page> {
     let columns: Vec<ColumnSpec> = event::fields().iter().map(|f| f.column()).collect();
     let mut rows = PageBuilder::new(&columns);
     let Some(current) = state.chains.get_mut(state.at) else {
-        state.at = 0;
-        return Ok(Page::moved(Cursor::encode(VERSION, &state)?).caught_up());
+        (state.at, state.beside) = (0, Beside::after(reader, reader.api.now()));
+        let is_over = state.history.is_none();
+        let page = Page::moved(Cursor::encode(VERSION, &state)?);
+        return Ok(if is_over { page.caught_up() } else { page });
     };
     let types: Vec<String> = current.types.iter().map(i64::to_string).collect();
     let (types, batch) = (types.join(","), batch(reader));
@@ -99,11 +113,18 @@ fn changes(reader: &Reader, mut state: ActivitiesState) -> Result<Page> {
     if over {
         state.at = 0;
     }
+    if state.history.is_some() {
+        state.beside = state.beside.read(reader, over, reader.api.now());
+    }
     let mut page = rows.finish(Cursor::encode(VERSION, &state)?)?;
     page.wait_ms = wait_ms;
     page.warnings.extend(warning);
-    let page = page.estimate("reading activities", None, None);
-    Ok(if over { page.caught_up() } else { page })
+    let doing = match &state.history {
+        Some(past) => format!("reading what is new while history is read; {}", past.said(reader)),
+        None => "reading activities".to_owned(),
+    };
+    let page = page.estimate(doing, None, None);
+    Ok(if over && state.history.is_none() { page.caught_up() } else { page })
 }
 
 #[cfg(test)]

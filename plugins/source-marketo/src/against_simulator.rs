@@ -14,6 +14,8 @@ const LEADS: u64 = 1_200;
 
 struct World {
     marketo: Marketo,
+    /// How often a page of history came by REST.
+    by_pages: u32,
     /// Ends with the world, and the simulator with it.
     _runtime: tokio::runtime::Runtime,
     cursors: BTreeMap<&'static str, Cursor>,
@@ -23,16 +25,25 @@ struct World {
 
 impl World {
     fn start(native_crm: bool) -> Self {
+        Self::with(MarketoConfig { native_crm, ..MarketoConfig::default() })
+    }
+
+    fn with(config: MarketoConfig) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let marketo = runtime.block_on(Marketo::start(MarketoConfig {
             leads: LEADS,
             now: "2026-01-01T00:00:00Z".parse().ok(),
             limits: Limits::OFF,
             status_interval: Duration::from_millis(2),
-            native_crm,
-            ..MarketoConfig::default()
+            ..config
         }));
-        Self { marketo: marketo.unwrap(), _runtime: runtime, cursors: BTreeMap::new(), records: BTreeMap::new() }
+        Self {
+            marketo: marketo.unwrap(),
+            by_pages: 0,
+            _runtime: runtime,
+            cursors: BTreeMap::new(),
+            records: BTreeMap::new(),
+        }
     }
 
     /// A host whose vendor is the simulator: it adds the credential and sends. Each stream of a run has one of its own.
@@ -69,6 +80,8 @@ impl World {
             loop {
                 let cursor = self.cursors.get(stream).cloned();
                 let page = read_stream(&host, &config, stream, cursor, &keys).unwrap();
+                let said = page.estimate.as_ref().map_or("", |estimate| estimate.phase.as_str());
+                self.by_pages += u32::from(said.contains("page by page"));
                 assert!(page.rejects.is_empty(), "{stream}: {:?}", page.rejects);
                 let records = self.records.entry(stream).or_default();
                 for (row, text) in shown(&page).into_iter().enumerate() {
@@ -237,6 +250,17 @@ fn under_a_native_crm_sync_everything_but_roles_and_opportunities_arrives() {
     world.marketo.change_opportunity(3, json!({"stage": "Closed Won"})).unwrap();
     let page = read_stream(&host, &config, "opportunities", Some(begun.next), &[]).unwrap();
     assert_eq!((page.rows, crate::testing::warnings(&page)), (0, vec!["marketo.opportunities-unnamed"]));
+}
+
+#[test]
+fn activities_that_exports_have_no_bytes_for_come_by_pages_and_are_the_same() {
+    let mut whole = World::start(false);
+    whole.read("activities", &[]);
+    // The first export spends the day; all that is left comes by pages, before there is another day.
+    let mut pages = World::with(MarketoConfig { export_bytes_per_day: 1, ..MarketoConfig::default() });
+    pages.read("activities", &[]);
+    assert!(pages.by_pages > 10 && whole.by_pages == 0, "{} pages", pages.by_pages);
+    assert_eq!(pages.keys("activities"), whole.keys("activities"));
 }
 
 #[test]

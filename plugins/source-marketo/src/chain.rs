@@ -18,7 +18,11 @@ pub(crate) const OVERLAP_SECONDS: i64 = 600;
 impl Chain {
     /// A chain that holds everything from `now` on, in seconds.
     pub(crate) fn begin(reader: &Reader, now: i64) -> Result<Self> {
-        let since = now - OVERLAP_SECONDS;
+        Self::from(reader, now - OVERLAP_SECONDS)
+    }
+
+    /// A chain that holds everything from `since` on, in seconds.
+    pub(crate) fn from(reader: &Reader, since: i64) -> Result<Self> {
         Ok(Self { token: token(reader, since)?, since, still: 0 })
     }
 

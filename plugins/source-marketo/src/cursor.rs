@@ -14,6 +14,21 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct State {
     pub(crate) chains: Chains,
     pub(crate) phase: Phase,
+    /// While history is read: when changes are, and how far they are.
+    #[serde(default)]
+    pub(crate) beside: Beside,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) meanwhile: Option<Phase>,
+}
+
+/// Changes are read while history is: see `beside`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Beside {
+    /// When changes are read next, in seconds.
+    pub(crate) next: i64,
+    /// They are being read.
+    pub(crate) busy: bool,
 }
 
 /// Both chains are begun before history is: what changes while it is read is not lost.
@@ -38,6 +53,7 @@ pub(crate) struct Chain {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a call has one or two of them")]
 pub(crate) enum Phase {
     /// All persons, by export.
     History(History),
@@ -63,6 +79,42 @@ pub(crate) struct History {
     pub(crate) failure: Option<Failure>,
     /// Records read so far, without the present job's.
     pub(crate) records: u64,
+    /// The exports of a day are spent: until when none is ordered or started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rests_until: Option<i64>,
+    /// What is read by REST pages meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slice: Option<Slice>,
+    /// How it went so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pace: Option<Pace>,
+}
+
+/// A day of activities that REST pages bring. Times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slice {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// Which ten types are read, and where they are.
+    pub(crate) at: usize,
+    pub(crate) chain: Chain,
+    pub(crate) records: u64,
+}
+
+/// What the windows since a moment came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pace {
+    /// That moment, in seconds, and the window then.
+    pub(crate) since: i64,
+    pub(crate) window: i64,
+    /// Windows that had records, the bytes of their files, and of the last one.
+    pub(crate) filled: u64,
+    pub(crate) bytes: u64,
+    pub(crate) last_bytes: u64,
+    /// Seconds in which the exports of a day were spent.
+    pub(crate) rested: i64,
 }
 
 /// An export that came to nothing.
@@ -120,6 +172,8 @@ pub(crate) struct ActivitiesState {
     /// The chain to go on with.
     pub(crate) at: usize,
     pub(crate) history: Option<History>,
+    #[serde(default)]
+    pub(crate) beside: Beside,
 }
 
 /// A chain of at most ten types.
@@ -136,6 +190,8 @@ pub(crate) struct TypeChain {
 pub(crate) struct MembersState {
     pub(crate) chain: Chain,
     pub(crate) history: Option<History>,
+    #[serde(default)]
+    pub(crate) beside: Beside,
     /// To read again: program, person, and when in milliseconds; by program.
     pub(crate) work: Vec<(i64, i64, i64)>,
     pub(crate) more: bool,
@@ -214,19 +270,35 @@ mod tests {
 
     fn state(phase: Phase) -> State {
         let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0 };
-        State { chains: Chains { changes: chain.clone(), deletions: chain }, phase }
+        let chains = Chains { changes: chain.clone(), deletions: chain };
+        State { chains, phase, beside: Beside::default(), meanwhile: None }
     }
 
     #[test]
     fn a_cursor_survives_the_way_there_and_back() {
         let job = Job { announced: Some(3), ..Job::created("e".into()) };
         let failure = Some(Failure { at: 1, reason: "out of disk".into() });
-        let history = History { start: 1, end: 2, window: 1, job: Some(job), failures: 1, failure, records: 7 };
+        let chain = Chain { token: "T".into(), since: 0, still: 0 };
+        let slice = Some(Slice { from: 1, to: 2, at: 0, chain, records: 3 });
+        let pace = Some(Pace { since: 1, window: 1, filled: 1, bytes: 2, last_bytes: 2, rested: 0 });
+        let history =
+            History { window: 1, job: Some(job), failures: 1, failure, records: 7, slice, pace, ..History::new(1, 2) };
         for phase in [Phase::History(history), Phase::Changes(Work::default()), Phase::Deletions] {
             let state = state(phase);
             let cursor = Cursor::encode(VERSION, &state).unwrap();
             assert_eq!(cursor.decode::<State>(VERSION).unwrap(), state);
         }
+    }
+
+    #[test]
+    fn a_cursor_from_before_changes_were_read_beside_history_goes_on() {
+        let chain = r#"{"token":"T","since":0,"still":0}"#;
+        let old = format!(
+            r#"{{"chains":{{"changes":{chain},"deletions":{chain}}},"phase":{{"history":{{"start":1,"end":9,"window":2,"job":null,"failures":0,"failure":null,"records":7}}}}}}"#
+        );
+        let state: State = serde_json::from_str(&old).unwrap();
+        assert_eq!((state.beside, state.meanwhile), (Beside::default(), None));
+        assert!(matches!(state.phase, Phase::History(history) if history.records == 7 && history.pace.is_none()));
     }
 
     #[test]

@@ -12,14 +12,15 @@
 //! Create and enqueue are two pages. A job that was created but whose id was never committed stays at Marketo as
 //! *Created*, which starts nothing and expires; its id is noted in the spool at once, so that even this is rare.
 
-use crate::cursor::{Chains, Failure, History, Job, Phase, Stage, Work};
+use crate::cursor::{Beside, Chains, Failure, History, Job, Phase, Stage, State, Work};
 use crate::export_file::{ExportFile, Opened};
 use crate::export_job::{self, FILE, Order, Progress};
 use crate::export_row::Rows;
+use crate::extract::Extract;
 use crate::fields::Field;
 use crate::reader::{self, Reader};
 use crate::request;
-use attiva_connector::{Cursor, Fault, Page, PageBuilder, Result, Warning};
+use attiva_connector::{Cursor, Fault, FaultKind, Page, PageBuilder, Result, Warning};
 use serde_json::Value;
 
 /// Exports of one window that may come to nothing before the run fails, and how long the window then rests.
@@ -27,11 +28,15 @@ const FAILURES_MAX: u32 = 3;
 const REST_SECONDS: i64 = 3600;
 /// Where there are more windows than this, their number is not known.
 const WINDOWS_SHOWN_MAX: i64 = 100_000;
+/// After Marketo says that the bytes of a day are spent, and by its midnight, when it is asked again: somebody else may have spent
+/// them, or its clock be another.
+const SPENT_SECONDS: i64 = 3600;
+const MIDNIGHT_SECONDS: i64 = 120;
 /// Most characters of a failure's reason that are kept.
 const REASON_CHARS_MAX: usize = 300;
 
 /// The next page of the history of persons. After the last window it goes on with changes.
-pub(crate) fn page(reader: &Reader, chains: Chains, mut history: History) -> Result<Page> {
+pub(crate) fn page(reader: &Reader, chains: Chains, mut history: History, beside: Beside) -> Result<Page> {
     let fields = || reader.fields();
     let order = |start, end| {
         let fields = fields()?;
@@ -41,7 +46,8 @@ pub(crate) fn page(reader: &Reader, chains: Chains, mut history: History) -> Res
     let done = advance(reader, &mut history, &fields, &order)?;
     let over = history.is_over();
     let next = if over { Phase::Changes(Work::default()) } else { Phase::History(history) };
-    let page = done.page(reader::cursor(chains, next)?)?;
+    let mut page = done.page(reader::encode(&State { chains, phase: next, beside, meanwhile: None })?)?;
+    beside.bound(reader, &mut page, reader.api.now());
     Ok(if over && reader.config.end_date.is_some() { page.caught_up() } else { page })
 }
 
@@ -55,9 +61,10 @@ pub(crate) type Fields<'a> = &'a dyn Fn() -> Result<Vec<Field>>;
 pub(crate) fn advance(reader: &Reader, history: &mut History, fields: Fields<'_>, order: Ordering<'_>) -> Result<Done> {
     let window = reader.extract.window();
     let (number, of) = (history.window_number(window), history.windows(window));
+    history.begin_pace(reader.api.now());
     let step = step(reader, history, fields, order)?;
     let of = if of > WINDOWS_SHOWN_MAX { String::new() } else { format!(" of {of}") };
-    let phase = format!("export {number}{of}: {}", step.doing);
+    let phase = format!("export {number}{of}: {}; {}", step.doing, history.said(reader));
     let records = history.records + history.job.as_ref().map_or(0, |job| job.records);
     Ok(Done { step, phase, records })
 }
@@ -70,6 +77,10 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    pub(crate) fn new(step: Step, phase: String, records: u64) -> Self {
+        Self { step, phase, records }
+    }
+
     /// The step's page, with where to go on.
     pub(crate) fn page(self, cursor: Cursor) -> Result<Page> {
         let mut page = match self.step.rows {
@@ -83,7 +94,7 @@ impl Done {
 }
 
 /// What one call did.
-struct Step {
+pub(crate) struct Step {
     /// For people.
     doing: &'static str,
     rows: Option<PageBuilder>,
@@ -96,12 +107,26 @@ impl Step {
         Self { doing, rows: None, wait_ms: None, warning: None }
     }
 
+    /// A page of rows.
+    pub(crate) fn of(rows: PageBuilder, warning: Option<Warning>) -> Self {
+        Self { rows: Some(rows), warning, ..Self::new("reading") }
+    }
+
     fn wait(doing: &'static str, ms: u64) -> Self {
         Self { wait_ms: Some(ms), ..Self::new(doing) }
     }
 }
 
+/// The bytes of exports that a day has, for all who use the instance.
+fn is_spent(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Quota && fault.code == "marketo.1029"
+}
+
 fn step(reader: &Reader, history: &mut History, fields: Fields<'_>, order: Ordering<'_>) -> Result<Step> {
+    let now = reader.api.now();
+    if history.rests(now) {
+        return Ok(history.rest(reader, now));
+    }
     let Some(mut job) = history.job.take() else {
         history.rest_after_failures(reader.api.now())?;
         let Some(body) = order(history.window, history.window_end(reader.extract.window()))? else {
@@ -109,11 +134,23 @@ fn step(reader: &Reader, history: &mut History, fields: Fields<'_>, order: Order
             return Ok(Step::new("no more"));
         };
         let order = Order { body, failures: history.failures };
-        history.job = Some(export_job::create(reader, order)?);
-        return Ok(Step::new("created"));
+        return match export_job::create(reader, order) {
+            Ok(job) => {
+                history.job = Some(job);
+                Ok(Step::new("created"))
+            }
+            Err(fault) if is_spent(&fault) => Ok(history.spent(reader, &fault, now)),
+            Err(fault) => Err(fault),
+        };
     };
     let progress = match job.stage {
-        Stage::Created => export_job::enqueue(reader, &job)?,
+        Stage::Created => match export_job::enqueue(reader, &job) {
+            Err(fault) if is_spent(&fault) => {
+                history.job = Some(job);
+                return Ok(history.spent(reader, &fault, now));
+            }
+            progress => progress?,
+        },
         Stage::Enqueued => export_job::fetch(reader, &mut job)?,
         Stage::Fetched => Progress::Fetched,
     };
@@ -146,10 +183,10 @@ fn read(reader: &Reader, history: &mut History, mut job: Job, fields: Fields<'_>
         return Ok(Step::new("fetching the file"));
     }
     job.stage = Stage::Fetched;
-    let (window, fields) = (reader.extract.window(), fields()?);
-    let file = match ExportFile::open(spool, file.size, reader.extract, &fields)? {
+    let (window, fields, size) = (reader.extract.window(), fields()?, file.size);
+    let file = match ExportFile::open(spool, size, reader.extract, &fields)? {
         Opened::File(file) => file,
-        Opened::Empty => return Ok(finish(window, history, job, None)),
+        Opened::Empty => return Ok(finish(window, history, job, None, 0)),
         Opened::OtherFields => return Ok(failed(reader, history, "other fields were chosen meanwhile".into())),
         Opened::Foreign(fault) => {
             spool.remove()?;
@@ -160,18 +197,21 @@ fn read(reader: &Reader, history: &mut History, mut job: Job, fields: Fields<'_>
     let next = file.read(job.offset, &reader.limits, &mut rows)?;
     let (page, records) = rows.into_page();
     job.records += records;
-    let Some(offset) = next else { return Ok(finish(window, history, job, Some(page))) };
+    let Some(offset) = next else { return Ok(finish(window, history, job, Some(page), size)) };
     job.offset = offset;
     history.job = Some(job);
     Ok(Step { rows: Some(page), ..Step::new("reading") })
 }
 
 /// The window's file was read to its end.
-fn finish(window: i64, history: &mut History, job: Job, rows: Option<PageBuilder>) -> Step {
+fn finish(window: i64, history: &mut History, job: Job, rows: Option<PageBuilder>, bytes: u64) -> Step {
     let warning = job.announced.filter(|announced| *announced != job.records).map(|announced| {
         let message = format!("Marketo announced {announced} records, its export {} had {}", job.id, job.records);
         Warning::new("marketo.export-count", message)
     });
+    if job.records > 0 {
+        history.note_file(bytes);
+    }
     history.window_done(window, job.records);
     Step { rows, warning, ..Step::new("read") }
 }
@@ -188,13 +228,56 @@ fn failed(reader: &Reader, history: &mut History, reason: String) -> Step {
 impl History {
     /// From the start date to the moment reading begins.
     pub(crate) fn new(start: i64, end: i64) -> Self {
-        Self { start, end, window: start, job: None, failures: 0, failure: None, records: 0 }
+        Self {
+            start,
+            end,
+            window: start,
+            job: None,
+            failures: 0,
+            failure: None,
+            records: 0,
+            rests_until: None,
+            slice: None,
+            pace: None,
+        }
     }
 
     /// Where the present window ends and the next begins: the second in between belongs to both, since Marketo does
     /// not say whether its ranges include their ends. A person read twice is still one person.
-    fn window_end(&self, window: i64) -> i64 {
+    pub(crate) fn window_end(&self, window: i64) -> i64 {
         self.end.min(self.window.saturating_add(window))
+    }
+
+    /// Whether no export may be ordered or started for now; one that is started goes on.
+    pub(crate) fn rests(&self, now: i64) -> bool {
+        let is_started = self.job.as_ref().is_some_and(|job| job.stage != Stage::Created);
+        !is_started && self.rests_until.is_some_and(|until| now < until)
+    }
+
+    fn rest(&self, reader: &Reader, now: i64) -> Step {
+        let left = self.rests_until.unwrap_or(now).saturating_sub(now);
+        let left_ms = u64::try_from(left).unwrap_or(0).saturating_mul(1000);
+        Step::wait(
+            "the exports of today are spent, by whoever uses the instance",
+            left_ms.clamp(1_000, reader.poll_ms().max(1_000)),
+        )
+    }
+
+    /// Marketo says that the bytes of a day are spent.
+    fn spent(&mut self, reader: &Reader, fault: &Fault, now: i64) -> Step {
+        let midnight = i64::try_from(fault.retry_after_ms.unwrap_or(0) / 1000).unwrap_or(0) + MIDNIGHT_SECONDS;
+        let seconds = midnight.min(SPENT_SECONDS);
+        self.rests_until = Some(now + seconds);
+        if let Some(pace) = &mut self.pace {
+            pace.rested += seconds;
+        }
+        self.rest(reader, now)
+    }
+
+    /// When it ends, for people.
+    pub(crate) fn said(&self, reader: &Reader) -> String {
+        let (now, window) = (reader.api.now(), reader.extract.window());
+        self.outlook(window, reader.extract != Extract::Members, now).said(now)
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -5,7 +5,7 @@
 //!
 //! 1. **Begin**: note where the stream of activities and the stream of deletions stand now ([`begin`]).
 //! 2. **History**: all persons by bulk extract, month by month of their creation (`history`). What changes meanwhile
-//!    is in the streams noted before.
+//!    is in the streams noted before, which are read beside.
 //! 3. **Changes**: activities say who is new, changed or merged; those persons are read in full (`changes`).
 //! 4. **Deletions**: who is gone. Then the run is over, and the next one goes on with 3.
 //!
@@ -13,12 +13,17 @@
 //! was there before comes by bulk extract (`activities`, `program_members`), list by list (`list_members`), by the keys
 //! that other streams name (`objects`), or as a whole now and then (`refreshed`).
 //!
+//! History may take days. Changes do not wait for it: every few minutes they are read beside it (`beside`). How long it will
+//! take, and what that hangs on, is said with every page (`outlook`); while the bytes of exports of a day are spent, activities
+//! of the past come by REST pages (`slices`).
+//!
 //! Where reading stands is in the cursor alone (`cursor`); a kill at any point repeats one page.
 
 mod activities;
 mod activity;
 #[cfg(test)]
 mod against_simulator;
+mod beside;
 mod cell;
 mod chain;
 mod changes;
@@ -40,18 +45,20 @@ mod lead;
 mod list_members;
 mod mapping;
 mod objects;
+mod outlook;
 mod program_members;
 mod reader;
 mod record;
 mod refreshed;
 mod request;
+mod slices;
 mod spec;
 #[cfg(test)]
 mod testing;
 
 use attiva_connector::{CheckResult, Cursor, Host, Page, Plugin, ReadRequest, Result, Source, Spec, Stream};
 pub use config::Config;
-use cursor::{ActivitiesState, Chain, Chains, History, MembersState, Phase, State, VERSION, Work};
+use cursor::{ActivitiesState, Beside, Chain, Chains, History, MembersState, Phase, State, VERSION, Work};
 use dataset::Dataset;
 use reader::Reader;
 
@@ -112,15 +119,17 @@ impl Source for SourceMarketo {
 /// A page of persons.
 fn persons(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     let Some(cursor) = cursor else { return begin(reader) };
-    let State { chains, phase } = cursor.decode(VERSION)?;
-    if reader.config.end_date.is_some() && !matches!(phase, Phase::History(_)) {
+    let state: State = cursor.decode(VERSION)?;
+    if reader.config.end_date.is_some() && !matches!(state.phase, Phase::History(_)) {
         // A span of days was read to its end.
         return Ok(Page::moved(cursor.clone()).caught_up());
     }
-    match phase {
-        Phase::History(history) => history::page(reader, chains, history),
-        Phase::Changes(work) => changes::page(reader, chains, work),
-        Phase::Deletions => changes::deletions_page(reader, chains),
+    match state.phase.clone() {
+        Phase::History(past) if state.beside.is_due(reader, reader.api.now()) => {
+            changes::page_beside(reader, state, past)
+        }
+        Phase::History(past) => history::page(reader, state.chains, past, state.beside),
+        phase => changes::page(reader, state.chains, phase),
     }
 }
 
@@ -130,7 +139,8 @@ fn begin(reader: &Reader) -> Result<Page> {
     let (start, end) = reader.config.history(now);
     let chains = Chains { changes: Chain::begin(reader, now)?, deletions: Chain::begin(reader, now)? };
     let phase = if start < end { Phase::History(History::new(start, end)) } else { Phase::Changes(Work::default()) };
-    Ok(Page::moved(reader::cursor(chains, phase)?).estimate("beginning", None, None))
+    let state = State { chains, phase, beside: Beside::after(reader, now), meanwhile: None };
+    Ok(Page::moved(reader::encode(&state)?).estimate("beginning", None, None))
 }
 
 attiva_connector::export_source!(SourceMarketo);

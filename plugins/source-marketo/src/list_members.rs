@@ -77,7 +77,11 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
     let left = walk.lists.len();
     state.walk = (!over).then_some(walk);
     let page = rows.finish(Cursor::encode(VERSION, &state)?)?;
-    Ok(page.estimate(format!("reading lists, {left} left of this page of lists"), None, None))
+    let doing = format!(
+        "reading lists, {left} left of this page of lists; when history ends cannot be told: Marketo says neither how many \
+         lists there are, nor how many people are on them"
+    );
+    Ok(page.estimate(doing, None, None))
 }
 
 /// Who came and went; of several changes of one membership in a page, the last counts.

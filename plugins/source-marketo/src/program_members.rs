@@ -2,7 +2,7 @@
 //! came in, went out or moved on, read again by program and person.
 
 use crate::chain::{batch, next_page};
-use crate::cursor::{Chain, History, MembersState, VERSION};
+use crate::cursor::{Beside, Chain, History, MembersState, VERSION};
 use crate::extract::Extract;
 use crate::fields::{self, Field, UPDATED_AT};
 use crate::history::Fields;
@@ -23,11 +23,12 @@ const KEY: [&str; 2] = ["programId", "leadId"];
 const TYPES: &str = "104,113,114,115,123";
 
 pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
+    let now = reader.api.now();
     let Some(cursor) = cursor else {
-        let chain = Chain::begin(reader, reader.api.now())?;
+        let chain = Chain::begin(reader, now)?;
         // How many programs there are shows at the end of their list.
         let history = Some(History::new(0, i64::MAX));
-        let state = MembersState { chain, history, work: Vec::new(), more: false };
+        let state = MembersState { chain, beside: Beside::after(reader, now), history, work: Vec::new(), more: false };
         return Ok(Page::moved(Cursor::encode(VERSION, &state)?).estimate("beginning", None, None));
     };
     let mut state: MembersState = cursor.decode(VERSION)?;
@@ -35,6 +36,9 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
         let described = fields::described_object(&reader.api, OBJECT)?;
         Ok(reader.chosen(described, &[KEY[0], KEY[1], UPDATED_AT]))
     };
+    if state.history.is_some() && state.beside.is_due(reader, now) {
+        return changes(reader, state, &fields);
+    }
     let Some(mut past) = state.history.take() else { return changes(reader, state, &fields) };
     let order = |offset, _end| {
         let programs = programs(reader, offset)?;
@@ -48,7 +52,9 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     };
     let done = history::advance(reader, &mut past, &fields, &order)?;
     state.history = (!past.is_over()).then_some(past);
-    done.page(Cursor::encode(VERSION, &state)?)
+    let mut page = done.page(Cursor::encode(VERSION, &state)?)?;
+    state.beside.bound(reader, &mut page, now);
+    Ok(page)
 }
 
 /// The ids of the programs of an export. That a list by offset may move while it is read does no harm: a program that
@@ -80,12 +86,19 @@ fn changes(reader: &Reader, mut state: MembersState, fields: Fields<'_>) -> Resu
         read(reader, &fields, program, &asked, &mut rows)?;
     }
     let over = state.work.is_empty() && !state.more;
+    if state.history.is_some() {
+        state.beside = state.beside.read(reader, over, reader.api.now());
+    }
     let wait_ms = state.chain.wait_ms();
     let mut page = rows.finish(Cursor::encode(VERSION, &state)?)?;
     page.wait_ms = wait_ms;
     page.warnings.extend(warning);
-    let page = page.estimate("reading changes", None, None);
-    Ok(if over { page.caught_up() } else { page })
+    let doing = match &state.history {
+        Some(past) => format!("reading changes while history is read; {}", past.said(reader)),
+        None => "reading changes".to_owned(),
+    };
+    let page = page.estimate(doing, None, None);
+    Ok(if over && state.history.is_none() { page.caught_up() } else { page })
 }
 
 /// The next page of activities, as work: each membership once.

@@ -1,7 +1,7 @@
 //! What every step of a read needs.
 
 use crate::config::Config;
-use crate::cursor::{Chains, Phase, State, VERSION};
+use crate::cursor::{Beside, Chains, Phase, State, VERSION};
 use crate::extract::Extract;
 use crate::fields::{self, Field};
 use attiva_connector::{Cursor, Host, Limits, ReadRequest, Result};
@@ -48,7 +48,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The cursor of a state.
+/// The cursor of a state behind history.
 pub(crate) fn cursor(chains: Chains, phase: Phase) -> Result<Cursor> {
-    Cursor::encode(VERSION, &State { chains, phase })
+    encode(&State { chains, phase, beside: Beside::default(), meanwhile: None })
+}
+
+/// The cursor of a state.
+pub(crate) fn encode(state: &State) -> Result<Cursor> {
+    Cursor::encode(VERSION, state)
 }

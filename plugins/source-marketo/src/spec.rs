@@ -1,9 +1,10 @@
 //! The specification: what the host and an operator know of this connector before it runs.
 
-use crate::mapping;
-use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Spec};
-use marketo_api::{CREDENTIAL, ORIGIN, within_budget};
+use crate::{dataset, mapping};
+use attiva_connector::spec::{Cardinality, CredentialMethod, Origin, ParametersIn, Rate, Spec};
+use marketo_api::{CREDENTIAL, ORIGIN, READING_PERCENT, within_budget};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(crate) fn spec() -> Spec {
     let spec = Spec::new("source-marketo", env!("CARGO_PKG_VERSION"), "attiva", "Adobe Marketo Engage")
@@ -28,7 +29,13 @@ pub(crate) fn spec() -> Spec {
         .window("start_date", "end_date", &["persons", "activities"])
         // One instance feeds one organisation, in as many sandboxes as it likes; audiences may come back from any.
         .cardinality(Cardinality { source_organisations_per_instance: Some(1), ..Cardinality::default() });
-    mapping::ALL.iter().fold(within_budget(spec), |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
+    let spec = within_budget(spec).rate(Rate::Streams { percent: READING_PERCENT, shares: shares() });
+    mapping::ALL.iter().fold(spec, |spec, (stream, entity, fields)| spec.mapping(stream, entity, fields))
+}
+
+/// What each dataset has of the calls for itself; what is left is for looking what there is.
+fn shares() -> BTreeMap<String, u32> {
+    dataset::ALL.map(|dataset| (dataset.name().to_owned(), dataset.share())).into()
 }
 
 /// Everything here reads: an export is made to be read, and a POST to `leads.json` with `?_method=GET` is Marketo's way
@@ -160,6 +167,19 @@ mod tests {
     fn the_host_takes_it_and_hides_the_secret() {
         let spec = HostSpec::parse(&spec().to_json()).unwrap();
         assert_eq!(spec.secrets(), ["client_secret"]);
+    }
+
+    #[test]
+    fn every_stream_has_a_share_of_half_a_day_and_looking_around_has_one_too() {
+        let spec = HostSpec::parse(&spec().to_json()).unwrap();
+        let divided = spec.rates.iter().find_map(|rate| match rate {
+            attiva_core::spec::Rate::Streams { percent, shares } => Some((*percent, shares.clone())),
+            _ => None,
+        });
+        let (percent, shares) = divided.unwrap();
+        assert_eq!((percent, shares.len()), (50, dataset::ALL.len()));
+        assert!(dataset::ALL.iter().all(|dataset| shares.get(dataset.name()).is_some_and(|share| *share > 0)));
+        assert_eq!(shares.values().sum::<u32>(), 90);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Options {
     pub component: Vec<u8>,
     pub suite: Suite,
     pub upstream: Upstream,
+    /// Certificates in PEM form of those who are trusted to say who a vendor is that is there, in the place of the public ones.
+    pub authorities: Option<String>,
     /// The version before, where there is one.
     pub previous: Option<Vec<u8>>,
     pub documents: Documents,
@@ -58,6 +60,7 @@ impl Options {
             component,
             suite,
             upstream,
+            authorities: None,
             previous: None,
             documents,
             is_recording: false,
@@ -140,7 +143,7 @@ impl Subject {
             None => None,
         };
         let is_changing = options.change.is_some() || !matches!(options.upstream, Upstream::At(_));
-        let stand = Stand::start(&plugin.spec, options.upstream).await?;
+        let stand = Stand::start_trusting(&plugin.spec, options.upstream, options.authorities.as_deref()).await?;
         let (configuration, secrets) = configured(&plugin.spec, &options.suite, stand.is_recorded())?;
         let (public, _) = split_configuration(&plugin.spec, configuration);
         let started_ms = staged.now_ms();
@@ -204,7 +207,12 @@ impl Subject {
             spool: Arc::new(dir),
             // The stand-in takes any number of calls; the vendor's budget is the host's business.
             budget: InstanceBudget::new(&[]),
-            user: User { organisation: "testkit".into(), connection: "testkit".into() },
+            user: User {
+                organisation: "testkit".into(),
+                connection: "testkit".into(),
+                plugin: String::new(),
+                stream: None,
+            },
             priority: Priority::Interactive,
             memory: Arc::default(),
             tokens: Arc::new(TokenCache::default()),

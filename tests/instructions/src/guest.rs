@@ -29,7 +29,7 @@ pub fn connection(spools: &Path, configuration: Value) -> Result<ConnectionConte
         grants: Arc::new([]),
         spool: Arc::new(Dir::open_ambient_dir(spools, cap_std::ambient_authority())?),
         budget: InstanceBudget::new(&[]),
-        user: User { organisation: "bench".into(), connection: "bench".into() },
+        user: User { organisation: "bench".into(), connection: "bench".into(), plugin: String::new(), stream: None },
         priority: Priority::Backfill,
         memory: Arc::default(),
         tokens: Arc::new(TokenCache::default()),

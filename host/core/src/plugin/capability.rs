@@ -123,6 +123,8 @@ pub fn capabilities(spec: &Spec, roles: &[&'static str], imports: &[String]) -> 
         Rate::Concurrent { calls, .. } => Some(Capability::Rate { seconds: 0, calls: *calls }),
         // What the vendor tells is no promise of the connector's.
         Rate::Day { calls, .. } => calls.map(|calls| Capability::Rate { seconds: DAY_SECONDS, calls }),
+        // How it divides what it may take gives it nothing.
+        Rate::Streams { .. } => None,
     }));
     all.extend(spec.delivery.as_ref().map(|delivery| Capability::Delivery { class: delivery.class }));
     all.push(Capability::Instance { system: spec.instance.system.clone(), id: spec.instance.id.clone() });

@@ -103,6 +103,12 @@ pub trait Source: Send + Sync {
         keys: &[String],
         limits: PageLimits,
     ) -> Result<(Page, Usage), Fault>;
+    /// Why no page of a stream may begin yet, though the vendor would answer, and (`retry_after_ms`) when to ask again: what is
+    /// left of a day is kept for other streams.
+    fn no_room(&self, stream: &str, priority: Priority) -> Result<Option<Fault>, Fault> {
+        let _ = (stream, priority);
+        Ok(None)
+    }
     /// The run has ended: what it spooled is no longer needed.
     async fn clear_spool(&self, stream: &str) -> Result<(), Fault>;
     /// The version of the cursors it writes; `None`: there is only one form of them.

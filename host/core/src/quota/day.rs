@@ -217,6 +217,14 @@ impl Day {
         }
     }
 
+    /// When a day ends that frees up all at once.
+    pub(super) fn midnight(&self) -> Option<Millis> {
+        match &self.count {
+            Count::Midnight { ends, .. } => *ends,
+            Count::Rolling(_) => None,
+        }
+    }
+
     pub(super) fn is_refused(&self) -> bool {
         self.spent_until.is_some()
     }

@@ -19,6 +19,10 @@ pub struct Kept {
     /// Who spent what today.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, u64>,
+    /// The same by plugin and stream, where a plugin divides the day among its streams. Of a block that was under way when the
+    /// process died, nobody knows whose it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<String, BTreeMap<String, u64>>,
     /// When `users` begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_until: Option<Millis>,

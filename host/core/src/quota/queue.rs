@@ -14,6 +14,9 @@ pub struct User {
     pub organisation: String,
     /// A connection, by a name that is its own across organisations.
     pub connection: String,
+    /// What it is connected with, and the stream that is read; `None`: it is about no stream.
+    pub plugin: String,
+    pub stream: Option<String>,
 }
 
 /// A call that waits for its turn.
@@ -85,7 +88,7 @@ impl Queue {
     pub(super) fn order(&self, now: u64) -> Vec<(&Waiting, bool)> {
         let mut order: Vec<&Waiting> = self.waiting.iter().collect();
         let served = |waiting: &Waiting| {
-            let User { organisation, connection } = &waiting.user;
+            let User { organisation, connection, .. } = &waiting.user;
             (self.organisations.of(organisation), self.connections.of(connection))
         };
         order.sort_by_key(|waiting| (waiting.priority, served(waiting), waiting.since, waiting.ticket));
@@ -108,7 +111,7 @@ mod tests {
     use Priority::{Backfill, Interactive, Streaming};
 
     fn user(organisation: &str, connection: &str) -> User {
-        User { organisation: organisation.into(), connection: connection.into() }
+        User { organisation: organisation.into(), connection: connection.into(), plugin: String::new(), stream: None }
     }
 
     fn next(queue: &mut Queue, now: u64) -> String {

@@ -1,6 +1,6 @@
 //! A budget as it is shown: what is spent, what is left, and when it frees up.
 
-use super::{Foreign, Moment, Priority, Quota, Setting};
+use super::{Foreign, Moment, Priority, Quota, Setting, Shares, ShownShare};
 use crate::Millis;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,6 +48,10 @@ pub struct Shown {
     pub running: u64,
     /// What each connection spent today.
     pub users: BTreeMap<String, u64>,
+    /// What each stream has of a day, and has spent of it, where a connector divides it.
+    pub shares: Vec<ShownShare>,
+    /// The streams that connectors give shares to.
+    pub shares_declared: Vec<String>,
     pub settings: Vec<Setting>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreign: Option<Foreign>,
@@ -92,6 +96,8 @@ impl Quota {
             waiting: classes.into_iter().map(|class| (class, self.queue.count(class))).collect(),
             running: self.running,
             users: self.users.clone(),
+            shares: self.shown_shares(),
+            shares_declared: self.shares.values().flat_map(Shares::streams).cloned().collect(),
             settings: self.settings.clone(),
             foreign: self.foreign.clone(),
         }

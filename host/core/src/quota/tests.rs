@@ -13,7 +13,7 @@ fn at(steady: u64) -> Moment {
 }
 
 fn user(organisation: &str, connection: &str) -> User {
-    User { organisation: organisation.into(), connection: connection.into() }
+    User { organisation: organisation.into(), connection: connection.into(), plugin: String::new(), stream: None }
 }
 
 fn day(calls: u32, resets: &str) -> Rate {

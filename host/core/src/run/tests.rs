@@ -85,6 +85,35 @@ fn a_reading_anew_keeps_its_place_and_makes_no_stream_fresh() {
 }
 
 #[test]
+fn a_stream_that_is_held_back_says_why_and_the_others_are_read() {
+    let mut run = run(&["hungry", "frugal"]);
+    run.step(Event::Resumed, 0);
+    let kept = || Fault::new(FaultKind::Quota, "quota.share", "kept for others").retry_after_ms(50);
+    assert_eq!(run.step(Event::HeldBack { fault: kept() }, 0), Action::Pull { stream: 1 });
+    assert_eq!((run.status, &run.fault), (RunStatus::Running, &None));
+    assert_eq!(run.step(committed(true, None), 1), Action::Pull { stream: 1 });
+    assert_eq!(run.step(committed(false, None), 2), Action::WaitUntil(50), "and the run goes on by itself");
+    let stored = serde_json::to_string(&run).unwrap();
+    let mut run: Run = serde_json::from_str(&stored).unwrap();
+    assert_eq!(
+        (run.status, run.streams[0].held_back.as_ref().unwrap().code.as_str()),
+        (RunStatus::Waiting, "quota.share")
+    );
+    assert_eq!(run.step(Event::Resumed, 50), Action::Pull { stream: 0 });
+    // However often it is: no failure, so it never ends the run.
+    for at in 1..100 {
+        assert_eq!(run.step(Event::HeldBack { fault: kept() }, at * 50), Action::WaitUntil(at * 50 + 50));
+        run.step(Event::Resumed, at * 50 + 50);
+    }
+    assert_eq!(run.step(committed(false, None), 6_000), Action::End);
+    assert_eq!((run.status, &run.streams[0].held_back), (RunStatus::Succeeded, &None));
+    // What is read anew waits, too.
+    let mut anew = self::run(&["a", "b"]).anew(Backfill::default());
+    anew.step(Event::Resumed, 0);
+    assert_eq!(anew.step(Event::HeldBack { fault: kept() }, 0), Action::WaitUntil(50));
+}
+
+#[test]
 fn a_run_that_is_refused_has_ended_with_the_reason() {
     let mut run = run(&["a"]);
     run.refuse(Fault::new(FaultKind::Config, "x", "x"), 3);

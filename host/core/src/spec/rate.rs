@@ -4,6 +4,7 @@ use super::{SpecError, invalid};
 use crate::quota::Reset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A budget of the vendor instance, shared by all that use it. `refused_by`: the fault codes with which the connector
 /// says that the vendor found this budget used up; where our count has room then, somebody else uses it too.
@@ -36,6 +37,13 @@ pub enum Rate {
         told_by: Option<ToldBy>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         refused_by: Vec<String>,
+    },
+    /// What the streams of this connector take of a day, and which part of that each has for itself.
+    Streams {
+        /// Hundredths of the day that all of them have together.
+        percent: u32,
+        /// Hundredths of that, by stream; what is left of a hundred is for calls of no stream, and of streams that are not named.
+        shares: BTreeMap<String, u32>,
     },
 }
 
@@ -92,9 +100,26 @@ impl Rate {
             Self::Day { calls: None, told_by: None, refused_by, .. } if refused_by.is_empty() => {
                 invalid(path, "says neither how many calls, nor how the vendor tells")
             }
+            Self::Streams { percent, shares } => match wrong_shares(*percent, shares) {
+                Some(problem) => invalid(path, problem),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }
+}
+
+/// What is wrong with a division of a day among streams, if anything is.
+#[must_use]
+pub fn wrong_shares(percent: u32, shares: &BTreeMap<String, u32>) -> Option<&'static str> {
+    if !(1..=100).contains(&percent) {
+        return Some("percent must be from 1 to 100");
+    }
+    if shares.iter().any(|(stream, part)| stream.is_empty() || !(1..=100).contains(part)) {
+        return Some("each share must have a stream and be from 1 to 100");
+    }
+    let together = shares.values().fold(0_u32, |sum, part| sum.saturating_add(*part));
+    (together > 100).then_some("the shares must be at most 100 together")
 }
 
 #[cfg(test)]
@@ -122,6 +147,13 @@ mod tests {
         for good in [Rate::window(1, 1), Rate::concurrent(1), day(Some(1), "UTC0", &[]), day(None, "rolling", &["x"])] {
             assert_eq!(good.validate("rates[0]"), Ok(()), "{good:?}");
         }
+        let streams = |percent, parts: &[u32]| Rate::Streams {
+            percent,
+            shares: parts.iter().enumerate().map(|(i, part)| (format!("s{i}"), *part)).collect(),
+        };
+        for good in [streams(1, &[]), streams(100, &[1, 99]), streams(50, &[30])] {
+            assert_eq!(good.validate("rates[0]"), Ok(()), "{good:?}");
+        }
         let bad = [
             Rate::window(0, 1),
             Rate::window(1, 0),
@@ -131,6 +163,11 @@ mod tests {
             day(Some(1), "America/Chicago", &[]),
             day(Some(1), "", &[]),
             day(None, "UTC0", &[]),
+            streams(0, &[]),
+            streams(101, &[]),
+            streams(50, &[0]),
+            streams(50, &[60, 41]),
+            Rate::Streams { percent: 50, shares: [(String::new(), 5)].into() },
         ];
         for bad in bad {
             assert!(bad.validate("rates[0]").is_err(), "{bad:?}");

@@ -11,7 +11,7 @@ use crate::app::keys::Caller;
 use crate::app::quotas::{QuotaOf, Spent};
 use crate::app::refusal::Result;
 use attiva_core::key::Instance;
-use attiva_core::quota::{Foreign, Priority, Setting, Shown, ShownLimit};
+use attiva_core::quota::{Foreign, Priority, Setting, Shown, ShownLimit, ShownShare};
 use axum::Json;
 use axum::extract;
 use schemars::JsonSchema;
@@ -104,6 +104,27 @@ struct SpentView {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuotaShare")]
+struct ShareView {
+    plugin: String,
+    /// Absent: calls of no stream (checks, discovery), and of streams without a share of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<String>,
+    /// Hundredths of what the connector takes of a day.
+    percent: u32,
+    /// What that comes to.
+    calls: u64,
+    spent: u64,
+}
+
+impl ShareView {
+    fn of(share: ShownShare) -> Self {
+        let ShownShare { plugin, stream, percent, calls, spent } = share;
+        Self { plugin, stream: Some(stream).filter(|stream| !stream.is_empty()), percent, calls, spent }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Quota")]
 struct View {
     instance: Instance,
@@ -111,6 +132,10 @@ struct View {
     running: u64,
     /// Calls that wait, by who waits for them.
     waiting: BTreeMap<Priority, usize>,
+    /// What each stream has of the day, and has spent of it, where a connector divides it. What one has not needed in the hours
+    /// that have passed, all may have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    streams: Vec<ShareView>,
     /// Of today, by connection.
     spent: Vec<SpentView>,
     spent_by_others: u64,
@@ -121,7 +146,7 @@ struct View {
 impl View {
     fn of(quota: QuotaOf) -> Self {
         let QuotaOf { instance, shown, spent, spent_by_others } = quota;
-        let Shown { limits, waiting, running, foreign, .. } = shown;
+        let Shown { limits, waiting, running, foreign, shares, .. } = shown;
         let foreign = foreign.map(|Foreign { at, code, kind, counted, most }| ForeignView {
             at: Instant(at),
             code,
@@ -136,6 +161,7 @@ impl View {
             limits: limits.into_iter().map(LimitView::of).collect(),
             running,
             waiting,
+            streams: shares.into_iter().map(ShareView::of).collect(),
             spent: spent.collect(),
             spent_by_others,
             foreign,

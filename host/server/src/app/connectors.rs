@@ -123,7 +123,12 @@ impl SandboxConnectors {
             grants: granted?.into(),
             spool: Arc::new(self.spools.open(spool)?),
             budget: self.shared.budgets.of(&connection.instance, &installed.id, &plugin.spec.rates),
-            user: User { organisation: self.entry.organisation.to_string(), connection: id },
+            user: User {
+                organisation: self.entry.organisation.to_string(),
+                connection: id,
+                plugin: installed.id.clone(),
+                stream: None,
+            },
             // Checks, discovery, authorisations: somebody looks on.
             priority: Priority::Interactive,
             memory: self.shared.memory_of(&self.entry.organisation),
@@ -314,7 +319,8 @@ struct PluginSource {
 impl PluginSource {
     fn for_stream(&self, stream: &str) -> std::result::Result<ConnectionContext, Fault> {
         let spool = self.connector.spools.open(&(self.spool)(&self.connection.id, stream)).map_err(|r| r.fault)?;
-        Ok(ConnectionContext { spool: Arc::new(spool), ..self.connector.context.clone() })
+        let user = User { stream: Some(stream.to_owned()), ..self.connector.context.user.clone() };
+        Ok(ConnectionContext { spool: Arc::new(spool), user, ..self.connector.context.clone() })
     }
 }
 
@@ -346,6 +352,11 @@ impl Source for PluginSource {
         };
         let context = ConnectionContext { priority: limits.priority, ..self.for_stream(stream)? };
         self.connector.plugin.read(&context, &request).await
+    }
+
+    fn no_room(&self, stream: &str, priority: Priority) -> std::result::Result<Option<Fault>, Fault> {
+        let ConnectionContext { budget, user, .. } = &self.connector.context;
+        budget.no_room(user, stream, priority)
     }
 
     fn state_version(&self) -> Option<u32> {

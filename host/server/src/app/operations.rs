@@ -62,7 +62,11 @@ impl From<&Run> for Operation {
         let current = run.current().and_then(|i| run.streams.get(i));
         let estimate = current.and_then(|s| s.estimate.as_ref());
         let named = |stream: &str| if stream.is_empty() { String::new() } else { format!("reading {stream}") };
+        let held_back = run.streams.iter().find_map(|stream| stream.held_back.as_ref());
         let phase = match (run.status, estimate) {
+            (RunStatus::Waiting, _) if held_back.is_some() => {
+                held_back.map(|fault| fault.message.clone()).unwrap_or_default()
+            }
             (RunStatus::Running | RunStatus::Waiting, Some(estimate)) if !estimate.phase.is_empty() => {
                 estimate.phase.clone()
             }

@@ -11,6 +11,7 @@ use attiva_core::access::Scope;
 use attiva_core::key::Instance;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect, StoreError};
 use attiva_core::quota::{Kept, Setting, Shown};
+use attiva_core::spec::wrong_shares;
 use attiva_wasm::{InstanceBudget, QuotaStore};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -188,14 +189,42 @@ impl App {
     }
 }
 
+/// What is wrong with a division of the day among streams.
+fn check_streams(shown: &Shown, percent: u32, shares: Option<&BTreeMap<String, u32>>, i: usize) -> Vec<FieldProblem> {
+    let (place, none) = (format!("/limits/{i}"), BTreeMap::new());
+    let shares = shares.unwrap_or(&none);
+    let known: Vec<&str> = shown.shares_declared.iter().map(String::as_str).collect();
+    if known.is_empty() {
+        return vec![FieldProblem::new(place, "no connector divides the day among its streams")];
+    }
+    let unknown = shares.keys().filter(|stream| !known.contains(&stream.as_str()));
+    let unknown = unknown.map(|stream| {
+        let known = known.join(", ");
+        FieldProblem::new(format!("{place}/shares/{stream}"), format!("has no share to say; there are: {known}"))
+    });
+    let wrong = wrong_shares(percent, shares).map(|problem| FieldProblem::new(place.clone(), problem));
+    unknown.chain(wrong).collect()
+}
+
 /// Whether settings are about limits there are.
 fn check(shown: &Shown, settings: &[Setting]) -> Result<()> {
     let mut problems = Vec::new();
     for (i, setting) in settings.iter().enumerate() {
+        let same = |other: &Setting| match (other, setting) {
+            (Setting::Window { seconds: a, .. }, Setting::Window { seconds: b, .. }) => a == b,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        };
+        if settings.iter().take(i).any(same) {
+            problems.push(FieldProblem::new(format!("/limits/{i}"), "is said twice"));
+        }
         let (kind, seconds, calls) = match setting {
             Setting::Window { seconds, calls } => ("window", Some(*seconds), *calls),
             Setting::Concurrent { calls } => ("concurrent", None, *calls),
             Setting::Day { calls } => ("day", None, *calls),
+            Setting::Streams { percent, shares } => {
+                problems.extend(check_streams(shown, *percent, shares.as_ref(), i));
+                continue;
+            }
         };
         if !(1..=CALLS_MAX).contains(&calls) {
             problems.push(FieldProblem::new(format!("/limits/{i}/calls"), format!("must be from 1 to {CALLS_MAX}")));
@@ -210,13 +239,6 @@ fn check(shown: &Shown, settings: &[Setting]) -> Result<()> {
                 format!("/limits/{i}"),
                 format!("no connector declares it; there are: {known}"),
             ));
-        }
-        let same = |other: &Setting| match (other, setting) {
-            (Setting::Window { seconds: a, .. }, Setting::Window { seconds: b, .. }) => a == b,
-            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
-        };
-        if settings.iter().take(i).any(same) {
-            problems.push(FieldProblem::new(format!("/limits/{i}"), "is said twice"));
         }
     }
     if problems.is_empty() {

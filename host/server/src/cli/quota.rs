@@ -5,6 +5,7 @@ use super::output::{Column, Output};
 use super::{Client, Failure};
 use clap::Subcommand;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use ureq::http::Method;
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,13 @@ pub(crate) enum Quota {
         /// Calls in a window: `20=100`. May be given several times.
         #[arg(long = "window", value_name = "SECONDS=CALLS", value_parser = window)]
         windows: Vec<(u32, u32)>,
+        /// Hundredths of the day that streams may take together, where their connector divides it.
+        #[arg(long, value_name = "PERCENT")]
+        streams_percent: Option<u32>,
+        /// Hundredths of that for a stream: `persons=40`. May be given several times; those not named have none of their own.
+        /// Without any, shares are as declared.
+        #[arg(long = "stream", value_name = "STREAM=PERCENT", value_parser = share, requires = "streams_percent")]
+        shares: Vec<(String, u32)>,
     },
     /// Have the limits as connectors declare them again. For operators.
     Reset { system: String, instance: String },
@@ -44,6 +52,14 @@ fn window(text: &str) -> Result<(u32, u32), String> {
     let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a number"));
     Ok((number(seconds)?, number(calls)?))
 }
+
+fn share(text: &str) -> Result<(String, u32), String> {
+    let (stream, percent) = text.split_once('=').ok_or("write STREAM=PERCENT")?;
+    Ok((stream.to_owned(), percent.parse().map_err(|_| format!("`{percent}` is not a number"))?))
+}
+
+const SHARES: [Column; 4] =
+    [("stream", "/stream"), ("percent", "/percent"), ("calls a day", "/calls"), ("spent", "/spent")];
 
 const LIMITS: [Column; 8] = [
     ("limit", "/limit"),
@@ -71,15 +87,21 @@ pub(crate) fn run(command: Quota, client: &Client, output: Output) -> Result<(),
             return Ok(());
         }
         Quota::Show { system, instance } => client.get(&place(&system, &instance))?,
-        Quota::Limit { system, instance, day, concurrent, windows } => {
+        Quota::Limit { system, instance, day, concurrent, windows, streams_percent, shares } => {
             let day = day.map(|calls| json!({ "kind": "day", "calls": calls }));
             let concurrent = concurrent.map(|calls| json!({ "kind": "concurrent", "calls": calls }));
             let windows = windows
                 .into_iter()
                 .map(|(seconds, calls)| json!({ "kind": "window", "seconds": seconds, "calls": calls }));
-            let limits: Vec<Value> = windows.chain(concurrent).chain(day).collect();
+            let shares: BTreeMap<String, u32> = shares.into_iter().collect();
+            let shares = Some(shares).filter(|shares| !shares.is_empty());
+            let streams =
+                streams_percent.map(|percent| json!({ "kind": "streams", "percent": percent, "shares": shares }));
+            let limits: Vec<Value> = windows.chain(concurrent).chain(day).chain(streams).collect();
             if limits.is_empty() {
-                return Err(Failure::Usage("say at least one of --day, --concurrent and --window".into()));
+                return Err(Failure::Usage(
+                    "say at least one of --day, --concurrent, --window and --streams-percent".into(),
+                ));
             }
             let path = format!("{}/limits", place(&system, &instance));
             client.send_json(Method::PUT, &path, &json!({ "limits": limits }))?.json()?
@@ -117,6 +139,17 @@ fn show(quota: &Value, output: Output) {
         limit
     });
     output.list(&json!({ "items": limits.collect::<Vec<_>>() }), &LIMITS);
+    let shares = items(quota, "/streams").iter().map(|share| {
+        let mut share = share.clone();
+        if let Some(share) = share.as_object_mut() {
+            share.entry("stream").or_insert_with(|| "(others)".into());
+        }
+        share
+    });
+    let shares: Vec<Value> = shares.collect();
+    if !shares.is_empty() {
+        output.list(&json!({ "items": shares }), &SHARES);
+    }
     for spent in items(quota, "/spent") {
         let (sandbox, connection) = (text(spent, "/sandbox"), text(spent, "/connection"));
         output.line(&format!("  {} calls today by {connection} in {sandbox}", number(spent, "/calls")));

@@ -145,9 +145,22 @@ fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exi
             ("rejected", "/rejected"),
             ("calls", "/calls"),
             ("caught up", "/caught_up"),
+            ("how far", "/estimate/phase"),
             ("fault", "/fault/message"),
         ];
         output.list(&streams, &columns);
+        let held_back: Vec<Value> = streams["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|stream| stream.get("held_back").is_some())
+            .cloned()
+            .collect();
+        if !held_back.is_empty() {
+            let columns =
+                [("held back", "/stream"), ("why", "/held_back/message"), ("what to do", "/held_back/action")];
+            output.list(&json!({ "items": held_back }), &columns);
+        }
         if run.get("held").is_some_and(|held| held.as_array().is_some_and(|held| !held.is_empty())) {
             let held = json!({ "items": run.get("held").cloned().unwrap_or_default() });
             output.list(&held, &[("not read", "/stream"), ("why", "/fault/message"), ("what to do", "/fault/action")]);

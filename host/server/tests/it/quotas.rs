@@ -50,6 +50,10 @@ fn ended(api: &Api, begun: Result<String, String>) -> String {
         if operation.is(200).body["done"] == true {
             return operation.text("/fault/code").to_owned();
         }
+        // What reading takes of a day is spent: it waits for the next.
+        if operation.body["status"] == "waiting" && operation.text("/phase").contains("calls of") {
+            return "quota.streams".to_owned();
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -61,10 +65,16 @@ fn two_sandboxes_on_one_instance_never_make_it_refuse_a_call() {
     vendor.inject(Injection::from(Fault::Delay { ms: 20 }).for_ever());
     let (one, two) = (Harness::sandbox(), Harness::sandbox());
     let connections = [(&one, connect(&one, &vendor, munchkin)), (&two, connect(&two, &vendor, munchkin))];
-    limit(&one, munchkin, &json!([{"kind": "concurrent", "calls": 1}, {"kind": "day", "calls": 24}])).is(200);
+    limit(
+        &one,
+        munchkin,
+        &json!([{"kind": "concurrent", "calls": 1}, {"kind": "day", "calls": 24},
+        {"kind": "streams", "percent": 100, "shares": {}}]),
+    )
+    .is(200);
     let begun: Vec<_> = connections.iter().map(|(api, connection)| (*api, begin(api, connection))).collect();
     let codes: Vec<String> = begun.into_iter().map(|(api, begun)| ended(api, begun)).collect();
-    assert!(codes.iter().any(|code| code == "quota.day"), "a day of 24 calls is too short for both: {codes:?}");
+    assert!(codes.iter().any(|code| code.starts_with("quota.")), "a day of 24 calls is too short for both: {codes:?}");
     let received = vendor.received();
     for code in ["606", "607", "615"] {
         assert_eq!(received.by_code.get(code), None, "{:?}", received.by_code);
@@ -171,4 +181,78 @@ fn what_went_over_the_wire_for_a_record_is_shown_without_secrets() {
     let none = api.get(&format!("connections/{connection}/exchanges?containing=nobody-has-said-this"));
     assert_eq!(none.is(200).body["items"], json!([]));
     assert_eq!(Harness::shared().stranger().get(&format!("connections/{connection}/exchanges")).status, 404);
+}
+
+#[test]
+fn a_dataset_that_would_take_all_leaves_the_others_theirs_and_says_why_it_waits() {
+    let munchkin = "305-QUO-305";
+    let vendor = marketo(MarketoConfig::default());
+    let api = Harness::sandbox();
+    let config = vendor.config();
+    // From 2006 on: some 250 exports, and each takes several calls.
+    let body = json!({"name": "m", "plugin": "source-marketo", "grants": {"api": vendor.base_url()},
+        "streams": ["persons", "static_lists"], "configuration": {
+        "munchkin_id": munchkin, "client_id": config.client_id, "client_secret": config.client_secret, "poll_seconds": 1}});
+    let connection = api.post("connections", &body).is(201).text("/id").to_owned();
+    let declared = quota(&api, munchkin);
+    let share = |quota: &Value, stream: &str| {
+        let shares = quota["streams"].as_array().unwrap();
+        let share = shares.iter().find(|share| share["stream"] == stream).unwrap_or(&Value::Null);
+        (share["calls"].as_u64(), share["spent"].as_u64())
+    };
+    assert_eq!(share(&declared, "persons"), (Some(5_000), Some(0)), "a fifth of half a day: {declared}");
+
+    let divided = json!([{"kind": "day", "calls": 80},
+        {"kind": "streams", "percent": 50, "shares": {"persons": 25, "static_lists": 25}}]);
+    limit(&api, munchkin, &divided).is(200);
+    let begun = begin(&api, &connection).unwrap();
+    let run = begun.rsplit("op_").next().unwrap().to_owned();
+    let waiting = loop {
+        let run = api.get(&format!("runs/{run}")).is(200).body.clone();
+        if run["status"] == "waiting" && run["streams"][0].get("held_back").is_some() {
+            break run;
+        }
+        assert!(run.get("ended_at").is_none(), "{run}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let held_back = &waiting["streams"][0]["held_back"];
+    let code = held_back["code"].as_str().unwrap();
+    assert!(["quota.share", "quota.streams"].contains(&code), "{waiting}");
+    assert_eq!((&waiting["streams"][1]["caught_up"], &waiting["streams"][1]["pages"]), (&json!(true), &json!(1)));
+    let how_far = waiting["streams"][0]["estimate"]["phase"].as_str().unwrap();
+    assert!(how_far.contains("history ends"), "when, or why nobody can tell: {how_far}");
+    assert!(waiting["waiting_until"].is_string() && waiting.get("fault").is_none(), "{waiting}");
+    assert_eq!(api.get(&begun).text("/phase"), held_back["message"].as_str().unwrap());
+    let spent = quota(&api, munchkin);
+    let (persons, lists) = (share(&spent, "persons").1.unwrap(), share(&spent, "static_lists").1.unwrap());
+    // A page is read to its end, so it may have taken a few calls more than there was room for.
+    assert!(persons >= 5 && persons + lists <= 40 + 5, "{spent}");
+    assert!(lists >= 1, "{spent}");
+
+    // An operator gives more, and the next run goes on at once.
+    api.post(&format!("runs/{run}/cancel"), &json!({})).is(202);
+    while api.get(&begun).is(200).body["done"] != true {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    limit(&api, munchkin, &json!([{"kind": "streams", "percent": 100, "shares": {"persons": 100}}])).is(200);
+    let begun = begin(&api, &connection).unwrap();
+    let run = begun.rsplit("op_").next().unwrap().to_owned();
+    let before = waiting["streams"][0]["pages"].as_u64().unwrap();
+    loop {
+        let run = api.get(&format!("runs/{run}")).is(200).body.clone();
+        assert!(run["streams"][0].get("held_back").is_none(), "{run}");
+        if run["streams"][0]["pages"].as_u64() > Some(before) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    api.post(&format!("runs/{run}/cancel"), &json!({})).is(202);
+    for wrong in [
+        json!([{"kind": "streams", "percent": 0}]),
+        json!([{"kind": "streams", "percent": 50, "shares": {"persons": 60, "activities": 41}}]),
+        json!([{"kind": "streams", "percent": 50, "shares": {"nobody": 1}}]),
+        json!([{"kind": "streams", "percent": 50}, {"kind": "streams", "percent": 60}]),
+    ] {
+        limit(&api, munchkin, &wrong).refused(422, "request.invalid");
+    }
 }

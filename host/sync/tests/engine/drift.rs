@@ -104,3 +104,37 @@ async fn a_new_column_is_read_anew_where_that_is_wanted() {
     assert_eq!((anew.status, anew.streams[0].received), (RunStatus::Succeeded, 5), "{:?}", anew.fault);
     assert!(world.engine.schema_state(&world.connection).unwrap().to_backfill.is_empty());
 }
+
+/// A run that is in its first page while the vendor begins to describe persons otherwise, and what comes of it.
+async fn changed_in_the_midst(on_change: OnChange) -> (World, Run, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start_describing(dir.path(), vendor(three_pages())).await;
+    policy(&world, on_change, false).await;
+    world.vendor.stuck_reading.store(true, Ordering::SeqCst);
+    let run = world.start_run().await.unwrap();
+    world.until("the first page is asked for", || was_read(&world, "read 0").then_some(())).await;
+    *world.vendor.columns.lock().unwrap() = Some(vec![("mail", TEXT), ("title", DataType::Integer)]);
+    world.vendor.stuck_reading.store(false, Ordering::SeqCst);
+    let run = world.ended_run(&run.id).await;
+    (world, run, dir)
+}
+
+#[tokio::test]
+async fn a_change_in_the_midst_of_a_long_run_is_noticed_by_it() {
+    let (world, stopped, _dir) = changed_in_the_midst(OnChange::Stop).await;
+    assert_eq!(stopped.fault.as_ref().map(|fault| fault.code.as_str()), Some("schema.changed"), "{stopped:?}");
+    assert_eq!((stopped.status, stopped.streams[0].pages), (RunStatus::Failed, 1), "what was read is kept");
+    assert!(!was_read(&world, "read 1"));
+
+    let (world, asks, _dir) = changed_in_the_midst(OnChange::Ask).await;
+    let held: Vec<&str> = asks.held.iter().map(|held| held.stream.as_str()).collect();
+    assert_eq!((asks.status, held, asks.streams[0].pages), (RunStatus::Succeeded, vec!["persons"], 1), "{asks:?}");
+    assert_eq!(asks.streams[0].fault.as_ref().map(|fault| fault.code.as_str()), Some("schema.changed"));
+    // The next run goes on where it was, once somebody has approved.
+    world.engine.approve_schema(&world.connection, &[], "key_1").await.unwrap();
+    let run = world.run().await;
+    assert_eq!((run.status, run.streams[0].pages, run.held.len()), (RunStatus::Succeeded, 2, 0), "{run:?}");
+
+    let (_, propagates, _dir) = changed_in_the_midst(OnChange::Propagate).await;
+    assert_eq!((propagates.status, propagates.streams[0].pages), (RunStatus::Succeeded, 3));
+}

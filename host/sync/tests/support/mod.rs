@@ -280,6 +280,13 @@ impl World {
         Self::start_with(store, vendor, options).await
     }
 
+    /// As `start`; what the vendor describes is asked for again with every step of a run.
+    pub async fn start_describing(dir: &Path, vendor: Arc<Vendor>) -> Self {
+        let store = attiva_store::Sandbox::open(dir, &attiva_store::Options::default()).unwrap();
+        let options = EngineOptions { described_for_ms: 0, ..EngineOptions::default() };
+        Self::start_with(store, vendor, options).await
+    }
+
     pub async fn start_in(store: Arc<dyn SandboxStore>, vendor: Arc<Vendor>) -> Self {
         Self::start_with(store, vendor, EngineOptions::default()).await
     }

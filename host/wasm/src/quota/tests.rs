@@ -3,7 +3,7 @@
 use super::*;
 
 fn user() -> User {
-    User { organisation: "org".into(), connection: "con".into() }
+    User { organisation: "org".into(), connection: "con".into(), plugin: "source-x@1.0.0".into(), stream: None }
 }
 
 async fn acquire(budget: &Arc<InstanceBudget>, deadline: Instant) -> Result<Permit, Fault> {

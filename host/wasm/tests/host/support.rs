@@ -135,7 +135,12 @@ impl Connection {
             grants: Arc::new([]),
             spool: Arc::new(Dir::open_ambient_dir(spool.path(), ambient_authority()).unwrap()),
             budget: InstanceBudget::new(&[]),
-            user: User { organisation: "org".into(), connection: "con_1".into() },
+            user: User {
+                organisation: "org".into(),
+                connection: "con_1".into(),
+                plugin: "p@1.0.0".into(),
+                stream: None,
+            },
             priority: Priority::Streaming,
             memory: Arc::new(OrganisationMemory::default()),
             tokens: Arc::new(TokenCache::default()),

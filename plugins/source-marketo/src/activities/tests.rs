@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 const TYPES: &str = "/rest/v1/activities/types.json";
+/// History is read, and no changes are due.
+const LATER: Beside = Beside { next: NOW + 100_000, busy: false };
 
 fn types_are(fake: &FakeHost, ids: impl IntoIterator<Item = i64>) {
     let types: Vec<Value> = ids.into_iter().map(|id| json!({"id": id, "name": "x"})).collect();
@@ -23,7 +25,7 @@ fn state(page: &Page) -> ActivitiesState {
 fn at(chains: &[(&[i64], &str)], at: usize, history: Option<History>) -> Option<Cursor> {
     let chain = |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0 };
     let chains = chains.iter().map(|(types, token)| TypeChain { types: types.to_vec(), chain: chain(token) }).collect();
-    Some(Cursor::encode(VERSION, &ActivitiesState { chains, at, history }).unwrap())
+    Some(Cursor::encode(VERSION, &ActivitiesState { chains, at, beside: LATER, history }).unwrap())
 }
 
 #[test]

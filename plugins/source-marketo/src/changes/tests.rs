@@ -97,7 +97,7 @@ fn an_empty_page_with_more_goes_on_and_the_last_token_is_kept() {
         cursor = page.next;
     }
     assert!(fake.unused().is_empty());
-    let State { chains, phase } = cursor.decode(VERSION).unwrap();
+    let State { chains, phase, .. } = cursor.decode(VERSION).unwrap();
     assert_eq!((chains.changes.token.as_str(), chains.deletions.token.as_str()), ("C3", "D3"));
     assert_eq!(chains.changes.since, NOW - crate::chain::OVERLAP_SECONDS);
     assert_eq!(phase, Phase::Changes(Work::default()));

@@ -4,6 +4,8 @@ use attiva_connector::testing::FakeHost;
 use serde_json::{Value, json};
 
 const PROGRAMS: &str = "/rest/asset/v1/programs.json";
+/// History is read, and no changes are due.
+const LATER: Beside = Beside { next: NOW + 100_000, busy: false };
 
 fn described(fake: &FakeHost) {
     let fields = [
@@ -26,7 +28,7 @@ fn state(page: &Page) -> MembersState {
 
 fn cursor(history: Option<History>, work: Vec<(i64, i64, i64)>) -> Option<Cursor> {
     let chain = Chain { token: "C1".into(), since: NOW - 7200, still: 0 };
-    Some(Cursor::encode(VERSION, &MembersState { chain, history, work, more: false }).unwrap())
+    Some(Cursor::encode(VERSION, &MembersState { chain, beside: LATER, history, work, more: false }).unwrap())
 }
 
 /// The asset API says that nothing was found in words, and gives no result.

@@ -1,6 +1,7 @@
 //! Budgets of a vendor instance, shared by all that use it.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A budget of the vendor instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +29,14 @@ pub enum Rate {
         /// Where the vendor's answers tell what is spent.
         #[serde(skip_serializing_if = "Option::is_none")]
         told_by: Option<ToldBy>,
+    },
+    /// What the streams of this connector take of a day, and which part of that each has for itself.
+    Streams {
+        /// Hundredths of the day that all of them have together.
+        percent: u32,
+        /// Hundredths of that, by stream; what is left of a hundred is for calls of no stream (checks, discovery), and of
+        /// streams that are not named.
+        shares: BTreeMap<String, u32>,
     },
 }
 

@@ -67,6 +67,7 @@ fn full() -> Spec {
             },
             &["x.spent"],
         )
+        .rate(Rate::Streams { percent: 50, shares: [("persons".into(), 60), ("others".into(), 30)].into() })
         .instance("X", "{id}")
         .cardinality(Cardinality {
             source_organisations_per_instance: Some(1),

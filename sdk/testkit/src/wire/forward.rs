@@ -1,7 +1,9 @@
 //! Passing a request on to a vendor that is there: a simulator, a sandbox account.
 
 use super::message::{Answer, Request};
+use std::io;
 use std::time::Duration;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Longest body that is taken.
 const BODY_BYTES_MAX: u64 = 64 << 20;
@@ -36,12 +38,32 @@ pub(super) fn forward(agent: &ureq::Agent, base: &str, request: &Request) -> Res
     Ok(Answer { status, headers, body })
 }
 
-pub(super) fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
+/// `authorities`: certificates in PEM form of those who are trusted to say who a vendor is, in the place of the public ones.
+///
+/// # Errors
+/// There is none in it.
+pub(super) fn agent(authorities: Option<&str>) -> io::Result<ureq::Agent> {
+    let mut config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        .timeout_global(Some(Duration::from_secs(60)))
-        .build()
-        .into()
+        .timeout_global(Some(Duration::from_secs(60)));
+    if let Some(text) = authorities {
+        config = config.tls_config(TlsConfig::builder().root_certs(certificates(text)?).build());
+    }
+    Ok(config.build().into())
+}
+
+fn certificates(text: &str) -> io::Result<RootCerts> {
+    let wrong = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    let mut found = Vec::new();
+    for item in parse_pem(text.as_bytes()) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(format!("no certificates: {e}")))? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() {
+        return Err(wrong("no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)".into()));
+    }
+    Ok(RootCerts::from(found))
 }

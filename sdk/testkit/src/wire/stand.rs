@@ -87,11 +87,19 @@ impl Stand {
     /// # Errors
     /// No port can be bound.
     pub async fn start(spec: &Spec, upstream: Upstream) -> io::Result<Self> {
+        Self::start_trusting(spec, upstream, None).await
+    }
+
+    /// As [`start`](Self::start), and a vendor that is there is trusted if these authorities (certificates in PEM form) say who it is.
+    ///
+    /// # Errors
+    /// No port can be bound; there is no certificate.
+    pub async fn start_trusting(spec: &Spec, upstream: Upstream, authorities: Option<&str>) -> io::Result<Self> {
         let endpoint = |credential: &attiva_core::spec::CredentialSpec| {
             credential.method.endpoint().map(|(origin, path)| (origin.to_owned(), path.to_owned()))
         };
         let tokens = spec.credentials.iter().filter_map(endpoint).collect();
-        let inner = Arc::new(Inner { upstream, agent: forward::agent(), tokens, state: Mutex::default() });
+        let inner = Arc::new(Inner { upstream, agent: forward::agent(authorities)?, tokens, state: Mutex::default() });
         let (mut ports, mut servers) = (BTreeMap::new(), Vec::new());
         for origin in &spec.origins {
             let answering = inner.clone();

@@ -167,7 +167,7 @@ impl World {
             grants: grants.into(),
             spool: Arc::new(Dir::open_ambient_dir(spool, ambient_authority()).unwrap()),
             budget: InstanceBudget::new(&[]),
-            user: User { organisation: "org".into(), connection: "con".into() },
+            user: User { organisation: "org".into(), connection: "con".into(), plugin: String::new(), stream: None },
             priority: Priority::Backfill,
             memory: Arc::default(),
             tokens: Arc::new(TokenCache::default()),

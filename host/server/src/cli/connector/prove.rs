@@ -27,6 +27,9 @@ pub(crate) struct Test {
     /// Ask a vendor that is there: where an origin is. May be given several times.
     #[arg(long, value_name = "ORIGIN=URL")]
     live: Vec<String>,
+    /// Trust the authorities in a PEM file to say who a live vendor is, in the place of the public ones.
+    #[arg(long, value_name = "FILE", requires = "live")]
+    live_ca_file: Option<PathBuf>,
     /// Keep what the vendor answers, as the recording. Secrets are taken out.
     #[arg(long, requires = "live")]
     record: bool,
@@ -88,6 +91,7 @@ pub(super) fn prove_built(test: &Test, component: Vec<u8>, is_release: bool) -> 
             changelog: std::fs::read_to_string(home.join("CHANGELOG.md")).ok().filter(|_| is_release),
         },
         is_recording: test.record,
+        authorities: test.live_ca_file.as_deref().map(text).transpose()?,
         change: if is_live { changing(test.change_with.clone()) } else { None },
         ..Options::new(component, suite, upstream)
     };
