@@ -366,7 +366,7 @@ impl Engine {
 }
 
 impl Inner {
-    fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
+    pub(crate) fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
         Ok(self.store.document(Kind::Cancellation, id)?.is_some())
     }
 
