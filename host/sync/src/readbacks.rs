@@ -296,11 +296,18 @@ fn as_declared(fault: Fault, spec: &DeliverySpec) -> Fault {
 async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
     let mut index = load(inner, readback)?;
     let began = readback.started_at;
+    // What a kill interrupted was judged and put right by then: it is not judged by what came of that.
+    let settled = settled(inner, readback)?;
     let mut counts = index.counts();
+    counts.missing = settled.values().filter(|kind| **kind == DriftKind::Missing).count() as u64;
     let mut after = 0;
     while let Some(members) = known_members(inner, readback, &mut after).await? {
         for member in members {
-            match judge(&mut index, &member.found, &keys(readback, &member), began) {
+            let judged = judge(&mut index, &member.found, &keys(readback, &member), began);
+            if settled.contains_key(&member.profile) {
+                continue;
+            }
+            match judged {
                 Judged::AsKnown => counts.as_known += 1,
                 Judged::Drift(_) => counts.missing += 1,
                 Judged::Unsettled => counts.unsettled += 1,
@@ -323,7 +330,9 @@ async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
                 Found::TakenOut { at } => judge_taken_out(&mut index, at, &keys, began),
                 found => judge(&mut index, &found, &keys, began),
             };
-            if let Judged::Drift(kind) = judged {
+            if let Judged::Drift(kind) = judged
+                && !settled.contains_key(&member.profile)
+            {
                 drift.push(Drift { profile: member.profile, kind });
             }
         }
@@ -339,6 +348,17 @@ async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
     let strangers = shown(inner, readback, index.strangers().take(STRANGERS_SHOWN).collect())?;
     let counts = Counts { missing, returned, foreign, repaired: of_missing + of_returned, ..counts };
     Ok(Event::Compared { counts, strangers, left_alone })
+}
+
+/// Drift that is written down already, by profile numbers.
+fn settled(inner: &Inner, readback: &Readback) -> Result<HashMap<i64, DriftKind>, Fault> {
+    let (mut found, mut after) = (HashMap::new(), 0);
+    loop {
+        let page = inner.store.drift(&readback.id, None, after, CHUNK)?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
+        after = *last;
+        found.extend(page.into_iter().map(|(profile, entry)| (profile, entry.kind)));
+    }
 }
 
 /// The next members that the target has or had; `None`: there are no more.
