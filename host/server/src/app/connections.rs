@@ -231,6 +231,7 @@ impl Sandbox {
         }
         self.brought_nothing(&connection.id)?;
         self.connectors.give_up(&connection, &self.store.stream_states(&connection.id)?).await;
+        self.forget_freshness_targets(|target| target.connection.as_deref() == Some(id)).await?;
         self.store.delete_document(Kind::Connection, id, expect).await?;
         self.connectors.forget(id).await?;
         self.connectors.spools.remove_of(&connection.id)?;

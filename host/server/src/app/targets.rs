@@ -64,6 +64,7 @@ impl Sandbox {
         }
         self.engine.end_readback_of(&activation.id).await?;
         self.tell(caller, "activation.deleted", id, json!({})).await?;
+        self.forget_freshness_targets(|target| target.activation.as_deref() == Some(id)).await?;
         self.store.delete_document(Kind::Activation, id, expect).await?;
         self.forget_readbacks(&activation.id).await
     }
