@@ -138,7 +138,7 @@ fn a_target_goes_over_to_what_replaces_its_activation() {
     let text = std::fs::read_to_string(&freshness).unwrap();
     std::fs::write(&freshness, text.replace("86400", "7200")).unwrap();
     let said = say(&api, place.path(), &["apply", "conf"]).is(0);
-    assert_eq!(said.out, "replaced activation a\nchanged freshness-targets\n");
+    assert_eq!(said.out, "replaced activation a\nchanged freshness-targets freshness-targets\n");
     assert_eq!(targets()[2], json!({"activation": live(), "seconds": 7200}));
     // Deleted by hand, with the target it had: what others read and put back is taken.
     api.send(Method::DELETE, &format!("activations/{}", live()), &[], Vec::new()).is(204);
