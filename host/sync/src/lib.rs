@@ -32,6 +32,7 @@ mod privacy;
 mod profiles;
 mod projector;
 mod readbacks;
+mod refused;
 mod regrouping;
 mod removal;
 mod retention;
