@@ -14,7 +14,7 @@ use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::tables::Tables;
 use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, retention, schedule, schemas, source_run};
+use crate::{Connectors, catalog::Catalogs, feeds, retention, schedule, schemas, source_run};
 use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
@@ -181,6 +181,7 @@ impl Engine {
         inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
         inner.tasks.spawn(retention::follow(Arc::clone(inner)));
+        inner.tasks.spawn(feeds::follow(Arc::clone(inner)));
         engine.resume()?;
         Ok(engine)
     }

@@ -15,6 +15,7 @@ mod engine;
 mod expansion;
 mod explain;
 mod export;
+mod feeds;
 mod field_errors;
 mod freshness;
 mod gate;
