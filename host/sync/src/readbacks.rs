@@ -432,10 +432,11 @@ async fn end(inner: &Inner, readback: Readback) {
 /// Of one that was cancelled, what was found by then goes as well: it would say less than there is.
 async fn store_end(inner: &Inner, readback: &Readback) -> Result<(), Fault> {
     let write = document(readback)?;
-    Ok(match readback.status {
+    match readback.status {
         ReadbackStatus::Cancelled => inner.store.forget_reading(&readback.id, write).await?,
         _ => inner.store.forget_read_pages(&readback.id, write).await?,
-    })
+    }
+    Ok(())
 }
 
 /// A reading that failed, or was cancelled, leaves the one before it: that is the newest which says something.
