@@ -68,7 +68,7 @@ impl Collector {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { runtime: runtime, url, kept }
+        Self { runtime, url, kept }
     }
 
     /// A way to it by HTTPS, with the certificate in these files.
