@@ -4,6 +4,7 @@ pub mod clock;
 pub mod connector;
 pub mod consent;
 pub mod control;
+pub mod objects;
 pub mod privacy;
 pub mod readback;
 pub mod retention;

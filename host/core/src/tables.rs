@@ -5,6 +5,7 @@
 //! change has one file written anew and no other touched. Files are named by what is in them; equal content is the same
 //! file.
 
+mod bucket;
 mod layout;
 mod manifest;
 mod schedule;
@@ -12,6 +13,10 @@ mod script;
 mod selection;
 mod system;
 
+pub use bucket::{
+    MANIFEST, SCRIPT, TablesBucket, everything, kept_manifests, manifest_object, missing, outdated,
+    plain_prefix_problem, script_at,
+};
 pub use layout::{Origin, TableColumn, TableLayout, Told, tables};
 pub use manifest::{FORMAT, Manifest, ManifestTable, Stamps, TableCut, TableFile};
 pub use schedule::{TableTimes, behind_ms, next_at, superseded};

@@ -9,6 +9,7 @@ use attiva_expr::{Problem, check};
 use attiva_segments::column::{Evaluation, SegmentSet};
 use attiva_segments::{Needs, Rank, segment_scope};
 use proptest::prelude::*;
+use support::ranks::{self, Case};
 use support::scalar::check_cases_of;
 use support::scalar::generate::NOW;
 use support::world::{World, decimal, model, text};
@@ -128,4 +129,16 @@ fn what_costs_too_much_has_no_answer() {
     let rank = rank("person.person_score", RankOrder::Descending, 5);
     assert!(rank.first(&met, &of, 1, 40).is_none());
     assert!(rank.first(&met, &of, 1, 60).is_some());
+}
+
+/// The same cases that engines of SQL are asked.
+#[test]
+fn cases_known_by_hand_are_those_of_the_columns() {
+    let world = ranks::world();
+    for Case { rule, by, order, limit, expected } in ranks::CASES {
+        for threads in [1, 2] {
+            let found = first(&world, rule, &rank(by, *order, *limit), threads);
+            assert_eq!(found, *expected, "{rule}: {limit} by {by}, {order:?}");
+        }
+    }
 }

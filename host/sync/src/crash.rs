@@ -40,7 +40,14 @@ pub const POINTS_OF_LEAVING: [&str; 7] = [
 pub const POINTS_OF_READBACK: [&str; 3] = ["readback.read", "readback.kept", "readback.compared"];
 
 /// Points of taking open tables, which a journey does not pass.
-pub const POINTS_OF_TABLES: [&str; 3] = ["tables.part", "tables.written", "tables.published"];
+pub const POINTS_OF_TABLES: [&str; 6] = [
+    "tables.part",
+    "tables.written",
+    "tables.published",
+    "tables.copied-file",
+    "tables.copied",
+    "tables.copy-published",
+];
 
 /// Passes a point.
 #[cfg(not(feature = "crash-points"))]

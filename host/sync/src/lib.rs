@@ -61,20 +61,21 @@ pub use segments::{
     EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview, Ranked,
     SCHEDULE as EVALUATION_SCHEDULE, SegmentWish, Unsound,
 };
-pub use tables::{TablesState, TablesTaken};
+pub use tables::{BucketState, TablesState, TablesTaken};
 pub use what_if::WhatIf;
 
 use async_trait::async_trait;
-use attiva_core::Fault;
 use attiva_core::backfill::WindowSpec;
 use attiva_core::config::Connection;
 use attiva_core::disk::DiskUse;
 use attiva_core::id::{DeliveryId, RunId};
 use attiva_core::page::Cursor;
 use attiva_core::ports::connector::{Destination, Source};
+use attiva_core::ports::objects::Objects;
 use attiva_core::ports::store::StreamState;
 use attiva_core::privacy::{Erasures, NoErasures};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
+use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 
 /// Makes connectors of connections: implemented where plugins, secrets and grants are known.
@@ -137,6 +138,17 @@ pub trait Connectors: Send + Sync + 'static {
     async fn forget(&self, connection: &Connection) -> Result<(), Fault> {
         let _ = connection;
         Ok(())
+    }
+
+    /// The bucket of a connection, below a prefix and a folder that is the sandbox's own.
+    ///
+    /// # Errors
+    /// `tables.no-bucket`: what the connection leads to is none.
+    fn objects(&self, connection: &Connection, prefix: &str) -> Result<Arc<dyn Objects>, Fault> {
+        let _ = prefix;
+        let what = format!("{} leads to no bucket", connection.id);
+        Err(Fault::new(FaultKind::Config, "tables.no-bucket", what)
+            .action("Name a connection of a connector that writes objects into a bucket."))
     }
 
     /// How a plugin version takes its rows.

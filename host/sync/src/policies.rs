@@ -10,6 +10,7 @@ use attiva_core::merge::{MappedRecord, MergePolicy, Pin, Survivorship};
 use attiva_core::model::custom::Custom;
 use attiva_core::model::{EntityName, Layout};
 use attiva_core::ports::store::{Kind, SandboxStore};
+use attiva_core::tables::TablesBucket;
 use attiva_core::usage::UsagePolicy;
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
@@ -119,12 +120,20 @@ pub const CONSENT_RULES: &str = "sandbox";
 /// The id of the one usage policy.
 pub const USAGE_POLICY: &str = "policy";
 
+/// The id of the one document that says where open tables go.
+pub const TABLES_BUCKET: &str = "bucket";
+
 /// The id of the one document of targets of freshness.
 pub const FRESHNESS_TARGETS: &str = "targets";
 
 /// How fresh things should be; nothing is said, until something was.
 pub fn freshness_targets(store: &dyn SandboxStore) -> Result<FreshnessTargets, Fault> {
     Ok(published(store, Kind::FreshnessTargets, FRESHNESS_TARGETS)?.unwrap_or_default())
+}
+
+/// Where open tables go beside the host's disk; nowhere, until somebody said so.
+pub fn tables_bucket(store: &dyn SandboxStore) -> Result<Option<TablesBucket>, Fault> {
+    published(store, Kind::TablesBucket, TABLES_BUCKET)
 }
 
 /// Published, or those that hold until some are.

@@ -1,14 +1,16 @@
 //! Open tables of a sandbox, kept up: a cut every so often, and when somebody asks. One at a time; what a kill cuts short
 //! is begun anew from the manifest there is, which is the cursor.
 
+mod copy;
 mod cut;
 mod rows;
 
 use crate::engine::{Engine, Inner};
+use crate::policies;
 use crate::projector::blocking;
 use attiva_core::ports::store::StoreError;
 use attiva_core::ports::tables::TableFolder;
-use attiva_core::tables::{Manifest, TableCut, TableTimes, behind_ms, next_at};
+use attiva_core::tables::{Manifest, TableCut, TableTimes, TablesBucket, behind_ms, next_at};
 use attiva_core::{Fault, FaultKind, Millis};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
@@ -41,10 +43,12 @@ struct Seen {
     took_ms: Option<Millis>,
     /// The last looks found nothing that is not in this cut.
     checked: Option<TableCut>,
+    /// What was last copied into the bucket since the start, and that into it.
+    copied: Option<(TablesBucket, Manifest)>,
 }
 
 /// What a look at the sandbox did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TablesTaken {
     /// The manifest that holds now.
     pub manifest: u64,
@@ -52,6 +56,9 @@ pub struct TablesTaken {
     pub files_written: u64,
     /// Older files that were removed.
     pub files_removed: u64,
+    /// The same in the bucket, where tables go into one.
+    pub objects_written: u64,
+    pub objects_removed: u64,
     pub took_ms: Millis,
 }
 
@@ -67,6 +74,18 @@ pub struct TablesState {
     pub took_ms: Option<Millis>,
     /// Why the last try failed.
     pub fault: Option<Fault>,
+    /// `None`: they go into none.
+    pub bucket: Option<BucketState>,
+}
+
+/// Where the copy in a bucket stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BucketState {
+    pub bucket: TablesBucket,
+    /// The manifest that holds there; `None`: not known since the start.
+    pub manifest: Option<u64>,
+    /// As for the folder.
+    pub behind_ms: Option<Millis>,
 }
 
 impl Engine {
@@ -90,12 +109,51 @@ impl Engine {
         self.tracked(false, kept_ms).await
     }
 
-    /// Takes a cut of what is left after something was erased, and removes all that came before. `None`: no tables are kept.
+    /// Takes a cut of what is left after something was erased, and removes all that came before, in the bucket as well. `None`:
+    /// no tables are kept.
     pub async fn forget_in_tables(&self) -> Result<Option<TablesTaken>, Fault> {
-        if self.inner.tables.kept.get().is_none() {
-            return Ok(None);
+        if self.inner.tables.kept.get().is_some() {
+            return self.tracked(true, 0).await.map(Some);
         }
-        self.tracked(true, 0).await.map(Some)
+        // None are kept any more; those in the bucket are from before.
+        let Some(bucket) = policies::tables_bucket(self.inner.store.as_ref())? else { return Ok(None) };
+        let objects_removed = self.leave_bucket(&bucket, async { Ok(()) }).await?;
+        Ok(Some(TablesTaken { objects_removed, ..TablesTaken::default() }))
+    }
+
+    /// Looks into a bucket that tables are to go into.
+    ///
+    /// # Errors
+    /// `tables.no-connection`, `tables.no-bucket`; what the bucket says.
+    pub async fn check_bucket(&self, bucket: &TablesBucket) -> Result<String, Fault> {
+        let objects = copy::opened(&self.inner, bucket)?;
+        objects.list().await?;
+        Ok(objects.location().to_owned())
+    }
+
+    /// Where a bucket's tables are.
+    ///
+    /// # Errors
+    /// As [`Engine::check_bucket`]; the bucket is not asked.
+    pub fn bucket_location(&self, bucket: &TablesBucket) -> Result<String, Fault> {
+        Ok(copy::opened(&self.inner, bucket)?.location().to_owned())
+    }
+
+    /// Leaves no tables in a bucket, and has the setting be another before the next cut. Returns how many objects went.
+    ///
+    /// # Errors
+    /// As [`Engine::check_bucket`], and then the setting is what it was; those of `set`.
+    pub async fn leave_bucket(
+        &self,
+        bucket: &TablesBucket,
+        set: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<u64, Fault> {
+        let objects = copy::opened(&self.inner, bucket)?;
+        let _alone = self.inner.tables.alone.lock().await;
+        self.inner.tables.lock().copied = None;
+        let removed = copy::clear(objects.as_ref()).await?;
+        set.await?;
+        Ok(removed)
     }
 
     /// Goes on where whoever asked does not wait any more: two cuts at once would be in each other's way.
@@ -117,7 +175,16 @@ impl Engine {
         } else {
             behind_ms(newest.as_ref(), &current, inner.clock.now())
         };
+        let now = inner.clock.now();
+        let bucket = policies::tables_bucket(inner.store.as_ref())?.map(|bucket| {
+            let copied = seen.copied.as_ref().filter(|(into, _)| *into == bucket).map(|(_, manifest)| manifest);
+            // The look that found nothing new looked at both.
+            let is_whole = copied.is_some() && copied.map(|it| it.number) == newest.as_ref().map(|it| it.number);
+            let behind_ms = if is_whole { behind } else { behind_ms(copied, &current, now) };
+            BucketState { manifest: copied.map(|manifest| manifest.number), behind_ms, bucket }
+        });
         Ok(TablesState {
+            bucket,
             behind_ms: newest.as_ref().and(behind),
             next_at: next_at(seen.looked_at, *started_at, times),
             newest,
@@ -181,9 +248,10 @@ async fn take(inner: &Arc<Inner>, again: bool, kept_ms: Millis) -> Result<Tables
     let kept = inner.tables.kept()?;
     let _alone = inner.tables.alone.lock().await;
     let began = inner.clock.now();
-    if again && kept.folder.newest()?.is_none() {
+    let bucket = policies::tables_bucket(inner.store.as_ref())?;
+    if again && bucket.is_none() && kept.folder.newest()?.is_none() {
         // Nothing was ever told to anybody.
-        return Ok(TablesTaken { manifest: 0, files_written: 0, files_removed: 0, took_ms: 0 });
+        return Ok(TablesTaken::default());
     }
     // What mappings and the model are at the moment is known once it has begun.
     let publishing = inner.publishing.read().await;
@@ -196,33 +264,52 @@ async fn take(inner: &Arc<Inner>, again: bool, kept_ms: Millis) -> Result<Tables
     let taken =
         work.await.unwrap_or_else(|error| Err(Fault::new(FaultKind::Internal, "host.panic", error.to_string())));
     let taken = match taken {
-        Ok(taken) => {
-            let (of, folder) = (Arc::clone(inner), Arc::clone(&kept.folder));
-            let tidied = blocking(move || Ok(folder.tidy(of.clock.now(), kept_ms)?)).await;
-            tidied.map(|tidied| (taken, tidied))
-        }
+        Ok(taken) => finish(inner, kept, taken, bucket, kept_ms).await,
         Err(fault) => Err(fault),
     };
     let now = inner.clock.now();
     let mut seen = inner.tables.lock();
     match taken {
-        Ok((taken, tidied)) => {
+        Ok(done) => {
             let took_ms = now.saturating_sub(began);
-            *seen = Seen { looked_at: Some(taken.at), fault: None, took_ms: Some(took_ms), checked: Some(taken.cut) };
-            let done = TablesTaken {
-                manifest: taken.manifest,
-                files_written: taken.files,
-                files_removed: tidied.files,
-                took_ms,
-            };
+            (seen.fault, seen.took_ms) = (None, Some(took_ms));
             tracing::debug!(manifest = done.manifest, files = done.files_written, took_ms, "open tables were taken");
-            Ok(done)
+            Ok(TablesTaken { took_ms, ..done })
         }
         Err(fault) => {
             seen.fault = Some((fault.clone(), now));
             Err(fault)
         }
     }
+}
+
+/// A cut was taken: what came before it goes, and a bucket is brought up to it.
+async fn finish(
+    inner: &Arc<Inner>,
+    kept: &Kept,
+    taken: cut::Taken,
+    bucket: Option<TablesBucket>,
+    kept_ms: Millis,
+) -> Result<TablesTaken, Fault> {
+    let (of, folder) = (Arc::clone(inner), Arc::clone(&kept.folder));
+    let tidied = blocking(move || Ok(folder.tidy(of.clock.now(), kept_ms)?)).await?;
+    inner.tables.lock().checked = Some(taken.cut);
+    let mut done = TablesTaken {
+        manifest: taken.manifest,
+        files_written: taken.files,
+        files_removed: tidied.files,
+        ..TablesTaken::default()
+    };
+    if let Some(bucket) = bucket {
+        let objects = copy::opened(inner, &bucket)?;
+        let copied = copy::copy(inner, &kept.folder, objects.as_ref(), kept_ms).await?;
+        (done.objects_written, done.objects_removed) = (copied.written, copied.removed);
+        let newest = kept.folder.newest()?;
+        inner.tables.lock().copied = newest.map(|newest| (bucket, newest));
+    }
+    // Only now: what failed on the way is tried again soon.
+    inner.tables.lock().looked_at = Some(taken.at);
+    Ok(done)
 }
 
 /// The engine stops: what was written counts for nothing, and is removed at the next start.

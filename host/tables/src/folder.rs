@@ -10,7 +10,7 @@ use crate::writer::PartWriter;
 use attiva_core::Millis;
 use attiva_core::ports::store::{Result, StoreError};
 use attiva_core::ports::tables::{TableFolder, TableWriter, Tidied};
-use attiva_core::tables::{Manifest, TableLayout, superseded};
+use attiva_core::tables::{MANIFEST, Manifest, SCRIPT, TableLayout, superseded};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use parquet::errors::ParquetError;
 use std::collections::BTreeSet;
@@ -18,10 +18,6 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The newest manifest, and the script that opens it.
-pub const MANIFEST: &str = "manifest.json";
-pub const SCRIPT: &str = "open.sql";
 
 /// Digits of the digest in a file's name.
 const NAME_DIGITS: usize = 16;
@@ -80,6 +76,10 @@ impl TableFolder for Folder {
         opened.write(&opened.manifests, &manifest_name(manifest.number), &text)?;
         opened.write(&opened.root, SCRIPT, script.as_bytes())?;
         opened.write(&opened.root, MANIFEST, &text)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>> {
+        self.opened.root.read(path).map_err(|error| failed(path, &error))
     }
 
     fn tidy(&self, now: Millis, kept_ms: Millis) -> Result<Tidied> {

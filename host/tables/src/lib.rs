@@ -6,4 +6,5 @@ mod column;
 mod folder;
 mod writer;
 
-pub use folder::{Folder, MANIFEST, SCRIPT};
+pub use attiva_core::tables::{MANIFEST, SCRIPT};
+pub use folder::Folder;

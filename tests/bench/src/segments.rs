@@ -9,18 +9,22 @@ use std::path::PathBuf;
 /// How much there is, and who is beside it.
 #[derive(clap::Args)]
 pub struct Options {
-    /// For `segments`; accounts are a tenth of these, opportunities three tenths.
+    /// For `segments`, `streaming`, `preview`, `refresh` and `cost-lines`; accounts are a tenth of these, opportunities
+    /// three tenths.
     #[arg(long, default_value_t = 1_000_000)]
-    persons: usize,
-    /// For `segments`.
+    pub persons: usize,
+    /// For what has persons.
     #[arg(long, default_value_t = 20_000_000)]
-    events: usize,
-    /// For `segments`: how many are evaluated together.
+    pub events: usize,
+    /// How many segments are evaluated together.
     #[arg(long, default_value_t = 100)]
-    segments: usize,
-    /// For `segments`: another seed is other data.
+    pub segments: usize,
+    /// Another seed is other data.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub seed: u64,
+    /// For `streaming`: for how long events come.
+    #[arg(long, default_value_t = 15)]
+    pub seconds: u32,
     /// For `segments`: a Python with `duckdb` and `numpy`; without one nothing is compared.
     #[arg(long)]
     python: Option<PathBuf>,

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use attiva_e2e::Kill;
 use attiva_e2e::host::HostProcess;
+use attiva_simulators::s3::{S3, S3Config};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,11 +18,20 @@ struct Client {
 }
 
 impl Client {
-    /// Asks until it is answered: the host may be dead, or starting.
     fn ask(&mut self, path: &str, body: Option<&Value>) -> Result<Value> {
+        self.say(if body.is_some() { "POST" } else { "GET" }, path, body, || Ok(()))
+    }
+
+    /// Asks until it is answered: the host may be dead, or starting. `while_dead`: what is looked at before it starts again.
+    fn say(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        while_dead: impl Fn() -> Result<()>,
+    ) -> Result<Value> {
         let deadline = Instant::now() + LONG;
         loop {
-            let method = if body.is_some() { "POST" } else { "GET" };
             let request = ureq::http::Request::builder()
                 .method(method)
                 .uri(self.host.url(&format!("/v1/sandboxes/default/{path}")))
@@ -32,6 +42,7 @@ impl Client {
                 Ok((status, text)) if status.is_success() => return Ok(serde_json::from_str(&text)?),
                 Ok((status, text)) => anyhow::bail!("{path}: {status} {text}"),
                 Err(_) => {
+                    while_dead()?;
                     self.host.tend()?;
                     ensure!(Instant::now() < deadline, "{path} was not answered");
                     std::thread::sleep(Duration::from_millis(20));
@@ -104,6 +115,112 @@ fn tables_killed_between_files_and_manifest_are_whole() {
     for (name, count) in [("tables.part", 3), ("tables.written", 1), ("tables.published", 1)] {
         let data = directory.path().join(format!("{name}-{count}"));
         let (found, killed) = taken(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        assert!(killed, "{name} was not passed {count} times");
+        assert_eq!(found, reference, "killed at {name} {count}");
+    }
+}
+
+/// A bucket on this machine.
+struct Bucket {
+    runtime: tokio::runtime::Runtime,
+    s3: Option<S3>,
+    root: tempfile::TempDir,
+}
+
+impl Bucket {
+    fn start() -> Result<Self> {
+        let (runtime, root) = (tokio::runtime::Runtime::new()?, tempfile::tempdir()?);
+        let config = S3Config {
+            port: 0,
+            access_key: "AKIDEXAMPLE".into(),
+            secret_key: "right".into(),
+            bucket: "bucket".into(),
+            root: root.path().to_owned(),
+        };
+        let s3 = runtime.block_on(S3::start(config))?;
+        Ok(Self { runtime, s3: Some(s3), root })
+    }
+
+    fn endpoint(&self) -> Result<String> {
+        Ok(self.s3.as_ref().context("it was stopped")?.endpoint())
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        if let Some(s3) = self.s3.take() {
+            self.runtime.block_on(s3.shutdown());
+        }
+    }
+}
+
+/// What a bucket's manifest names is all there, whole.
+fn whole(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json"))?)?;
+    for file in manifest["tables"]
+        .as_array()
+        .context("no tables")?
+        .iter()
+        .flat_map(|table| table["files"].as_array().into_iter().flatten())
+    {
+        let path = file["path"].as_str().context("no path")?;
+        let bytes = std::fs::metadata(folder.join(path)).with_context(|| format!("{path} is missing"))?.len();
+        ensure!(file["bytes"].as_u64() == Some(bytes), "{path} has {bytes} bytes: {file}");
+    }
+    named(folder)
+}
+
+/// A cut in a bucket, then changes, and another cut with a kill on its way. What the bucket holds in the end.
+fn copied(data: &Path, kill: Kill) -> Result<(BTreeSet<PathBuf>, bool)> {
+    let bucket = Bucket::start()?;
+    let mut host = HostProcess::prepare(data)?;
+    host.start(Kill::Never)?;
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
+    let mut client = Client { host, agent };
+    client.send("account", json!([{"id": "a", "fields": {"name": "Acme"}}]))?;
+    client.send("person", json!([{"id": "1", "fields": {"email": "ann@x.example", "account_key": "a@w.Web"}}]))?;
+    let connection = client.ask(
+        "connections",
+        Some(&json!({"name": "s3", "plugin": "destination-s3", "configuration": {
+        "bucket": "bucket", "region": "eu-central-1", "addressing": "path", "access_key_id": "AKIDEXAMPLE",
+        "secret_access_key": "right"}})),
+    )?;
+    let connection = connection["id"].as_str().context("no id")?.to_owned();
+    let grant = json!({ "url": bucket.endpoint()? });
+    client.say("PUT", &format!("connections/{connection}/grants/path"), Some(&grant), || Ok(()))?;
+    let set = client.say("PUT", "tables/bucket", Some(&json!({ "connection": connection })), || Ok(()))?;
+    let location = set["location"].as_str().and_then(|it| it.strip_prefix("s3://")).context("no location")?;
+    let folder = bucket.root.path().join(location);
+    client.ask("tables", Some(&json!({})))?;
+    let before = whole(&folder)?;
+    client.send("person", json!([{"id": "2", "fields": {"email": "bob@x.example", "account_key": "a@w.Web"}}]))?;
+    client.host.restart(kill)?;
+    let published = matches!(kill, Kill::AtPoint { name: "tables.copy-published", .. });
+    client.say("POST", "tables", Some(&json!({})), || {
+        // Whatever was cut short: a reader has a whole cut, the former one until the next one counts.
+        let now = whole(&folder)?;
+        ensure!(published || now == before, "{now:?}");
+        Ok(())
+    })?;
+    let killed = client.host.killed_in().is_some();
+    client.host.stop()?;
+    let (named, there) = (whole(&folder)?, there(&folder)?);
+    ensure!(named.is_subset(&there) && named != before, "{named:?}, {there:?}");
+    ensure!(before.is_subset(&there), "the former cut can be read for an hour");
+    Ok((there, killed))
+}
+
+#[test]
+fn a_copy_killed_on_its_way_leaves_the_former_cut() {
+    let _ = env!("CARGO_BIN_EXE_attiva-under-test");
+    let directory = tempfile::tempdir().unwrap();
+    let (reference, killed) = copied(&directory.path().join("reference"), Kill::Never).unwrap();
+    assert!(!killed && reference.len() >= 4, "{reference:?}");
+    for (name, count) in
+        [("tables.copied-file", 1), ("tables.copied-file", 2), ("tables.copied", 1), ("tables.copy-published", 1)]
+    {
+        let data = directory.path().join(format!("{name}-{count}"));
+        let (found, killed) = copied(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         assert!(killed, "{name} was not passed {count} times");
         assert_eq!(found, reference, "killed at {name} {count}");
     }

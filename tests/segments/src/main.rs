@@ -4,11 +4,11 @@
 #![expect(clippy::print_stdout, reason = "says what it has written")]
 
 use attiva_core::model::EntityKind;
-use attiva_segments_judge::statement::{members, segment, statement};
-use attiva_segments_judge::support::checked;
+use attiva_segments::Rank;
+use attiva_segments_judge::statement::{first, members, segment, statement, statement_at, statement_of_first};
 use attiva_segments_judge::support::world::World;
 use attiva_segments_judge::support::worlds::world;
-use attiva_segments_judge::support::{bodea, cases};
+use attiva_segments_judge::support::{bodea, cases, checked, clock, planned, ranks, sets};
 use attiva_segments_judge::tables::{Cell, open_tables};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -26,7 +26,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let dice = (proptest::collection::vec(any::<u8>(), 0..400), proptest::collection::vec(any::<u8>(), 0..500));
-    let mut worlds = vec![of_every_node()?, of_the_guide()?];
+    let mut worlds = vec![of_every_node()?, of_the_guide()?, of_audiences()?, of_ranks()?];
+    worlds.extend(of_the_clock()?);
+    for _ in 0..number / 4 {
+        let (rank_dice, world_dice) =
+            dice.new_tree(&mut runner).map_err(|reason| reason.message().to_owned())?.current();
+        let world = world(&world_dice);
+        let first = first(&rank_dice, &world)?;
+        let case = json!({ "segment": first.text, "sql": first.sql, "members": first.members });
+        worlds.push(json!({ "of": "random ranks", "tables": tables(&world), "cases": [case] }));
+    }
     let number = number + worlds.len();
     while worlds.len() < number {
         let (segment_dice, world_dice) =
@@ -35,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let world = world(&world_dice);
         let (Ok(sql), Some(expected)) = (statement(&plan, &world), members(&checked, root, &world)) else { continue };
         let case = json!({ "segment": checked.text(), "sql": sql, "members": expected });
-        worlds.push(json!({ "tables": tables(&world), "cases": [case] }));
+        worlds.push(json!({ "of": "random segments", "tables": tables(&world), "cases": [case] }));
     }
     std::fs::write(&path, serde_json::to_string(&worlds)?)?;
     println!("{} worlds in {path}, seed {seed}", worlds.len());
@@ -54,7 +63,42 @@ fn of_every_node() -> Result<Value, Box<dyn Error>> {
             all.push(json!({ "segment": text, "sql": statement(&plan, &world)?, "members": expected }));
         }
     }
-    Ok(json!({ "tables": tables(&world), "cases": all }))
+    Ok(json!({ "of": "nodes", "tables": tables(&world), "cases": all }))
+}
+
+/// Unions, intersections, differences and complements of audiences, one of which has no result.
+fn of_audiences() -> Result<Value, Box<dyn Error>> {
+    let world = sets::world();
+    let mut all = Vec::new();
+    for (rule, expected) in sets::CASES {
+        let sql = statement(&planned(rule, EntityKind::Person), &world)?;
+        all.push(json!({ "segment": rule, "sql": sql, "members": expected }));
+    }
+    Ok(json!({ "of": "audiences", "tables": tables(&world), "cases": all }))
+}
+
+/// The first of an order, and what is missing.
+fn of_ranks() -> Result<Value, Box<dyn Error>> {
+    let world = ranks::world();
+    let mut all = Vec::new();
+    for ranks::Case { rule, by, order, limit, expected } in ranks::CASES {
+        let rank = Rank::new(&checked(by, EntityKind::Person), *order, *limit)?;
+        let sql = statement_of_first(&planned(rule, EntityKind::Person), &rank, &world)?;
+        let segment = format!("{rule}, the first {limit} by {by}, {order:?}");
+        all.push(json!({ "segment": segment, "sql": sql, "members": expected }));
+    }
+    Ok(json!({ "of": "ranks", "tables": tables(&world), "cases": all }))
+}
+
+/// Months, leap days and the nights in which clocks change; each with a moment and a world of its own.
+fn of_the_clock() -> Result<Vec<Value>, Box<dyn Error>> {
+    let mut worlds = Vec::new();
+    for (now, rule, world, expected) in clock::all() {
+        let sql = statement_at(&planned(&rule, EntityKind::Person), &world, now)?;
+        let case = json!({ "segment": format!("{rule}, at {now}"), "sql": sql, "members": expected });
+        worlds.push(json!({ "of": "clock", "tables": tables(&world), "cases": [case] }));
+    }
+    Ok(worlds)
 }
 
 /// Every example of the guide.
@@ -66,7 +110,7 @@ fn of_the_guide() -> Result<Value, Box<dyn Error>> {
         let expected = bodea::EXPECTED.iter().find(|(of, _)| **of == name).ok_or("an answer")?.1;
         all.push(json!({ "segment": text, "sql": statement(&plan, &world)?, "members": expected }));
     }
-    Ok(json!({ "tables": tables(&world), "cases": all }))
+    Ok(json!({ "of": "guide", "tables": tables(&world), "cases": all }))
 }
 
 fn tables(world: &World) -> Value {

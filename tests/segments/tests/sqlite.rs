@@ -1,17 +1,15 @@
 //! Every statement, run by SQLite: a member is who the naive reading says.
 
 use attiva_core::model::EntityKind;
-use attiva_core::ranking::RankOrder;
-use attiva_segments::column::{Evaluation, SegmentSet};
-use attiva_segments::{NodeKind, Rank, SqlOptions, sql, sql_of_first};
-use attiva_segments_judge::statement::{members, segment, statement};
+use attiva_segments::{NodeKind, Rank};
+use attiva_segments_judge::statement::{first, members, segment, statement, statement_at, statement_of_first};
 use attiva_segments_judge::support::bodea;
 use attiva_segments_judge::support::cases::{CASES, world as world_of_cases};
 use attiva_segments_judge::support::clock;
+use attiva_segments_judge::support::ranks::{self, Case};
 use attiva_segments_judge::support::scalar::check_cases_of;
-use attiva_segments_judge::support::scalar::generate::NOW;
 use attiva_segments_judge::support::sets;
-use attiva_segments_judge::support::world::{World, model};
+use attiva_segments_judge::support::world::World;
 use attiva_segments_judge::support::worlds::world;
 use attiva_segments_judge::support::{checked, planned};
 use attiva_segments_judge::tables::{Cell, open_tables};
@@ -116,8 +114,8 @@ fn every_example_of_the_guide_has_its_members() {
 #[test]
 fn the_edges_of_the_calendar_have_their_members() {
     for (now, rule, world, expected) in clock::all() {
-        let options = SqlOptions { model: &model(), rates: &world, now, has_result: &|_| false };
-        let statement = sql(&planned(&rule, EntityKind::Person), &options).unwrap_or_else(|p| panic!("{rule}: {p}"));
+        let statement = statement_at(&planned(&rule, EntityKind::Person), &world, now);
+        let statement = statement.unwrap_or_else(|p| panic!("{rule}: {p}"));
         let expected: Vec<i64> = expected.iter().map(|member| i64::try_from(*member).unwrap()).collect();
         assert_eq!(run(&load(&world), &statement).unwrap(), expected, "{rule}: {statement}");
     }
@@ -134,36 +132,29 @@ fn operations_on_audiences_have_their_members() {
     }
 }
 
-/// The first of an order: as the columns have them, of random worlds, whatever is missing.
+#[test]
+fn the_first_of_an_order_are_known_by_hand() {
+    let world = ranks::world();
+    let connection = load(&world);
+    for Case { rule, by, order, limit, expected } in ranks::CASES {
+        let rank = Rank::new(&checked(by, EntityKind::Person), *order, *limit).unwrap();
+        let statement = statement_of_first(&planned(rule, EntityKind::Person), &rank, &world).unwrap();
+        let expected: Vec<i64> = expected.iter().map(|member| i64::try_from(*member).unwrap()).collect();
+        assert_eq!(run(&connection, &statement).unwrap(), expected, "{rule}, {limit} by {by}: {statement}");
+    }
+}
+
+/// As the columns have them, of random worlds, whatever is missing.
 #[test]
 fn the_first_of_an_order_are_those_of_the_columns() {
-    const BY: [&str; 5] = [
-        "person.person_score",
-        "person.created_date",
-        "person.opportunities_by_role.size()",
-        "person.opportunities_by_role.sum(o, o.amount)",
-        "person.accounts.max(a, a.number_of_employees)",
-    ];
     let cut = Counter::new(0);
     check_cases_of(400, 6, 500, |dice, world_dice| {
-        let die = |n: usize| usize::from(dice.get(n).copied().unwrap_or(0));
-        let order = if die(0) % 2 == 0 { RankOrder::Descending } else { RankOrder::Ascending };
-        let by = checked(BY[die(1) % BY.len()], EntityKind::Person);
-        let rank = Rank::new(&by, order, 1 + die(2) % 4).unwrap();
-        let (plan, world) = (planned("true", EntityKind::Person), world(world_dice));
-        let data = world.dataset();
-        let of = Evaluation { data: &data, rates: &world, now: NOW };
-        let met = SegmentSet::new(&[&plan]).evaluate(&of, 1).remove(0);
-        let first = rank.first(&met, &of, 1, u64::MAX).unwrap();
-        cut.set(cut.get() + u32::from(first != met));
-        let expected: Vec<i64> = first.rows().map(|row| i64::try_from(row).unwrap()).collect();
-        let options = SqlOptions { model: &model(), rates: &world, now: NOW, has_result: &|_| false };
-        let statement = sql_of_first(&plan, &rank, &options).unwrap();
-        match run(&load(&world), &statement) {
-            Ok(found) if found == expected => Ok(()),
-            other => {
-                Err(TestCaseError::fail(format!("{statement}\ncolumns {expected:?}, SQLite {other:?}\n{world:?}")))
-            }
+        let world = world(world_dice);
+        let first = first(dice, &world).unwrap();
+        cut.set(cut.get() + u32::from(first.is_cut));
+        match run(&load(&world), &first.sql) {
+            Ok(found) if found == first.members => Ok(()),
+            other => Err(TestCaseError::fail(format!("{first:?}\nSQLite {other:?}\n{world:?}"))),
         }
     });
     assert!(cut.get() > 50, "an order cut somebody off in {} worlds", cut.get());

@@ -118,6 +118,8 @@ pub trait TableFolder: Send + Sync + 'static {
     fn begin(&self, layout: &TableLayout, part: i64) -> Box<dyn TableWriter>;
     /// Makes a manifest the newest, with the script that opens it. Returns when it is durable.
     fn publish(&self, manifest: &Manifest, script: &str) -> Result<()>;
+    /// A file, or the script, as it stands there; `path`: below the folder.
+    fn read(&self, path: &str) -> Result<Vec<u8>>;
     /// Removes manifests that nobody reads any more, and files that none of those left names. `kept_ms`: how long one is
     /// kept after the next; 0: only the newest stays.
     fn tidy(&self, now: Millis, kept_ms: Millis) -> Result<Tidied>;

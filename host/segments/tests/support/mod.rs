@@ -15,6 +15,7 @@ pub mod cases;
 pub mod clock;
 pub mod generate;
 pub mod naive;
+pub mod ranks;
 pub mod sets;
 pub mod world;
 pub mod worlds;

@@ -182,6 +182,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("suppressions", &[read(ConsentsRead), post(ConsentsWrite)]),
     ("suppressions/remove", &[post(ConsentsWrite)]),
     ("tables", &[read(SandboxesRead), post(RunsWrite)]),
+    ("tables/bucket", &[read(ConfigurationRead), put(ConfigurationWrite), delete(ConfigurationWrite)]),
     ("usage-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("usage-policy/violations", &[read(ActivationsRead)]),
 ];

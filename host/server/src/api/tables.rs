@@ -1,12 +1,17 @@
 //! `/v1/sandboxes/{sandbox}/tables`: open tables, the newest cut and how far it is behind.
 
+use super::answer::{Done, Tagged};
+use super::body::Body;
+use super::etag::IfMatch;
 use super::routes::Routes;
 use super::scope::Scope;
 use super::time::Instant;
 use crate::app::refusal::Result;
+use crate::app::sandbox::Versioned;
 use attiva_core::Fault;
-use attiva_core::tables::{ManifestTable, TableColumn, TableCut, TableFile};
-use attiva_sync::TablesTaken;
+use attiva_core::id::ConnectionId;
+use attiva_core::tables::{ManifestTable, TableColumn, TableCut, TableFile, TablesBucket};
+use attiva_sync::{BucketState, TablesTaken};
 use axum::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +22,19 @@ pub(super) fn routes() -> Routes {
         .refuses(&[422])
         .post("/v1/sandboxes/{sandbox}/tables", "take", "Take a cut of the open tables now", take)
         .refuses(&[422])
+        .asks_a_vendor()
+        .get("/v1/sandboxes/{sandbox}/tables/bucket", "show_bucket", "Show the bucket that open tables go into", bucket)
+        .put("/v1/sandboxes/{sandbox}/tables/bucket", "set_bucket", "Have open tables go into a bucket", set_bucket)
+        .refuses(&[422])
+        .asks_a_vendor()
+        .delete(
+            "/v1/sandboxes/{sandbox}/tables/bucket",
+            "remove_bucket",
+            "Have open tables go into no bucket, and leave none there",
+            remove_bucket,
+        )
+        .refuses(&[422])
+        .asks_a_vendor()
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -41,6 +59,34 @@ struct View {
     /// Absent: none has been taken yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<Newest>,
+    /// The copy in a bucket. Absent: they go into none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<Copied>,
+}
+
+/// Where the copy in a bucket stands.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TablesCopy")]
+struct Copied {
+    connection: ConnectionId,
+    /// What stands before the names of files: `s3://bucket/prefix/`.
+    location: String,
+    /// The manifest that holds there. Absent: nothing was copied since the host started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<u64>,
+    /// As above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind_seconds: Option<u64>,
+}
+
+/// A bucket that open tables go into.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TablesBucketShown")]
+struct BucketView {
+    connection: ConnectionId,
+    prefix: String,
+    /// What stands before the names of files: `s3://bucket/prefix/`.
+    location: String,
 }
 
 /// A cut: one moment of the sandbox.
@@ -97,6 +143,9 @@ struct TakenView {
     files_written: u64,
     /// Older ones that nobody reads any more.
     files_removed: u64,
+    /// The same in the bucket that they go into; 0 where there is none.
+    objects_written: u64,
+    objects_removed: u64,
     took_ms: u64,
 }
 
@@ -127,12 +176,44 @@ async fn show(scope: Scope) -> Result<Json<View>> {
         took_ms: state.took_ms.and_then(|ms| ms.try_into().ok()),
         fault: state.fault,
         newest,
+        bucket: state.bucket.map(|it| copied(&scope, it)),
     }))
 }
 
 async fn take(scope: Scope) -> Result<Json<TakenView>> {
-    let TablesTaken { manifest, files_written, files_removed, took_ms } =
+    let TablesTaken { manifest, files_written, files_removed, objects_written, objects_removed, took_ms } =
         scope.sandbox.take_tables(&scope.caller).await?;
     let took_ms = took_ms.try_into().unwrap_or(0);
-    Ok(Json(TakenView { manifest, files_written, files_removed, took_ms }))
+    Ok(Json(TakenView { manifest, files_written, files_removed, objects_written, objects_removed, took_ms }))
+}
+
+fn copied(scope: &Scope, state: BucketState) -> Copied {
+    let BucketState { bucket, manifest, behind_ms } = state;
+    let location = scope.sandbox.bucket_location(&bucket);
+    Copied { connection: bucket.connection, location, manifest, behind_seconds: behind_ms.map(seconds) }
+}
+
+fn shown(scope: &Scope, found: Versioned<TablesBucket>) -> Tagged<BucketView> {
+    let Versioned { value: bucket, version } = found;
+    let location = scope.sandbox.bucket_location(&bucket);
+    let TablesBucket { connection, prefix } = bucket;
+    Tagged { value: BucketView { connection, prefix, location }, version }
+}
+
+async fn bucket(scope: Scope) -> Result<Tagged<BucketView>> {
+    Ok(shown(&scope, scope.sandbox.tables_bucket()?))
+}
+
+async fn set_bucket(
+    scope: Scope,
+    IfMatch(expect): IfMatch,
+    Body(wanted): Body<TablesBucket>,
+) -> Result<Tagged<BucketView>> {
+    let set = scope.sandbox.put_tables_bucket(&scope.caller, wanted, expect).await?;
+    Ok(shown(&scope, set))
+}
+
+async fn remove_bucket(scope: Scope, IfMatch(expect): IfMatch) -> Result<Done> {
+    scope.sandbox.remove_tables_bucket(&scope.caller, expect).await?;
+    Ok(Done)
 }

@@ -25,6 +25,7 @@ use attiva_core::ports::connector::{
     Delivered, DeliveryRun, Destination, Erased, Finished, PageLimits, Prepared, Source, Stream, Target, TargetMembers,
     TargetObject, Usage,
 };
+use attiva_core::ports::objects::Objects;
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::privacy::{Erasures, ReceiptStatus};
 use attiva_core::quota::{Priority, User};
@@ -32,7 +33,8 @@ use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::Tombstones;
 use attiva_wasm::{
-    ConnectionContext, EraseResult, EraseStatus, InstanceBudgets, OrganisationMemory, Plugin, ReadRequest, TokenCache,
+    Bucket, ConnectionContext, EraseResult, EraseStatus, InstanceBudgets, OrganisationMemory, Plugin, ReadRequest,
+    TokenCache,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -263,6 +265,14 @@ impl attiva_sync::Connectors for SandboxConnectors {
 
     fn disk(&self) -> std::result::Result<DiskUse, Fault> {
         Ok(self.disk.measure()?)
+    }
+
+    fn objects(&self, connection: &Connection, prefix: &str) -> std::result::Result<Arc<dyn Objects>, Fault> {
+        let Connector { plugin, mut context, .. } = self.visit(connection).map_err(|refusal| refusal.fault)?;
+        // Nobody waits for a copy.
+        context.priority = Priority::Backfill;
+        // Sandboxes may share a prefix: each has a folder of its own there.
+        Ok(Arc::new(Bucket::open(&plugin, context, &format!("{prefix}{}/", self.entry.id()))?))
     }
 
     fn delivery(&self, plugin: &str) -> std::result::Result<DeliverySpec, Fault> {

@@ -116,7 +116,7 @@ impl Sandbox {
         let uses = |activation: &Activation| activation.connection == *connection;
         match self.list(Kind::Activation, None, 1, uses)?.first() {
             Some(activation) => Err(super::connections::in_use(connection, activation.id.as_str())),
-            None => Ok(()),
+            None => self.no_tables_go_through(connection),
         }
     }
 

@@ -179,6 +179,9 @@ segment history seg_1
 table show
 table list
 table take
+table bucket show
+table bucket set --connection con_1 --prefix t/
+table bucket remove
 usage show
 usage publish FILE
 usage violations

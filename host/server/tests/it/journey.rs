@@ -10,8 +10,8 @@ use ureq::http::Method;
 
 pub(crate) struct Vendors {
     marketo: Marketo,
-    s3: S3,
-    root: tempfile::TempDir,
+    pub(crate) s3: S3,
+    pub(crate) root: tempfile::TempDir,
 }
 
 impl Vendors {

@@ -61,6 +61,7 @@ mod segments;
 mod shell_blocks;
 mod signing;
 mod tables;
+mod tables_bucket;
 mod tenancy;
 mod tls;
 mod usage_policy;

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const ANN: &str = "ann.tabled@x.example";
+pub(crate) const ANN: &str = "ann.tabled@x.example";
 
-fn send(api: &Api, entity: &str, records: &[(&str, Value)]) {
+pub(crate) fn send(api: &Api, entity: &str, records: &[(&str, Value)]) {
     let records: Vec<Value> = records.iter().map(|(id, fields)| json!({"id": id, "fields": fields})).collect();
     let body = json!({"source": {"system": "Web", "id": "w"}, "entity": entity, "records": records});
     api.post("records", &body).is(200);
 }
 
-fn take(api: &Api) -> u64 {
+pub(crate) fn take(api: &Api) -> u64 {
     api.post("tables", &json!({})).is(200).body["manifest"].as_u64().unwrap()
 }
 
@@ -88,7 +88,7 @@ fn changed(before: &BTreeMap<String, BTreeSet<String>>, after: &BTreeMap<String,
     after.iter().filter(|(name, files)| before.get(*name) != Some(*files)).map(|(name, _)| name.clone()).collect()
 }
 
-fn populate(api: &Api) {
+pub(crate) fn populate(api: &Api) {
     let person = |mail: &str, title: &str| {
         json!({"email": mail, "job_title": title, "person_score": 7, "account_key": "acme@w.Web",
         "created_date": "2026-01-02T03:04:05Z", "departments": ["a", "b"]})
@@ -198,7 +198,7 @@ fn a_change_has_its_own_table_written_anew_and_no_other() {
 }
 
 /// Every text of every file there is, named or not.
-fn texts(folder: &Path) -> Vec<String> {
+pub(crate) fn texts(folder: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     for table in std::fs::read_dir(folder.join("data")).unwrap() {
         for file in std::fs::read_dir(table.unwrap().path()).unwrap() {

@@ -26,6 +26,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::ExchangeRates => "exchange-rates",
         Kind::ConsentRules => "consent-rules",
         Kind::UsagePolicy => "usage-policy",
+        Kind::TablesBucket => "tables-bucket",
         Kind::FreshnessTargets => "freshness-targets",
         Kind::Cancellation => "cancellation",
         Kind::Approval => "approval",
@@ -60,6 +61,7 @@ pub(super) fn forget_with(connection: &Connection, kind: Kind, id: &str) -> Outc
         | Kind::ExchangeRates
         | Kind::ConsentRules
         | Kind::UsagePolicy
+        | Kind::TablesBucket
         | Kind::FreshnessTargets
         | Kind::Cancellation
         | Kind::Approval

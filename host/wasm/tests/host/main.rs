@@ -14,6 +14,7 @@ mod egress;
 mod exchanges;
 mod learnt;
 mod limits;
+mod objects;
 mod pages;
 mod refresh;
 mod server;

@@ -39,6 +39,8 @@ pub enum Kind {
     ConsentRules,
     /// Labels of fields, and the uses of destinations.
     UsagePolicy,
+    /// Where open tables go beside the host's disk; one for the sandbox.
+    TablesBucket,
     /// How fresh streams and audiences should be; one for the sandbox.
     FreshnessTargets,
     /// Somebody wants a run or delivery to end; the id is its own. Gone when it has.

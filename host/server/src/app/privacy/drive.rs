@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Pause before what is in the way is looked at again.
 const HELD_MS: i64 = 500;
+/// Pause before open tables are cleared again, which reads much.
+const TABLES_HELD_MS: i64 = 10_000;
 /// Pause after a step that the host itself could not take.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often what is left is looked for again: projectors may be about to write it anew.
@@ -160,8 +162,16 @@ impl Sandbox {
             *places.entry(Place::Spools).or_default() += 1;
         }
         self.follow_sweep().await?;
-        if let Some(taken) = self.engine.forget_in_tables().await? {
-            places.insert(Place::Tables, taken.files_removed);
+        match self.engine.forget_in_tables().await {
+            Ok(Some(taken)) => {
+                places.insert(Place::Tables, taken.files_removed.saturating_add(taken.objects_removed));
+            }
+            Ok(None) => {}
+            // A bucket that is away, or takes no key any more: it has to be cleared before anybody is told that all is.
+            Err(fault) => {
+                let what = format!("open tables can't be cleared yet: {fault}");
+                return Ok(Event::Held { what, wait_ms: TABLES_HELD_MS });
+            }
         }
         crash::point("erasure.tables");
         places.insert(Place::KeptAnswers, self.control.forget_answers().await?);
@@ -240,7 +250,7 @@ impl Sandbox {
         self.engine.go_on(async move {
             while let Err(refusal) = sandbox.prove_replay(&replayed).await {
                 tracing::error!("erasures that were done again are not proved yet: {refusal}");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(Duration::from_millis(TABLES_HELD_MS.unsigned_abs())).await;
             }
         });
     }
