@@ -5,6 +5,7 @@
 //! Read a page, keep it with its cursor ─► … ─► Compare ─► End
 //!   the vendor takes a place to go on from no more: Anew, from the first page
 //!   any call fails: Wait and repeat, or End
+//!   somebody cancels it: End, as long as nothing follows from it yet
 //! ```
 //!
 //! What is not ours is counted and never touched: only who was acknowledged once can be missing, and only who was taken out
@@ -75,12 +76,14 @@ pub enum ReadbackStatus {
     Waiting,
     Succeeded,
     Failed,
+    /// Somebody ended it; nothing follows from what was read.
+    Cancelled,
 }
 
 impl ReadbackStatus {
     #[must_use]
     pub fn has_ended(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -146,6 +149,8 @@ pub struct Readback {
     pub fault: Option<Fault>,
     #[serde(default)]
     pub attempts: u32,
+    #[serde(default)]
+    pub cancel_requested: bool,
     /// How often it began from the first page once more.
     #[serde(default)]
     pub restarts: u32,
@@ -193,6 +198,7 @@ pub enum Event {
         fault: Fault,
         jitter: u8,
     },
+    CancelRequested,
 }
 
 /// What to do next.
@@ -236,6 +242,7 @@ impl Readback {
             waiting_until: None,
             fault: None,
             attempts: 0,
+            cancel_requested: false,
             restarts: 0,
             cursor: Vec::new(),
             pages: 0,
@@ -273,8 +280,20 @@ impl Readback {
                 self.phase = Phase::Done;
             }
             Event::Failed { fault, jitter } => forgets = self.failed(fault, jitter, now),
+            Event::CancelRequested => self.cancel_requested = true,
         }
-        if forgets { Action::Forget } else { self.next(now) }
+        if forgets && !self.cancel_requested { Action::Forget } else { self.next(now) }
+    }
+
+    /// Whether a cancellation ends it where it is. Once it puts right what it found, it goes to its end, which takes a moment:
+    /// one half of that would be no state that anybody asked for.
+    #[must_use]
+    pub fn may_be_cut(&self) -> bool {
+        match self.phase {
+            Phase::Reading => true,
+            Phase::Comparing => self.on_drift == OnDrift::Report,
+            Phase::Done => false,
+        }
     }
 
     fn succeeded(&mut self) {
@@ -313,6 +332,11 @@ impl Readback {
     }
 
     fn next(&mut self, now: Millis) -> Action {
+        if self.cancel_requested && self.may_be_cut() {
+            (self.status, self.phase) = (ReadbackStatus::Cancelled, Phase::Done);
+            (self.fault, self.waiting_until, self.ended_at) = (None, None, Some(now));
+            return Action::End;
+        }
         if let Some(until) = self.waiting_until.filter(|until| *until > now) {
             self.status = ReadbackStatus::Waiting;
             return Action::WaitUntil(until);

@@ -22,6 +22,36 @@ pub struct Kept {
     pub audit_ms: Option<Millis>,
 }
 
+/// Which things were seen, by their numbers: these are given one after the other, so that a bit for each is little.
+#[derive(Debug, Default)]
+pub struct Seen(Vec<u64>);
+
+/// Numbers from here on are taken to be new each time; by then there would be a gigabyte of bits.
+const SEEN_MAX: i64 = 1 << 33;
+
+impl Seen {
+    /// True: it was not seen before.
+    pub fn insert(&mut self, number: i64) -> bool {
+        let Some(at) = usize::try_from(number).ok().filter(|_| number < SEEN_MAX) else { return true };
+        let (word, bit) = (at / 64, 1_u64 << (at % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let Some(bits) = self.0.get_mut(word) else { return true };
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        is_new
+    }
+}
+
+/// Whether a feed of changes is gone through once more, for what has come since and what was left of it then: an eighth is
+/// worth reading all of it, and a few are never.
+#[must_use]
+pub fn is_worth_a_look(come: u64, left: u64) -> bool {
+    const FEW: u64 = 50_000;
+    come >= FEW && come >= left / 8
+}
+
 /// Whether something that ended then is not kept any more; what has not ended is.
 #[must_use]
 pub fn is_over(ended_at: Option<Millis>, kept_ms: Millis, now: Millis) -> bool {
@@ -64,6 +94,25 @@ mod tests {
 
     fn past(id: &str, of: Option<&str>, succeeded: bool, ended_at: Option<Millis>) -> Past {
         Past { id: id.to_owned(), of: of.map(str::to_owned), succeeded, ended_at }
+    }
+
+    #[test]
+    fn what_was_seen_is_known_by_its_number() {
+        let mut seen = Seen::default();
+        for (number, is_new) in [(0, true), (64, true), (63, true), (0, false), (64, false), (1 << 20, true)] {
+            assert_eq!(seen.insert(number), is_new, "{number}");
+        }
+        // Numbers that are none: kept, whatever they are of.
+        assert!([-1, -1, SEEN_MAX, SEEN_MAX].iter().all(|number| seen.insert(*number)));
+    }
+
+    #[test]
+    fn a_feed_is_gone_through_when_much_has_come() {
+        for (come, left, is_worth) in
+            [(49_999, 0, false), (50_000, 0, true), (50_000, 400_000, true), (50_000, 400_008, false)]
+        {
+            assert_eq!(is_worth_a_look(come, left), is_worth, "{come} {left}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::guardrail::{Guardrails, Verdict as Limit};
 use crate::id::{ConnectionId, RunId};
 use crate::page::Estimate;
 use crate::retry::{self, Verdict};
+use crate::schedule;
 use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,9 @@ pub struct Run {
     /// It reads anew what was read before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Backfill>,
+    /// A schedule could not begin it until somebody acts; when that is tried again, at the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Millis>,
 }
 
 /// What happened.
@@ -214,6 +218,7 @@ impl Run {
             keyed: BTreeMap::new(),
             held: Vec::new(),
             backfill: None,
+            next_try_at: None,
         }
     }
 
@@ -240,6 +245,19 @@ impl Run {
     /// It does not begin, and says why.
     pub fn refuse(&mut self, fault: Fault, now: Millis) {
         self.stop(fault, now);
+    }
+
+    /// A schedule cannot begin it until somebody acts, once more: `attempts` counts how often.
+    pub fn refuse_until_acted(&mut self, fault: Fault, now: Millis) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.next_try_at = Some(now.saturating_add(schedule::rest_ms(self.attempts)));
+        self.stop(fault, now);
+    }
+
+    /// Whether a schedule could not begin it, for this reason.
+    #[must_use]
+    pub fn is_refused_for(&self, fault: &Fault) -> bool {
+        self.next_try_at.is_some() && self.fault.as_ref().is_some_and(|known| known.code == fault.code)
     }
 
     /// Takes an event at a time, and says what to do.

@@ -30,6 +30,16 @@ pub enum Held {
 
 /// What could not be started for a while is tried again after this, in milliseconds.
 pub const AGAIN_MS: i64 = 60_000;
+/// Longest pause between two tries of what somebody has to act on, in milliseconds.
+const REST_MAX_MS: i64 = 60 * 60 * 1000;
+
+/// How long a schedule rests after so many refusals in a row that somebody has to act on, in milliseconds: a minute, and twice
+/// as long each time, up to an hour. Nothing comes of asking the vendor every ten seconds.
+#[must_use]
+pub fn rest_ms(refusals: u32) -> i64 {
+    let doubled = refusals.saturating_sub(1).min(10);
+    AGAIN_MS.saturating_mul(1 << doubled).min(REST_MAX_MS)
+}
 
 impl Schedule {
     /// What is wrong with it: a field, and the problem.
@@ -108,6 +118,12 @@ mod tests {
         for (held, is_due) in [(Held::Going, true), (Held::Passing, true), (Held::Lasting, false)] {
             assert_eq!(nightly.is_due(0, held.counted_from(last, now), now + 1), is_due, "{held:?}");
         }
+    }
+
+    #[test]
+    fn what_somebody_has_to_act_on_is_tried_ever_less_often() {
+        let rests: Vec<i64> = [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(|refusals| rest_ms(refusals) / 60_000).to_vec();
+        assert_eq!(rests, [1, 1, 2, 4, 32, 60, 60, 60]);
     }
 
     #[test]

@@ -153,7 +153,9 @@ mod tests {
                 "data_dir" => ("/x", "\"/x\""),
                 "listen" => ("127.0.0.1:7", "\"127.0.0.1:7\""),
                 "public_url" => ("https://x.example", "\"https://x.example\""),
-                "seal_key_file" | "tls.certificate_file" | "tls.key_file" => ("/x", "\"/x\""),
+                "seal_key_file" | "tls.certificate_file" | "tls.key_file" | "telemetry.otlp_ca_file" => {
+                    ("/x", "\"/x\"")
+                }
                 "log.format" => ("json", "\"json\""),
                 "log.level" => ("warn", "\"warn\""),
                 "telemetry.otlp_endpoint" => ("http://x:1", "\"http://x:1\""),
@@ -168,6 +170,7 @@ mod tests {
                 "tls.certificate_file" => Some("tls.key_file=/y"),
                 "tls.key_file" => Some("tls.certificate_file=/y"),
                 "telemetry.otlp_endpoint" => None,
+                "telemetry.otlp_ca_file" => Some("telemetry.otlp_endpoint=https://y"),
                 name if name.starts_with("telemetry.") => Some("telemetry.otlp_endpoint=http://y"),
                 _ => None,
             };

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod app;
+mod authorities;
 pub mod cli;
 pub mod compiler;
 pub mod config;

@@ -36,7 +36,7 @@ pub const POINTS_OF_LEAVING: [&str; 7] = [
     "removal.kept",
 ];
 
-/// Points of reading a target back, which a journey does not pass.
+/// Points of reading a target back, which a journey does not pass: the campaign has readings beside it.
 pub const POINTS_OF_READBACK: [&str; 3] = ["readback.read", "readback.kept", "readback.compared"];
 
 /// Points of taking open tables, which a journey does not pass.

@@ -9,11 +9,12 @@ use crate::place::{Active, Lane, Place, lanes};
 use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::readbacks::Reading;
+use crate::refused::Refusals;
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::tables::Tables;
 use crate::trace::{self, Trail};
 use crate::what_if::{self, WhatIf};
-use crate::{Connectors, catalog::Catalogs, retention, schedule, schemas, source_run};
+use crate::{Connectors, catalog::Catalogs, feeds, retention, schedule, schemas, source_run};
 use attiva_core::config::{Connection, Segment};
 use attiva_core::delivery::Delivery;
 use attiva_core::id::{ConnectionId, ProfileId, RunId};
@@ -118,10 +119,18 @@ pub(crate) struct Inner {
     pub(crate) beginning: tokio::sync::RwLock<()>,
     pub(crate) last_deliveries: LastDeliveries,
     pub(crate) reading: Reading,
+    pub(crate) refusals: Refusals,
     pub(crate) tables: Tables,
     /// Something that was going is over, and its place is free.
     pub(crate) place_free: Notify,
     pub(crate) active: Mutex<Active>,
+}
+
+/// What came of trying to begin a run.
+pub(crate) enum Tried {
+    Begun(Run),
+    /// Changes of its streams stop it.
+    Stopped(Run, Fault),
 }
 
 impl Engine {
@@ -162,6 +171,7 @@ impl Engine {
                 beginning: tokio::sync::RwLock::default(),
                 last_deliveries: LastDeliveries::default(),
                 reading: Reading::default(),
+                refusals: Refusals::default(),
                 tables: Tables::default(),
                 place_free: Notify::new(),
                 active: Mutex::default(),
@@ -174,6 +184,7 @@ impl Engine {
         inner.tasks.spawn(projector::follow_accounts(Arc::clone(inner)));
         inner.tasks.spawn(schedule::follow(engine.clone()));
         inner.tasks.spawn(retention::follow(Arc::clone(inner)));
+        inner.tasks.spawn(feeds::follow(Arc::clone(inner)));
         engine.resume()?;
         Ok(engine)
     }
@@ -204,8 +215,16 @@ impl Engine {
     /// Starts a run of a source connection. One connection has one run at a time. A run with this id, if there is one,
     /// was started by the same request before, and is answered. One that its streams' changes stop has ended already.
     pub async fn start_run(&self, connection: &ConnectionId, id: RunId) -> Result<Run, Fault> {
+        match self.try_run(connection, id).await? {
+            Tried::Begun(run) => Ok(run),
+            Tried::Stopped(run, fault) => self.refuse_run(run, fault).await,
+        }
+    }
+
+    /// As `start_run`; a run that its streams' changes stop is not kept yet.
+    pub(crate) async fn try_run(&self, connection: &ConnectionId, id: RunId) -> Result<Tried, Fault> {
         if let Some(started) = self.inner.find(Kind::Run, id.as_str())? {
-            return Ok(started);
+            return Ok(Tried::Begun(started));
         }
         let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
         let place = self.place_of_run(&connection.id, &id, &[Lane::Own]).await?;
@@ -214,13 +233,14 @@ impl Engine {
         let mut run = Run::new(id, connection.id.clone(), plugin, &opened.streams, self.inner.clock.now());
         (run.held, run.keyed) = (opened.held, opened.keyed);
         if let Some(fault) = opened.stopped {
-            return self.refuse_run(run, fault).await;
+            return Ok(Tried::Stopped(run, fault));
         }
         let run = self.begin_run(run, place).await?;
+        self.inner.refusals.forget(&connection.id);
         if let Err(fault) = self.backfill_new_columns(&connection).await {
             tracing::warn!(connection = %connection.id, %fault, "what has new columns is not read anew yet");
         }
-        Ok(run)
+        Ok(Tried::Begun(run))
     }
 
     /// Keeps a run that does not begin, so that whoever looks for it learns why.
@@ -369,7 +389,7 @@ impl Engine {
 }
 
 impl Inner {
-    fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
+    pub(crate) fn is_cancelled(&self, id: &str) -> Result<bool, Fault> {
         Ok(self.store.document(Kind::Cancellation, id)?.is_some())
     }
 

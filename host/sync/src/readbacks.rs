@@ -9,13 +9,13 @@ use attiva_core::ports::connector::{DeliveryRun, Destination, Target};
 use attiva_core::ports::readback::{Drift, KnownMember, Repair};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind};
 use attiva_core::readback::{
-    Action, Counts, DriftKind, Event, Found, Index, Judged, OnDrift, ReadMember, Readback, judge, judge_taken_out,
-    known_by, may_repair, read_member,
+    Action, Counts, DriftKind, Event, Found, Index, Judged, OnDrift, ReadMember, Readback, ReadbackStatus, judge,
+    judge_taken_out, known_by, may_repair, read_member,
 };
 use attiva_core::spec::{DeliveryMode, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Members looked at together.
@@ -25,25 +25,36 @@ const PAGES: usize = 50;
 /// Others' members that are shown.
 const STRANGERS_SHOWN: usize = 20;
 
-/// Which targets are being read, and by what.
+/// Which targets are being read, by what, and how to cancel it.
 #[derive(Default)]
-pub(crate) struct Reading(Mutex<HashMap<String, ReadbackId>>);
+pub(crate) struct Reading(Mutex<HashMap<String, (ReadbackId, CancellationToken)>>);
 
 impl Reading {
+    fn going(&self) -> MutexGuard<'_, HashMap<String, (ReadbackId, CancellationToken)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Or by whom the target is being read.
-    fn begin(&self, target: &str, id: &ReadbackId) -> Result<(), ReadbackId> {
-        let mut going = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn begin(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, ReadbackId> {
+        let mut going = self.going();
         match going.get(target) {
-            Some(other) if other != id => Err(other.clone()),
-            _ => {
-                going.insert(target.to_owned(), id.clone());
-                Ok(())
-            }
+            Some((other, _)) if other != id => Err(other.clone()),
+            _ => Ok(going.entry(target.to_owned()).or_insert((id.clone(), CancellationToken::new())).1.clone()),
         }
     }
 
+    fn cancel(&self, id: &ReadbackId) {
+        if let Some((_, cancel)) = self.going().values().find(|(going, _)| going == id) {
+            cancel.cancel();
+        }
+    }
+
+    fn is_going(&self, id: &ReadbackId) -> bool {
+        self.going().values().any(|(going, _)| going == id)
+    }
+
     fn end(&self, id: &ReadbackId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, going| going != id);
+        self.going().retain(|_, (going, _)| going != id);
     }
 }
 
@@ -70,34 +81,89 @@ impl Engine {
             let message = "the sandbox is being removed";
             return Err(Fault::new(FaultKind::Config, "sandbox.removing", message).action("Use another sandbox."));
         }
-        inner.reading.begin(&target, &id).map_err(|going| {
-            Fault::new(FaultKind::Config, "readback.in-progress", format!("{going} is still reading the target"))
-                .action("Wait until it has ended.")
-        })?;
+        let cancel = self.place_of_readback(&target, &id).await?;
         let on_drift = activation.readback.unwrap_or_default().on_drift;
         let readback = Readback::new(id, activation.id, target, plugin, on_drift, inner.clock.now());
         if let Err(fault) = inner.put(Kind::Readback, readback.id.as_str(), &readback).await {
-            inner.reading.end(&readback.id);
+            is_over(inner, &readback.id);
             return Err(fault);
         }
-        self.drive_readback(readback.clone());
+        self.drive_readback(readback.clone(), cancel);
         Ok(readback)
     }
 
-    pub(crate) fn resume_readbacks(&self) -> Result<(), Fault> {
-        for readback in self.inner.all::<Readback>(Kind::Readback)?.into_iter().filter(|it| !it.status.has_ended()) {
-            tracing::info!(readback = %readback.id, "resuming a reading of a target");
-            if self.inner.reading.begin(&readback.target, &readback.id).is_ok() {
-                self.drive_readback(readback);
+    /// What has ended gives its place back a moment after that was told: it is waited for.
+    async fn place_of_readback(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, Fault> {
+        let inner = &self.inner;
+        loop {
+            let free = inner.place_free.notified();
+            let going = match inner.reading.begin(target, id) {
+                Ok(cancel) => return Ok(cancel),
+                Err(going) => going,
+            };
+            let known = inner.find::<Readback>(Kind::Readback, going.as_str())?;
+            if !known.is_some_and(|it| it.status.has_ended()) {
+                let message = format!("{going} is still reading the target");
+                return Err(Fault::new(FaultKind::Config, "readback.in-progress", message)
+                    .action("Wait until it has ended, or cancel it."));
+            }
+            free.await;
+        }
+    }
+
+    /// Ends a reading where it is, also where a kill comes first, and leaves the ledger as it was. One that puts right what
+    /// it found by then goes to its end.
+    pub async fn cancel_readback(&self, id: &ReadbackId) -> Result<Readback, Fault> {
+        let readback: Readback = self.inner.get(Kind::Readback, id.as_str())?;
+        if !readback.status.has_ended() {
+            self.inner.put(Kind::Cancellation, id.as_str(), &self.inner.clock.now()).await?;
+        }
+        self.inner.reading.cancel(id);
+        self.inner.get(Kind::Readback, id.as_str())
+    }
+
+    /// Cancels the reading of an activation's target, if there is one, and returns when it is over.
+    pub async fn end_readback_of(&self, activation: &ActivationId) -> Result<(), Fault> {
+        let inner = &self.inner;
+        let goes = |it: &Readback| it.activation == *activation && !it.status.has_ended();
+        for readback in inner.all::<Readback>(Kind::Readback)?.into_iter().filter(goes) {
+            self.cancel_readback(&readback.id).await?;
+            loop {
+                let free = inner.place_free.notified();
+                if !inner.reading.is_going(&readback.id) {
+                    break;
+                }
+                tokio::select! {
+                    () = free => {}
+                    () = inner.stop.cancelled() => return Ok(()),
+                }
             }
         }
         Ok(())
     }
 
-    fn drive_readback(&self, readback: Readback) {
-        let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { drive(&inner, readback).await });
+    pub(crate) fn resume_readbacks(&self) -> Result<(), Fault> {
+        for readback in self.inner.all::<Readback>(Kind::Readback)?.into_iter().filter(|it| !it.status.has_ended()) {
+            tracing::info!(readback = %readback.id, "resuming a reading of a target");
+            if let Ok(cancel) = self.inner.reading.begin(&readback.target, &readback.id) {
+                if self.inner.is_cancelled(readback.id.as_str())? {
+                    cancel.cancel();
+                }
+                self.drive_readback(readback, cancel);
+            }
+        }
+        Ok(())
     }
+
+    fn drive_readback(&self, readback: Readback, cancel: CancellationToken) {
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move { drive(&inner, readback, cancel).await });
+    }
+}
+
+fn is_over(inner: &Inner, id: &ReadbackId) {
+    inner.reading.end(id);
+    inner.place_free.notify_waiters();
 }
 
 /// Whether a destination can be asked at all.
@@ -117,10 +183,14 @@ fn can_be_read(plugin: &str, spec: &DeliverySpec) -> Result<(), Fault> {
 }
 
 /// Drives a reading to its end, or to the engine's stop: then it goes on at the next start.
-async fn drive(inner: &Inner, mut readback: Readback) {
+async fn drive(inner: &Inner, mut readback: Readback, cancel: CancellationToken) {
     let never = CancellationToken::new();
     let mut event = Event::Resumed;
     loop {
+        // Pages that are kept are of no use to anybody by then, so what the last call came to does not matter.
+        if cancel.is_cancelled() && !readback.cancel_requested && readback.may_be_cut() {
+            event = Event::CancelRequested;
+        }
         let action = readback.step(event, inner.clock.now());
         if action == Action::End {
             return end(inner, readback).await;
@@ -130,9 +200,11 @@ async fn drive(inner: &Inner, mut readback: Readback) {
                 return;
             }
         }
+        // A page is cut off, and so is a comparison that is only told of; one that puts right is not.
+        let cut_by = if readback.may_be_cut() { &cancel } else { &never };
         event = match action {
             Action::WaitUntil(until) => {
-                if !inner.wait_until(until, &never).await {
+                if !inner.wait_until(until, cut_by).await {
                     return;
                 }
                 Event::Resumed
@@ -141,6 +213,7 @@ async fn drive(inner: &Inner, mut readback: Readback) {
                 tokio::select! {
                     biased;
                     () = inner.stop.cancelled() => return,
+                    () = cut_by.cancelled() => Event::CancelRequested,
                     done = act(inner, &readback, action) => done.unwrap_or_else(|fault| {
                         tracing::warn!(readback = %readback.id, phase = ?readback.phase, %fault, "a step failed");
                         Event::Failed { fault, jitter: inner.jitter() }
@@ -223,11 +296,18 @@ fn as_declared(fault: Fault, spec: &DeliverySpec) -> Fault {
 async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
     let mut index = load(inner, readback)?;
     let began = readback.started_at;
+    // What a kill interrupted was judged and put right by then: it is not judged by what came of that.
+    let settled = settled(inner, readback)?;
     let mut counts = index.counts();
+    counts.missing = settled.values().filter(|kind| **kind == DriftKind::Missing).count() as u64;
     let mut after = 0;
     while let Some(members) = known_members(inner, readback, &mut after).await? {
         for member in members {
-            match judge(&mut index, &member.found, &keys(readback, &member), began) {
+            let judged = judge(&mut index, &member.found, &keys(readback, &member), began);
+            if settled.contains_key(&member.profile) {
+                continue;
+            }
+            match judged {
                 Judged::AsKnown => counts.as_known += 1,
                 Judged::Drift(_) => counts.missing += 1,
                 Judged::Unsettled => counts.unsettled += 1,
@@ -250,7 +330,9 @@ async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
                 Found::TakenOut { at } => judge_taken_out(&mut index, at, &keys, began),
                 found => judge(&mut index, &found, &keys, began),
             };
-            if let Judged::Drift(kind) = judged {
+            if let Judged::Drift(kind) = judged
+                && !settled.contains_key(&member.profile)
+            {
                 drift.push(Drift { profile: member.profile, kind });
             }
         }
@@ -266,6 +348,17 @@ async fn compare(inner: &Inner, readback: &Readback) -> Result<Event, Fault> {
     let strangers = shown(inner, readback, index.strangers().take(STRANGERS_SHOWN).collect())?;
     let counts = Counts { missing, returned, foreign, repaired: of_missing + of_returned, ..counts };
     Ok(Event::Compared { counts, strangers, left_alone })
+}
+
+/// Drift that is written down already, by profile numbers.
+fn settled(inner: &Inner, readback: &Readback) -> Result<HashMap<i64, DriftKind>, Fault> {
+    let (mut found, mut after) = (HashMap::new(), 0);
+    loop {
+        let page = inner.store.drift(&readback.id, None, after, CHUNK)?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
+        after = *last;
+        found.extend(page.into_iter().map(|(profile, entry)| (profile, entry.kind)));
+    }
 }
 
 /// The next members that the target has or had; `None`: there are no more.
@@ -324,6 +417,7 @@ async fn end(inner: &Inner, readback: Readback) {
         }
     }
     tracing::info!(readback = %readback.id, status = ?readback.status, counts = ?readback.counts, "a target was read back");
+    inner.forget_cancellation(readback.id.as_str()).await;
     if let Err(fault) = forget_former(inner, &readback).await {
         tracing::warn!(readback = %readback.id, %fault, "readings of before are kept until the next one ends");
     }
@@ -332,19 +426,26 @@ async fn end(inner: &Inner, readback: Readback) {
     {
         tracing::warn!(readback = %readback.id, %fault, "the spool was not cleared");
     }
-    inner.reading.end(&readback.id);
+    is_over(inner, &readback.id);
 }
 
+/// Of one that was cancelled, what was found by then goes as well: it would say less than there is.
 async fn store_end(inner: &Inner, readback: &Readback) -> Result<(), Fault> {
-    Ok(inner.store.forget_read_pages(&readback.id, document(readback)?).await?)
+    let write = document(readback)?;
+    match readback.status {
+        ReadbackStatus::Cancelled => inner.store.forget_reading(&readback.id, write).await?,
+        _ => inner.store.forget_read_pages(&readback.id, write).await?,
+    }
+    Ok(())
 }
 
-/// A reading that failed leaves the one before it: that is the newest which says something.
+/// A reading that failed, or was cancelled, leaves the one before it: that is the newest which says something.
 async fn forget_former(inner: &Inner, readback: &Readback) -> Result<(), Fault> {
+    let says = |it: &Readback| it.status == ReadbackStatus::Succeeded;
     let is_former =
         |it: &Readback| it.activation == readback.activation && it.id < readback.id && it.status.has_ended();
     for former in inner.all::<Readback>(Kind::Readback)?.into_iter().filter(is_former) {
-        if readback.fault.is_none() || former.fault.is_some() {
+        if says(readback) || !says(&former) {
             inner.store.delete_document(Kind::Readback, former.id.as_str(), Expect::Anything).await?;
         }
     }

@@ -1,7 +1,7 @@
 //! Starts runs and deliveries when their schedules say so. What is still going is not overtaken, and what came due
 //! meanwhile is made up for once.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Tried};
 use crate::segments;
 use attiva_core::activation::{ActivationSchedule, DeliveryCause, Standing};
 use attiva_core::config::{Activation, Connection, Segment};
@@ -65,13 +65,16 @@ pub(crate) async fn follow(engine: Engine) {
 }
 
 fn last_runs(engine: &Engine) -> Result<HashMap<ConnectionId, Millis>, Fault> {
-    let mut last: HashMap<ConnectionId, Millis> = HashMap::new();
+    let mut last: HashMap<ConnectionId, Run> = HashMap::new();
     // What is read anew is no run of a schedule.
     for run in engine.inner.all::<Run>(Kind::Run)?.into_iter().filter(|run| run.backfill.is_none()) {
-        let newest = last.entry(run.connection).or_insert(run.started_at);
-        *newest = (*newest).max(run.started_at);
+        if last.get(&run.connection).is_none_or(|newest| newest.started_at <= run.started_at) {
+            last.insert(run.connection.clone(), run);
+        }
     }
-    Ok(last)
+    let tried_at = |run: &Run| run.ended_at.filter(|_| run.next_try_at.is_some()).unwrap_or(run.started_at);
+    last.values().for_each(|run| engine.inner.refusals.note(run));
+    Ok(last.into_iter().map(|(connection, run)| (connection, tried_at(&run))).collect())
 }
 
 async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
@@ -79,15 +82,24 @@ async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
     for connection in engine.inner.all::<Connection>(Kind::Connection)? {
         let Some(schedule) = &connection.schedule else { continue };
         let (id, last) = (&connection.id, known.runs.get(&connection.id).copied());
-        let rests = known.passing.get(id).is_some_and(|at| now.saturating_sub(*at) < AGAIN_MS);
+        let refusals = &engine.inner.refusals;
+        let passes = known.passing.get(id).is_some_and(|at| now.saturating_sub(*at) < AGAIN_MS);
         let counted = last.max(known.told.get(id).copied());
-        if rests || !schedule.is_due(connection.created_at, counted, now) {
+        if passes {
+            continue;
+        }
+        let has_acted = refusals.take_acted(id);
+        let is_due = !refusals.rests(id, now) && schedule.is_due(connection.created_at, counted, now);
+        if !has_acted && !is_due {
             continue;
         }
         known.passing.remove(id);
         let counted_from = match start_run(engine, &connection).await {
             None => Some(now),
             Some(held) => {
+                if has_acted && held != Held::Lasting {
+                    engine.connection_mended(id);
+                }
                 match held {
                     Held::Passing => {
                         known.passing.insert(id.clone(), now);
@@ -109,17 +121,21 @@ async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
 /// Starts a run, or says why it could not begin. Where somebody has to act, there is a run that says so.
 async fn start_run(engine: &Engine, connection: &Connection) -> Option<Held> {
     let id = engine.fresh(RunId::new);
-    let fault = engine.start_run(&connection.id, id.clone()).await.err()?;
-    if fault.code == "run.in-progress" {
-        return Some(Held::Going);
-    }
-    tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
-    if fault.kind.is_retried() {
-        return Some(Held::Passing);
-    }
-    let run = Run::new(id, connection.id.clone(), connection.plugin.clone(), &[], engine.inner.clock.now());
-    if let Err(fault) = engine.refuse_run(run, fault).await {
-        tracing::error!(connection = %connection.id, %fault, "and that could not be kept");
+    let (run, fault) = match engine.try_run(&connection.id, id.clone()).await {
+        Ok(Tried::Begun(_)) => return None,
+        Ok(Tried::Stopped(run, fault)) => (run, fault),
+        Err(fault) if fault.code == "run.in-progress" => return Some(Held::Going),
+        Err(fault) if fault.kind.is_retried() => {
+            tracing::warn!(connection = %connection.id, %fault, "a scheduled run did not start");
+            return Some(Held::Passing);
+        }
+        Err(fault) => {
+            let now = engine.inner.clock.now();
+            (Run::new(id, connection.id.clone(), connection.plugin.clone(), &[], now), fault)
+        }
+    };
+    if let Err(fault) = engine.refuse_scheduled(run, fault).await {
+        tracing::error!(connection = %connection.id, %fault, "a scheduled run did not start, and that could not be kept");
     }
     Some(Held::Lasting)
 }

@@ -129,6 +129,7 @@ impl Engine {
         inner.put(Kind::Catalog, connection.id.as_str(), &catalog).await?;
         inner.put(Kind::SchemaDrift, connection.id.as_str(), &state).await?;
         inner.catalogs.forget(&connection.id);
+        self.connection_mended(&connection.id);
         Ok(state)
     }
 

@@ -19,6 +19,8 @@ mod edge;
 mod entities;
 #[path = "engine/events.rs"]
 mod events;
+#[path = "engine/feeds.rs"]
+mod feeds;
 #[path = "engine/identity.rs"]
 mod identity;
 #[path = "engine/keyed.rs"]

@@ -123,7 +123,7 @@ impl<'a> Journey<'a> {
         self.connect(host, "destination-s3", &configuration, "path", &self.vendors.s3.endpoint())
     }
 
-    fn connect(
+    pub(crate) fn connect(
         &mut self,
         host: &mut HostProcess,
         plugin: &str,

@@ -4,6 +4,7 @@ pub mod crm;
 pub mod exports;
 pub mod host;
 pub mod journey;
+pub mod readings;
 pub mod vendors;
 
 use anyhow::{Result, ensure};

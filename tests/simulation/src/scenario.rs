@@ -130,7 +130,15 @@ impl<'a> Scenario<'a> {
         }
         if self.dice.percent(30) {
             let id = ReadbackId::new(self.clock.now(), self.dice.bytes());
-            let _ = world.engine.start_readback(&ActivationId::parse(activation).unwrap(), id).await;
+            let started = world.engine.start_readback(&ActivationId::parse(activation).unwrap(), id).await;
+            if self.dice.percent(25)
+                && let Ok(readback) = started
+            {
+                let _ = world.engine.cancel_readback(&readback.id).await;
+            }
+        }
+        if self.dice.percent(10) {
+            let _ = world.engine.shorten_feeds().await;
         }
         let cancels = self.dice.percent(10);
         let started = self.start(world, activation, self.dice.percent(10)).await;

@@ -72,4 +72,6 @@ pub trait ReadbackStore: Send + Sync + 'static {
     ) -> Result<Vec<(i64, DriftEntry)>>;
     /// Forgets the pages of a reading, and writes its document.
     async fn forget_read_pages(&self, readback: &ReadbackId, document: DocumentWrite) -> Result<()>;
+    /// Forgets the pages of a reading and what it found, and writes its document.
+    async fn forget_reading(&self, readback: &ReadbackId, document: DocumentWrite) -> Result<()>;
 }

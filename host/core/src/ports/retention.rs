@@ -1,7 +1,7 @@
 //! What the sandbox's store does for what is not kept for ever. Each step is short: nobody waits long for the writer, and
 //! a kill between two of them leaves less to do and nothing half done.
 
-use super::store::{Books, DocumentWrite, Expect, Reason, Result};
+use super::store::{Books, Change, DocumentWrite, Expect, Feed, Reason, Result, Seq};
 use crate::Millis;
 use crate::id::{ActivationId, DeliveryId, RunId};
 use async_trait::async_trait;
@@ -49,4 +49,8 @@ pub trait RetentionStore: Send + Sync + 'static {
     /// but never the newest of a segment: whether anybody has moved since is told by it. `None`: there are no more that
     /// old; else where the next step goes on.
     async fn forget_memberships(&self, before: Millis, after: i64, limit: usize) -> Result<Option<i64>>;
+    /// Entries of a feed below a number, the newest first; `None`: from the newest on.
+    fn changes_back(&self, feed: Feed, below: Option<Seq>, limit: usize) -> Result<Vec<Change>>;
+    /// Drops entries of a feed; each must have a newer one of the same subject.
+    async fn drop_changes(&self, feed: Feed, entries: Vec<Seq>) -> Result<()>;
 }

@@ -320,7 +320,7 @@ pub trait SandboxStore:
     fn rejects(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<(u64, Reject)>>;
 
     // Projection.
-    /// Changes after `after` in order; of several changes of one subject all are listed.
+    /// Changes after `after` in order; of several changes of one subject the newest is listed, and perhaps others.
     fn changes(&self, feed: Feed, after: Seq, limit: usize) -> Result<Vec<Change>>;
     fn projector_cursor(&self, projector: &str) -> Result<u64>;
     /// The newest sequence number of a feed.

@@ -108,6 +108,42 @@ fn pages_follow_one_another_and_then_they_are_compared() {
 }
 
 #[test]
+fn a_cancellation_ends_it_as_long_as_nothing_follows_from_it() {
+    let reading = |on_drift: OnDrift| {
+        let mut it = new();
+        it.on_drift = on_drift;
+        it.step(page(Some(b"a")), 0);
+        it
+    };
+    let comparing = |on_drift: OnDrift| {
+        let mut it = reading(on_drift);
+        it.step(page(None), 0);
+        it
+    };
+    let mut waits = reading(OnDrift::Repair);
+    assert!(matches!(waits.step(failed(FaultKind::Transient), 0), Action::WaitUntil(_)));
+    for (mut it, ends) in [
+        (new(), true),
+        (reading(OnDrift::Repair), true),
+        (waits, true),
+        (comparing(OnDrift::Report), true),
+        (comparing(OnDrift::Repair), false),
+    ] {
+        let (phase, cut) = (it.phase, it.may_be_cut());
+        let action = it.step(Event::CancelRequested, 9);
+        assert_eq!((cut, action == Action::End, it.status.has_ended()), (ends, ends, ends), "{phase:?}");
+        if ends {
+            assert_eq!((it.status, it.ended_at, it.fault), (ReadbackStatus::Cancelled, Some(9), None));
+        } else {
+            assert_eq!(action, Action::Compare, "half of what it puts right is no state that anybody asked for");
+            let counts = Counts { there: 6, repaired: 1, ..Counts::default() };
+            it.step(Event::Compared { counts, strangers: Vec::new(), left_alone: None }, 10);
+            assert_eq!((it.status, it.counts.repaired), (ReadbackStatus::Succeeded, 1));
+        }
+    }
+}
+
+#[test]
 fn what_passes_is_waited_for_and_a_lost_place_is_begun_anew() {
     let mut it = new();
     it.step(page(Some(b"a")), 0);

@@ -85,6 +85,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("activations/{activation}/members", &[read(ProfilesRead)]),
     ("activations/{activation}/pause", &[post(ActivationsWrite)]),
     ("activations/{activation}/readback", &[read(ActivationsRead), post(ActivationsWrite), put(ActivationsWrite)]),
+    ("activations/{activation}/readback/cancel", &[post(ActivationsWrite)]),
     ("activations/{activation}/readback/drift", &[read(ProfilesRead)]),
     ("activations/{activation}/refusals", &[read(ProfilesRead)]),
     ("activations/{activation}/refusals/replay", &[post(ActivationsWrite)]),

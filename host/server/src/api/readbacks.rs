@@ -39,10 +39,16 @@ pub(super) fn routes() -> Routes {
             "Say how the activation's target is read back; null: when it is asked for, and drift is shown",
             set,
         )
+        .post(
+            "/v1/sandboxes/{sandbox}/activations/{activation}/readback/cancel",
+            "cancel_readback",
+            "Ask the reading of the activation's target to end; nothing follows from it",
+            cancel,
+        )
         .get(
             "/v1/sandboxes/{sandbox}/activations/{activation}/readback/drift",
             "drift",
-            "List members that the newest reading found missing, or back",
+            "List members that the newest reading that ended well found missing, or back",
             drift,
         )
 }
@@ -65,6 +71,7 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
     attempts: u32,
+    cancel_requested: bool,
     /// How often it began from the first page once more.
     restarts: u32,
     pages: u32,
@@ -100,6 +107,7 @@ impl View {
             waiting_until: readback.waiting_until.map(Instant),
             fault: readback.fault,
             attempts: readback.attempts,
+            cancel_requested: readback.cancel_requested,
             restarts: readback.restarts,
             pages: readback.pages,
             read: readback.read,
@@ -134,16 +142,21 @@ struct Filter {
 }
 
 async fn show(scope: Scope) -> Result<Json<View>> {
-    let activation = scope.param("activation");
+    let readback = scope.sandbox.readback_of(scope.param("activation"))?;
     let mut samples = Vec::new();
     for kind in [DriftKind::Missing, DriftKind::Returned] {
-        samples.extend(scope.sandbox.drift(activation, Some(kind), 0, SAMPLES)?.into_iter().map(DriftView::of));
+        samples.extend(scope.sandbox.drift_of(&readback, Some(kind), 0, SAMPLES)?.into_iter().map(DriftView::of));
     }
-    Ok(Json(View::of(scope.sandbox.readback_of(activation)?, samples)))
+    Ok(Json(View::of(readback, samples)))
 }
 
 async fn start(scope: Scope, stamp: Stamp) -> Result<operations::Accepted> {
     let readback = scope.sandbox.start_readback(&scope.caller, stamp, scope.param("activation")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&readback)))
+}
+
+async fn cancel(scope: Scope) -> Result<operations::Accepted> {
+    let readback = scope.sandbox.cancel_readback(&scope.caller, scope.param("activation")).await?;
     Ok(operations::accepted(&scope, &Operation::from(&readback)))
 }
 

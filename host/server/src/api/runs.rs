@@ -54,8 +54,12 @@ struct View {
     waiting_until: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
-    /// Failures in a row.
+    /// Failures in a row; of a run that a schedule could not begin, how often that was tried.
     attempts: u32,
+    /// A schedule could not begin it until somebody acts, as `fault` says: when it is tried again, at the latest. It is
+    /// tried at once when the connection is changed, authorised, granted something, or passes its check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<Instant>,
     cancel_requested: bool,
     /// Since when what it could not take is not kept any more (`limits.rejects_kept_days`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl View {
             waiting_until: run.waiting_until.map(Instant),
             fault: run.fault,
             attempts: run.attempts,
+            next_try_at: run.next_try_at.map(Instant),
             cancel_requested: run.cancel_requested,
             rejects_forgotten_at: run.rejects_forgotten_at.map(Instant),
             held: run.held,

@@ -271,6 +271,7 @@ impl App {
             write(&**control, &id, &AppConsent { refused: Some(refusal.fault.clone()), ..before }).await?;
             return Err(refusal);
         }
+        sandbox.engine.connection_mended(&connection.id);
         Ok(Authorised { sandbox: pending.sandbox, connection: connection.name })
     }
 

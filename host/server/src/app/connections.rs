@@ -211,6 +211,7 @@ impl Sandbox {
         }
         let version = self.put(Kind::Connection, id, &connection, Expect::Version(version)).await?;
         self.tell(caller, "connection.changed", id, json!({ "changed": changed })).await?;
+        self.engine.connection_mended(&connection.id);
         Ok(Versioned { value: connection, version })
     }
 
@@ -231,6 +232,7 @@ impl Sandbox {
         }
         self.brought_nothing(&connection.id)?;
         self.connectors.give_up(&connection, &self.store.stream_states(&connection.id)?).await;
+        self.forget_freshness_targets(|target| target.connection.as_deref() == Some(id)).await?;
         self.store.delete_document(Kind::Connection, id, expect).await?;
         self.connectors.forget(id).await?;
         self.connectors.spools.remove_of(&connection.id)?;
@@ -240,7 +242,11 @@ impl Sandbox {
     /// The named tests of a connection, against its vendor. Reads only.
     pub async fn check_connection(&self, id: &str) -> Result<Vec<CheckResult>> {
         let connection = self.connection(id)?.value;
-        self.connectors.check(&connection).await
+        let tests = self.connectors.check(&connection).await?;
+        if tests.iter().all(|test| test.fault.is_none()) {
+            self.engine.connection_mended(&connection.id);
+        }
+        Ok(tests)
     }
 
     /// What the vendor instance has to read and to fill.

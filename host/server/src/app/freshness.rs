@@ -6,7 +6,7 @@ use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use attiva_core::Millis;
 use attiva_core::config::{Activation, Connection};
-use attiva_core::freshness::{Freshness, FreshnessTargets, PageTimes};
+use attiva_core::freshness::{Freshness, FreshnessTarget, FreshnessTargets, PageTimes};
 use attiva_core::id::{ActivationId, ConnectionId, SegmentId};
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_sync::policies::{self, FRESHNESS_TARGETS};
@@ -62,6 +62,25 @@ impl Sandbox {
     pub fn freshness_targets(&self) -> Result<Versioned<FreshnessTargets>> {
         let version = self.store.document(Kind::FreshnessTargets, FRESHNESS_TARGETS)?.map_or(0, |it| it.version);
         Ok(Versioned { value: policies::freshness_targets(self.store.as_ref())?, version })
+    }
+
+    /// What is said of something that is being deleted goes first: a kill in between leaves nobody's name there.
+    pub(super) async fn forget_freshness_targets(&self, of: impl Fn(&FreshnessTarget) -> bool) -> Result<()> {
+        loop {
+            let Versioned { value: mut targets, version } = self.freshness_targets()?;
+            let before = targets.targets.len();
+            targets.targets.retain(|target| !of(target));
+            if targets.targets.len() == before {
+                return Ok(());
+            }
+            let expect = Expect::Version(version);
+            match self.put(Kind::FreshnessTargets, FRESHNESS_TARGETS, &targets, expect).await {
+                Ok(_) => return Ok(()),
+                // Somebody has just said something else: that counts.
+                Err(refusal) if refusal.fault.code == "store.version-mismatch" => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
     }
 
     /// Says how fresh things should be, in the place of what was said.

@@ -92,6 +92,7 @@ impl Sandbox {
         let plugin = self.plugins.resolve(&connection.plugin)?.plugin;
         let grant = resolved(&connection.plugin, &plugin.spec, origin, url).await?;
         self.add_grant(caller, connection.id.as_str(), grant.clone()).await?;
+        self.engine.connection_mended(&connection.id);
         Ok(grant)
     }
 

@@ -9,7 +9,7 @@ use attiva_core::config::Activation;
 use attiva_core::id::{ActivationId, ReadbackId};
 use attiva_core::ports::readback::DriftEntry;
 use attiva_core::ports::store::{Expect, Kind};
-use attiva_core::readback::{Counts, DriftKind, Readback, ReadbackSetting};
+use attiva_core::readback::{Counts, DriftKind, Readback, ReadbackSetting, ReadbackStatus};
 use attiva_core::{Fault, FaultKind};
 use attiva_sync::Connectors;
 use serde_json::json;
@@ -31,6 +31,21 @@ impl Sandbox {
         Ok(readback)
     }
 
+    /// Asks the newest reading of an activation's target to end where it is; nothing follows from it then. One that has
+    /// ended is answered as it is.
+    ///
+    /// # Errors
+    /// `readback.missing`: it was never read.
+    pub async fn cancel_readback(&self, caller: &Caller, activation: &str) -> Result<Readback> {
+        let readback = self.readback_of(activation)?;
+        if readback.status.has_ended() {
+            return Ok(readback);
+        }
+        let detail = json!({ "activation": readback.activation });
+        self.tell(caller, "readback.cancelled", readback.id.as_str(), detail).await?;
+        Ok(self.engine.cancel_readback(&readback.id).await?)
+    }
+
     pub fn readback(&self, id: &str) -> Result<Readback> {
         Ok(self.get(Kind::Readback, "readback", id)?.value)
     }
@@ -46,8 +61,18 @@ impl Sandbox {
         newest.ok_or_else(|| Refusal::missing("readback", activation.as_str()))
     }
 
-    /// Members that the newest reading found not to be as acknowledged, in the order of profile numbers, after `after`;
-    /// with each profile's number.
+    /// The newest reading that says something: of those that failed or were cancelled, the one before counts on.
+    fn telling_readback_of(&self, activation: &str) -> Result<Readback> {
+        let newest = self.readback_of(activation)?;
+        if !newest.status.has_ended() || newest.status == ReadbackStatus::Succeeded {
+            return Ok(newest);
+        }
+        let of = |it: &Readback| it.activation == newest.activation && it.status == ReadbackStatus::Succeeded;
+        Ok(self.list(Kind::Readback, None, usize::MAX, of)?.pop().unwrap_or(newest))
+    }
+
+    /// Members that the newest reading which says something found not to be as acknowledged, in the order of profile
+    /// numbers, after `after`; with each profile's number.
     pub fn drift(
         &self,
         activation: &str,
@@ -55,7 +80,17 @@ impl Sandbox {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, DriftEntry)>> {
-        Ok(self.store.drift(&self.readback_of(activation)?.id, kind, after, limit)?)
+        self.drift_of(&self.telling_readback_of(activation)?, kind, after, limit)
+    }
+
+    pub fn drift_of(
+        &self,
+        readback: &Readback,
+        kind: Option<DriftKind>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, DriftEntry)>> {
+        Ok(self.store.drift(&readback.id, kind, after, limit)?)
     }
 
     /// Says how an activation's target is read back; `None`: when it is asked for, and drift is shown.
@@ -108,7 +143,7 @@ impl Sandbox {
 
     /// What the newest reading of each activation that has ended well has found.
     pub(super) fn drift_counts(&self) -> Result<BTreeMap<String, Counts>> {
-        let ended = |it: &Readback| it.status.has_ended() && it.fault.is_none();
+        let ended = |it: &Readback| it.status == ReadbackStatus::Succeeded;
         let all = self.list(Kind::Readback, None, usize::MAX, ended)?;
         Ok(all.into_iter().map(|it| (it.activation.to_string(), it.counts)).collect())
     }

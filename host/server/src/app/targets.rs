@@ -1,5 +1,6 @@
 //! What an activation's target holds, who is not there as wanted, and the words that move deliveries on.
 
+use super::connections::same_version;
 use super::keys::Caller;
 use super::refusal::{Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
@@ -45,10 +46,15 @@ impl Sandbox {
 
     /// Whom it alone wanted stays at the destination, unless it was retired and delivered before.
     ///
+    /// A reading of its target is cancelled.
+    ///
     /// # Errors
     /// `activation.in-use`: a delivery of it is going.
     pub async fn delete_activation(&self, caller: &Caller, id: &str, expect: Expect) -> Result<()> {
-        let activation = self.activation(id)?.value;
+        let Versioned { value: activation, version } = self.activation(id)?;
+        if let Expect::Version(seen) = expect {
+            same_version(seen, version)?;
+        }
         let goes = |d: &Delivery| d.activation == activation.id && !d.status.has_ended();
         if let Some(delivery) = self.list(Kind::Delivery, None, 1, goes)?.first() {
             let message = format!("{} is delivered by {}", activation.id, delivery.id);
@@ -56,7 +62,9 @@ impl Sandbox {
                 .action("Cancel the delivery, or wait until it has ended.")
                 .into());
         }
+        self.engine.end_readback_of(&activation.id).await?;
         self.tell(caller, "activation.deleted", id, json!({})).await?;
+        self.forget_freshness_targets(|target| target.activation.as_deref() == Some(id)).await?;
         self.store.delete_document(Kind::Activation, id, expect).await?;
         self.forget_readbacks(&activation.id).await
     }

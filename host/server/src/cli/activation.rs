@@ -84,6 +84,11 @@ pub(crate) enum Activation {
         #[arg(long)]
         follow: bool,
     },
+    /// End the reading of the target that is going; nothing follows from it.
+    CancelReadback {
+        /// Its id, or its name.
+        activation: String,
+    },
     /// Show what the newest reading of the target found, and list who is missing there, or back.
     Drift {
         activation: String,
@@ -237,6 +242,16 @@ pub(crate) fn run(command: Activation, client: &Client, output: &Output) -> Resu
                 follow::operation(client, &operation, output)?;
             }
             return readback(&activation, follow, client, *output);
+        }
+        Activation::CancelReadback { activation } => {
+            let activation = client.id_of("activations", "act_", &activation)?;
+            let path = client.scoped(&format!("activations/{activation}/readback/cancel"));
+            let operation = client.post(&path, &json!({}))?;
+            let readback = operation.get("subject").and_then(Value::as_str).unwrap_or_default().to_owned();
+            output.note(&match operation.get("done") {
+                Some(Value::Bool(true)) => format!("{readback} has ended."),
+                _ => format!("{readback} ends where it is; one that puts right what it found goes to its end."),
+            });
         }
         Activation::Drift { activation, kind, page } => {
             let activation = client.id_of("activations", "act_", &activation)?;

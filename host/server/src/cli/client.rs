@@ -2,13 +2,14 @@
 
 use super::{Failure, Global};
 use crate::api::{MEDIA_TYPE, Problem};
+use crate::authorities;
 use anyhow::Context;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Method, Request, StatusCode};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 
 /// A client of one host, with a key and a sandbox.
 #[derive(Debug, Clone)]
@@ -64,7 +65,9 @@ impl Client {
             config = config.proxy(None);
         }
         if let Some(file) = ca_file {
-            config = config.tls_config(TlsConfig::builder().root_certs(authorities(file)?).build());
+            let wrong = |problem: String| Failure::Usage(format!("--ca-file {}: {problem}", file.display()));
+            let trusted = authorities::read(file).map_err(wrong)?;
+            config = config.tls_config(TlsConfig::builder().root_certs(trusted).build());
         }
         Ok(Self { agent: config.build().into(), url, key, sandbox: sandbox.to_owned() })
     }
@@ -229,22 +232,6 @@ fn is_of_certificate(error: &ureq::Error) -> bool {
         _ => None,
     };
     matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
-}
-
-/// The certificates in a PEM file.
-fn authorities(file: &Path) -> Result<RootCerts, Failure> {
-    let wrong = |problem: &dyn std::fmt::Display| Failure::Usage(format!("--ca-file {}: {problem}", file.display()));
-    let text = std::fs::read(file).map_err(|e| wrong(&e))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&text) {
-        if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(&e))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(wrong(&"no certificate in PEM form (`-----BEGIN CERTIFICATE-----`) is in it"));
-    }
-    Ok(RootCerts::from(certificates))
 }
 
 /// A key for one request: what the network loses on the way back can be asked for again.

@@ -5,6 +5,7 @@ mod apply;
 mod document;
 mod effect;
 mod export;
+mod followed;
 mod running;
 mod schema;
 mod secret;

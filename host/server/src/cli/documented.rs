@@ -1,5 +1,5 @@
 //! Every command that a document shows is one: its words are commands, its flags are theirs. What it says when it is run
-//! is held against the pages that have transcripts.
+//! is held against the pages by the tests that run them.
 
 use super::Cli;
 use clap::{Command, CommandFactory};

@@ -133,6 +133,7 @@ fn show(run: &str, follow: bool, client: &Client, output: &Output) -> Result<Exi
             ("fault", "/fault/message"),
             ("what to do", "/fault/action"),
             ("waits until", "/waiting_until"),
+            ("is tried again", "/next_try_at"),
         ];
         output.one(&run, &fault);
         let streams = json!({ "items": run.get("streams").cloned().unwrap_or_default() });

@@ -55,6 +55,11 @@ pub const KEYS: &[Key] = &[
         false,
         "headers for it: `authorization=Bearer …,x-tenant=7`; better in the environment",
     ),
+    key(
+        "telemetry.otlp_ca_file",
+        false,
+        "PEM file of the authorities of its certificate (default: those that the public trusts)",
+    ),
     key("telemetry.service_name", false, "what this host is called there (default: attiva)"),
     Key {
         name: "telemetry.sample_ratio",

@@ -4,6 +4,7 @@ use super::layer::{ConfigError, wrong};
 use axum::http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use std::fmt;
+use std::path::PathBuf;
 
 /// A collector that takes OTLP over HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +12,8 @@ pub struct Telemetry {
     /// `http://127.0.0.1:4318`, without the paths of the signals.
     pub endpoint: String,
     pub headers: Headers,
+    /// Authorities that its certificate may be of, as PEM; `None`: those that the public trusts.
+    pub ca_file: Option<PathBuf>,
     pub service_name: String,
     /// Share of traces that are sent, 0 to 1. Where a client's `traceparent` says whether, that counts.
     pub sample_ratio: f64,
@@ -54,6 +57,7 @@ pub(super) struct TelemetryLayer {
     otlp_endpoint: Option<String>,
     #[serde(default)]
     otlp_headers: Unprinted,
+    otlp_ca_file: Option<PathBuf>,
     service_name: Option<String>,
     sample_ratio: Option<f64>,
     export: Option<Export>,
@@ -69,6 +73,7 @@ impl TelemetryLayer {
         Self {
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             otlp_headers: Unprinted(self.otlp_headers.0.or(other.otlp_headers.0)),
+            otlp_ca_file: self.otlp_ca_file.or(other.otlp_ca_file),
             service_name: self.service_name.or(other.service_name),
             sample_ratio: self.sample_ratio.or(other.sample_ratio),
             export: self.export.or(other.export),
@@ -95,9 +100,17 @@ impl TelemetryLayer {
         if service_name.is_empty() || service_name.len() > 255 || service_name.chars().any(char::is_control) {
             return Err(wrong("telemetry.service_name", "must be 1 to 255 bytes without control characters"));
         }
+        let endpoint = endpoint_of(endpoint)?;
+        if self.otlp_ca_file.is_some() && !endpoint.starts_with("https://") {
+            return Err(wrong(
+                "telemetry.otlp_ca_file",
+                "counts for nothing where telemetry.otlp_endpoint is not https",
+            ));
+        }
         Ok(Some(Telemetry {
-            endpoint: endpoint_of(endpoint)?,
+            endpoint,
             headers: headers(self.otlp_headers.0.as_deref().unwrap_or_default())?,
+            ca_file: self.otlp_ca_file,
             service_name,
             sample_ratio,
             export: self.export.unwrap_or(Export::All),
@@ -109,6 +122,7 @@ impl TelemetryLayer {
     fn said(&self) -> Option<&'static str> {
         let said = [
             ("telemetry.otlp_headers", self.otlp_headers.0.is_some()),
+            ("telemetry.otlp_ca_file", self.otlp_ca_file.is_some()),
             ("telemetry.service_name", self.service_name.is_some()),
             ("telemetry.sample_ratio", self.sample_ratio.is_some()),
             ("telemetry.export", self.export.is_some()),
@@ -165,7 +179,9 @@ mod tests {
             (said.endpoint.as_str(), said.sample_ratio, said.export),
             ("http://127.0.0.1:4318", 1.0, Export::All)
         );
-        for alone in ["otlp_headers=a=b", "service_name=x", "sample_ratio=1", "export=logs", "queue=7"] {
+        for alone in
+            ["otlp_headers=a=b", "otlp_ca_file=/x", "service_name=x", "sample_ratio=1", "export=logs", "queue=7"]
+        {
             let error = resolve(&[alone]).unwrap_err();
             assert!(
                 error.contains("telemetry.otlp_endpoint") && error.contains(alone.split('=').next().unwrap()),
@@ -184,6 +200,7 @@ mod tests {
             ("otlp_endpoint", "http://host/v1/traces"),
             ("otlp_headers", "authorization"),
             ("otlp_headers", "a b=s3cret"),
+            ("otlp_ca_file", "/of/no/use/in/plain/http"),
             ("service_name", ""),
             ("sample_ratio", "1.5"),
             ("sample_ratio", "often"),

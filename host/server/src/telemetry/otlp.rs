@@ -2,6 +2,7 @@
 //! queues are ours, since what they drop has to be counted, and so is the client, since there is one already.
 
 use super::outbox::{Counts, Outbox};
+use crate::authorities;
 use crate::config::{Export, Telemetry};
 use async_trait::async_trait;
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 /// Longest time for a request to the collector.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +41,9 @@ impl Otlp {
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
         let has = |signal| config.export == Export::All || config.export == signal;
-        let spans = if has(Export::Traces) { Some(Arc::new(spans(config, &resource)?)) } else { None };
-        let lines = if has(Export::Logs) { Some(Arc::new(lines(config, &resource)?)) } else { None };
+        let http = Http::new(config)?;
+        let spans = if has(Export::Traces) { Some(Arc::new(spans(config, http.clone(), &resource)?)) } else { None };
+        let lines = if has(Export::Logs) { Some(Arc::new(lines(config, http, &resource)?)) } else { None };
         let traces = spans.clone().map(|outbox| {
             // A client that traces decides for its own; who traces none is decided for by chance.
             let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
@@ -69,8 +72,8 @@ impl Otlp {
     }
 }
 
-fn spans(config: &Telemetry, resource: &Resource) -> anyhow::Result<Outbox<SpanData>> {
-    let builder = SpanExporter::builder().with_http().with_http_client(Http::new(&config.endpoint));
+fn spans(config: &Telemetry, http: Http, resource: &Resource) -> anyhow::Result<Outbox<SpanData>> {
+    let builder = SpanExporter::builder().with_http().with_http_client(http);
     let builder = builder.with_endpoint(format!("{}/v1/traces", config.endpoint)).with_headers(headers(config));
     let mut exporter = builder.with_protocol(Protocol::HttpBinary).with_timeout(TIMEOUT).build()?;
     exporter.set_resource(resource);
@@ -79,8 +82,8 @@ fn spans(config: &Telemetry, resource: &Resource) -> anyhow::Result<Outbox<SpanD
     Ok(Outbox::start("traces", config.queue, send)?)
 }
 
-fn lines(config: &Telemetry, resource: &Resource) -> anyhow::Result<Outbox<Line>> {
-    let builder = LogExporter::builder().with_http().with_http_client(Http::new(&config.endpoint));
+fn lines(config: &Telemetry, http: Http, resource: &Resource) -> anyhow::Result<Outbox<Line>> {
+    let builder = LogExporter::builder().with_http().with_http_client(http);
     let builder = builder.with_endpoint(format!("{}/v1/logs", config.endpoint)).with_headers(headers(config));
     let mut exporter = builder.with_protocol(Protocol::HttpBinary).with_timeout(TIMEOUT).build()?;
     exporter.set_resource(resource);
@@ -135,19 +138,24 @@ impl LogProcessor for Lines {
 }
 
 /// The exporters' client: ours, and blocking, since they have threads of their own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Http(Agent);
 
 impl Http {
-    fn new(endpoint: &str) -> Self {
+    fn new(telemetry: &Telemetry) -> anyhow::Result<Self> {
         let mut config =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).max_redirects(0);
         // A proxy for the world is none for this machine.
-        let host = endpoint.split("//").nth(1).unwrap_or_default();
+        let host = telemetry.endpoint.split("//").nth(1).unwrap_or_default();
         if host.starts_with("localhost") || host.starts_with("[::1]") || host.starts_with("127.") {
             config = config.proxy(None);
         }
-        Self(config.build().into())
+        if let Some(file) = &telemetry.ca_file {
+            let wrong = |problem| anyhow::anyhow!("telemetry.otlp_ca_file: {}: {problem}", file.display());
+            let trusted = authorities::read(file).map_err(wrong)?;
+            config = config.tls_config(TlsConfig::builder().root_certs(trusted).build());
+        }
+        Ok(Self(config.build().into()))
     }
 }
 

@@ -26,6 +26,7 @@ activation members act_1
 activation refusals act_1
 activation books act_1
 activation readback act_1
+activation cancel-readback act_1
 activation drift act_1
 activation on-drift act_1 report
 activation replay act_1

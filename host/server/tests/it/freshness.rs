@@ -1,5 +1,6 @@
 //! How old streams and audiences are, against what is wanted: over the API, for a monitor and for `doctor`.
 
+use crate::declared::{exported, say};
 use crate::harness::{Api, Harness};
 use crate::journey::{caught_up, connect_marketo, connect_s3, run, vendors_of, work};
 use crate::process::attiva;
@@ -101,4 +102,46 @@ fn doctor_tells_of_what_is_too_old_and_what_cannot_be_a_target_is_refused() {
     assert!(text.contains("well   freshness: 1 are within their targets"), "{text}");
     assert_eq!(cli(&["freshness", "clear", "--connection", &source, "--stream", "persons"]).0, Some(0));
     assert_eq!(api.get("freshness-targets").body, json!({"targets": []}));
+}
+
+/// What replaces an activation has its target in the same apply, also where nothing else changes; what is deleted leaves none.
+#[test]
+fn a_target_goes_over_to_what_replaces_its_activation() {
+    let (_vendors, api, place) = exported();
+    let targets = || api.get("freshness-targets").is(200).body["targets"].as_array().unwrap().clone();
+    let live = || {
+        let all = api.get("activations").body["items"].as_array().unwrap().clone();
+        all.into_iter().find(|it| it["retired"] != true).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let before = targets();
+    let mut known = live();
+    assert_eq!((before.len(), &before[2]), (3, &json!({"activation": known, "seconds": 86400})));
+    // Another mapping, in the place of what is deleted; another target, in the place of what is retired.
+    for (from, to) in [("field: mail", "field: address"), ("name: file", "name: elsewhere")] {
+        let file = place.path().join("conf/activation.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        assert_eq!(say(&api, place.path(), &["apply", "conf"]).is(0).out, "replaced activation a\n");
+        let now = live();
+        assert_ne!(now, known);
+        let expected = [before[0].clone(), before[1].clone(), json!({"activation": now, "seconds": 86400})];
+        assert_eq!(targets(), expected);
+        assert_eq!(say(&api, place.path(), &["plan", "conf"]).is(0).out, "Nothing to change.\n");
+        known = now;
+    }
+    // An apply that replaces one and says something else of it.
+    let (activation, freshness) =
+        (place.path().join("conf/activation.yaml"), place.path().join("conf/freshness-targets.yaml"));
+    let text = std::fs::read_to_string(&activation).unwrap();
+    std::fs::write(&activation, text.replace("field: address", "field: e_mail")).unwrap();
+    let text = std::fs::read_to_string(&freshness).unwrap();
+    std::fs::write(&freshness, text.replace("86400", "7200")).unwrap();
+    let said = say(&api, place.path(), &["apply", "conf"]).is(0);
+    assert_eq!(said.out, "replaced activation a\nchanged freshness-targets freshness-targets\n");
+    assert_eq!(targets()[2], json!({"activation": live(), "seconds": 7200}));
+    // Deleted by hand, with the target it had: what others read and put back is taken.
+    api.send(Method::DELETE, &format!("activations/{}", live()), &[], Vec::new()).is(204);
+    assert_eq!(targets(), before[..2]);
+    set(&api, &json!(targets())).is(200);
 }

@@ -58,6 +58,7 @@ mod roles;
 mod salesforce;
 mod secrets;
 mod segments;
+mod shell_blocks;
 mod signing;
 mod tables;
 mod tables_bucket;

@@ -3,6 +3,7 @@
 use crate::harness::{Answer, Api};
 use crate::journey::{caught_up, connect_marketo, connect_s3, vendors_of};
 use crate::process::{Served, attiva};
+use crate::tls::Files;
 use attiva_simulators::marketo::MarketoConfig;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,10 +14,15 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as Any, KeyValue};
 use prost::Message;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use ureq::http::Method;
 
 /// A span, as far as it is asked for here.
@@ -48,7 +54,7 @@ struct Kept {
 
 /// A collector; it ends with its runtime.
 struct Collector {
-    _runtime: Runtime,
+    runtime: Runtime,
     url: String,
     kept: Arc<Mutex<Kept>>,
 }
@@ -59,10 +65,34 @@ impl Collector {
         let router = axum::Router::new().route("/v1/traces", post(traces)).route("/v1/logs", post(logs));
         let router = router.with_state(Arc::clone(&kept));
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { _runtime: runtime, url, kept }
+        Self { runtime, url, kept }
+    }
+
+    /// A way to it by HTTPS, with the certificate in these files.
+    fn over_tls(&self, files: &Files) -> String {
+        let read = |name: &str| std::fs::read(files.path(name)).unwrap();
+        let certificate = CertificateDer::from_pem_slice(&read("certificate.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&read("key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let (acceptor, to) = (TlsAcceptor::from(Arc::new(config)), self.url.replace("http://", ""));
+        let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        self.runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, to) = (acceptor.clone(), to.clone());
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let mut plain = TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut plain).await;
+                });
+            }
+        });
+        url
     }
 
     /// Waits until something was sent that is looked for.
@@ -300,4 +330,32 @@ fn what_telemetry_cannot_be_stops_the_start() {
     let said = attiva(&["serve", "--set", "telemetry.sample_ratio=0.5"]).output().unwrap();
     let text = String::from_utf8(said.stderr).unwrap();
     assert!(said.status.code() == Some(2) && text.contains("telemetry.otlp_endpoint"), "{text}");
+}
+
+#[test]
+fn a_collector_of_an_authority_of_ones_own_is_trusted_where_that_is_named() {
+    let (collector, files) = (Collector::start(), Files::new());
+    let endpoint = format!("telemetry.otlp_endpoint={}", collector.over_tls(&files));
+    let place = tempfile::tempdir().unwrap();
+    let (served, api) = serve(place.path(), std::slice::from_ref(&endpoint));
+    let metrics = Api { sandbox: String::new(), ..api };
+    let is_failed = |line: &str| line.contains("result=\"failed\"") && !line.ends_with(" 0");
+    while !metrics.get("/metrics").text.lines().any(|line| line.starts_with("attiva_telemetry") && is_failed(line)) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(served.terminate(), 0);
+    assert!(collector.kept.lock().unwrap().lines.is_empty(), "the public does not vouch for it");
+
+    let place = tempfile::tempdir().unwrap();
+    let named = |file: &str| format!("telemetry.otlp_ca_file={}", files.path(file).display());
+    let (served, _) = serve(place.path(), &[endpoint.clone(), named("first.pem")]);
+    collector.wait("lines of the log", |kept| (!kept.lines.is_empty()).then_some(()));
+    assert_eq!(served.terminate(), 0);
+
+    for (file, problem) in [("key.pem", "no certificate in PEM form"), ("nowhere.pem", "No such file")] {
+        let said = attiva(&["serve", "--set", &endpoint, "--set", &named(file)]).output().unwrap();
+        let text = String::from_utf8(said.stderr).unwrap();
+        let is_told = text.contains("telemetry.otlp_ca_file") && text.contains(file) && text.contains(problem);
+        assert!(said.status.code() == Some(2) && is_told, "{text}");
+    }
 }

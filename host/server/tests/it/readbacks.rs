@@ -6,7 +6,7 @@ use crate::audiences::{make, send};
 use crate::harness::{Api, Harness};
 use crate::journey::{Vendors, caught_up, vendors_of, work};
 use crate::preflight::connect;
-use attiva_simulators::marketo::MarketoConfig;
+use attiva_simulators::marketo::{Fault, Injection, MarketoConfig};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -145,4 +145,39 @@ fn what_cannot_be_read_back_is_refused_with_the_reason() {
     assert_eq!(other["readback"], json!({"on_drift": "repair", "every_seconds": 86400}));
     let place = format!("activations/{}/readback", other["id"].as_str().unwrap());
     it.api.post(&place, &json!({})).refused(422, "readback.empty");
+}
+
+#[test]
+fn a_reading_is_cancelled_and_the_result_of_before_counts_on() {
+    let it = listed();
+    let (cancel, listed) = (format!("{}/cancel", it.place()), format!("{}/drift", it.place()));
+    it.api.post(&cancel, &json!({})).refused(404, "readback.missing");
+    it.put(it.leads[2], false);
+    it.read();
+    let drift = it.api.get(&listed).is(200).body["items"].clone();
+    assert_eq!(drift.as_array().unwrap().len(), 1);
+    // The vendor answers when nobody waits for it any more.
+    it.vendors.marketo().inject(Injection::from(Fault::Delay { ms: 120_000 }).at("/rest/v1/lists/").for_ever());
+    let place = it.api.post(&it.place(), &json!({})).is(202).header("location").to_owned();
+    let ask = || it.api.json(Method::POST, &cancel, &[("idempotency-key", "stop")], &json!({}));
+    let (first, again) = (ask(), ask());
+    assert_eq!((first.is(202).header("location"), again.is(202).header("idempotency-replayed")), (&*place, "true"));
+    assert_eq!(first.body, again.body);
+    while it.api.get(&place).is(200).body["done"] != true {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let shown = it.api.get(&it.place()).is(200).body.clone();
+    assert_eq!((&shown["status"], &shown["cancel_requested"]), (&json!("cancelled"), &json!(true)), "{shown}");
+    assert!(shown["counts"].is_null() && shown["samples"] == json!([]), "{shown}");
+    assert_eq!(it.api.get(&listed).body["items"], drift, "of the reading before");
+    assert_eq!(it.api.post(&cancel, &json!({})).is(202).body["done"], true, "it is answered as it is");
+    let audit = it.api.audit();
+    let told = audit.body["items"].as_array().unwrap().iter();
+    let told = told.filter(|event| event["action"] == "readback.cancelled" && event["subject"] == shown["id"]);
+    assert_eq!(told.count(), 1);
+
+    it.api.post(&it.place(), &json!({})).is(202);
+    let activation = format!("activations/{}", it.activation);
+    it.api.send(Method::DELETE, &activation, &[], Vec::new()).is(204);
+    it.api.get(&it.place()).refused(404, "activation.missing");
 }

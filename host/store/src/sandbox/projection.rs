@@ -66,6 +66,38 @@ pub(super) fn changes(connection: &Connection, feed: Feed, after: Seq, limit: us
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The newest first.
+pub(super) fn changes_back(
+    connection: &Connection,
+    feed: Feed,
+    below: Option<Seq>,
+    limit: usize,
+) -> Outcome<Vec<Change>> {
+    let mut statement = connection.prepare_cached(match feed {
+        Feed::Records => "SELECT seq, subject FROM record_change WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        Feed::Profiles => "SELECT seq, subject FROM profile_change WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        Feed::Events => "SELECT seq, subject FROM event_change WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    })?;
+    let below = below.map_or(i64::MAX, u64::cast_signed);
+    let rows = statement.query_map(params![below, limited(limit)], |row| {
+        let seq: i64 = row.get(0)?;
+        Ok(Change { seq: seq.cast_unsigned(), subject: row.get(1)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn drop_changes(connection: &Connection, feed: Feed, entries: &[Seq]) -> Outcome<()> {
+    let mut statement = connection.prepare_cached(match feed {
+        Feed::Records => "DELETE FROM record_change WHERE seq = ?1",
+        Feed::Profiles => "DELETE FROM profile_change WHERE seq = ?1",
+        Feed::Events => "DELETE FROM event_change WHERE seq = ?1",
+    })?;
+    for entry in entries {
+        statement.execute([entry.cast_signed()])?;
+    }
+    Ok(())
+}
+
 pub(super) fn newest(connection: &Connection, feed: Feed) -> Outcome<Seq> {
     let mut statement = connection.prepare_cached(match feed {
         Feed::Records => "SELECT coalesce(max(seq), 0) FROM record_change",

@@ -70,6 +70,16 @@ impl ReadbackStore for Sandbox {
         };
         self.database.write(work).await
     }
+
+    async fn forget_reading(&self, readback: &ReadbackId, document: DocumentWrite) -> Result<()> {
+        let readback = readback.clone();
+        let work = move |connection: &Connection| {
+            forget(connection, readback.as_str())?;
+            super::put(connection, &document, Expect::Anything)?;
+            Ok(())
+        };
+        self.database.write(work).await
+    }
 }
 
 /// What the ledger says comes before who was taken out: a member may have come back by our own hand.

@@ -1,14 +1,14 @@
 //! What is kept for a time only. What the books say stays: counts take the place of rows, and sums that of deliveries.
 
 use super::deliveries::{self, Found};
-use super::{Sandbox, kinds, records};
+use super::{Sandbox, kinds, projection, records};
 use crate::documents;
 use crate::failure::{Outcome, known, limited};
 use async_trait::async_trait;
 use attiva_core::Millis;
 use attiva_core::id::{ActivationId, DeliveryId, RunId};
 use attiva_core::ports::retention::{PastDeliveries, RetentionStore};
-use attiva_core::ports::store::{DocumentWrite, Expect, Kind, Reason, Result};
+use attiva_core::ports::store::{Change, DocumentWrite, Expect, Feed, Kind, Reason, Result, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
 #[async_trait]
@@ -56,6 +56,14 @@ impl RetentionStore for Sandbox {
 
     async fn forget_memberships(&self, before: Millis, after: i64, limit: usize) -> Result<Option<i64>> {
         self.database.write(move |connection| forget_memberships(connection, before, after, limit)).await
+    }
+
+    fn changes_back(&self, feed: Feed, below: Option<Seq>, limit: usize) -> Result<Vec<Change>> {
+        self.database.read(|connection| projection::changes_back(connection, feed, below, limit))
+    }
+
+    async fn drop_changes(&self, feed: Feed, entries: Vec<Seq>) -> Result<()> {
+        self.database.write(move |connection| projection::drop_changes(connection, feed, &entries)).await
     }
 }
 

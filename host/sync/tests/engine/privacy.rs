@@ -81,6 +81,38 @@ async fn who_is_erased_leaves_every_table_and_every_byte() {
     assert_eq!((searched.found, searched.bytes > 100_000), (vec![], true));
 }
 
+/// What was sent of a profile that was merged into another one by now is hers as well: to whoever asks, as to an erasure.
+#[tokio::test]
+async fn who_asks_hears_of_what_was_sent_before_profiles_were_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = vendor(vec![vec![lead("1", 10, "ann@x.com", "CEO"), lead("2", 10, "ann@y.com", "CEO")]]);
+    vendor.keeps_members.store(true, Ordering::SeqCst);
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    world.run().await;
+    let segment = world.segment("person.email != ''").await;
+    let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
+    let delivery = world.start_delivery(&activation).await.unwrap();
+    assert_eq!(world.ended_delivery(&delivery.id).await.books.unwrap().created, 2);
+    vendor.pages.lock().unwrap().push(vec![lead("2", 20, "ann@x.com", "CEO")]);
+    world.run().await;
+    world.settled().await;
+
+    let footprint = world.store.footprint(&[subject("ann@x.com")]).unwrap();
+    assert_eq!((footprint.profiles.len(), footprint.sent.len()), (1, 1));
+    let told = world.store.export(&footprint).unwrap();
+    let rows = |list: &str| told[list].as_array().unwrap().clone();
+    let mut held: Vec<String> = rows("targets").iter().map(|it| it["holds"]["mail"].as_str().unwrap().into()).collect();
+    held.sort();
+    assert_eq!(held, ["ann@x.com", "ann@y.com"]);
+    let mut asked: Vec<&str> = footprint.sent[0].rows.iter().filter_map(|row| row["mail"].as_text()).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, held, "an erasure asks for the same");
+    assert_eq!(rows("outcomes").len(), 2);
+    let history = rows("profiles")[0]["membership_history"].as_array().unwrap().clone();
+    let entered = history.iter().filter(|it| it["status"] == "realized").count();
+    assert_eq!(entered, 2, "both entered: {history:?}");
+}
+
 fn held_json(held: &attiva_core::Value) -> &'static serde_json::Value {
     Box::leak(Box::new(held.to_json()))
 }

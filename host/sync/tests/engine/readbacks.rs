@@ -165,6 +165,56 @@ async fn a_reading_goes_on_at_the_next_page_after_a_stop() {
     assert_eq!(calls(&world, "members"), ["members first", "members 1", "members 1", "members 2"]);
 }
 
+/// A reading that may repair is cancelled with a page in hand: by a word, and where a kill comes between the word and the end.
+#[tokio::test]
+async fn a_reading_that_is_cancelled_leaves_everything_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, activation) = five(dir.path()).await;
+    tell(&world);
+    let before = read(&world, &activation).await;
+    let (ledger, found) = (world.store.ledger("act_test", 0, 100).unwrap(), drift(&world, &before));
+    assert_eq!(found.len(), 2);
+    let repair = ReadbackSetting { on_drift: OnDrift::Repair, every_seconds: None };
+    world.change_activation(&activation, |a| a.readback = Some(repair)).await;
+    for is_killed in [false, true] {
+        world.vendor.calls.lock().unwrap().clear();
+        let id = stuck_at_the_second_page(&world, &activation).await;
+        assert_eq!(world.store.read_pages(&id, 0, 9).unwrap().len(), 1);
+        if is_killed {
+            // The word is kept, and the engine that would have heard it is no more.
+            let vendor = Arc::clone(&world.vendor);
+            world.engine.drain(Duration::from_secs(10)).await;
+            assert_eq!(world.engine.cancel_readback(&id).await.unwrap().status, ReadbackStatus::Running);
+            drop(world);
+            world = World::start(dir.path(), vendor).await;
+        } else {
+            world.engine.cancel_readback(&id).await.unwrap();
+        }
+        let ended = ended(&world, &id).await;
+        assert_eq!((ended.status, ended.counts, ended.fault), (ReadbackStatus::Cancelled, Counts::default(), None));
+        assert!(world.store.read_pages(&id, 0, 9).unwrap().is_empty());
+        assert_eq!(world.store.ledger("act_test", 0, 100).unwrap(), ledger);
+        assert_eq!(drift(&world, &before), found, "the result of before counts on");
+        world.vendor.stuck_telling.store(false, Ordering::SeqCst);
+        assert_eq!(world.engine.cancel_readback(&id).await.unwrap().status, ReadbackStatus::Cancelled, "once more");
+        let is_forgotten = || world.store.documents(Kind::Cancellation, None, 9).unwrap().is_empty().then_some(());
+        world.until("the word is forgotten", is_forgotten).await;
+    }
+    assert_eq!(delivered(&world, &activation).await.books.unwrap().unchanged, 4, "nothing follows from it");
+    assert_eq!(read(&world, &activation).await.counts, Counts { repaired: 2, ..FOUND }, "and the next goes to its end");
+}
+
+#[tokio::test]
+async fn a_reading_ends_before_its_activation_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, activation) = five(dir.path()).await;
+    tell(&world);
+    let id = stuck_at_the_second_page(&world, &activation).await;
+    world.engine.end_readback_of(&activation).await.unwrap();
+    let readback: Readback = world.get(Kind::Readback, id.as_str());
+    assert_eq!(readback.status, ReadbackStatus::Cancelled);
+}
+
 #[tokio::test]
 async fn a_place_that_the_vendor_forgot_is_begun_anew_and_what_passes_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();

@@ -135,3 +135,59 @@ async fn a_scheduled_run_that_cannot_begin_says_so_where_somebody_has_to_act() {
     let refused = world.until("it does not begin", || runs(&world).pop()).await;
     assert_eq!((refused.status, refused.fault.unwrap().code), (RunStatus::Failed, "oauth.invalid_client".into()));
 }
+
+/// The vendor wants other credentials, every second. Another connection, whose runs succeed, shows that time passes.
+#[tokio::test]
+async fn what_somebody_has_to_act_on_is_one_run_and_is_tried_at_once_when_they_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let vendor = crate::vendor(three_pages());
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    let every_second = Some(Schedule { every_seconds: Some(1), cron: None });
+    let refuse = |code: &str| vendor.discover_faults.lock().unwrap().push_back(fault(FaultKind::Auth, code));
+    refuse("oauth.invalid_client");
+    scheduled(&world, every_second.clone(), 0).await;
+    let first = world.until("it does not begin", || runs(&world).pop()).await;
+    let (tried_at, again_at) = (first.ended_at.unwrap(), first.next_try_at.unwrap());
+    assert_eq!((first.status, first.attempts, again_at - tried_at), (RunStatus::Failed, 1, 60_000));
+
+    // Nobody has acted, also not after a restart: it rests, while another one's interval passes.
+    world.engine.drain(Duration::from_secs(10)).await;
+    drop(world);
+    let world = World::start(dir.path(), Arc::clone(&vendor)).await;
+    scheduled(&world, every_second, 0).await;
+    let mut other: Connection = world.get(Kind::Connection, world.connection.as_str());
+    other.id = attiva_core::id::ConnectionId::parse("con_zz").unwrap();
+    let body = serde_json::to_value(&other).unwrap();
+    let write = DocumentWrite { kind: Kind::Connection, id: other.id.to_string(), body };
+    world.store.put_document(write, Expect::Absent).await.unwrap();
+    let of_other = || runs(&world).into_iter().filter(|run| run.connection == other.id).count();
+    world.until("the other was read twice", || (of_other() >= 2).then_some(())).await;
+    let of_first = || runs(&world).into_iter().filter(|run| run.connection == first.connection).collect::<Vec<_>>();
+    assert_eq!(of_first(), std::slice::from_ref(&first), "it is not asked for every second");
+    let mut other: Connection = world.get(Kind::Connection, other.id.as_str());
+    other.schedule = None;
+    let body = serde_json::to_value(&other).unwrap();
+    let write = DocumentWrite { kind: Kind::Connection, id: other.id.to_string(), body };
+    world.store.put_document(write, Expect::Anything).await.unwrap();
+    let is_idle = || runs(&world).iter().all(|run| run.status.has_ended()).then_some(());
+    world.until("the other has ended", is_idle).await;
+
+    // What they did was not it: the same run, once more, and later the next time.
+    refuse("oauth.invalid_client");
+    world.engine.connection_mended(&first.connection);
+    let tried = || of_first().into_iter().find(|run| run.attempts == 2);
+    let second = world.until("it is tried at once", tried).await;
+    assert_eq!((second.id.clone(), of_first().len()), (first.id.clone(), 1));
+    assert_eq!(second.next_try_at.unwrap() - second.ended_at.unwrap(), 120_000);
+    // Another reason is another run.
+    refuse("oauth.expired");
+    world.engine.connection_mended(&first.connection);
+    let another = world.until("another reason", || of_first().into_iter().find(|run| run.id != first.id)).await;
+    assert_eq!((another.attempts, another.fault.unwrap().code), (1, "oauth.expired".to_owned()));
+    // And now it was.
+    world.engine.connection_mended(&first.connection);
+    let begun = || of_first().into_iter().find(|run| run.next_try_at.is_none());
+    let run = world.until("it begins", begun).await;
+    scheduled(&world, None, 0).await;
+    assert_eq!(world.ended_run(&run.id).await.status, RunStatus::Succeeded);
+}

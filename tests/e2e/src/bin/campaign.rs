@@ -2,9 +2,10 @@
 //! kill hit; ends with an error at the first journey that differs from an undisturbed one.
 
 use anyhow::{Context, Result, ensure};
+use attiva_e2e::readings::Readings;
 use attiva_e2e::vendors::Vendors;
 use attiva_e2e::{Kill, same, travel};
-use attiva_sync::crash::POINTS;
+use attiva_sync::crash::{POINTS, POINTS_OF_READBACK};
 use clap::Parser;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +51,7 @@ fn main() -> Result<()> {
         println!("killed at {name}: {phase}: same");
         (kills, journeys) = (kills + 1, journeys + 1);
     }
+    kills += readings(&mut random)?;
     let span = u64::try_from(length.as_millis())?.max(1);
     while journeys < POINTS.len() as u64 + arguments.moments || began.elapsed() < Duration::from_secs(arguments.seconds)
     {
@@ -60,10 +62,27 @@ fn main() -> Result<()> {
         kills += u64::from(told.phase.is_some());
         journeys += 1;
     }
-    ensure!(kills > POINTS.len() as u64, "no random moment hit anything");
+    ensure!(kills > (POINTS.len() + POINTS_OF_READBACK.len()) as u64, "no random moment hit anything");
     println!("{journeys} journeys, {kills} kills, {:?}", began.elapsed());
     println!("{kills} passed, 0 failed");
     Ok(())
+}
+
+/// Readings of a list, killed at each of their points. How many kills.
+fn readings(random: &mut u64) -> Result<u64> {
+    let vendors = Vendors::start(3, 7)?;
+    let mut readings = Readings::prepare(&vendors)?;
+    let (reference, _) = readings.read(Kill::Never)?;
+    for name in POINTS_OF_READBACK {
+        // Three pages, and one step of the comparison.
+        let count = if name == "readback.compared" { 1 } else { 1 + next(random) % 3 };
+        let (found, was_killed) = readings.read(Kill::AtPoint { name, count })?;
+        ensure!(was_killed, "{name} was not passed {count} times");
+        ensure!(found == reference, "killed at {name}:{count}: {found:?} instead of {reference:?}");
+        println!("killed at {name}:{count}: same");
+    }
+    readings.stop()?;
+    Ok(POINTS_OF_READBACK.len() as u64)
 }
 
 /// SplitMix64.

@@ -305,11 +305,11 @@ impl Apply<'_> {
         }
         self.create(change.kind, &change.name)?;
         let said = after.is_some_and(|it| it.body.contains_key("paused"));
+        let id = self.id(change.kind, &change.name)?;
         if !said && entry.answered["paused"] == true {
-            let id = self.id(change.kind, &change.name)?;
             self.client.post(&self.client.scoped(&format!("activations/{id}/pause")), &json!({}))?;
         }
-        Ok(())
+        self.wanted_of_another(&entry.id, &id)
     }
 
     /// Puts a whole document in the place of the version that was compared.
@@ -347,10 +347,18 @@ impl Apply<'_> {
 
     fn remove(&mut self, change: &Change) -> Result<(), Failure> {
         let entry = self.entry(change)?;
+        self.take_away(change.kind, &entry)?;
         match change.kind {
+            Kind::Activation | Kind::Connection => self.wanted_no_more(&entry.id),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_away(&self, kind: Kind, entry: &Entry) -> Result<(), Failure> {
+        match kind {
             Kind::Activation => {
                 let place = self.client.scoped(&format!("activations/{}", entry.id));
-                let version = self.unchanged(&entry, &place)?;
+                let version = self.unchanged(entry, &place)?;
                 let delivered = format!("deliveries?activation={}&limit=1", encoded(&entry.id));
                 let delivered = self.client.get(&self.client.scoped(&delivered))?;
                 if delivered["items"].as_array().is_some_and(|items| !items.is_empty()) {
@@ -362,12 +370,12 @@ impl Apply<'_> {
             Kind::Mapping => {
                 let stream = encoded(&text(&entry.answered, "stream"));
                 let place = self.client.scoped(&format!("connections/{}/mappings/{stream}", entry.id));
-                let version = self.unchanged(&entry, &place)?;
+                let version = self.unchanged(entry, &place)?;
                 self.client.change(Method::DELETE, &place, None, version.as_deref()).map(|_| ())
             }
             kind => {
                 let place = self.client.scoped(&format!("{}/{}", request(kind).0, entry.id));
-                let version = self.unchanged(&entry, &place)?;
+                let version = self.unchanged(entry, &place)?;
                 self.client.change(Method::DELETE, &place, None, version.as_deref()).map(|_| ())
             }
         }

@@ -85,6 +85,13 @@ impl Running {
         self.ids.insert((kind, name.to_owned()), id.to_owned());
     }
 
+    /// What a sandbox has one of was published by this very apply.
+    pub(super) fn published(&mut self, kind: Kind, answered: Value, version: Option<String>) {
+        if let Some(entry) = self.entries.iter_mut().find(|it| it.thing.kind == kind) {
+            (entry.answered, entry.version) = (answered, version);
+        }
+    }
+
     /// The name of a thing; its id where another has the same name.
     fn name_of<'a>(&'a self, kind: Kind, id: &'a str) -> &'a str {
         self.ids.iter().find(|((of, _), known)| *of == kind && *known == id).map_or(id, |((_, name), _)| name.as_str())

@@ -1,6 +1,7 @@
 //! All that is kept about somebody, as JSON for people: what an access request is answered with.
 
 use super::super::{ledger, links, memberships, profiles, records, timeline};
+use super::footprint;
 use crate::failure::Outcome;
 use attiva_core::ports::privacy::Footprint;
 use attiva_core::ports::store::{Order, StoredEvent, StoredRecord};
@@ -8,9 +9,12 @@ use attiva_core::record::Presence;
 use attiva_core::{Millis, Value as Typed, time};
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn export(connection: &Connection, footprint: &Footprint) -> Outcome<Value> {
     let all = || footprint.profiles.iter().chain(&footprint.related);
+    // What was sent of somebody who was merged into them by now is told under the number that they had.
+    let ever = footprint::with_former(connection, all().map(|(number, _)| number))?;
     let records = records::by_number(connection, &footprint.records)?;
     let names = footprint.names.iter().map(|name| {
         let (entity, identity) = (&name.subject.entity, &name.subject.identity);
@@ -24,8 +28,8 @@ pub(super) fn export(connection: &Connection, footprint: &Footprint) -> Outcome<
             .collect::<Outcome<Vec<_>>>()?.concat(),
         "consents": said(connection, footprint, "consent", &["channel", "purpose", "given", "source"])?,
         "suppressions": said(connection, footprint, "suppression", &["channel", "reason", "source"])?,
-        "targets": all().map(|(number, _)| targets(connection, *number)).collect::<Outcome<Vec<_>>>()?.concat(),
-        "outcomes": all().map(|(number, _)| outcomes(connection, *number)).collect::<Outcome<Vec<_>>>()?.concat(),
+        "targets": ever.iter().map(|number| targets(connection, *number)).collect::<Outcome<Vec<_>>>()?.concat(),
+        "outcomes": ever.iter().map(|number| outcomes(connection, *number)).collect::<Outcome<Vec<_>>>()?.concat(),
     }))
 }
 
@@ -40,14 +44,19 @@ fn plain<'a>(pairs: impl Iterator<Item = (&'a str, &'a Typed)>) -> Value {
 fn profile(connection: &Connection, number: i64) -> Outcome<Value> {
     let Some(found) = profiles::by_number(connection, &[number])?.pop() else { return Ok(json!({})) };
     let mut history = connection.prepare_cached(
-        "SELECT s.id, h.status, h.at, h.cause FROM membership_history h JOIN segment s ON s.number = h.segment
-         WHERE h.profile = ?1 ORDER BY h.number",
+        "SELECT s.id, h.status, h.at, h.cause, h.number FROM membership_history h JOIN segment s ON s.number = h.segment
+         WHERE h.profile = ?1",
     )?;
-    let history = history.query_map([number], |row| {
-        let status = if row.get::<_, i64>(1)? == 1 { "realized" } else { "exited" };
-        let (segment, cause): (String, String) = (row.get(0)?, row.get(3)?);
-        Ok(json!({ "segment": segment, "status": status, "at": instant(row.get(2)?), "cause": cause }))
-    })?;
+    let mut told = BTreeMap::new();
+    for ever in footprint::with_former(connection, [number].iter())? {
+        let mut rows = history.query([ever])?;
+        while let Some(row) = rows.next()? {
+            let status = if row.get::<_, i64>(1)? == 1 { "realized" } else { "exited" };
+            let (segment, cause): (String, String) = (row.get(0)?, row.get(3)?);
+            let one = json!({ "segment": segment, "status": status, "at": instant(row.get(2)?), "cause": cause });
+            told.insert(row.get::<_, i64>(4)?, one);
+        }
+    }
     let mut former = connection.prepare_cached("SELECT id FROM redirect WHERE target = ?1 ORDER BY id")?;
     let former = former.query_map([found.id.as_str()], |row| row.get::<_, String>(0))?;
     Ok(json!({
@@ -56,7 +65,7 @@ fn profile(connection: &Connection, number: i64) -> Outcome<Value> {
         "attributes": plain(found.attributes.iter().map(|(name, value)| (name.as_str(), value))),
         "changed_at": instant(found.changed_at),
         "segments": memberships::of_profiles(connection, &[number])?.concat(),
-        "membership_history": history.collect::<rusqlite::Result<Vec<_>>>()?,
+        "membership_history": told.into_values().collect::<Vec<_>>(),
         "former_ids": former.collect::<rusqlite::Result<Vec<_>>>()?,
         "names": links::identities_of_profile(connection, number)?,
     }))

@@ -165,7 +165,10 @@ fn with_ids(connection: &Connection, numbers: BTreeSet<i64>) -> Outcome<Vec<(i64
 }
 
 /// With those that were merged into them: what was sent of one of those may still be where it was sent.
-fn with_former<'a>(connection: &Connection, profiles: impl Iterator<Item = &'a i64>) -> Outcome<BTreeSet<i64>> {
+pub(super) fn with_former<'a>(
+    connection: &Connection,
+    profiles: impl Iterator<Item = &'a i64>,
+) -> Outcome<BTreeSet<i64>> {
     let mut former = connection.prepare_cached(
         "SELECT f.number FROM profile p JOIN redirect r ON r.target = p.id JOIN profile f ON f.id = r.id
          WHERE p.number = ?1",
