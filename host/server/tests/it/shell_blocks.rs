@@ -227,7 +227,8 @@ fn pages_that_show_commands_without_what_they_say_are_true() {
     assert_eq!(run(&api, &crm).text("/status"), "succeeded");
     let mut commands = 0;
     for path in ["docs/reading.md", "docs/open-tables.md"] {
-        for step in steps(&page(path)) {
+        // What goes into a bucket has a test of its own, with a store.
+        for step in steps(&page(path)).into_iter().filter(|step| !step.command.contains("table bucket")) {
             commands += 1;
             let (succeeded, said) = shell.tried(&step.command);
             // Nobody has changed anything at the vendor.
