@@ -15,6 +15,33 @@ const CALLS_PER_MINUTE: f64 = 150.0;
 /// What the connector sends in one file at most, in bytes.
 const FILE_BYTES: f64 = 9e6;
 
+/// How members go to Marketo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Channel {
+    /// Three hundred at a time.
+    Calls,
+    /// Files that Marketo imports.
+    Files,
+}
+
+impl Channel {
+    const ALL: [Self; 2] = [Self::Calls, Self::Files];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Files => "files",
+        }
+    }
+
+    fn options(self) -> Value {
+        match self {
+            Self::Calls => json!({ "mode": "match", "import_from_rows": 0 }),
+            Self::Files => json!({ "mode": "create", "import_from_rows": 1 }),
+        }
+    }
+}
+
 /// Calls that are neither log-ins nor what `prepare` asks once.
 fn calls(marketo: &SimulatedMarketo) -> Result<f64> {
     let by_path = marketo.control("received")?["by_path"].as_object().cloned().context("no calls")?;
@@ -50,20 +77,17 @@ fn activation(served: &Served, connection: &str, segment: &str, name: &str, opti
     )
 }
 
-/// The first activation of some members by each channel: calls and time, and what a million would take.
-pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
+/// The first activation of some members by one channel or by each: calls and time, and what a million would take.
+pub fn measure(figures: &mut Figures, records: u64, only: Option<Channel>) -> Result<()> {
     let filled = fill(records)?;
     let (served, marketo) = (&filled.served, &filled.marketo);
     let segment = served.made("segments", &json!({ "name": "all", "expression": "person.email != \"\"" }))?;
     served.caught_up()?;
     let connection = connect(served, marketo)?;
     figures.one("records", records as f64);
-    let channels = [
-        ("calls", json!({ "mode": "match", "import_from_rows": 0 })),
-        ("files", json!({ "mode": "create", "import_from_rows": 1 })),
-    ];
-    for (channel, options) in channels {
-        let activation = activation(served, &connection, &segment, channel, &options)?;
+    for kind in Channel::ALL.into_iter().filter(|kind| only.is_none_or(|only| only == *kind)) {
+        let channel = kind.name();
+        let activation = activation(served, &connection, &segment, channel, &kind.options())?;
         let (before, sent) = (calls(marketo)?, bytes_out(served, &connection)?);
         let began = Instant::now();
         let operation = served.call("POST", &format!("activations/{activation}/deliveries"), Some(&json!({})))?;
@@ -77,9 +101,9 @@ pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
         ensure!(accepted > 0.0 && books["pending"] == 0, "{books}");
         let (made, bytes) = (calls(marketo)? - before, bytes_out(served, &connection)? - sent);
         // A file is as many calls whatever is in it; of calls, each takes as many members.
-        let large = match channel {
-            "files" => (bytes / accepted * LARGE / FILE_BYTES).ceil() * made,
-            _ => made / accepted * LARGE,
+        let large = match kind {
+            Channel::Files => (bytes / accepted * LARGE / FILE_BYTES).ceil() * (made / (bytes / FILE_BYTES).ceil()),
+            Channel::Calls => made / accepted * LARGE,
         };
         figures.one(&format!("{channel}_seconds"), seconds);
         figures.one(&format!("{channel}_made"), made);

@@ -39,6 +39,9 @@ struct Arguments {
     /// Repeats of what can be repeated cheaply.
     #[arg(long, default_value_t = 7)]
     rounds: u32,
+    /// For `activation`: by this alone.
+    #[arg(long)]
+    channel: Option<activation::Channel>,
     /// Of a benchmark that measures a process of its own: where that finds what it needs.
     #[arg(long, hide = true)]
     place: Option<std::path::PathBuf>,
@@ -125,7 +128,7 @@ fn measure() -> Result<()> {
         Name::Memory => ingest::measure_memory(&mut figures, arguments.records)?,
         Name::Delivery => ingest::measure_delivery(&mut figures, arguments.records)?,
         Name::Difference => difference::measure(&mut figures, arguments.records, arguments.rounds)?,
-        Name::Activation => activation::measure(&mut figures, arguments.records)?,
+        Name::Activation => activation::measure(&mut figures, arguments.records, arguments.channel)?,
         Name::ActivationLatency => activation::measure_latency(&mut figures, arguments.rounds)?,
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
         Name::HttpLoad => match arguments.place {

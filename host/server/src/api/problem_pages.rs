@@ -16,7 +16,8 @@ const DOCUMENT: &str = include_str!("../../../../docs/troubleshooting.md");
 
 /// One of our own codes.
 struct Entry<'a> {
-    kind: FaultKind,
+    /// One, for most. Where somebody else's answer decides who acts, each that it may be.
+    kinds: Vec<FaultKind>,
     meaning: &'a str,
     action: &'a str,
 }
@@ -33,14 +34,15 @@ const KINDS: [FaultKind; 9] = [
     FaultKind::Internal,
 ];
 
-/// The row of a code: `| code | kind | meaning | action |`.
+/// The row of a code: `| code | kind | meaning | action |`; several kinds have commas between them.
 fn entry(line: &str) -> Option<(&str, Entry<'_>)> {
     let row = line.strip_prefix("| `")?.strip_suffix(" |")?;
     let (code, rest) = row.split_once("` | ")?;
     let mut cells = rest.split(" | ");
-    let (kind, meaning, action) = (cells.next()?, cells.next()?, cells.next()?);
-    let kind = KINDS.into_iter().find(|known| known.as_str() == kind)?;
-    Some((code, Entry { kind, meaning, action }))
+    let (kinds, meaning, action) = (cells.next()?, cells.next()?, cells.next()?);
+    let known = |kind: &str| KINDS.into_iter().find(|known| known.as_str() == kind);
+    let kinds = kinds.split(", ").map(known).collect::<Option<_>>()?;
+    Some((code, Entry { kinds, meaning, action }))
 }
 
 static ENTRIES: LazyLock<HashMap<&str, Entry<'_>>> = LazyLock::new(|| DOCUMENT.lines().filter_map(entry).collect());
@@ -75,13 +77,10 @@ impl Answers for Page {
 fn text(code: &str) -> String {
     let shown = crate::app::refusal::shown(code);
     if let Some(entry) = ENTRIES.get(code) {
-        return format!(
-            "# {shown}\n\n{}: {}.\n\n{}\n\n**What to do.** {}\n",
-            entry.kind.as_str(),
-            problem::title(entry.kind),
-            entry.meaning,
-            entry.action
-        );
+        let said = |kind: &FaultKind| format!("{}: {}.", kind.as_str(), problem::title(*kind));
+        let kinds: Vec<String> = entry.kinds.iter().map(said).collect();
+        let (kinds, Entry { meaning, action, .. }) = (kinds.join("\n\n"), entry);
+        return format!("# {shown}\n\n{kinds}\n\n{meaning}\n\n**What to do.** {action}\n");
     }
     if let Some(kind) = code.strip_suffix(".missing") {
         let kind = crate::app::refusal::shown(kind);
@@ -106,9 +105,10 @@ mod tests {
         let rows: Vec<&str> = rows.into_iter().filter(|line| line.starts_with("| `")).collect();
         assert!(rows.len() > 200, "{}", rows.len());
         for row in &rows {
-            let (code, Entry { meaning, action, .. }) = entry(row).unwrap_or_else(|| panic!("no row: {row}"));
+            let (code, Entry { kinds, meaning, action }) = entry(row).unwrap_or_else(|| panic!("no row: {row}"));
             assert!(meaning.ends_with(['.', '`']) && action.len() > 3, "{row}");
             assert!(text(code).contains(meaning) && text(code).contains(action), "{}", text(code));
+            assert!(kinds.iter().all(|kind| text(code).contains(&format!("{}: ", kind.as_str()))), "{}", text(code));
         }
         assert_eq!(rows.len(), ENTRIES.len(), "a code stands there twice");
     }
