@@ -3,8 +3,9 @@
 
 use crate::engine::{Engine, Inner};
 use attiva_core::delivery::Delivery;
-use attiva_core::id::{ConnectionId, DeliveryId, RunId};
+use attiva_core::id::{ConnectionId, DeliveryId, ReadbackId, RunId};
 use attiva_core::ports::store::Kind;
+use attiva_core::readback::Readback;
 use attiva_core::run::Run;
 use attiva_core::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
@@ -140,22 +141,36 @@ impl Engine {
         lanes: &[Lane],
     ) -> Result<Place<'_>, Fault> {
         let ended = |run: Run| run.status.has_ended();
-        self.place("run", Kind::Run, || Place::of_run(&self.inner, connection, id, lanes), ended).await
+        let going = |id: &str| in_progress("run", id);
+        self.place(Kind::Run, || Place::of_run(&self.inner, connection, id, lanes), ended, going).await
     }
 
     pub(crate) async fn place_of_delivery(&self, target: &str, id: &DeliveryId) -> Result<Place<'_>, Fault> {
         let ended = |delivery: Delivery| delivery.status.has_ended();
-        self.place("delivery", Kind::Delivery, || Place::of_delivery(&self.inner, target, id), ended).await
+        let going = |id: &str| in_progress("delivery", id);
+        self.place(Kind::Delivery, || Place::of_delivery(&self.inner, target, id), ended, going).await
+    }
+
+    /// How to cancel the reading that has it. Whoever drives that gives the place back.
+    pub(crate) async fn place_of_readback(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, Fault> {
+        let take = || self.inner.reading.begin(target, id).map_err(|going| Refused::Going(going.to_string()));
+        let ended = |readback: Readback| readback.status.has_ended();
+        let going = |id: &str| {
+            let message = format!("{id} is still reading the target");
+            Fault::new(FaultKind::Config, "readback.in-progress", message)
+                .action("Wait until it has ended, or cancel it.")
+        };
+        self.place(Kind::Readback, take, ended, going).await
     }
 
     /// What has ended gives its place back a moment after that was told: it is waited for.
-    async fn place<'a, T: DeserializeOwned>(
-        &'a self,
-        what: &str,
+    async fn place<P, T: DeserializeOwned>(
+        &self,
         kind: Kind,
-        take: impl Fn() -> Result<Place<'a>, Refused>,
+        take: impl Fn() -> Result<P, Refused>,
         has_ended: impl Fn(T) -> bool,
-    ) -> Result<Place<'a>, Fault> {
+        in_progress: impl Fn(&str) -> Fault,
+    ) -> Result<P, Fault> {
         loop {
             let free = self.inner.place_free.notified();
             let going = match take() {
@@ -164,7 +179,7 @@ impl Engine {
                 Err(Refused::Going(going)) => going,
             };
             if !self.inner.find(kind, &going)?.is_some_and(&has_ended) {
-                return Err(in_progress(what, &going));
+                return Err(in_progress(&going));
             }
             free.await;
         }

@@ -35,7 +35,7 @@ impl Reading {
     }
 
     /// Or by whom the target is being read.
-    fn begin(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, ReadbackId> {
+    pub(crate) fn begin(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, ReadbackId> {
         let mut going = self.going();
         match going.get(target) {
             Some((other, _)) if other != id => Err(other.clone()),
@@ -90,25 +90,6 @@ impl Engine {
         }
         self.drive_readback(readback.clone(), cancel);
         Ok(readback)
-    }
-
-    /// What has ended gives its place back a moment after that was told: it is waited for.
-    async fn place_of_readback(&self, target: &str, id: &ReadbackId) -> Result<CancellationToken, Fault> {
-        let inner = &self.inner;
-        loop {
-            let free = inner.place_free.notified();
-            let going = match inner.reading.begin(target, id) {
-                Ok(cancel) => return Ok(cancel),
-                Err(going) => going,
-            };
-            let known = inner.find::<Readback>(Kind::Readback, going.as_str())?;
-            if !known.is_some_and(|it| it.status.has_ended()) {
-                let message = format!("{going} is still reading the target");
-                return Err(Fault::new(FaultKind::Config, "readback.in-progress", message)
-                    .action("Wait until it has ended, or cancel it."));
-            }
-            free.await;
-        }
     }
 
     /// Ends a reading where it is, also where a kill comes first, and leaves the ledger as it was. One that puts right what
