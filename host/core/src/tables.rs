@@ -14,7 +14,7 @@ mod selection;
 mod system;
 
 pub use bucket::{
-    MANIFEST, SCRIPT, TablesBucket, everything, kept_manifests, manifest_object, missing, outdated,
+    MANIFEST, SCRIPT, TablesBucket, everything, kept_manifests, manifest_name, manifest_object, missing, outdated,
     plain_prefix_problem, script_at,
 };
 pub use layout::{Origin, TableColumn, TableLayout, Told, tables};

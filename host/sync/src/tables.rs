@@ -302,9 +302,11 @@ async fn finish(
     };
     if let Some(bucket) = bucket {
         let objects = copy::opened(inner, &bucket)?;
-        let copied = copy::copy(inner, &kept.folder, objects.as_ref(), kept_ms).await?;
-        (done.objects_written, done.objects_removed) = (copied.written, copied.removed);
         let newest = kept.folder.newest()?;
+        if let Some(newest) = &newest {
+            let copied = copy::copy(inner, &kept.folder, objects.as_ref(), newest, kept_ms).await?;
+            (done.objects_written, done.objects_removed) = (copied.written, copied.removed);
+        }
         inner.tables.lock().copied = newest.map(|newest| (bucket, newest));
     }
     // Only now: what failed on the way is tried again soon.

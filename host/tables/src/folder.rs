@@ -10,7 +10,7 @@ use crate::writer::PartWriter;
 use attiva_core::Millis;
 use attiva_core::ports::store::{Result, StoreError};
 use attiva_core::ports::tables::{TableFolder, TableWriter, Tidied};
-use attiva_core::tables::{MANIFEST, Manifest, SCRIPT, TableLayout, superseded};
+use attiva_core::tables::{MANIFEST, Manifest, SCRIPT, TableLayout, manifest_name, superseded};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use parquet::errors::ParquetError;
 use std::collections::BTreeSet;
@@ -191,10 +191,6 @@ impl Place {
 
 fn path(table: &str, name: &str) -> String {
     format!("data/{table}/{name}")
-}
-
-fn manifest_name(number: u64) -> String {
-    format!("{number:020}.json")
 }
 
 fn create(folder: &Dir, name: &str) -> io::Result<File> {

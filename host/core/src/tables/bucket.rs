@@ -62,7 +62,13 @@ pub fn plain_prefix_problem(prefix: &str) -> Option<&'static str> {
 /// The object of a manifest that is read for a while after the next one.
 #[must_use]
 pub fn manifest_object(number: u64) -> String {
-    format!("{MANIFESTS}{number:020}.json")
+    format!("{MANIFESTS}{}", manifest_name(number))
+}
+
+/// What a manifest is called among those of before, in a folder as in a bucket: in the order of their numbers.
+#[must_use]
+pub fn manifest_name(number: u64) -> String {
+    format!("{number:020}.json")
 }
 
 /// Files that have to be written before a manifest may name them: an object is named by what is in it, so one of the

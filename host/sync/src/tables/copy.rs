@@ -40,29 +40,29 @@ pub(super) fn opened(inner: &Inner, bucket: &TablesBucket) -> Result<Arc<dyn Obj
     inner.connectors.objects(&connection, prefix)
 }
 
-/// Has the bucket hold the newest cut of a folder. `kept_ms`: how long older ones can be read there; 0: not at all.
+/// Has the bucket hold a folder's `newest` cut. `kept_ms`: how long older ones can be read there; 0: not at all.
 pub(super) async fn copy(
     inner: &Inner,
     folder: &Arc<dyn TableFolder>,
     objects: &dyn Objects,
+    newest: &Manifest,
     kept_ms: Millis,
 ) -> Result<Copied, Fault> {
-    let Some(newest) = folder.newest()? else { return Ok(Copied::default()) };
     let there = objects.list().await?;
     let mut copied = Copied::default();
     let before = published(objects, MANIFEST).await?;
     if before.as_ref().is_some_and(|before| before.cut.is_ahead_of(&newest.cut)) {
         return Err(newer(objects.location()));
     }
-    if before.as_ref() != Some(&newest) {
-        copied.written = publish(inner, folder, objects, &newest, &there).await?;
+    if before.as_ref() != Some(newest) {
+        copied.written = publish(inner, folder, objects, newest, &there).await?;
     }
     let mut kept = Vec::new();
     for number in kept_manifests(&there, newest.number, inner.clock.now(), kept_ms) {
         // One that can't be read is nobody's.
         kept.extend(published(objects, &manifest_object(number)).await?);
     }
-    for name in outdated(&there, &newest, &kept) {
+    for name in outdated(&there, newest, &kept) {
         objects.remove(&name).await?;
         copied.removed += 1;
     }
