@@ -124,9 +124,7 @@ impl Quota {
         let plugin = unversioned(plugin);
         let Some(declared) = self.shares.get(plugin) else { return Ok(()) };
         let shares = declared.set(&self.settings);
-        // A day that frees up call by call has no hours that are left of it.
-        let days = self.days.iter().filter_map(|day| Some((day.most()?, day.midnight()?)));
-        let Some((of_day, ends)) = days.min() else { return Ok(()) };
+        let Some((of_day, ends)) = self.divided_day() else { return Ok(()) };
         let most = hundredths(of_day, shares.percent);
         let spent = self.spent_by_share(plugin, &shares);
         let of = |name: &str| spent.get(name).copied().unwrap_or(0);
@@ -158,6 +156,11 @@ impl Quota {
         Err(NoRoom::Share { share: own_share, spent: of(own), until })
     }
 
+    /// The calls of the day that is divided, and when it ends. One that frees up call by call has no hours that are left of it.
+    fn divided_day(&self) -> Option<(u64, Millis)> {
+        self.days.iter().filter_map(|day| Some((day.most()?, day.midnight()?))).min()
+    }
+
     /// What each share has spent: streams without one together with the calls of no stream.
     fn spent_by_share(&self, plugin: &str, shares: &Shares) -> BTreeMap<String, u64> {
         let mut spent = BTreeMap::new();
@@ -169,8 +172,7 @@ impl Quota {
 
     /// Every share, with what is spent of it.
     pub(super) fn shown_shares(&self) -> Vec<ShownShare> {
-        let days = self.days.iter().filter(|day| day.midnight().is_some());
-        let Some(of_day) = days.filter_map(|day| day.most()).min() else { return Vec::new() };
+        let Some((of_day, _)) = self.divided_day() else { return Vec::new() };
         let mut all = Vec::new();
         for (plugin, declared) in &self.shares {
             let shares = declared.set(&self.settings);

@@ -47,15 +47,18 @@ pub(crate) enum Quota {
     Release { system: String, instance: String },
 }
 
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
+}
+
 fn window(text: &str) -> Result<(u32, u32), String> {
     let (seconds, calls) = text.split_once('=').ok_or("write SECONDS=CALLS")?;
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a number"));
     Ok((number(seconds)?, number(calls)?))
 }
 
 fn share(text: &str) -> Result<(String, u32), String> {
     let (stream, percent) = text.split_once('=').ok_or("write STREAM=PERCENT")?;
-    Ok((stream.to_owned(), percent.parse().map_err(|_| format!("`{percent}` is not a number"))?))
+    Ok((stream.to_owned(), number(percent)?))
 }
 
 const SHARES: [Column; 4] =
