@@ -7,7 +7,7 @@ use super::{entities, field_errors, json, spaces};
 use crate::failure::{Outcome, limited};
 use attiva_core::Millis;
 use attiva_core::ports::store::{Change, Feed, ProfileCommit, Reconsider, Seq};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeSet, HashMap};
 
 /// The projector of profiles.
@@ -59,11 +59,13 @@ pub(super) fn changes(connection: &Connection, feed: Feed, after: Seq, limit: us
         Feed::Profiles => "SELECT seq, subject FROM profile_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         Feed::Events => "SELECT seq, subject FROM event_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     })?;
-    let rows = statement.query_map(params![after.cast_signed(), limited(limit)], |row| {
-        let seq: i64 = row.get(0)?;
-        Ok(Change { seq: seq.cast_unsigned(), subject: row.get(1)? })
-    })?;
+    let rows = statement.query_map(params![after.cast_signed(), limited(limit)], change)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+    let seq: i64 = row.get(0)?;
+    Ok(Change { seq: seq.cast_unsigned(), subject: row.get(1)? })
 }
 
 /// The newest first.
@@ -79,10 +81,7 @@ pub(super) fn changes_back(
         Feed::Events => "SELECT seq, subject FROM event_change WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
     })?;
     let below = below.map_or(i64::MAX, u64::cast_signed);
-    let rows = statement.query_map(params![below, limited(limit)], |row| {
-        let seq: i64 = row.get(0)?;
-        Ok(Change { seq: seq.cast_unsigned(), subject: row.get(1)? })
-    })?;
+    let rows = statement.query_map(params![below, limited(limit)], change)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

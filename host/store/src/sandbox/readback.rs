@@ -62,16 +62,21 @@ impl ReadbackStore for Sandbox {
     }
 
     async fn forget_read_pages(&self, readback: &ReadbackId, document: DocumentWrite) -> Result<()> {
-        let readback = readback.clone();
-        let work = move |connection: &Connection| {
-            forget_pages(connection, readback.as_str())?;
-            super::put(connection, &document, Expect::Anything)?;
-            Ok(())
-        };
-        self.database.write(work).await
+        self.end_reading(readback, document, forget_pages).await
     }
 
     async fn forget_reading(&self, readback: &ReadbackId, document: DocumentWrite) -> Result<()> {
+        self.end_reading(readback, document, forget).await
+    }
+}
+
+impl Sandbox {
+    async fn end_reading(
+        &self,
+        readback: &ReadbackId,
+        document: DocumentWrite,
+        forget: fn(&Connection, &str) -> Outcome<()>,
+    ) -> Result<()> {
         let readback = readback.clone();
         let work = move |connection: &Connection| {
             forget(connection, readback.as_str())?;
