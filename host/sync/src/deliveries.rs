@@ -11,7 +11,7 @@ use attiva_core::id::{ActivationId, DeliveryId};
 use attiva_core::ports::connector::DeliveryRun;
 use attiva_core::ports::store::Kind;
 use attiva_core::spec::DeliveryMode;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -34,12 +34,27 @@ impl LastDeliveries {
         Ok(known.as_ref().and_then(|last| last.get(activation).cloned()))
     }
 
+    /// The destination has acknowledged all of a delivery: whoever reads that it succeeded finds its audience as fresh.
+    pub(crate) fn acknowledged(&self, delivery: &Delivery) {
+        if let Some(last) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            && let Some(known) = last.get_mut(&delivery.activation)
+        {
+            known.acknowledged_as_of = known.acknowledged_as_of.max(acknowledged_as_of(delivery));
+        }
+    }
+
     /// A delivery has begun or ended, and the store knows it: where that was not read yet, it tells.
     pub(crate) fn note(&self, delivery: &Delivery) {
         if let Some(last) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             note(last, delivery);
         }
     }
+}
+
+/// What a delivery makes its audience as fresh as.
+fn acknowledged_as_of(delivery: &Delivery) -> Option<Millis> {
+    let acknowledged = delivery.status == DeliveryStatus::Succeeded && !delivery.dry_run;
+    acknowledged.then_some(delivery.started_at)
 }
 
 /// Takes what a delivery is now: when it has begun, and when it has ended.
@@ -54,8 +69,7 @@ fn note(last: &mut HashMap<ActivationId, LastDelivery>, delivery: &Delivery) {
         DeliveryStatus::Running | DeliveryStatus::Waiting | DeliveryStatus::Held => known.failures,
     };
     let Delivery { started_at, ended_at, .. } = *delivery;
-    let succeeded = (delivery.status == DeliveryStatus::Succeeded).then_some(started_at);
-    let acknowledged_as_of = known.acknowledged_as_of.max(succeeded);
+    let acknowledged_as_of = known.acknowledged_as_of.max(acknowledged_as_of(delivery));
     *known =
         LastDelivery { started_at, evaluation: delivery.evaluation.clone(), ended_at, failures, acknowledged_as_of };
 }

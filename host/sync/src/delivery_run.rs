@@ -142,6 +142,7 @@ async fn held(inner: &Inner, delivery: &Delivery, cancel: &CancellationToken) ->
 /// The end is told with the books closed. The spools go after it is kept: a delivery that a kill makes end once more may
 /// need them, and no other one has them.
 async fn end(inner: &Inner, delivery: Delivery) {
+    inner.last_deliveries.acknowledged(&delivery);
     while let Err(fault) = store_end(inner, &delivery).await {
         if !inner.may_store_again(delivery.id.as_str(), &fault).await {
             return;
