@@ -6,7 +6,8 @@ use crate::figures::{Figures, percentile};
 use crate::host::{Served, SimulatedMarketo, start_date};
 use crate::ingest::resident_mb;
 use crate::machine;
-use anyhow::{Context, Result, bail, ensure};
+use crate::pace::Pace;
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
@@ -86,24 +87,25 @@ impl Orders {
         )
     }
 
-    /// Every `connections`-th request from `first` on, over one connection.
-    fn ask(&self, first: u64, began: Instant) -> Result<Vec<f64>> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_nodelay(true)?;
-        let mut answers = BufReader::new(stream.try_clone()?);
-        let (mut sending, mut micros, mut body) = (stream, Vec::new(), Vec::new());
-        for n in (first..self.requests).step_by(usize::try_from(self.connections)?) {
-            let request = self.request(n);
-            let due = match self.rate {
-                Some(rate) => began + Duration::from_secs_f64(n as f64 / rate),
-                None => Instant::now(),
-            };
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            sending.write_all(request.as_bytes())?;
-            read_answer(&mut answers, &mut body)?;
-            micros.push(due.elapsed().as_secs_f64() * 1e6);
-        }
-        Ok(micros)
+    /// One request, and its answer.
+    fn ask(&self, connection: &mut Connection, n: u64) -> Result<()> {
+        connection.sending.write_all(self.request(n).as_bytes())?;
+        read_answer(&mut connection.answers, &mut connection.body)
+    }
+}
+
+/// Kept open, with one request at a time.
+struct Connection {
+    sending: TcpStream,
+    answers: BufReader<TcpStream>,
+    body: Vec<u8>,
+}
+
+impl Connection {
+    fn open(address: &str) -> Result<Self> {
+        let sending = TcpStream::connect(address)?;
+        sending.set_nodelay(true)?;
+        Ok(Self { answers: BufReader::new(sending.try_clone()?), sending, body: Vec::new() })
     }
 }
 
@@ -134,24 +136,8 @@ fn read_answer(answers: &mut impl BufRead, body: &mut Vec<u8>) -> Result<()> {
 pub fn make_and_tell(orders: &Path) -> Result<()> {
     let orders: Orders = serde_json::from_slice(&std::fs::read(orders)?)?;
     let began = Instant::now();
-    let micros = std::thread::scope(|scope| {
-        let connections: Vec<_> = (0..orders.connections)
-            .map(|first| {
-                scope.spawn({
-                    let orders = &orders;
-                    move || orders.ask(first, began)
-                })
-            })
-            .collect();
-        let mut micros = Vec::new();
-        for connection in connections {
-            match connection.join() {
-                Ok(found) => micros.extend(found?),
-                Err(_) => bail!("a connection's thread panicked"),
-            }
-        }
-        Ok(micros)
-    })?;
+    let pace = Pace { pieces: orders.requests, per_second: orders.rate, threads: orders.connections };
+    let micros = pace.run(|| Connection::open(&orders.address), |connection, n| orders.ask(connection, n))?;
     println!("{}", serde_json::to_string(&Seen { micros, seconds: began.elapsed().as_secs_f64() })?);
     Ok(())
 }
@@ -206,7 +192,8 @@ pub fn measure(figures: &mut Figures, records: u64) -> Result<()> {
     let each = Duration::from_secs_f64(cores as f64 * saturated.seconds / look_ups);
     tell(figures, "look_up_saturated", saturated);
     // In the same run, since the machine is not the same an hour later.
-    let micros = machine::paced(each, LOOK_UPS_PER_SECOND, SECONDS, CONNECTIONS)?;
+    let pace = Pace { pieces: look_ups as u64, per_second: Some(LOOK_UPS_PER_SECOND), threads: CONNECTIONS };
+    let micros = machine::paced(each, pace)?;
     tell(figures, "arithmetic_as_long_as_look_ups", Seen { micros, seconds: SECONDS });
     tell(figures, "event", load(&orders(Kind::Event, Some(EVENTS_PER_SECOND), EVENTS_PER_SECOND * SECONDS))?);
     served.caught_up()?;

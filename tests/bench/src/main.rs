@@ -15,6 +15,7 @@ mod ingest;
 mod install;
 mod machine;
 mod neighbour;
+mod pace;
 mod sandbox;
 mod sandbox_tax;
 mod segments;

@@ -3,19 +3,17 @@
 
 use crate::segments::Options;
 use anyhow::{Context, Result, anyhow};
-use async_trait::async_trait;
-use attiva_core::config::{Connection, EvaluationMethod, Segment};
-use attiva_core::id::{DeliveryId, RunId, SegmentId};
+use attiva_core::config::{EvaluationMethod, Segment};
+use attiva_core::id::SegmentId;
 use attiva_core::model::EntityName;
 use attiva_core::page::RowKind;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::record::RecordChange;
-use attiva_core::spec::{DeliverySpec, MappingSpec};
-use attiva_core::{Fault, FaultKind, Millis, Value};
+use attiva_core::{Millis, Value};
+use attiva_segments_judge::nobody::Nobody;
 use attiva_store::Sandbox;
-use attiva_sync::{Connectors, Engine, EngineOptions};
+use attiva_sync::{Engine, EngineOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,7 +42,7 @@ impl Filled {
         let directory = tempfile::tempdir()?;
         let store: Arc<dyn SandboxStore> = Sandbox::open(directory.path(), &attiva_store::Options::default())?;
         let (clock, chance) = (Arc::new(Wall), Arc::new(Count));
-        let engine = Engine::start(store.clone(), Arc::new(Nowhere), clock, chance, EngineOptions::default()).await?;
+        let engine = Engine::start(store.clone(), Arc::new(Nobody), clock, chance, EngineOptions::default()).await?;
         let persons = options.persons.max(10) as u64;
         let filled = Self { store, engine, persons, _directory: directory };
         let (accounts, opportunities) = ((persons / 10).max(1), persons * 3 / 10);
@@ -226,40 +224,5 @@ struct Count;
 impl Chance for Count {
     fn bytes(&self) -> [u8; 6] {
         fresh()
-    }
-}
-
-/// Nothing is read from vendors here, and nothing is sent to any.
-struct Nowhere;
-
-fn nowhere() -> Fault {
-    Fault::new(FaultKind::Internal, "bench.nowhere", "there are no vendors here")
-}
-
-#[async_trait]
-impl Connectors for Nowhere {
-    async fn source(&self, _: &Connection, _: &str, _: &RunId) -> Result<Arc<dyn Source>, Fault> {
-        Err(nowhere())
-    }
-
-    async fn destination(
-        &self,
-        _: &Connection,
-        _: &str,
-        _: &DeliveryId,
-    ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
-        Err(nowhere())
-    }
-
-    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
-        Err(nowhere())
-    }
-
-    fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
-        Ok(Vec::new())
-    }
-
-    fn configuration_keys(&self, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
     }
 }

@@ -106,18 +106,23 @@ fn taken(data: &Path, kill: Kill) -> Result<(BTreeSet<PathBuf>, bool)> {
     Ok((named, killed))
 }
 
-#[test]
-fn tables_killed_between_files_and_manifest_are_whole() {
+/// What a work leaves behind is the same whether it was killed at a point, so many times passed, or never.
+fn leaves_the_same(work: impl Fn(&Path, Kill) -> Result<(BTreeSet<PathBuf>, bool)>, points: &[(&'static str, u64)]) {
     let _ = env!("CARGO_BIN_EXE_attiva-under-test");
     let directory = tempfile::tempdir().unwrap();
-    let (reference, killed) = taken(&directory.path().join("reference"), Kill::Never).unwrap();
+    let (reference, killed) = work(&directory.path().join("reference"), Kill::Never).unwrap();
     assert!(!killed && reference.len() >= 4, "{reference:?}");
-    for (name, count) in [("tables.part", 3), ("tables.written", 1), ("tables.published", 1)] {
+    for &(name, count) in points {
         let data = directory.path().join(format!("{name}-{count}"));
-        let (found, killed) = taken(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        let (found, killed) = work(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         assert!(killed, "{name} was not passed {count} times");
         assert_eq!(found, reference, "killed at {name} {count}");
     }
+}
+
+#[test]
+fn tables_killed_between_files_and_manifest_are_whole() {
+    leaves_the_same(taken, &[("tables.part", 3), ("tables.written", 1), ("tables.published", 1)]);
 }
 
 /// A bucket on this machine.
@@ -212,16 +217,7 @@ fn copied(data: &Path, kill: Kill) -> Result<(BTreeSet<PathBuf>, bool)> {
 
 #[test]
 fn a_copy_killed_on_its_way_leaves_the_former_cut() {
-    let _ = env!("CARGO_BIN_EXE_attiva-under-test");
-    let directory = tempfile::tempdir().unwrap();
-    let (reference, killed) = copied(&directory.path().join("reference"), Kill::Never).unwrap();
-    assert!(!killed && reference.len() >= 4, "{reference:?}");
-    for (name, count) in
-        [("tables.copied-file", 1), ("tables.copied-file", 2), ("tables.copied", 1), ("tables.copy-published", 1)]
-    {
-        let data = directory.path().join(format!("{name}-{count}"));
-        let (found, killed) = copied(&data, Kill::AtPoint { name, count }).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-        assert!(killed, "{name} was not passed {count} times");
-        assert_eq!(found, reference, "killed at {name} {count}");
-    }
+    let points =
+        [("tables.copied-file", 1), ("tables.copied-file", 2), ("tables.copied", 1), ("tables.copy-published", 1)];
+    leaves_the_same(copied, &points);
 }

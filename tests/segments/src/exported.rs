@@ -1,30 +1,28 @@
 //! Segments over the exported tables of a real sandbox: records are sent to an engine, segments are evaluated by columns,
 //! the open tables are taken, and every segment is a statement over those files.
 
+use crate::nobody::Nobody;
 use crate::support::bodea;
 use crate::support::cases::{self, CASES};
 use crate::support::generate::Writer;
 use crate::support::scalar::generate::NOW;
 use crate::support::world::{World, additions, model, relation};
 use crate::support::worlds::world;
-use async_trait::async_trait;
-use attiva_core::config::{AudienceEntity, Connection, EvaluationMethod, Segment};
+use attiva_core::Value;
+use attiva_core::config::{AudienceEntity, EvaluationMethod, Segment};
 use attiva_core::evaluation::{Evaluation, EvaluationStatus};
 use attiva_core::exchange::{DatedRate, RatesTable};
-use attiva_core::id::{DeliveryId, EvaluationId, RunId, SegmentId};
+use attiva_core::id::{EvaluationId, SegmentId};
 use attiva_core::model::custom::Custom;
 use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::page::RowKind;
 use attiva_core::ports::clock::{Chance, Clock};
-use attiva_core::ports::connector::{Destination, Source};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::record::{Fields, RecordChange};
-use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::tables::TableTimes;
-use attiva_core::{Fault, FaultKind, Value};
 use attiva_expr::{Audience, check};
 use attiva_segments::{SqlOptions, plan, segment_scope, sql};
-use attiva_sync::{Connectors, Engine, EngineOptions, TablesTaken};
+use attiva_sync::{Engine, EngineOptions, TablesTaken};
 use attiva_tables::Folder;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -67,41 +65,6 @@ impl Chance for Count {
     fn bytes(&self) -> [u8; 6] {
         let [a, b, c, d] = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         [0, 0, a, b, c, d]
-    }
-}
-
-/// Records are sent, and nothing is read or delivered.
-struct Nobody;
-
-fn nobody() -> Fault {
-    Fault::new(FaultKind::Unsupported, "nobody", "nothing is connected")
-}
-
-#[async_trait]
-impl Connectors for Nobody {
-    async fn source(&self, _: &Connection, _: &str, _: &RunId) -> Result<Arc<dyn Source>, Fault> {
-        Err(nobody())
-    }
-
-    async fn destination(
-        &self,
-        _: &Connection,
-        _: &str,
-        _: &DeliveryId,
-    ) -> Result<(Arc<dyn Destination>, DeliverySpec), Fault> {
-        Err(nobody())
-    }
-
-    fn delivery(&self, _: &str) -> Result<DeliverySpec, Fault> {
-        Err(nobody())
-    }
-
-    fn mappings(&self, _: &str) -> Result<Vec<MappingSpec>, Fault> {
-        Ok(Vec::new())
-    }
-
-    fn configuration_keys(&self, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
     }
 }
 

@@ -6,5 +6,6 @@ pub mod support;
 
 pub mod exported;
 pub mod hundred;
+pub mod nobody;
 pub mod statement;
 pub mod tables;
