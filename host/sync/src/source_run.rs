@@ -4,7 +4,6 @@ use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
 use crate::stream_start::Place;
 use crate::{backfill, crash, intake, policies, schemas, sieve, stream_start, trace};
-use attiva_core::Fault;
 use attiva_core::backfill::Place as Anew;
 use attiva_core::config::Connection;
 use attiva_core::disk;
@@ -15,6 +14,7 @@ use attiva_core::ports::store::{Feed, Kind, PageCommit, PageCommitted, PageDocum
 use attiva_core::quota::Priority;
 use attiva_core::record::RecordChange;
 use attiva_core::run::{Action, Counts, Event, Run};
+use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -23,7 +23,8 @@ use tracing::{Instrument, Span};
 pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken) {
     let mut event = Event::Resumed;
     let due = inner.due(&run);
-    let mut described_at = inner.clock.now();
+    let known = schemas::described_at(inner, &run.connection).unwrap_or_default();
+    let mut described_at = known.unwrap_or_else(|| inner.clock.now());
     loop {
         if cancel.is_cancelled() {
             event = Event::CancelRequested;
@@ -92,6 +93,12 @@ async fn end(inner: &Inner, run: &Run) {
     tracing::info!(run = %run.id, status = ?run.status, "run ended");
     inner.forget_cancellation(run.id.as_str()).await;
     clear_spools(inner, run).await;
+    // What the vendor does not let in is found at the start of the next run, before there is one.
+    if run.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Auth)
+        && let Err(fault) = schemas::forget_described(inner, &run.connection).await
+    {
+        tracing::warn!(run = %run.id, %fault, "the next run may believe what was described before");
+    }
     inner.run_is_over(run);
 }
 
