@@ -1,5 +1,5 @@
 use super::*;
-use crate::cursor::{State, VERSION};
+use crate::cursor::State;
 use crate::testing::{LIMITS, NOW, config, describe, granted, kept, read, refused, rejects, shown, warnings};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Cursor, FaultKind, Limits};

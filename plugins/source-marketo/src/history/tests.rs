@@ -1,6 +1,5 @@
 use super::*;
 use crate::SourceMarketo;
-use crate::cursor::VERSION;
 use crate::testing::{LIMITS, NOW, config, describe, granted, kept, read, refused, rejects, shown, warnings};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Cursor, Fault, FaultKind, Host, Limits, Source};
