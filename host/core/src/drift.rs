@@ -1,6 +1,7 @@
 //! Drift of schemas: a stream whose columns are others than when it was last read, and what becomes of it.
 //!
-//! What a vendor describes is compared with what was taken over last, at the start of each run. *Propagate* takes it over.
+//! What a vendor describes is compared with what was taken over last, at the start of each run; a description is believed for
+//! a while. *Propagate* takes it over.
 //! *Ask* leaves new columns out, and does not read a stream that lacks a column or has one of another type, until somebody
 //! approves; the other streams go on. *Stop* ends the run. While nothing is taken over, mappings go by the columns as they
 //! were.
@@ -126,9 +127,30 @@ pub struct Taken {
     pub by: Option<String>,
 }
 
+/// When a vendor last described its streams, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    pub at: Millis,
+    /// The plugin version that asked.
+    pub plugin: String,
+    /// The version of the connection's document: another configuration may be told something else.
+    pub connection_version: u64,
+}
+
+impl Described {
+    /// Whether who would ask `now` would be told the same, as far as that is believed for so long.
+    fn holds(&self, now: &Self, for_ms: Millis) -> bool {
+        let is_recent = (self.at..self.at.saturating_add(for_ms)).contains(&now.at);
+        is_recent && self.plugin == now.plugin && self.connection_version == now.connection_version
+    }
+}
+
 /// What is known of a connection's changes, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaState {
+    /// Absent: it is to be described anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Described>,
     /// By stream.
     pub pending: BTreeMap<String, Pending>,
     /// The newest last.
@@ -230,6 +252,18 @@ impl Decided {
 }
 
 impl SchemaState {
+    /// What the vendor described last, where that is believed still; `catalog`: what of it was taken over.
+    #[must_use]
+    pub fn believed(&self, catalog: &[Stream], now: &Described, for_ms: Millis) -> Option<Vec<Stream>> {
+        self.described.as_ref().filter(|described| described.holds(now, for_ms))?;
+        // What was taken over, and what waits: nothing else was described.
+        let as_described = |taken: &Stream| match self.pending.get(&taken.name) {
+            Some(pending) => pending.described.clone(),
+            None => Some(taken.clone()),
+        };
+        Some(catalog.iter().filter_map(as_described).collect())
+    }
+
     fn take(&mut self, stream: &str, changes: Vec<Change>, by: Option<String>, policy: &SchemaPolicy, at: Millis) {
         if policy.backfill_new_columns && changes.iter().any(Change::is_harmless) {
             self.to_backfill.insert(stream.to_owned());

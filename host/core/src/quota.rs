@@ -10,6 +10,7 @@
 mod day;
 mod foreign;
 mod kept;
+mod pace;
 mod queue;
 mod reset;
 mod shares;
@@ -18,6 +19,7 @@ mod window;
 
 pub use foreign::Foreign;
 pub use kept::{Kept, KeptDay};
+pub use pace::CallPace;
 pub use queue::{Ticket, User};
 pub use reset::Reset;
 pub use shares::{NoRoom, ShownShare};

@@ -128,6 +128,9 @@ pub struct Run {
     /// Which streams take their keys from which.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keyed: BTreeMap<String, String>,
+    /// Until when streams rest that have read all keys there are, while more of them come.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys_rest: BTreeMap<String, Millis>,
     /// Streams that it does not read, since they have changed and nobody has approved of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldStream>,
@@ -216,6 +219,7 @@ impl Run {
             turn: None,
             waits: BTreeMap::new(),
             keyed: BTreeMap::new(),
+            keys_rest: BTreeMap::new(),
             held: Vec::new(),
             backfill: None,
             next_try_at: None,
@@ -270,9 +274,14 @@ impl Run {
             Event::CancelRequested => self.cancel_requested = true,
             Event::Due => self.reopen(),
             Event::Committed { counts, more, wait_ms, estimate, calls, anew } => {
+                let rests = self.rests_for_keys(more, now);
+                let more = more || rests;
                 self.note(more, now);
                 self.rest(wait_ms, now);
                 self.count(counts, more, wait_ms, estimate, calls);
+                if let Some(stream) = self.current().and_then(|at| self.streams.get_mut(at)).filter(|_| rests) {
+                    stream.empty_pages = 0;
+                }
                 if let (Some(backfill), Some(place)) = (&mut self.backfill, anew) {
                     backfill.place = place;
                 }

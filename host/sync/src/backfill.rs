@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Inner};
 use crate::place::lanes;
 use crate::projector::blocking;
+use crate::schemas;
 use crate::source_run::{self, Told};
 use attiva_core::backfill::{Backfill, Place, Wish};
 use attiva_core::config::Connection;
@@ -57,6 +58,7 @@ impl Engine {
             inner.store.forget_seen(&connection.id, stream).await?;
         }
         if wish.reset {
+            schemas::forget_described(inner, &connection.id).await?;
             inner.connectors.let_go(&connection, &states).await;
         }
         self.begin_run(run, place).await

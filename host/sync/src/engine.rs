@@ -10,6 +10,7 @@ use crate::policies::PoliciesCache;
 use crate::projector;
 use crate::readbacks::Reading;
 use crate::refused::Refusals;
+use crate::schemas::{Describe, ToDescribe};
 use crate::segments::{self, ColumnCache, LastEvaluation, SegmentCatalog};
 use crate::tables::Tables;
 use crate::trace::{self, Trail};
@@ -47,7 +48,8 @@ pub struct EngineOptions {
     pub budget: segments::Budget,
     /// How long what has ended is kept.
     pub kept: Kept,
-    /// How long what a vendor describes is believed while a run goes on, in milliseconds.
+    /// How long what a vendor describes is believed, by a run that goes on and by those that schedules start, in
+    /// milliseconds.
     pub described_for_ms: Millis,
 }
 
@@ -103,6 +105,7 @@ pub(crate) struct Inner {
     pub(crate) publishing: tokio::sync::RwLock<()>,
     /// Held while what streams are taken to be is compared and kept.
     pub(crate) schemas: tokio::sync::Mutex<()>,
+    pub(crate) to_describe: ToDescribe,
     /// No new page, batch or step is begun once this is cancelled.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -160,6 +163,7 @@ impl Engine {
                 projecting: Turn::default(),
                 publishing: tokio::sync::RwLock::default(),
                 schemas: tokio::sync::Mutex::default(),
+                to_describe: ToDescribe::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 records_changed: Notify::new(),
@@ -215,21 +219,26 @@ impl Engine {
     /// Starts a run of a source connection. One connection has one run at a time. A run with this id, if there is one,
     /// was started by the same request before, and is answered. One that its streams' changes stop has ended already.
     pub async fn start_run(&self, connection: &ConnectionId, id: RunId) -> Result<Run, Fault> {
-        match self.try_run(connection, id).await? {
+        match self.try_run(connection, id, Describe::Anew).await? {
             Tried::Begun(run) => Ok(run),
             Tried::Stopped(run, fault) => self.refuse_run(run, fault).await,
         }
     }
 
     /// As `start_run`; a run that its streams' changes stop is not kept yet.
-    pub(crate) async fn try_run(&self, connection: &ConnectionId, id: RunId) -> Result<Tried, Fault> {
+    pub(crate) async fn try_run(
+        &self,
+        connection: &ConnectionId,
+        id: RunId,
+        describe: Describe,
+    ) -> Result<Tried, Fault> {
         if let Some(started) = self.inner.find(Kind::Run, id.as_str())? {
             return Ok(Tried::Begun(started));
         }
         let connection: Connection = self.inner.get(Kind::Connection, connection.as_str())?;
         let place = self.place_of_run(&connection.id, &id, &[Lane::Own]).await?;
         let plugin = self.inner.connectors.version(&connection)?;
-        let opened = schemas::open(&self.inner, &connection, &plugin, &id).await?;
+        let opened = schemas::open(&self.inner, &connection, &plugin, &id, describe).await?;
         let mut run = Run::new(id, connection.id.clone(), plugin, &opened.streams, self.inner.clock.now());
         (run.held, run.keyed) = (opened.held, opened.keyed);
         if let Some(fault) = opened.stopped {

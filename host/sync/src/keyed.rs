@@ -6,6 +6,7 @@
 //! called without any, until it has no more of its own.
 
 use crate::engine::{Inner, read};
+use crate::outlook::in_proportion;
 use attiva_core::config::Connection;
 use attiva_core::page::{Cursor, Page};
 use attiva_core::ports::connector::Stream;
@@ -74,13 +75,25 @@ impl Keys {
         page
     }
 
-    /// Says how far the keys are taken: how much of what is stored was looked through for them.
-    pub(crate) fn say(&self, page: &mut Page, newest: Seq) {
+    /// Says how far the keys are taken: how much of what is stored was looked through for them. `of` is whose they are, where
+    /// more of that comes still.
+    pub(crate) fn say(&self, page: &mut Page, newest: Seq, of: Option<&str>) {
         let said = page.estimate.as_mut().filter(|_| !self.keys.is_empty() && newest > 0);
         if let Some(estimate) = said {
             let percent = self.taken.min(newest).saturating_mul(100) / newest;
             estimate.phase.push_str(&format!("; looked through {percent} % of what is stored for keys"));
+            if let Some(of) = of {
+                estimate.phase.push_str(&format!(", and of {of} more comes still"));
+            }
         }
+    }
+
+    /// The calls for the keys of what is stored and was not looked through, as these keys took so many; nothing while the
+    /// connector has more of these.
+    pub(crate) fn calls_left(&self, before: &Position, page: &Page, newest: Seq, calls: u64) -> Option<u64> {
+        let are_done = !page.more && !self.keys.is_empty();
+        let left = newest.saturating_sub(self.taken);
+        in_proportion(left, calls, self.taken.saturating_sub(before.taken)).filter(|_| are_done)
     }
 }
 
@@ -144,12 +157,23 @@ mod tests {
             let keys = Keys { keys: keys.iter().map(|key| (*key).to_owned()).collect(), taken };
             let estimate = Some(attiva_core::page::Estimate { phase: "by key".into(), ..Default::default() });
             let mut page = page(estimate);
-            keys.say(&mut page, newest);
+            keys.say(&mut page, newest, None);
             page.estimate.unwrap().phase
         };
         assert_eq!(said(&["a"], 25, 50), "by key; looked through 50 % of what is stored for keys");
         assert_eq!(said(&["a"], 60, 50), "by key; looked through 100 % of what is stored for keys");
         assert_eq!((said(&[], 25, 50), said(&["a"], 0, 0)), ("by key".into(), "by key".into()));
+    }
+
+    #[test]
+    fn keys_that_are_left_cost_as_those_that_were_read() {
+        let keys = |keys: &[&str]| Keys { keys: keys.iter().map(|key| (*key).to_owned()).collect(), taken: 500 };
+        let before = Position { taken: 100, cursor: None };
+        let done = Page { more: false, ..page(None) };
+        assert_eq!(keys(&["a"]).calls_left(&before, &done, 2_500, 2), Some(10));
+        assert_eq!(keys(&["a"]).calls_left(&before, &page(None), 2_500, 2), None, "there is more of these keys");
+        assert_eq!(keys(&[]).calls_left(&before, &done, 2_500, 2), None);
+        assert_eq!(keys(&["a"]).calls_left(&before, &done, 500, 2), None, "none are left");
     }
 
     fn page(estimate: Option<attiva_core::page::Estimate>) -> Page {

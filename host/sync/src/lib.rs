@@ -26,6 +26,7 @@ mod mapping;
 mod mappings;
 mod model;
 mod neighbours;
+mod outlook;
 mod overlap;
 mod place;
 pub mod policies;

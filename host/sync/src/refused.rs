@@ -55,8 +55,10 @@ impl Refusals {
 }
 
 impl Engine {
-    /// To be called when somebody has done something about a connection: a run that could not begin is tried at once.
+    /// To be called when somebody has done something about a connection: a run that could not begin is tried at once, and the
+    /// next has its streams described anew.
     pub fn connection_mended(&self, connection: &ConnectionId) {
+        self.inner.to_describe.note(connection);
         if let Some(refused) = self.inner.refusals.all().get_mut(connection) {
             refused.acted = true;
         }

@@ -2,6 +2,7 @@
 //! meanwhile is made up for once.
 
 use crate::engine::{Engine, Tried};
+use crate::schemas::Describe;
 use crate::segments;
 use attiva_core::activation::{ActivationSchedule, DeliveryCause, Standing};
 use attiva_core::config::{Activation, Connection, Segment};
@@ -121,7 +122,7 @@ async fn start_runs(engine: &Engine, known: &mut Known) -> Result<(), Fault> {
 /// Starts a run, or says why it could not begin. Where somebody has to act, there is a run that says so.
 async fn start_run(engine: &Engine, connection: &Connection) -> Option<Held> {
     let id = engine.fresh(RunId::new);
-    let (run, fault) = match engine.try_run(&connection.id, id.clone()).await {
+    let (run, fault) = match engine.try_run(&connection.id, id.clone(), Describe::IfOld).await {
         Ok(Tried::Begun(_)) => return None,
         Ok(Tried::Stopped(run, fault)) => (run, fault),
         Err(fault) if fault.code == "run.in-progress" => return Some(Held::Going),

@@ -1,17 +1,19 @@
-//! What a connection's streams are taken to be: discovered at the start of a run, and every hour while it goes on; compared with
-//! what was taken over last, and kept as the policy says or as somebody has approved.
+//! What a connection's streams are taken to be: discovered at the start of a run unless a schedule starts it and they were within
+//! the hour, and every hour while it goes on; compared with what was taken over last, and kept as the policy says or as somebody
+//! has approved.
 
 use crate::engine::{Engine, Inner, read};
 use crate::stream_start;
 use attiva_core::backfill::Wish;
 use attiva_core::config::Connection;
-use attiva_core::drift::{HeldStream, OnChange, SchemaState, decide};
+use attiva_core::drift::{Described, HeldStream, OnChange, SchemaState, decide};
 use attiva_core::id::{ConnectionId, RunId};
 use attiva_core::ports::connector::Stream;
 use attiva_core::ports::store::Kind;
 use attiva_core::run::Run;
-use attiva_core::{Fault, FaultKind};
-use std::collections::BTreeMap;
+use attiva_core::{Fault, FaultKind, Millis};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a run begins with.
 pub(crate) struct Opened {
@@ -23,16 +25,77 @@ pub(crate) struct Opened {
     pub(crate) stopped: Option<Fault>,
 }
 
-/// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them afresh, and
-/// keeps what is taken over of that. Fails, with nothing written, where this plugin version cannot read what a newer one left.
-pub(crate) async fn open(inner: &Inner, connection: &Connection, plugin: &str, run: &RunId) -> Result<Opened, Fault> {
+/// Whether a vendor is asked to describe its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Describe {
+    Anew,
+    /// Not where the last description is believed: descriptions cost calls, and schedules are quick.
+    IfOld,
+}
+
+/// Connections that somebody has done something about: what they were told before is not believed any more. What a kill
+/// forgets of them is believed for its hour.
+#[derive(Default)]
+pub(crate) struct ToDescribe(Mutex<BTreeSet<ConnectionId>>);
+
+impl ToDescribe {
+    fn all(&self) -> MutexGuard<'_, BTreeSet<ConnectionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, connection: &ConnectionId) {
+        self.all().insert(connection.clone());
+    }
+
+    fn take(&self, connection: &ConnectionId) -> bool {
+        self.all().remove(connection)
+    }
+}
+
+/// The streams a run of this connection reads: those chosen, or else those suggested. Discovers them, and keeps what is
+/// taken over of that. Fails, with nothing written, where this plugin version cannot read what a newer one left.
+pub(crate) async fn open(
+    inner: &Inner,
+    connection: &Connection,
+    plugin: &str,
+    run: &RunId,
+    describe: Describe,
+) -> Result<Opened, Fault> {
     let source = inner.connectors.source(connection, plugin, run).await?;
-    let described = source.discover().await?;
+    let connection_version = inner.store.document(Kind::Connection, connection.id.as_str())?.map_or(0, |d| d.version);
+    let now = Described { at: inner.clock.now(), plugin: plugin.to_owned(), connection_version };
+    let believed =
+        |known: &SchemaState, before: &[Stream]| known.believed(before, &now, inner.options.described_for_ms);
+    let is_mended = inner.to_describe.take(&connection.id);
+    let is_believed = describe == Describe::IfOld
+        && !is_mended
+        && believed(&state(inner, &connection.id)?, &catalog(inner, &connection.id)?).is_some();
+    let fresh = match is_believed {
+        true => None,
+        false => match source.discover().await {
+            Ok(described) => Some(described),
+            Err(fault) => {
+                if is_mended {
+                    inner.to_describe.note(&connection.id);
+                }
+                return Err(fault);
+            }
+        },
+    };
     let _alone = inner.schemas.lock().await;
     let before = catalog(inner, &connection.id)?;
-    let wanted = choose(connection, &before, &described)?;
     let known = state(inner, &connection.id)?;
-    let decided = decide(&connection.schema, &before, &described, &wanted, known.clone(), inner.clock.now());
+    let is_fresh = fresh.is_some();
+    let described = match fresh {
+        Some(described) => described,
+        // Somebody may have approved of something meanwhile, or wished for another look.
+        None => match believed(&known, &before) {
+            Some(described) => described,
+            None => source.discover().await?,
+        },
+    };
+    let wanted = choose(connection, &before, &described)?;
+    let mut decided = decide(&connection.schema, &before, &described, &wanted, known.clone(), inner.clock.now());
     let is_read = |name: &String| {
         described.iter().any(|stream| stream.name == *name) && !decided.held.iter().any(|held| held.stream == *name)
     };
@@ -43,7 +106,14 @@ pub(crate) async fn open(inner: &Inner, connection: &Connection, plugin: &str, r
     if decided.state != known {
         inner.put(Kind::SchemaDrift, connection.id.as_str(), &decided.state).await?;
     }
-    inner.put(Kind::Catalog, connection.id.as_str(), &decided.catalog).await?;
+    if decided.catalog != before {
+        inner.put(Kind::Catalog, connection.id.as_str(), &decided.catalog).await?;
+    }
+    // Last: what a kill leaves out of the above is described anew.
+    if is_fresh {
+        decided.state.described = Some(now);
+        inner.put(Kind::SchemaDrift, connection.id.as_str(), &decided.state).await?;
+    }
     inner.catalogs.forget(&connection.id);
     for HeldStream { stream, fault } in &decided.held {
         tracing::warn!(run = %run, stream, %fault, "a stream is not read");
@@ -55,13 +125,28 @@ pub(crate) async fn open(inner: &Inner, connection: &Connection, plugin: &str, r
 /// Describes the streams of a run anew that goes on for long. A vendor that does not answer is asked again later.
 pub(crate) async fn describe_again(inner: &Inner, run: &mut Run) {
     let opened = match inner.get::<Connection>(Kind::Connection, run.connection.as_str()) {
-        Ok(connection) => open(inner, &connection, &run.plugin, &run.id).await,
+        Ok(connection) => open(inner, &connection, &run.plugin, &run.id, Describe::Anew).await,
         Err(fault) => Err(fault),
     };
     match opened {
         Ok(Opened { stopped: Some(fault), .. }) => run.refuse(fault, inner.clock.now()),
         Ok(Opened { held, keyed, .. }) => run.described(held, keyed),
         Err(fault) => tracing::warn!(run = %run.id, %fault, "the streams are not described anew"),
+    }
+}
+
+/// When a connection's streams were last described.
+pub(crate) fn described_at(inner: &Inner, connection: &ConnectionId) -> Result<Option<Millis>, Fault> {
+    Ok(state(inner, connection)?.described.map(|described| described.at))
+}
+
+/// Believes no description of a connection's streams any more: the next run has them described anew.
+pub(crate) async fn forget_described(inner: &Inner, connection: &ConnectionId) -> Result<(), Fault> {
+    let _alone = inner.schemas.lock().await;
+    let mut state = state(inner, connection)?;
+    match state.described.take() {
+        Some(_) => inner.put(Kind::SchemaDrift, connection.as_str(), &state).await,
+        None => Ok(()),
     }
 }
 

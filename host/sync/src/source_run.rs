@@ -3,8 +3,7 @@
 use crate::engine::{Inner, write};
 use crate::keyed::{self, Position};
 use crate::stream_start::Place;
-use crate::{backfill, crash, intake, policies, schemas, sieve, stream_start, trace};
-use attiva_core::Fault;
+use crate::{backfill, crash, intake, outlook, policies, schemas, sieve, stream_start, trace};
 use attiva_core::backfill::Place as Anew;
 use attiva_core::config::Connection;
 use attiva_core::disk;
@@ -15,6 +14,7 @@ use attiva_core::ports::store::{Feed, Kind, PageCommit, PageCommitted, PageDocum
 use attiva_core::quota::Priority;
 use attiva_core::record::RecordChange;
 use attiva_core::run::{Action, Counts, Event, Run};
+use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -23,7 +23,8 @@ use tracing::{Instrument, Span};
 pub(crate) async fn drive(inner: &Inner, mut run: Run, cancel: CancellationToken) {
     let mut event = Event::Resumed;
     let due = inner.due(&run);
-    let mut described_at = inner.clock.now();
+    let known = schemas::described_at(inner, &run.connection).unwrap_or_default();
+    let mut described_at = known.unwrap_or_else(|| inner.clock.now());
     loop {
         if cancel.is_cancelled() {
             event = Event::CancelRequested;
@@ -92,6 +93,12 @@ async fn end(inner: &Inner, run: &Run) {
     tracing::info!(run = %run.id, status = ?run.status, "run ended");
     inner.forget_cancellation(run.id.as_str()).await;
     clear_spools(inner, run).await;
+    // What the vendor does not let in is found at the start of the next run, before there is one.
+    if run.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Auth)
+        && let Err(fault) = schemas::forget_described(inner, &run.connection).await
+    {
+        tracing::warn!(run = %run.id, %fault, "the next run may believe what was described before");
+    }
     inner.run_is_over(run);
 }
 
@@ -124,7 +131,9 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
     let source = backfill::source(inner, run, &connection).await?;
     let mut place = place(inner, run, stream, &*source)?;
     // A stream that was at its end is kept up to date; all else is work through what has piled up.
-    let is_current = run.backfill.is_none() && inner.store.stream_state(&connection.id, name)?.is_some_and(|s| !s.more);
+    let is_current = run.backfill.is_none()
+        && run.keys_still_come_of(name).is_none()
+        && inner.store.stream_state(&connection.id, name)?.is_some_and(|s| !s.more);
     let limits = PageLimits {
         max_rows: inner.options.page_rows,
         max_bytes: inner.options.page_bytes,
@@ -153,14 +162,21 @@ async fn pull(inner: &Inner, run: &Run, stream: usize, cancel: &CancellationToke
         () = cancel.cancelled() => return Ok(None),
         read = stream_start::read(&*source, (name, &fields), place, keys, limits) => read?,
     };
-    let page = match &keyed {
-        None => page,
+    let calls = u64::from(usage.requests);
+    let (mut page, calls_left) = match &keyed {
+        None => {
+            let left = outlook::calls_left(&page, &run.streams[stream], calls);
+            (page, left)
+        }
         Some((position, keys)) => {
+            let newest = inner.store.newest(Feed::Records)?;
+            let left = keys.calls_left(position, &page, newest, calls);
             let mut page = keys.settle(position, page);
-            keys.say(&mut page, inner.store.newest(Feed::Records)?);
-            page
+            keys.say(&mut page, newest, run.keys_still_come_of(name));
+            (page, left)
         }
     };
+    outlook::say(&mut page, &*source, name, calls_left, inner.clock.now())?;
     Span::current().record("rows", page.rows.len);
     tracing::debug!(run = %run.id, stream = name, rows = page.rows.len, cpu_us = usage.cpu_ns / 1000, "page read");
     for warning in &page.warnings {

@@ -11,6 +11,8 @@ mod at_once;
 mod backfills;
 #[path = "engine/consent.rs"]
 mod consent;
+#[path = "engine/descriptions.rs"]
+mod descriptions;
 #[path = "engine/drift.rs"]
 mod drift;
 #[path = "engine/edge.rs"]

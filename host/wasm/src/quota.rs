@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use attiva_core::key::Instance;
 use attiva_core::ports::clock::Clock;
 use attiva_core::quota::{
-    Ending, Foreign, Kept, Moment, NoRoom, Priority, Quota, Setting, Shown, Ticket, Turn, User, Wait,
+    CallPace, Ending, Foreign, Kept, Moment, NoRoom, Priority, Quota, Setting, Shown, Ticket, Turn, User, Wait,
 };
 use attiva_core::spec::Rate;
 use attiva_core::time::format_timestamp;
@@ -185,6 +185,16 @@ impl InstanceBudget {
         let now = self.now();
         let room = self.state().quota.room(&user.plugin, stream, priority, now);
         Ok(room.err().map(|why| self.kept_for_others(why, stream, now)))
+    }
+
+    /// The calls that a stream has for itself; `None`: its connector divides no day among its streams.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn pace(&self, user: &User, stream: &str, priority: Priority) -> Result<Option<CallPace>, Fault> {
+        self.load()?;
+        let now = self.now();
+        Ok(self.state().quota.pace(&user.plugin, stream, priority, now))
     }
 
     fn kept_for_others(&self, why: NoRoom, stream: &str, now: Moment) -> Fault {

@@ -217,6 +217,16 @@ pub(crate) struct ListWalk {
     /// The next page of lists. Absent at the beginning, and at the end.
     pub(crate) lists_token: Option<String>,
     pub(crate) begun: bool,
+    /// How many lists there are, how many were read to their end and how many members those had; absent: not yet counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
+    #[serde(default)]
+    pub(crate) done: u64,
+    #[serde(default)]
+    pub(crate) members: u64,
+    /// Lists are being counted: so many so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counted: Option<u64>,
 }
 
 /// Something that is read anew as a whole, now and then.

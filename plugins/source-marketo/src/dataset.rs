@@ -55,7 +55,7 @@ impl Dataset {
 
     /// Hundredths of what reading takes of a day that this dataset has for itself: several times what it costs with a run
     /// every five minutes (the README has that), and more for those whose history or changes take calls by number. Together
-    /// 90; the rest is for describing what there is, seven calls a run.
+    /// 90; the rest is for describing what there is, seven calls an hour, and for checks.
     pub(crate) fn share(self) -> u32 {
         match self {
             Self::Activities => 24,

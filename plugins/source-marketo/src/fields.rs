@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::request;
 use attiva_connector::{ColumnSpec, DataType, Fault, Result};
 use marketo_api::Api;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The key, and the times a row cannot do without.
 pub(crate) const ID: &str = "id";
@@ -16,12 +16,7 @@ pub(crate) const CONTACT_COMPANY: &str = "contactCompany";
 /// The kind of a field that is made here.
 pub(crate) const MADE: &str = "made";
 
-/// Where a run keeps Marketo's description, so that not every page costs a call.
-const CACHE: &str = "fields";
-/// How long a description is believed, in seconds: within a long run a new field is seen at last after this.
-const CACHE_SECONDS: i64 = 3600;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
     /// Marketo's word for the type.
@@ -96,11 +91,6 @@ pub(crate) fn describe(api: &Api) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// As [`describe`], from the run's spool where it is there and fresh.
-pub(crate) fn described(api: &Api) -> Result<Vec<Field>> {
-    remembered(api, || describe(api))
-}
-
 /// What Marketo describes of an object of the lead database, `companies` say.
 pub(crate) fn describe_object(api: &Api, object: &str) -> Result<Vec<Field>> {
     #[derive(Deserialize)]
@@ -127,34 +117,6 @@ pub(crate) fn describe_object(api: &Api, object: &str) -> Result<Vec<Field>> {
         }
     }
     Ok(fields)
-}
-
-/// As [`describe_object`], from the run's spool where it is there and fresh.
-pub(crate) fn described_object(api: &Api, object: &str) -> Result<Vec<Field>> {
-    remembered(api, || describe_object(api, object))
-}
-
-/// A stream has a spool of its own, and describes one thing.
-fn remembered(api: &Api, describe: impl FnOnce() -> Result<Vec<Field>>) -> Result<Vec<Field>> {
-    #[derive(Serialize, Deserialize)]
-    struct Cached {
-        at: i64,
-        fields: Vec<Field>,
-    }
-
-    let spool = api.host.spool(CACHE);
-    let size = spool.stat()?.size;
-    if size > 0
-        && let Ok(cached) = serde_json::from_slice::<Cached>(&spool.read_exact(0, size)?)
-        && (cached.at..cached.at.saturating_add(CACHE_SECONDS)).contains(&api.now())
-    {
-        return Ok(cached.fields);
-    }
-    let cached = Cached { at: api.now(), fields: describe()? };
-    if let Ok(bytes) = serde_json::to_vec(&cached) {
-        spool.write(0, &bytes)?;
-    }
-    Ok(cached.fields)
 }
 
 /// Those of `described` that the configuration allows and the host asks for; empty `wanted`: all allowed. What a row
@@ -259,19 +221,5 @@ mod tests {
         assert_eq!((fault.code.as_str(), fault.field.as_deref()), ("marketo.field-unknown", Some("fields")));
         assert!(fault.message.contains("emial"));
         assert!(select(fields(), &config(&[]), &["x".into()]).is_err());
-    }
-
-    #[test]
-    fn a_run_asks_for_the_description_once_an_hour() {
-        let fake = FakeHost::new();
-        let answer =
-            json!({"success": true, "result": [{"displayName": "E", "dataType": "email", "rest": {"name": "email"}}]});
-        fake.on("GET", "api", DESCRIBE).always().json(200, &answer);
-        let first = described(&Api::new(&fake)).unwrap();
-        assert_eq!(described(&Api::new(&fake)).unwrap(), first);
-        assert_eq!(fake.requests().len(), 1);
-        fake.set_now_ms(1_767_225_600_000 + 3_600_000);
-        described(&Api::new(&fake)).unwrap();
-        assert_eq!(fake.requests().len(), 2);
     }
 }

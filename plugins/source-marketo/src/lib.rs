@@ -17,7 +17,7 @@
 //! take, and what that hangs on, is said with every page (`outlook`); while the bytes of exports of a day are spent, activities
 //! of the past come by REST pages (`slices`).
 //!
-//! Where reading stands is in the cursor alone (`cursor`); a kill at any point repeats one page.
+//! Where reading stands is in the cursor alone (`cursor`), and what fields there are for an hour (`description`); a kill at any point repeats one page.
 
 mod activities;
 mod activity;
@@ -32,6 +32,7 @@ mod config;
 mod csv;
 mod cursor;
 mod dataset;
+mod description;
 mod event;
 mod export_file;
 mod export_job;
@@ -60,6 +61,7 @@ use attiva_connector::{CheckResult, Cursor, Host, Page, Plugin, ReadRequest, Res
 pub use config::Config;
 use cursor::{ActivitiesState, Beside, Chain, Chains, History, MembersState, Phase, State, VERSION, Work};
 use dataset::Dataset;
+use description::Description;
 use reader::Reader;
 
 /// The connector.
@@ -85,21 +87,23 @@ impl Source for SourceMarketo {
 
     fn read(host: &dyn Host, config: &Config, request: &ReadRequest) -> Result<Page> {
         let dataset = Dataset::named(&request.stream).ok_or_else(|| request.no_such_stream())?;
-        let reader = Reader::new(host, config, request, dataset.extract());
-        let cursor = request.cursor.as_ref();
-        match dataset {
-            Dataset::Persons => persons(&reader, cursor),
-            Dataset::Object(object) => objects::page(&reader, object, cursor),
-            Dataset::Refreshed(of) => refreshed::page(&reader, of, cursor),
-            Dataset::ProgramMembers => program_members::page(&reader, cursor),
-            Dataset::ListMembers => list_members::page(&reader, cursor),
-            Dataset::Activities => activities::page(&reader, cursor),
+        let (state, description) = Description::take(request.cursor.as_ref());
+        let mut reader = Reader::new(host, config, request, dataset.extract(), description);
+        let mut page = page(&reader, dataset, state.as_ref());
+        if page.as_ref().is_err_and(|fault| reader.description.is_doubted_by(fault)) {
+            reader.description = Description::doubted();
+            page = self::page(&reader, dataset, state.as_ref());
         }
+        let mut page = page?;
+        page.next = reader.description.put(page.next, reader.api.now());
+        Ok(page)
     }
 
     /// Only an export takes something at Marketo: a place in the queue, and of the day's bytes.
     fn release(host: &dyn Host, _config: &Config, stream: &str, cursor: &Cursor) -> Result<()> {
         let Some(dataset) = Dataset::named(stream) else { return Ok(()) };
+        let (state, _) = Description::take(Some(cursor));
+        let cursor = state.as_ref().unwrap_or(cursor);
         let history = match dataset {
             Dataset::Persons => match cursor.decode::<State>(VERSION)?.phase {
                 Phase::History(history) => Some(history),
@@ -113,6 +117,18 @@ impl Source for SourceMarketo {
             Some(job) => export_job::cancel(&marketo_api::Api::new(host), dataset.extract(), &job),
             None => Ok(()),
         }
+    }
+}
+
+/// A page of a stream.
+fn page(reader: &Reader, dataset: Dataset, cursor: Option<&Cursor>) -> Result<Page> {
+    match dataset {
+        Dataset::Persons => persons(reader, cursor),
+        Dataset::Object(object) => objects::page(reader, object, cursor),
+        Dataset::Refreshed(of) => refreshed::page(reader, of, cursor),
+        Dataset::ProgramMembers => program_members::page(reader, cursor),
+        Dataset::ListMembers => list_members::page(reader, cursor),
+        Dataset::Activities => activities::page(reader, cursor),
     }
 }
 

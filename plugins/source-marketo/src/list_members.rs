@@ -27,14 +27,29 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
         let now = reader.api.now();
         let chain = Chain::begin(reader, now)?;
         let since_ms = (now - OVERLAP_SECONDS) * 1000;
-        let state = ListMembersState { chain, since_ms, walk: Some(ListWalk::default()) };
+        let walk = ListWalk { counted: Some(0), ..ListWalk::default() };
+        let state = ListMembersState { chain, since_ms, walk: Some(walk) };
         return Ok(Page::moved(Cursor::encode(VERSION, &state)?).estimate("beginning", None, None));
     };
     let mut state: ListMembersState = cursor.decode(VERSION)?;
     match state.walk.take() {
+        Some(walk) if walk.counted.is_some() => count_on(reader, state, walk),
         Some(walk) => walk_on(reader, state, walk),
         None => changes(reader, state),
     }
+}
+
+/// Counts a page of lists, a call for each 300 of them: reading takes one for each, so what is left of it can be told.
+fn count_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> Result<Page> {
+    let response = reader.api.send(&request::static_lists(batch(reader), walk.lists_token.as_deref()))?;
+    let listed: Listed<serde::de::IgnoredAny> = marketo_api::read(&response)?;
+    let counted = walk.counted.unwrap_or(0) + listed.result.len() as u64;
+    walk.lists_token = listed.next.filter(|next| !next.is_empty());
+    walk.counted = walk.lists_token.is_some().then_some(counted);
+    walk.total = walk.lists_token.is_none().then_some(counted);
+    state.walk = Some(walk);
+    let page = Page::moved(Cursor::encode(VERSION, &state)?);
+    Ok(page.estimate(format!("counting lists, {counted} so far"), None, None))
 }
 
 /// A page of lists, or a page of who is on one.
@@ -58,6 +73,7 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
             walk.members_token = match reader.api.attempt(&request)? {
                 Ok(response) => {
                     let listed: Listed<Id> = marketo_api::read(&response)?;
+                    walk.members += listed.result.len() as u64;
                     for member in &listed.result {
                         add(&mut rows, list, member.id, state.since_ms, None);
                     }
@@ -70,18 +86,36 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
             };
             if walk.members_token.is_none() {
                 walk.lists.remove(0);
+                walk.done += 1;
             }
         }
     }
     let over = walk.begun && walk.lists.is_empty() && walk.lists_token.is_none();
-    let left = walk.lists.len();
+    let (doing, done, total) = walk.told();
     state.walk = (!over).then_some(walk);
     let page = rows.finish(Cursor::encode(VERSION, &state)?)?;
-    let doing = format!(
-        "reading lists, {left} left of this page of lists; when history ends cannot be told: Marketo says neither how many \
-         lists there are, nor how many people are on them"
-    );
-    Ok(page.estimate(doing, None, None))
+    Ok(page.estimate(doing, done, total))
+}
+
+impl ListWalk {
+    /// How far it is, for people and as numbers of members. How many are on the lists that are left, Marketo does not say:
+    /// as many as on those that were read. Calls of the day bind, and the host knows how many there are.
+    fn told(&self) -> (String, Option<u64>, Option<u64>) {
+        let Some(total) = self.total else {
+            // A walk that another version of this connector began.
+            let why = "lists were not counted when this began";
+            return (format!("reading lists; when history ends cannot be told: {why}"), Some(self.members), None);
+        };
+        let doing = format!("reading lists, {} of {total}", self.done);
+        if self.done == 0 {
+            let why = "no list was read to its end yet";
+            return (format!("{doing}; when history ends cannot be told: {why}"), Some(self.members), None);
+        }
+        // Empty ones are a call each, too.
+        let each = self.members.div_ceil(self.done).max(1);
+        let left = total.saturating_sub(self.done).saturating_mul(each);
+        (doing, Some(self.members), Some(self.members.saturating_add(left)))
+    }
 }
 
 /// Who came and went; of several changes of one membership in a page, the last counts.

@@ -9,7 +9,7 @@
 use crate::activity::Activity;
 use crate::chain::{batch, next_page};
 use crate::cursor::{Chain, OpportunityState, VERSION};
-use crate::fields::{self, CONTACT_COMPANY, Field, ID, UPDATED_AT};
+use crate::fields::{CONTACT_COMPANY, Field, ID, UPDATED_AT};
 use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
 use crate::record::Records;
@@ -127,7 +127,7 @@ fn read(reader: &Reader, object: Object, keys: &[String]) -> Result<PageBuilder>
     if keys.is_empty() {
         return Ok(PageBuilder::new(&[]));
     }
-    let described = fields::described_object(&reader.api, object.path())?;
+    let described = reader.fields_of(object.path())?;
     let fields = reader.chosen(described, &[object.key(), EXTERNAL_ID, LEAD_ID, UPDATED_AT]);
     let columns: Vec<ColumnSpec> = fields.iter().map(Field::column).collect();
     let mut rows = PageBuilder::new(&columns);

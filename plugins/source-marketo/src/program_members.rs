@@ -4,7 +4,7 @@
 use crate::chain::{batch, next_page};
 use crate::cursor::{Beside, Chain, History, MembersState, VERSION};
 use crate::extract::Extract;
-use crate::fields::{self, Field, UPDATED_AT};
+use crate::fields::{Field, UPDATED_AT};
 use crate::history::Fields;
 use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
@@ -33,7 +33,7 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     };
     let mut state: MembersState = cursor.decode(VERSION)?;
     let fields = || {
-        let described = fields::described_object(&reader.api, OBJECT)?;
+        let described = reader.fields_of(OBJECT)?;
         Ok(reader.chosen(described, &[KEY[0], KEY[1], UPDATED_AT]))
     };
     if state.history.is_some() && state.beside.is_due(reader, now) {

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::cursor::{Beside, Chains, Phase, State, VERSION};
+use crate::description::Description;
 use crate::extract::Extract;
 use crate::fields::{self, Field};
 use attiva_connector::{Cursor, Host, Limits, ReadRequest, Result};
@@ -17,10 +18,18 @@ pub(crate) struct Reader<'a> {
     /// The keys to read, where the stream is keyed.
     pub(crate) keys: &'a [String],
     wanted: &'a [String],
+    /// What Marketo has described of the stream.
+    pub(crate) description: Description,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(host: &'a dyn Host, config: &'a Config, request: &'a ReadRequest, extract: Extract) -> Self {
+    pub(crate) fn new(
+        host: &'a dyn Host,
+        config: &'a Config,
+        request: &'a ReadRequest,
+        extract: Extract,
+        description: Description,
+    ) -> Self {
         Self {
             api: Api::new(host),
             config,
@@ -28,12 +37,19 @@ impl<'a> Reader<'a> {
             extract,
             keys: &request.keys,
             wanted: &request.fields,
+            description,
         }
     }
 
     /// The fields to read.
     pub(crate) fn fields(&self) -> Result<Vec<Field>> {
-        fields::select(fields::described(&self.api)?, self.config, self.wanted)
+        let described = self.description.fields(&self.api, || fields::describe(&self.api))?;
+        fields::select(described, self.config, self.wanted)
+    }
+
+    /// The fields of an object of the lead database, all of them.
+    pub(crate) fn fields_of(&self, object: &str) -> Result<Vec<Field>> {
+        self.description.fields(&self.api, || fields::describe_object(&self.api, object))
     }
 
     /// Those of a described object's fields that the host asks for; those that make its key, and when it changed, always.

@@ -3,7 +3,7 @@
 
 use crate::chain::{OVERLAP_SECONDS, batch};
 use crate::cursor::{Place, RefreshState, VERSION};
-use crate::fields::{self, Field, UPDATED_AT};
+use crate::fields::{Field, UPDATED_AT};
 use crate::keyed::{self, Key};
 use crate::reader::Reader;
 use crate::request;
@@ -87,7 +87,7 @@ pub(crate) fn page(reader: &Reader, of: Refreshed, cursor: Option<&Cursor>) -> R
     };
     let fields = match of {
         Refreshed::NamedAccounts => {
-            let described = fields::described_object(&reader.api, ACCOUNTS)?;
+            let described = reader.fields_of(ACCOUNTS)?;
             reader.chosen(described, &[of.key(), UPDATED_AT])
         }
         _ => reader.chosen(of.fields(), &[of.key(), UPDATED_AT]),

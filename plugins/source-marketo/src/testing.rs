@@ -1,10 +1,13 @@
 //! Helpers of the tests: pages shown as text, and a read loop with a fixed configuration.
 
+use crate::cursor::VERSION;
+use crate::description::Description;
 use crate::{Config, SourceMarketo};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{
     BytesArray, Column, ColumnValues, Cursor, Limits, Page, ReadRequest, Result, RowKind, Source, parse_config,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(crate) const LIMITS: Limits = Limits { max_rows: 1000, max_bytes: 4 * 1024 * 1024 };
@@ -48,6 +51,11 @@ pub(crate) fn describe(fake: &FakeHost) {
 pub(crate) fn read(fake: &FakeHost, config: &Config, cursor: Option<Cursor>, limits: Limits) -> Result<Page> {
     let request = ReadRequest { stream: "persons".into(), fields: Vec::new(), cursor, keys: Vec::new(), limits };
     SourceMarketo::read(fake, config, &request)
+}
+
+/// The state in a cursor.
+pub(crate) fn kept<T: DeserializeOwned>(cursor: &Cursor) -> T {
+    Description::take(Some(cursor)).0.unwrap().decode(VERSION).unwrap()
 }
 
 /// A page of a stream, with the keys that the host gives.

@@ -14,6 +14,8 @@ mod idle;
 mod ingest;
 mod install;
 mod machine;
+mod marketo;
+mod marketo_latency;
 mod neighbour;
 mod pace;
 mod sandbox;
@@ -43,6 +45,9 @@ struct Arguments {
     /// For `activation`: by this alone.
     #[arg(long)]
     channel: Option<activation::Channel>,
+    /// For `marketo-limits`: this limit alone.
+    #[arg(long)]
+    limit: Option<marketo::Binding>,
     /// Of a benchmark that measures a process of its own: where that finds what it needs.
     #[arg(long, hide = true)]
     place: Option<std::path::PathBuf>,
@@ -93,6 +98,10 @@ enum Name {
     Activation,
     /// From who joins an audience to the list's having taken them.
     ActivationLatency,
+    /// What of a limit of Marketo's becomes profiles, by the limit that binds.
+    MarketoLimits,
+    /// From a change in Marketo to the profile, by dataset.
+    MarketoLatency,
     /// Open tables.
     Export,
     /// `serve` on data that is there.
@@ -131,6 +140,8 @@ fn measure() -> Result<()> {
         Name::Difference => difference::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::Activation => activation::measure(&mut figures, arguments.records, arguments.channel)?,
         Name::ActivationLatency => activation::measure_latency(&mut figures, arguments.rounds)?,
+        Name::MarketoLimits => marketo::measure_limits(&mut figures, arguments.records, arguments.limit)?,
+        Name::MarketoLatency => marketo_latency::measure(&mut figures, arguments.rounds)?,
         Name::Lookup => ingest::measure_lookup(&mut figures, arguments.records, arguments.rounds)?,
         Name::HttpLoad => match arguments.place {
             Some(orders) => return http_load::make_and_tell(&orders),

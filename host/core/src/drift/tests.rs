@@ -135,3 +135,45 @@ fn so_many_changes_are_kept_and_so_many_are_told() {
     let fault = decided(OnChange::Stop, &[&[("a", TEXT), ("b", TEXT)][..], &many[..]].concat()).stopped.unwrap();
     assert!(fault.message.contains("`c4` is new, 4 more"), "{}", fault.message);
 }
+
+#[test]
+fn a_description_is_believed_for_a_while_by_the_same_plugin_and_connection() {
+    let at = |at, plugin: &str, connection_version| Described { at, plugin: plugin.into(), connection_version };
+    let state = SchemaState { described: Some(at(100, "p@1", 3)), ..SchemaState::default() };
+    let catalog = persons(&[("a", TEXT)]);
+    for (now, believed) in [
+        (at(100, "p@1", 3), true),
+        (at(149, "p@1", 3), true),
+        (at(150, "p@1", 3), false),
+        (at(99, "p@1", 3), false),
+        (at(100, "p@2", 3), false),
+        (at(100, "p@1", 4), false),
+    ] {
+        assert_eq!(state.believed(&catalog, &now, 50).is_some(), believed, "{now:?}");
+    }
+    assert_eq!(SchemaState::default().believed(&catalog, &at(0, "p@1", 3), 50), None);
+}
+
+#[test]
+fn what_is_believed_is_decided_as_what_was_described() {
+    let before = persons(&[("a", TEXT), ("b", TEXT)]);
+    let gone = vec![before[1].clone()];
+    for described in
+        [persons(&[("a", TEXT)]), persons(&[("a", TEXT), ("b", INTEGER), ("c", TEXT)]), before.clone(), gone]
+    {
+        for on_change in [OnChange::Propagate, OnChange::Ask, OnChange::Stop] {
+            let told = Described { at: 5, plugin: "p@1".into(), connection_version: 1 };
+            let known = SchemaState { described: Some(told.clone()), ..SchemaState::default() };
+            let first = decide(&policy(on_change), &before, &described, &read(), known, 5);
+            let believed = first.state.believed(&first.catalog, &Described { at: 9, ..told }, 50).unwrap();
+            let by_name = |mut streams: Vec<Stream>| {
+                streams.sort_by(|a, b| a.name.cmp(&b.name));
+                streams
+            };
+            assert_eq!(by_name(believed.clone()), by_name(described.clone()), "{on_change:?}");
+            let again = decide(&policy(on_change), &first.catalog, &believed, &read(), first.state.clone(), 9);
+            assert_eq!((by_name(again.catalog), again.state), (by_name(first.catalog), first.state), "{on_change:?}");
+            assert_eq!((again.held, again.stopped), (first.held, first.stopped), "{on_change:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::page::{Batch, CheckResult, Cursor, Outcome, OutcomeStatus, Page, Warning};
 use crate::privacy::ReceiptStatus;
-use crate::quota::Priority;
+use crate::quota::{CallPace, Priority};
 use crate::{DataType, Fault, FaultKind, Millis};
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -106,6 +106,11 @@ pub trait Source: Send + Sync {
     /// Why no page of a stream may begin yet, though the vendor would answer, and (`retry_after_ms`) when to ask again: what is
     /// left of a day is kept for other streams.
     fn no_room(&self, stream: &str, priority: Priority) -> Result<Option<Fault>, Fault> {
+        let _ = (stream, priority);
+        Ok(None)
+    }
+    /// The calls that a stream has for itself; `None`: its connector divides no day among its streams.
+    fn pace(&self, stream: &str, priority: Priority) -> Result<Option<CallPace>, Fault> {
         let _ = (stream, priority);
         Ok(None)
     }

@@ -27,7 +27,7 @@ const LOOK_AGAIN_MS: i64 = 5 * 60_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shares {
     /// Hundredths of the day that all of them have together.
-    percent: u32,
+    pub(super) percent: u32,
     /// Hundredths of that, by stream. What is left of a hundred is for the calls of no stream (looking what there is), and
     /// of streams without a share.
     of: BTreeMap<String, u32>,
@@ -80,12 +80,12 @@ impl Shares {
         self.of.keys()
     }
 
-    fn name<'a>(&self, stream: &'a str) -> &'a str {
+    pub(super) fn name<'a>(&self, stream: &'a str) -> &'a str {
         if self.of.contains_key(stream) { stream } else { OTHERS }
     }
 
     /// The hundredths of each, those of the others included.
-    fn parts(&self) -> impl Iterator<Item = (&str, u32)> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&str, u32)> {
         let left = 100_u32.saturating_sub(self.of.values().sum());
         self.of.iter().map(|(stream, part)| (stream.as_str(), *part)).chain([(OTHERS, left)])
     }
@@ -94,7 +94,7 @@ impl Shares {
 /// Calls of today, by plugin and stream.
 pub(super) type SpentByStream = BTreeMap<String, BTreeMap<String, u64>>;
 
-fn hundredths(of: u64, percent: u32) -> u64 {
+pub(super) fn hundredths(of: u64, percent: u32) -> u64 {
     of.saturating_mul(percent.into()) / 100
 }
 
@@ -121,9 +121,7 @@ impl Quota {
     /// Why it may not, and when to ask again.
     pub fn room(&mut self, plugin: &str, stream: &str, priority: Priority, now: Moment) -> Result<(), NoRoom> {
         self.advance(now);
-        let plugin = unversioned(plugin);
-        let Some(declared) = self.shares.get(plugin) else { return Ok(()) };
-        let shares = declared.set(&self.settings);
+        let Some((plugin, shares)) = self.divided(plugin) else { return Ok(()) };
         let Some((of_day, ends)) = self.divided_day() else { return Ok(()) };
         let most = hundredths(of_day, shares.percent);
         let spent = self.spent_by_share(plugin, &shares);
@@ -156,13 +154,19 @@ impl Quota {
         Err(NoRoom::Share { share: own_share, spent: of(own), until })
     }
 
+    /// How a connector divides a day, and its name; `None`: it divides none.
+    pub(super) fn divided<'a>(&self, plugin: &'a str) -> Option<(&'a str, Shares)> {
+        let plugin = unversioned(plugin);
+        Some((plugin, self.shares.get(plugin)?.set(&self.settings)))
+    }
+
     /// The calls of the day that is divided, and when it ends. One that frees up call by call has no hours that are left of it.
-    fn divided_day(&self) -> Option<(u64, Millis)> {
+    pub(super) fn divided_day(&self) -> Option<(u64, Millis)> {
         self.days.iter().filter_map(|day| Some((day.most()?, day.midnight()?))).min()
     }
 
     /// What each share has spent: streams without one together with the calls of no stream.
-    fn spent_by_share(&self, plugin: &str, shares: &Shares) -> BTreeMap<String, u64> {
+    pub(super) fn spent_by_share(&self, plugin: &str, shares: &Shares) -> BTreeMap<String, u64> {
         let mut spent = BTreeMap::new();
         for (stream, calls) in self.by_stream.get(plugin).into_iter().flatten() {
             *spent.entry(shares.name(stream).to_owned()).or_default() += calls;

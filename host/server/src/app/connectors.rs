@@ -28,7 +28,7 @@ use attiva_core::ports::connector::{
 use attiva_core::ports::objects::Objects;
 use attiva_core::ports::store::{ControlKind, ControlStore, Expect, StoreError, StreamState};
 use attiva_core::privacy::{Erasures, ReceiptStatus};
-use attiva_core::quota::{Priority, User};
+use attiva_core::quota::{CallPace, Priority, User};
 use attiva_core::spec::{DeliverySpec, MappingSpec};
 use attiva_core::{Fault, FaultKind};
 use attiva_store::Tombstones;
@@ -357,6 +357,11 @@ impl Source for PluginSource {
     fn no_room(&self, stream: &str, priority: Priority) -> std::result::Result<Option<Fault>, Fault> {
         let ConnectionContext { budget, user, .. } = &self.connector.context;
         budget.no_room(user, stream, priority)
+    }
+
+    fn pace(&self, stream: &str, priority: Priority) -> std::result::Result<Option<CallPace>, Fault> {
+        let ConnectionContext { budget, user, .. } = &self.connector.context;
+        budget.pace(user, stream, priority)
     }
 
     fn state_version(&self) -> Option<u32> {

@@ -23,6 +23,7 @@ mod declared_again;
 mod demo;
 mod deploy;
 mod described;
+mod descriptions;
 mod documents;
 mod edge;
 mod erase_and_restrict;

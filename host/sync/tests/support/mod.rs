@@ -56,6 +56,8 @@ pub struct Vendor {
     /// Looks on when a spool is released.
     pub on_release: Mutex<Option<Box<dyn Fn() + Send>>>,
     pub discover_faults: Mutex<VecDeque<Fault>>,
+    /// How often it was asked to describe its streams.
+    pub described: AtomicU32,
     /// Rows by batch number: a repeat overwrites.
     pub batches: Mutex<std::collections::BTreeMap<u32, Vec<(String, Vec<Option<Value>>)>>>,
     pub calls: Mutex<Vec<String>>,
@@ -144,6 +146,7 @@ impl Source for Vendor {
 
     async fn discover(&self) -> Result<Vec<Stream>, Fault> {
         tokio::task::yield_now().await;
+        self.described.fetch_add(1, Ordering::SeqCst);
         if let Some(fault) = self.discover_faults.lock().unwrap().pop_front() {
             return Err(fault);
         }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cursor::Job;
-use crate::testing::{NOW, activity_page, config, granted, read_stream, rejects, shown, token, warnings};
+use crate::testing::{NOW, activity_page, config, granted, kept, read_stream, rejects, shown, token, warnings};
 use attiva_connector::testing::FakeHost;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ fn go(fake: &FakeHost, cursor: Option<Cursor>) -> Result<Page> {
 }
 
 fn state(page: &Page) -> ActivitiesState {
-    page.next.decode(VERSION).unwrap()
+    kept(&page.next)
 }
 
 fn at(chains: &[(&[i64], &str)], at: usize, history: Option<History>) -> Option<Cursor> {
@@ -72,7 +72,7 @@ fn chains_are_read_one_after_the_other_each_from_its_own_token() {
     let asked: Vec<String> = fake.requests().iter().map(|r| r.path.clone()).collect();
     assert!(asked[0].contains("activityTypeIds=1&") && asked[0].ends_with("nextPageToken=A1"), "{}", asked[0]);
     assert!(asked[1].ends_with("nextPageToken=A2") && asked[2].contains("activityTypeIds=24&"), "{asked:?}");
-    let state: ActivitiesState = cursor.unwrap().decode(VERSION).unwrap();
+    let state: ActivitiesState = kept(&cursor.unwrap());
     let tokens: Vec<&str> = state.chains.iter().map(|c| c.chain.token.as_str()).collect();
     assert_eq!((tokens, state.at), (vec!["A3", "B2"], 0));
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cursor::{Chain, Chains, History, Job, Phase, Stage, State, VERSION};
-use crate::testing::{LIMITS, NOW, activity_page, config, describe, granted, read, read_stream, shown, token};
+use crate::testing::{LIMITS, NOW, activity_page, config, describe, granted, kept, read, read_stream, shown, token};
 use attiva_connector::Cursor;
 use attiva_connector::testing::FakeHost;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn waiting(next: i64) -> Cursor {
 }
 
 fn state(page: &Page) -> State {
-    page.next.decode(VERSION).unwrap()
+    kept(&page.next)
 }
 
 fn go(fake: &FakeHost, cursor: Cursor, more: Value) -> Page {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::cursor::{State, VERSION};
-use crate::testing::{LIMITS, NOW, config, describe, granted, read, refused, rejects, shown, warnings};
+use crate::cursor::State;
+use crate::testing::{LIMITS, NOW, config, describe, granted, kept, read, refused, rejects, shown, warnings};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Cursor, FaultKind, Limits};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn start() -> Cursor {
 }
 
 fn state(page: &Page) -> State {
-    page.next.decode(VERSION).unwrap()
+    kept(&page.next)
 }
 
 fn activity_page(fake: &FakeHost, path: &str, activities: Value, token: &str, more: bool) {
@@ -97,7 +97,7 @@ fn an_empty_page_with_more_goes_on_and_the_last_token_is_kept() {
         cursor = page.next;
     }
     assert!(fake.unused().is_empty());
-    let State { chains, phase, .. } = cursor.decode(VERSION).unwrap();
+    let State { chains, phase, .. } = kept(&cursor);
     assert_eq!((chains.changes.token.as_str(), chains.deletions.token.as_str()), ("C3", "D3"));
     assert_eq!(chains.changes.since, NOW - crate::chain::OVERLAP_SECONDS);
     assert_eq!(phase, Phase::Changes(Work::default()));
@@ -175,7 +175,7 @@ fn work_that_fits_no_page_waits_in_the_cursor() {
         cursor = page.next;
     }
     assert_eq!(all, ["full 1 id=1", "full 7 id=7", "merge 2 into 1", "merge 3 into 1"]);
-    assert_eq!(cursor.decode::<State>(VERSION).unwrap().phase, Phase::Deletions);
+    assert_eq!(kept::<State>(&cursor).phase, Phase::Deletions);
     assert_eq!(fake.request_lines().iter().filter(|l| l.contains(ACTIVITIES)).count(), 1);
 }
 

@@ -1,7 +1,6 @@
 use super::*;
 use crate::SourceMarketo;
-use crate::cursor::VERSION;
-use crate::testing::{LIMITS, NOW, config, describe, granted, read, refused, rejects, shown, warnings};
+use crate::testing::{LIMITS, NOW, config, describe, granted, kept, read, refused, rejects, shown, warnings};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Cursor, Fault, FaultKind, Host, Limits, Source};
 use serde_json::{Value, json};
@@ -33,7 +32,7 @@ fn cursor_of(history: History) -> Cursor {
 }
 
 fn phase(page: &Page) -> Phase {
-    page.next.decode::<State>(VERSION).unwrap().phase
+    kept::<State>(&page.next).phase
 }
 
 fn history_after(page: &Page) -> History {
@@ -88,7 +87,7 @@ fn an_export_from_beginning_to_end() {
 
     let page = read(&fake, &config, None, LIMITS).unwrap();
     assert_eq!((page.rows, page.more, page.wait_ms), (0, true, None));
-    let chains = page.next.decode::<State>(VERSION).unwrap().chains;
+    let chains = kept::<State>(&page.next).chains;
     assert_eq!((chains.changes.token.as_str(), chains.deletions.token.as_str()), ("C", "D"));
     assert!(fake.request_lines()[0].contains("sinceDatetime=2025-12-31T23%3A50%3A00Z"), "{:?}", fake.request_lines());
 

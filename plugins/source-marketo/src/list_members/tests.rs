@@ -30,6 +30,9 @@ fn changed(fake: &FakeHost, activities: &[(i64, i64, i64, i64)]) {
 fn all_lists_are_walked_and_a_page_without_a_token_is_the_last() {
     let fake = FakeHost::new();
     token(&fake, "C1");
+    // Counted first.
+    page_of(&fake, LISTS, &[5, 6], Some("L2"));
+    page_of(&fake, LISTS, &[7], None);
     page_of(&fake, LISTS, &[5, 6], Some("L2"));
     page_of(&fake, "/rest/v1/lists/5/leads.json", &[1, 2], Some("M2"));
     page_of(&fake, "/rest/v1/lists/5/leads.json", &[3], None);
@@ -38,9 +41,11 @@ fn all_lists_are_walked_and_a_page_without_a_token_is_the_last() {
     page_of(&fake, LISTS, &[7], None);
     fake.on("GET", "api", "/rest/v1/lists/7/leads.json").json(200, &refused("1013", "List 7 not found"));
     changed(&fake, &[]);
-    let (mut cursor, mut rows, mut times) = (None, Vec::new(), Vec::new());
+    let (mut cursor, mut rows, mut times, mut said) = (None, Vec::new(), Vec::new(), Vec::new());
     loop {
         let page = go(&fake, cursor.take());
+        let estimate = page.estimate.as_ref().unwrap();
+        said.push((estimate.phase.clone(), estimate.records_done, estimate.records_total));
         rows.extend(shown(&page));
         times.extend(page.source_times.iter().copied());
         if !page.more {
@@ -53,6 +58,12 @@ fn all_lists_are_walked_and_a_page_without_a_token_is_the_last() {
         [1, 2, 3].map(|lead| format!("full 5-{lead} membershipId=5-{lead} listId=5 leadId={lead}")),
         "each member once"
     );
+    let said = |at: usize| (said[at].0.as_str(), said[at].1, said[at].2);
+    assert_eq!(said(1), ("counting lists, 2 so far", None, None));
+    assert!(said(4).0.starts_with("reading lists, 0 of 3; when history ends cannot be told"), "{:?}", said(4));
+    // One of three lists had three members: six more are awaited; and two of three two each, on the whole.
+    assert_eq!(said(5), ("reading lists, 1 of 3", Some(3), Some(9)));
+    assert_eq!(said(6), ("reading lists, 2 of 3", Some(3), Some(5)));
     // Of when reading began, so that whatever happens meanwhile counts as later.
     assert_eq!(times, [(NOW - 600) * 1000; 3]);
     assert!(fake.unused().is_empty(), "{:?}", fake.unused());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{NOW, activity_page, config, describe_object, granted, read_stream, refused, shown, token};
+use crate::testing::{NOW, activity_page, config, describe_object, granted, kept, read_stream, refused, shown, token};
 use attiva_connector::testing::FakeHost;
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn go(fake: &FakeHost, cursor: Option<Cursor>) -> Page {
 }
 
 fn state(page: &Page) -> MembersState {
-    page.next.decode(VERSION).unwrap()
+    kept(&page.next)
 }
 
 fn cursor(history: Option<History>, work: Vec<(i64, i64, i64)>) -> Option<Cursor> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cursor::{ActivitiesState, Beside, Job, Stage, VERSION};
-use crate::testing::{NOW, activity_page, config, read_stream, shown, token};
+use crate::testing::{NOW, activity_page, config, kept, read_stream, shown, token};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Cursor, Page};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn go(fake: &FakeHost, cursor: Cursor) -> Page {
 }
 
 fn past(page: &Page) -> History {
-    page.next.decode::<ActivitiesState>(VERSION).unwrap().history.unwrap()
+    kept::<ActivitiesState>(&page.next).history.unwrap()
 }
 
 fn happened(guid: &str, at: i64) -> Value {
@@ -70,6 +70,6 @@ fn what_an_export_has_or_will_have_is_not_read_by_pages() {
     assert_eq!(past(&page).slice.unwrap().from, NOW - DAY / 2);
     activity_page(&fake, json!([]), "E2", false);
     let page = go(&fake, page.next);
-    assert_eq!(page.next.decode::<ActivitiesState>(VERSION).unwrap().history, None, "history is over");
+    assert_eq!(kept::<ActivitiesState>(&page.next).history, None, "history is over");
     assert!(page.more, "and what is new comes next");
 }
