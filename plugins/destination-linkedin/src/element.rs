@@ -99,6 +99,8 @@ pub(crate) struct Entry {
     pub(crate) identity: Identity,
     /// The element that puts the member in.
     pub(crate) addition: Value,
+    /// What LinkedIn would not take and the member can do without: the element goes without it.
+    pub(crate) left_out: Option<Outcome>,
 }
 
 /// The columns of a batch, by what they are for.
@@ -143,17 +145,22 @@ impl Columns {
         let identity = Identity::of_person(self.text(row, "email")?.as_deref(), first.as_deref(), last.as_deref())?;
         let mut addition = identity.fields();
         addition["action"] = "ADD".into();
+        // It only helps to tell people apart.
+        let (country, left_out) = match self.country(row) {
+            Ok(country) => (country, None),
+            Err(refused) => (None, Some(refused)),
+        };
         let more = [
             ("firstName", first),
             ("lastName", last),
             ("title", self.text(row, "title")?),
             ("company", self.text(row, "company")?),
-            ("country", self.country(row)?),
+            ("country", country),
         ];
         for (name, value) in more.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             addition[name] = value.into();
         }
-        Ok(Entry { identity, addition })
+        Ok(Entry { identity, addition, left_out })
     }
 
     fn country(&self, row: RowView<'_>) -> Result<Option<String>, Outcome> {
@@ -165,22 +172,30 @@ impl Columns {
     }
 
     fn company(&self, row: RowView<'_>) -> Result<Entry, Outcome> {
-        let mut identity = BTreeMap::new();
-        let mut put = |name: &str, value: Option<String>| {
-            identity.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        put("companyName", self.text(row, "name")?);
-        put("companyWebsiteDomain", self.domain(row, "domain")?);
-        put("companyEmailDomain", self.domain(row, "email_domain")?);
-        put("companyPageUrl", self.page(row)?);
-        put("organizationUrn", self.organization(row)?);
+        let (mut identity, mut left_out) = (BTreeMap::new(), None);
+        let identifiers = [
+            ("companyName", self.text(row, "name")),
+            ("companyWebsiteDomain", self.domain(row, "domain")),
+            ("companyEmailDomain", self.domain(row, "email_domain")),
+            ("companyPageUrl", self.page(row)),
+            ("organizationUrn", self.organization(row)),
+        ];
+        // One is enough: what cannot be an identifier is left out as long as another can.
+        for (name, value) in identifiers {
+            match value {
+                Ok(value) => identity.extend(value.map(|value| (name.to_owned(), value))),
+                Err(refused) => left_out = left_out.or(Some(refused)),
+            }
+        }
         if identity.is_empty() {
-            return Err(no_identifier("at least one of name, domain, e-mail domain, page and organisation is needed"));
+            let nothing =
+                || no_identifier("at least one of name, domain, e-mail domain, page and organisation is needed");
+            return Err(left_out.unwrap_or_else(nothing));
         }
         let identity = Identity(identity);
         let mut addition = identity.fields();
         addition["action"] = "ADD".into();
-        Ok(Entry { identity, addition })
+        Ok(Entry { identity, addition, left_out })
     }
 
     /// A bare domain in lower case, also from a web address or an e-mail address.

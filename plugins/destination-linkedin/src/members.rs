@@ -8,7 +8,7 @@ use crate::request;
 use crate::response::{self, ElementResult};
 use crate::segment;
 use crate::state::State;
-use attiva_connector::{Batch, BatchView, Operation, Outcome, Result, RowView};
+use attiva_connector::{Batch, BatchView, FaultKind, Operation, Outcome, Result, RowView};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,7 @@ enum Want {
         element: usize,
         before: Option<usize>,
         member_id: Option<String>,
+        left_out: Option<Outcome>,
     },
     Out {
         element: usize,
@@ -82,7 +83,7 @@ fn plan(kind: Kind, batch: BatchView<'_>) -> Plan {
                 let before = known.filter(|known| *known != entry.identity);
                 let before = before.and_then(|before| remove(before, &mut plan.elements));
                 let element = additions.get(&entry.identity).copied().unwrap_or_default();
-                Want::In { element, before, member_id: entry.identity.member_id() }
+                Want::In { element, before, member_id: entry.identity.member_id(), left_out: entry.left_out }
             }
             None => match known.map_or_else(|| last_known(&columns, row), Ok) {
                 Err(refused) => Want::Settled(refused),
@@ -136,7 +137,7 @@ fn send(api: &Api<'_>, kind: Kind, state: &State, elements: &[&Value]) -> Result
     let request = request::members(api.config, kind, state.segment, elements);
     let response = match api.send(&request, &[404], "take the members") {
         // What LinkedIn says to members of a segment that is dead is not documented: the segment itself tells.
-        Err(fault) if fault.code == "linkedin.400" => return Err(if_dead(api, state).unwrap_or(fault)),
+        Err(fault) if fault.kind == FaultKind::Internal => return Err(if_dead(api, state).unwrap_or(fault)),
         other => other?,
     };
     if response.status == 404 {
@@ -159,10 +160,12 @@ fn outcome(want: Want, results: &[ElementResult]) -> Outcome {
     match want {
         Want::Settled(outcome) => outcome,
         Want::Out { element } => failed(element).map_or_else(Outcome::removed, rejected),
-        Want::In { element, before, member_id } => match failed(element) {
+        Want::In { element, before, member_id, left_out } => match failed(element) {
             Some(result) => rejected(result),
             None => {
-                let mut outcome = Outcome { member_id, ..Outcome::updated() };
+                // The words of what was left out, of a member who is in.
+                let Outcome { code, message, field, .. } = left_out.unwrap_or_else(Outcome::updated);
+                let mut outcome = Outcome { code, message, field, member_id, ..Outcome::updated() };
                 if let Some(result) = before.and_then(failed) {
                     outcome.code = "old-identifier-stays".into();
                     outcome.message =

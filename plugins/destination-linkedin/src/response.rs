@@ -30,7 +30,7 @@ pub(crate) fn fault(response: &Response, what: &str, now_ms: u64) -> Fault {
     let fault = |kind| Fault::new(kind, code, message);
     let version = "Set api_version to a version that LinkedIn serves; its documentation lists them.";
     let mut fault = match status {
-        _ if !is_theirs && (response.is_success() || !matches!(status, 401 | 403 | 429)) => {
+        _ if !is_theirs && (response.is_success() || !matches!(status, 401 | 403 | 426 | 429)) => {
             Fault::transient("linkedin.foreign", format!("status {status} came with an answer that is not LinkedIn's"))
         }
         426 => fault(FaultKind::Config).field("api_version").action(version),
@@ -185,6 +185,9 @@ mod tests {
         let cases = [
             (400, r#"{"message":"A version must be present","code":"VERSION_MISSING"}"#, FaultKind::Config, None),
             (426, r#"{"message":"x","code":"NONEXISTENT_VERSION"}"#, FaultKind::Config, None),
+            // What a version's end answers is documented by its status alone; to try it again would help nobody.
+            (426, "", FaultKind::Config, None),
+            (426, "<html>", FaultKind::Config, None),
             (401, r#"{"message":"x","serviceErrorCode":65602}"#, FaultKind::Auth, None),
             (403, r#"{"message":"x"}"#, FaultKind::Scope, None),
             (403, "<html>", FaultKind::Scope, None),

@@ -15,6 +15,24 @@ pub(crate) const EMAIL: &str = "email";
 /// Marketo's bound on attributes that a list's members bring with them.
 pub(crate) const ATTRIBUTES_MAX: usize = 50;
 
+/// Standard fields of a company, as `companies/describe` names them; a person has them under the same names.
+const COMPANY: [&str; 14] = [
+    "company",
+    "site",
+    "website",
+    "mainPhone",
+    "industry",
+    "annualRevenue",
+    "numberOfEmployees",
+    "sicCode",
+    "companyNotes",
+    "billingStreet",
+    "billingCity",
+    "billingState",
+    "billingCountry",
+    "billingPostalCode",
+];
+
 #[derive(Debug, Deserialize)]
 struct Described {
     fields: Vec<Field>,
@@ -72,11 +90,18 @@ impl Field {
         }
     }
 
+    /// `updateable` alone says whether Marketo takes a value. Where a CRM is synced natively, most fields of a person are the
+    /// CRM's as well, and written all the same: Marketo passes them on.
     fn read_only_because(&self) -> Option<String> {
-        if self.name == EMAIL || (self.updateable && !self.crm_managed) {
+        if self.name == EMAIL || self.updateable {
             return None;
         }
         Some(if self.crm_managed { "managed by the CRM" } else { "Marketo keeps it itself" }.into())
+    }
+
+    /// Whether it is one of a company's, which the people of the company only show.
+    fn is_of_company(&self) -> bool {
+        COMPANY.contains(&self.name.as_str())
     }
 
     /// Whether values of a type can stand in it. Texts that do not read as what the field is are refused row by row.
@@ -137,6 +162,21 @@ pub(crate) fn check(columns: &[(String, DataType)], mode: Mode, fields: &[Field]
     Ok(())
 }
 
+/// What is worth knowing of a mapping that can be written.
+pub(crate) fn notes(columns: &[(String, DataType)], fields: &[Field]) -> Vec<String> {
+    let named = |is: fn(&Field) -> bool| -> Option<String> {
+        let mapped = |field: &&Field| field.name != EMAIL && columns.iter().any(|(name, _)| *name == field.name);
+        let names: Vec<&str> = fields.iter().filter(mapped).filter(|f| is(f)).map(|f| f.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let company = named(Field::is_of_company).map(|names| {
+        format!("{names}: fields of a company. Of people whose company is a record of its own Marketo refuses them (1021), and such people are not put on the list.")
+    });
+    let crm = named(|field| field.crm_managed)
+        .map(|names| format!("{names}: the CRM's as well; what is written here, Marketo passes on to it."));
+    company.into_iter().chain(crm).collect()
+}
+
 fn refused(code: &str, field: &str, what: &str, action: &str) -> Fault {
     Fault::config(code, what).field(field).action(action)
 }
@@ -170,7 +210,8 @@ mod tests {
             field("annualRevenue", "currency", true, false),
             field("unsubscribed", "boolean", true, false),
             field("createdAt", "datetime", false, false),
-            field("sfdcLeadId", "string", true, true),
+            field("sfdcLeadId", "string", false, true),
+            field("leadSource", "string", true, true),
         ];
         all.extend((0..60).map(|i| field(&format!("custom{i}"), "string", true, false)));
         serde_json::from_value(all.into()).unwrap()
@@ -189,6 +230,7 @@ mod tests {
             ("annualRevenue", Float, None),
             ("annualRevenue", Integer, None),
             ("custom1", Date, None),
+            ("leadSource", Text, None),
             ("custom1", TextList, Some("marketo.not-plain")),
             ("custom1", Json, Some("marketo.not-plain")),
             ("custom1", Bytes, Some("marketo.not-plain")),
@@ -236,5 +278,19 @@ mod tests {
         let why = |name: &str| shown.iter().find(|f| f.name == name).and_then(|f| f.read_only_because.clone());
         assert_eq!(why("sfdcLeadId").as_deref(), Some("managed by the CRM"));
         assert_eq!((why("leadScore"), why("createdAt").is_some()), (None, true));
+        assert_eq!(why("leadSource"), None, "the CRM's and Marketo's");
+    }
+
+    #[test]
+    fn a_mapping_of_what_is_a_companys_or_the_crms_is_told() {
+        let noted = |names: &[&str]| {
+            let columns: Vec<_> = names.iter().map(|name| ((*name).to_owned(), DataType::Text)).collect();
+            notes(&columns, &fields())
+        };
+        assert!(noted(&["email", "leadScore"]).is_empty());
+        let told = noted(&["email", "annualRevenue", "leadSource"]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("annualRevenue:") && told[0].contains("1021"), "{told:?}");
+        assert!(told[1].starts_with("leadSource:"), "{told:?}");
     }
 }

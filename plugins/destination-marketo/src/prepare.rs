@@ -10,9 +10,10 @@ use marketo_api::{Api, BATCH_MAX};
 
 pub(crate) fn prepare(api: &Api<'_>, target: &Target, run: &Run, dry_run: bool) -> Result<Prepared> {
     let options = Options::of(target)?;
-    fields::check(&run.columns, options.mode, &fields::describe(api)?)?;
+    let described = fields::describe(api)?;
+    fields::check(&run.columns, options.mode, &described)?;
     let by_files = imports::is_cheaper(&options, run);
-    let mut notes = Vec::new();
+    let mut notes = fields::notes(&run.columns, &described);
     let found = list::find(api, &target.name)?;
     let id = match (found, dry_run) {
         (Some(list), _) => {

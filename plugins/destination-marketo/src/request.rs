@@ -18,7 +18,8 @@ pub(crate) fn list_by_name(name: &str) -> Request {
 }
 
 pub(crate) fn folder_by_name(name: &str) -> Request {
-    get("/rest/asset/v1/folder/byName.json", &[("name", name)])
+    // A program may have the same name.
+    get("/rest/asset/v1/folder/byName.json", &[("name", name), ("type", "Folder")])
 }
 
 pub(crate) fn create_list(folder: &Value, name: &str, description: &str) -> Request {
@@ -54,10 +55,10 @@ pub(crate) fn add_members(list: u64, ids: &[u64]) -> Request {
     post_json(&format!("/rest/v1/lists/{list}/leads.json"), &json!({"input": input}))
 }
 
+/// The ids stand one by one, as Marketo's documents have them; a list with commas is not among what they say is taken.
 pub(crate) fn remove_members(list: u64, ids: &[u64]) -> Request {
-    let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
-    let query = encode::pairs(&[("id", ids.join(","))]);
-    request("DELETE", format!("/rest/v1/lists/{list}/leads.json?{query}"))
+    let ids: Vec<(&str, String)> = ids.iter().map(|id| ("id", id.to_string())).collect();
+    request("DELETE", format!("/rest/v1/lists/{list}/leads.json?{}", encode::pairs(&ids)))
 }
 
 pub(crate) fn members(list: u64, token: Option<&str>, size: usize) -> Request {
@@ -139,6 +140,7 @@ mod tests {
 
     #[test]
     fn three_hundred_ids_fit_a_uri() {
+        assert_eq!(remove_members(7, &[3, 12]).path, "/rest/v1/lists/7/leads.json?id=3&id=12");
         let ids: Vec<u64> = (1_000_000_000..1_000_000_300).collect();
         assert!(remove_members(9_999_999, &ids).path.len() < 7_000);
     }

@@ -160,7 +160,7 @@ impl<'h> Bucket<'h> {
 /// What the file is called to its readers. A compressed file is one, not a text that the transport compressed.
 pub(crate) fn content_type(config: &Config, format: Format) -> &'static str {
     match (format, config.gzip) {
-        (Format::Csv, false) => "text/csv; charset=utf-8",
+        (Format::Csv, false) => config.csv.encoding.charset(),
         (Format::JsonLines, false) => "application/x-ndjson",
         (Format::Csv | Format::JsonLines, true) => "application/gzip",
         (Format::Parquet, _) => "application/vnd.apache.parquet",

@@ -54,9 +54,13 @@ pub(crate) enum Addressing {
 pub(crate) struct Csv {
     pub(crate) delimiter: Mark,
     pub(crate) quote: Mark,
+    pub(crate) quoting: Quoting,
+    pub(crate) escape: Escape,
     pub(crate) header: bool,
     pub(crate) null_text: String,
+    pub(crate) empty_text: EmptyText,
     pub(crate) line_ending: LineEnding,
+    pub(crate) encoding: Encoding,
 }
 
 impl Default for Csv {
@@ -64,9 +68,13 @@ impl Default for Csv {
         Self {
             delimiter: Mark(b','),
             quote: Mark(b'"'),
+            quoting: Quoting::Needed,
+            escape: Escape::Double,
             header: true,
             null_text: String::new(),
+            empty_text: EmptyText::Quoted,
             line_ending: LineEnding::Lf,
+            encoding: Encoding::Utf8,
         }
     }
 }
@@ -83,6 +91,72 @@ impl TryFrom<String> for Mark {
         match text.as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n' | 0) => Ok(Self(*byte)),
             _ => Err("must be one ASCII character, and no line break"),
+        }
+    }
+}
+
+/// Which values stand in quotes. The null text never does.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Quoting {
+    /// Those that could be read as something else without.
+    Needed,
+    /// All of them.
+    Always,
+}
+
+/// How a quote stands within quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Escape {
+    /// Twice (RFC 4180).
+    Double,
+    /// Behind a backslash, as does a backslash.
+    Backslash,
+}
+
+/// How a text stands that has no letters.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EmptyText {
+    /// As two quotes, which tell it from null.
+    Quoted,
+    /// As the null text: for whoever takes an empty text for no value.
+    AsNull,
+}
+
+/// Bytes of the text. Every encoding but the first begins the file with a byte order mark.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Encoding {
+    #[serde(rename = "utf-8")]
+    Utf8,
+    #[serde(rename = "utf-8-bom")]
+    Utf8Bom,
+    /// Little endian.
+    #[serde(rename = "utf-16")]
+    Utf16,
+}
+
+impl Encoding {
+    /// A piece of the file as it is stored. `first`: it is the file's beginning.
+    pub(crate) fn bytes(self, text: Vec<u8>, first: bool) -> Vec<u8> {
+        let mark = if first { "\u{feff}" } else { "" };
+        match self {
+            Self::Utf8 => text,
+            Self::Utf8Bom => [mark.as_bytes(), &text].concat(),
+            // Pieces end with a line, never within a character.
+            Self::Utf16 => {
+                let text = String::from_utf8_lossy(&text);
+                mark.encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+            }
+        }
+    }
+
+    pub(crate) fn charset(self) -> &'static str {
+        match self {
+            Self::Utf8 | Self::Utf8Bom => "text/csv; charset=utf-8",
+            Self::Utf16 => "text/csv; charset=utf-16",
         }
     }
 }
@@ -116,6 +190,10 @@ impl Config {
         }
         if self.csv.delimiter == self.csv.quote {
             return Err(invalid("csv.quote", "the delimiter and the quote are the same character"));
+        }
+        let escapes = self.csv.escape == Escape::Backslash;
+        if escapes && [self.csv.delimiter.0, self.csv.quote.0].contains(&b'\\') {
+            return Err(invalid("csv.escape", "the backslash is delimiter or quote already"));
         }
         let marks = [self.csv.delimiter.0, self.csv.quote.0, b'\r', b'\n'];
         if self.csv.null_text.bytes().any(|b| marks.contains(&b)) {
@@ -249,6 +327,10 @@ pub(crate) mod tests {
             (json!({"csv": {"quote": ","}}), "csv.quote"),
             (json!({"csv": {"null_text": "a,b"}}), "csv.null_text"),
             (json!({"csv": {"line_ending": "cr"}}), "csv.line_ending"),
+            (json!({"csv": {"quoting": "never"}}), "csv.quoting"),
+            (json!({"csv": {"escape": "backslash", "quote": "\\"}}), "csv.escape"),
+            (json!({"csv": {"encoding": "latin-1"}}), "csv.encoding"),
+            (json!({"csv": {"empty_text": "x"}}), "csv.empty_text"),
             (json!({"part_size_mb": 4}), "part_size_mb"),
             (json!({"part_size_mb": 16}), "part_size_mb"),
             (json!({"secret_access_key": "never here"}), "secret_access_key"),

@@ -4,7 +4,7 @@
 //! NULL is the null text without quotes, an empty text is two quotes. Values are never changed, not even those that a
 //! spreadsheet would take for a formula: a file for machines must hold what the profile holds.
 
-use crate::config::Csv;
+use crate::config::{Csv, EmptyText, Escape, Quoting};
 use crate::render::{Columns, Form, Places, Rows, operation_word, out_of_range};
 use attiva_connector::{Cell, Outcome, RowView, time};
 use base64::Engine;
@@ -71,6 +71,10 @@ impl<'a> Lines<'a> {
     /// Adds a value; false if it has no text form.
     fn cell(&mut self, cell: Cell<'_>) -> bool {
         let form = match cell {
+            Cell::Text("") if self.csv.empty_text == EmptyText::AsNull => {
+                self.null();
+                return true;
+            }
             Cell::Absent | Cell::Null => {
                 self.null();
                 return true;
@@ -103,21 +107,27 @@ impl<'a> Lines<'a> {
 
     fn text(&mut self, text: &str) {
         let special = [self.csv.delimiter.0, self.csv.quote.0, b'\r', b'\n'];
-        let quote = text == self.csv.null_text || text.is_empty() || text.bytes().any(|b| special.contains(&b));
-        if quote {
+        // Where a backslash escapes, readers take one outside of quotes for one too.
+        let escapes = |b: u8| b == b'\\' && self.csv.escape == Escape::Backslash;
+        let could_be_misread = |text: &str| {
+            text == self.csv.null_text || text.is_empty() || text.bytes().any(|b| special.contains(&b) || escapes(b))
+        };
+        if self.csv.quoting == Quoting::Always || could_be_misread(text) {
             self.quoted(text);
         } else {
             self.bytes.extend_from_slice(text.as_bytes());
         }
     }
 
-    /// In quotes, with the quotes inside doubled.
+    /// In quotes, with the quotes inside escaped.
     fn quoted(&mut self, text: &str) {
         let quote = self.csv.quote.0;
         self.bytes.push(quote);
         for &byte in text.as_bytes() {
-            if byte == quote {
-                self.bytes.push(quote);
+            match self.csv.escape {
+                Escape::Double if byte == quote => self.bytes.push(quote),
+                Escape::Backslash if byte == quote || byte == b'\\' => self.bytes.push(b'\\'),
+                _ => {}
             }
             self.bytes.push(byte);
         }

@@ -62,7 +62,7 @@ impl Form<'_> {
             Format::Csv => {
                 let mut lines = csv::Lines::new(self, places, first);
                 let outcomes = self.walk(batch, from, room, &mut lines);
-                self.text_piece(lines.bytes(), outcomes)
+                self.text_piece(self.config.csv.encoding.bytes(lines.bytes(), first), outcomes)
             }
             Format::JsonLines => {
                 let mut lines = json_lines::Lines::new(self, places);
@@ -81,7 +81,10 @@ impl Form<'_> {
     /// What stands in a text file without a single row: its header, or nothing.
     pub(crate) fn no_rows(&self) -> Result<Vec<u8>> {
         match self.options.format {
-            Format::Csv => compressed(self.config, csv::Lines::new(self, Places(Vec::new()), true).bytes()),
+            Format::Csv => {
+                let header = csv::Lines::new(self, Places(Vec::new()), true).bytes();
+                compressed(self.config, self.config.csv.encoding.bytes(header, true))
+            }
             Format::JsonLines => compressed(self.config, Vec::new()),
             Format::Parquet => Ok(table_file::MAGIC.to_vec()),
         }

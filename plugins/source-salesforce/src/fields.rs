@@ -127,6 +127,12 @@ pub(crate) fn describe(api: &Api, config: &Config, object: &str) -> Result<Optio
         kind: String,
         #[serde(default)]
         label: String,
+        /// Whether a query may ask for records by it; not told means yes.
+        #[serde(default = "yes")]
+        filterable: bool,
+    }
+    fn yes() -> bool {
+        true
     }
 
     let response = match api.attempt(&request::describe(&config.api_version, object))? {
@@ -137,6 +143,8 @@ pub(crate) fn describe(api: &Api, config: &Config, object: &str) -> Result<Optio
     let described: Object = response::read(&response)?;
     // Bulk jobs refuse the whole of an address, and its parts are fields of their own; a file is no value of a record.
     let readable = |raw: &Raw| !matches!(raw.kind.as_str(), "address" | "location" | "base64");
+    let filterable: Vec<String> =
+        described.fields.iter().filter(|raw| raw.filterable).map(|raw| raw.name.clone()).collect();
     let fields: Vec<Field> = described
         .fields
         .into_iter()
@@ -144,8 +152,9 @@ pub(crate) fn describe(api: &Api, config: &Config, object: &str) -> Result<Optio
         .map(|raw| Field { name: raw.name, kind: raw.kind, label: raw.label })
         .collect();
     let has = |name: &str| fields.iter().any(|field| field.name == name);
-    let Some(stamp) = STAMPS.into_iter().find(|stamp| has(stamp)).filter(|_| has(ID)) else {
-        let message = format!("{object} has no id, or no field that tells when a record changed");
+    let goes_by = |stamp: &&str| has(stamp) && filterable.iter().any(|name| name == stamp);
+    let Some(stamp) = STAMPS.into_iter().find(goes_by).filter(|_| has(ID)) else {
+        let message = format!("{object} has no id, or no field that tells when a record changed and can be asked for");
         return Err(
             Fault::unsupported("salesforce.no-time", message).action("Take the object out of the configuration.")
         );
@@ -276,6 +285,22 @@ mod tests {
         let fake = FakeHost::new();
         fake.on("GET", "api", &describe_path("Odd")).json(200, &json!({"fields": [{"name": "Id", "type": "id"}]}));
         assert_eq!(describe(&Api::new(&fake), &config(json!({})), "Odd").unwrap_err().code, "salesforce.no-time");
+    }
+
+    /// Some objects carry a time that no query may ask by.
+    #[test]
+    fn a_time_that_cannot_be_asked_for_is_passed_over() {
+        let fake = FakeHost::new();
+        let time = |name: &str, filterable: bool| json!({"name": name, "type": "datetime", "filterable": filterable});
+        let described = |fields: &[serde_json::Value]| {
+            let fields: Vec<_> = std::iter::once(json!({"name": "Id", "type": "id"})).chain(fields.to_vec()).collect();
+            fake.on("GET", "api", &describe_path("Odd")).json(200, &json!({ "fields": fields }));
+            describe(&Api::new(&fake), &config(json!({})), "Odd")
+        };
+        let found = described(&[time("SystemModstamp", false), time("CreatedDate", true)]).unwrap().unwrap();
+        assert_eq!(found.stamp, "CreatedDate");
+        let none = described(&[time("SystemModstamp", false)]).unwrap_err();
+        assert_eq!((none.kind, none.code.as_str()), (attiva_connector::FaultKind::Unsupported, "salesforce.no-time"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use attiva_core::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The suite of one connector. Unknown keys are refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub enum ChangeKind {
 pub struct TargetSuite {
     /// A `target-object` of `discover`.
     pub object: String,
+    /// What it is called in reports and recordings, where there are several of one object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     #[serde(default)]
     pub options: Map<String, Value>,
     pub columns: Vec<ColumnSuite>,
@@ -102,6 +105,10 @@ pub struct TargetSuite {
 impl TargetSuite {
     fn default_rows() -> u32 {
         5
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.object)
     }
 }
 
@@ -177,6 +184,31 @@ impl Suite {
     /// # Errors
     /// [`SuiteError`], with the place.
     pub fn parse(text: &str) -> Result<Self, SuiteError> {
-        serde_json::from_str(text).map_err(|e| SuiteError(e.to_string()))
+        let suite: Self = serde_json::from_str(text).map_err(|e| SuiteError(e.to_string()))?;
+        // What a check makes at the vendor is called after its target: two of one name would be one.
+        let mut names = BTreeSet::new();
+        match suite.targets.iter().find(|target| !names.insert(target.name())) {
+            None => Ok(suite),
+            Some(twin) => {
+                Err(SuiteError(format!("two targets are called `{}`: give each a `name` of its own", twin.name())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_targets_of_one_object_need_names() {
+        let suite = |names: [&str; 2]| {
+            let target = |name: &str| serde_json::json!({"object": "list", "name": name, "columns": [], "row": {}});
+            serde_json::json!({"configuration": {}, "targets": names.map(target)}).to_string()
+        };
+        let named = Suite::parse(&suite(["one", "two"])).unwrap();
+        assert_eq!(named.targets.iter().map(TargetSuite::name).collect::<Vec<_>>(), ["one", "two"]);
+        let twins = Suite::parse(&suite(["one", "one"])).unwrap_err();
+        assert!(twins.0.contains("`one`") && twins.0.contains("`name`"), "{twins}");
     }
 }

@@ -8,6 +8,7 @@ mod cost_lines;
 mod difference;
 mod export;
 mod figures;
+mod files;
 mod host;
 mod http_load;
 mod idle;
@@ -92,6 +93,8 @@ enum Name {
     Streaming,
     /// Audience to destination.
     Delivery,
+    /// A file of very many rows, by format: rows a second and memory.
+    Files,
     /// What is wanted against what was acknowledged, by the store alone.
     Difference,
     /// A first activation to a list: calls and time.
@@ -137,6 +140,7 @@ fn measure() -> Result<()> {
         Name::Ingest => ingest::measure(&mut figures, arguments.records)?,
         Name::Memory => ingest::measure_memory(&mut figures, arguments.records)?,
         Name::Delivery => ingest::measure_delivery(&mut figures, arguments.records)?,
+        Name::Files => files::measure(&mut figures, arguments.records)?,
         Name::Difference => difference::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::Activation => activation::measure(&mut figures, arguments.records, arguments.channel)?,
         Name::ActivationLatency => activation::measure_latency(&mut figures, arguments.rounds)?,

@@ -178,6 +178,12 @@ fn mistakes_in_the_specification_are_found() {
     found("config-compatibility", &compatibility);
 }
 
+/// The vendor did what it was asked to in this case: only what the connector was told says otherwise.
+#[test]
+fn an_import_that_failed_and_is_taken_for_done_is_found() {
+    found("jobs", &report("failed-import", "", |_, _| {}));
+}
+
 #[test]
 fn what_costs_too_much_is_found() {
     found("cost", &report("cost", "", |_, _| {}));

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const README: &str = include_str!("../../../../README.md");
 
 /// Pages whose blocks a test runs, all of them, and which one.
-const RUN: [(&str, &str); 18] = [
+const RUN: [(&str, &str); 20] = [
     ("docs/operators.md", "operators: the_transcripts_are_true"),
     ("docs/troubleshooting.md", "operators: what_the_page_of_problems_shows_is_true"),
     ("docs/configuration-files.md", "declared: the_page_on_configuration_files_is_true"),
@@ -33,6 +33,8 @@ const RUN: [(&str, &str); 18] = [
     ("docs/open-tables.md", "here"),
     ("plugins/destination-linkedin/README.md", "here"),
     ("plugins/destination-marketo/README.md", "here"),
+    ("plugins/destination-s3/README.md", "here"),
+    ("plugins/source-salesforce/README.md", "here"),
     ("sdk/templates/rust/README.md", "tests/e2e: by the same commands of docs/partners.md"),
     ("tests/simulation/README.md", "the first command, by this very run; the others in the deep tier"),
 ];
@@ -250,10 +252,10 @@ fn pages_that_show_commands_without_what_they_say_are_true() {
     let simulated = |shell: &mut Shell, path: &str, open: Vec<(&str, String)>| {
         shell.open = open.into_iter().map(|(left, value)| (left.to_owned(), value)).collect();
         let block = blocks(&page(path), "sh").pop().unwrap();
-        // The vendor is in this process.
+        // The vendor is in this process, or a store that is there already.
         let (first, rest) = block.split_once('\n').unwrap();
-        assert!(first.starts_with("attiva simulate "), "{first}");
-        statements(rest).iter().for_each(|command| {
+        let commands = if first.starts_with("attiva simulate ") { rest } else { &block };
+        statements(commands).iter().for_each(|command| {
             let said = shell.run(command);
             assert!(!command.contains("/check ") || said.contains("\"passed\":true"), "{said}");
         });
@@ -274,6 +276,21 @@ fn pages_that_show_commands_without_what_they_say_are_true() {
         ("$LINKEDIN_URL", ads.base_url()),
     ];
     simulated(&mut shell, "plugins/destination-linkedin/README.md", open);
+    let open = vec![
+        ("\"audiences\\\"", "\"bucket\\\"".to_owned()),
+        ("$SECRET_ACCESS_KEY", "right".to_owned()),
+        ("$STORE_URL", vendors.store_url()),
+    ];
+    simulated(&mut shell, "plugins/destination-s3/README.md", open);
+    let other =
+        SalesforceConfig { people: 20, organization_id: "00D5g00000OTHER1EA0".into(), ..SalesforceConfig::default() };
+    let org = Harness::shared().runtime.block_on(Salesforce::start(other)).unwrap();
+    let open = vec![
+        ("$SALESFORCE_URL", org.base_url()),
+        ("$CLIENT_ID", org.config().client_id.clone()),
+        ("$CLIENT_SECRET", org.config().client_secret.clone()),
+    ];
+    simulated(&mut shell, "plugins/source-salesforce/README.md", open);
 }
 
 fn pages(folder: &Path, all: &mut Vec<PathBuf>) {

@@ -62,10 +62,27 @@ fn empty_and_odd_addresses_are_never_hashed() {
         ]
     );
     assert!(h.store.borrow().calls.is_empty(), "nothing was sent");
-    assert_eq!(
-        shown(&h.deliver(&[(ADD, "", &[("email", "a@x.example"), ("country", "Germany")])])),
-        ["rejected country-invalid"]
-    );
+}
+
+/// Somebody who can be told apart is not kept out by a value that only helps.
+#[test]
+fn what_linkedin_would_not_take_is_left_out_and_told() {
+    let mut h = prepared();
+    let outcomes = h.deliver(&[(ADD, "", &[("email", "a@x.example"), ("country", "Germany"), ("title", "CTO")])]);
+    assert_eq!(shown(&outcomes), ["updated country-invalid"]);
+    assert_eq!((outcomes[0].field.as_deref(), outcomes[0].member_id.is_some()), (Some("country"), true));
+    let sent = h.store.borrow().calls[0][0].clone();
+    assert_eq!((sent["title"].as_str(), sent.get("country")), (Some("CTO"), None));
+
+    let mut h = Harness::new("companies", &["name", "domain", "page_url", "organization_urn"], json!({}));
+    h.prepare();
+    let outcomes = h.deliver(&[
+        (ADD, "", &[("name", "Acme"), ("domain", "n/a")]),
+        (ADD, "", &[("domain", "n/a")]),
+        (ADD, "", &[("domain", "acme.example"), ("page_url", "https://acme.example"), ("organization_urn", "Acme")]),
+    ]);
+    assert_eq!(shown(&outcomes), ["updated domain-invalid", "rejected domain-invalid", "updated page-invalid"]);
+    assert_eq!(h.store.borrow().calls[0].len(), 2);
 }
 
 #[test]
@@ -87,8 +104,13 @@ fn a_dead_segment_is_named_and_not_made_again() {
         h.set(status, json!({}));
         let fault = h.try_prepare(false).unwrap_err();
         assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Config, "linkedin.segment-dead"));
-        h.intervene(USERS, Intervention::Instead(400, r#"{"message":"no","status":400}"#));
-        assert_eq!(h.fault(&[(ADD, "", A)]).code, "linkedin.segment-dead");
+        // With and without a code of LinkedIn's own.
+        for refusal in
+            [r#"{"message":"no","status":400}"#, r#"{"message":"no","code":"ILLEGAL_ARGUMENT","status":400}"#]
+        {
+            h.intervene(USERS, Intervention::Instead(400, refusal));
+            assert_eq!(h.fault(&[(ADD, "", A)]).code, "linkedin.segment-dead", "{refusal}");
+        }
     }
     let mut h = prepared();
     h.set("ARCHIVED", json!({}));

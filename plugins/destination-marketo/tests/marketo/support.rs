@@ -137,8 +137,8 @@ impl Store {
                         ids.iter().map(|id| on(&self.leads, list, *id)).collect()
                     }
                     _ => {
-                        let ids = parameter("id");
-                        ids.split(',').map(|id| off(&self.leads, list, id.parse().unwrap())).collect()
+                        let ids = query.split('&').filter_map(|pair| pair.strip_prefix("id="));
+                        ids.map(|id| off(&self.leads, list, id.parse().unwrap())).collect()
                     }
                 }
             }

@@ -4,14 +4,18 @@ use crate::support::{Harness, Row};
 use attiva_connector::{DataType, Operation, OutcomeStatus};
 use serde_json::{Value, json};
 
-/// One column of texts, rendered.
+/// Rows, rendered.
 fn file_of(more: Value, columns: &[(&str, DataType)], rows: &[Vec<(&str, Value)>]) -> String {
+    String::from_utf8(bytes_of(more, columns, rows)).unwrap()
+}
+
+fn bytes_of(more: Value, columns: &[(&str, DataType)], rows: &[Vec<(&str, Value)>]) -> Vec<u8> {
     let mut h = Harness::new(more, json!({}));
     h.run.columns = columns.iter().map(|(name, data_type)| ((*name).to_owned(), *data_type)).collect();
     h.prepare();
     let rows: Vec<Row<'_>> = rows.iter().map(|cells| Row(cells, Operation::Upsert)).collect();
     h.deliver(&rows);
-    String::from_utf8(h.host.spool_bytes("file").unwrap()).unwrap()
+    h.host.spool_bytes("file").unwrap()
 }
 
 #[test]
@@ -72,15 +76,75 @@ fn a_reader_gets_back_what_was_delivered() {
     let columns = [("first", DataType::Text), ("a,\"b\"", DataType::Text)];
     let rows: Vec<Vec<(&str, Value)>> =
         texts.iter().zip(texts.iter().rev()).map(|(a, b)| vec![("first", json!(a)), ("a,\"b\"", json!(b))]).collect();
-    for line_ending in ["lf", "crlf"] {
-        let file = file_of(json!({"csv": {"line_ending": line_ending}}), &columns, &rows);
-        let mut reader = csv::Reader::from_reader(file.as_bytes());
+    // A backslash is hard for readers that escape with one.
+    let rows: Vec<_> = rows.into_iter().chain([vec![("first", json!("\\")), ("a,\"b\"", json!("a\\\"b\\"))]]).collect();
+    let texts: Vec<&str> = texts.into_iter().chain(["\\"]).collect();
+    let others: Vec<&str> = texts.iter().rev().skip(1).copied().chain(["a\\\"b\\"]).collect();
+    for (line_ending, quoting, escape) in [
+        ("lf", "needed", "double"),
+        ("crlf", "needed", "double"),
+        ("lf", "always", "double"),
+        ("lf", "needed", "backslash"),
+        ("crlf", "always", "backslash"),
+    ] {
+        let dialect = json!({"csv": {"line_ending": line_ending, "quoting": quoting, "escape": escape}});
+        let file = file_of(dialect.clone(), &columns, &rows);
+        let mut reader = csv::ReaderBuilder::new();
+        if escape == "backslash" {
+            reader.double_quote(false).escape(Some(b'\\'));
+        }
+        let mut reader = reader.from_reader(file.as_bytes());
         assert_eq!(reader.headers().unwrap(), vec!["first", "a,\"b\""]);
         let read: Vec<[String; 2]> = reader.deserialize().map(|row| row.unwrap()).collect();
         assert_eq!(read.len(), texts.len());
-        for ((a, b), read) in texts.iter().zip(texts.iter().rev()).zip(read) {
-            assert_eq!([*a, *b], read, "{line_ending}");
+        for ((a, b), read) in texts.iter().zip(&others).zip(read) {
+            assert_eq!([*a, *b], read, "{dialect}");
         }
+    }
+}
+
+#[test]
+fn every_option_of_the_dialect_is_in_the_file() {
+    let columns = [("a", DataType::Text), ("b", DataType::Integer), ("c", DataType::Text), ("d", DataType::Text)];
+    let row = vec![("a", json!("é\"")), ("b", json!(7)), ("c", json!("")), ("d", json!(null))];
+    let bytes = |csv: Value| bytes_of(json!({ "csv": csv }), &columns, std::slice::from_ref(&row));
+    let file = |csv: Value| String::from_utf8(bytes(csv)).unwrap();
+    assert_eq!(file(json!({})), "a,b,c,d\n\"é\"\"\",7,\"\",\n");
+    // What stands for null stays without quotes even then: that is how it is told from a text.
+    assert_eq!(file(json!({"quoting": "always"})), "\"a\",\"b\",\"c\",\"d\"\n\"é\"\"\",\"7\",\"\",\n");
+    assert_eq!(file(json!({"escape": "backslash"})), "a,b,c,d\n\"é\\\"\",7,\"\",\n");
+    assert_eq!(file(json!({"empty_text": "as-null", "null_text": "NULL"})), "a,b,c,d\n\"é\"\"\",7,NULL,NULL\n");
+    assert_eq!(file(json!({"encoding": "utf-8-bom"})), "\u{feff}a,b,c,d\n\"é\"\"\",7,\"\",\n");
+    let utf16: Vec<u16> =
+        bytes(json!({"encoding": "utf-16"})).chunks(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect();
+    assert_eq!(String::from_utf16(&utf16).unwrap(), "\u{feff}a,b,c,d\n\"é\"\"\",7,\"\",\n");
+}
+
+/// The mark begins the file, and no batch but the first.
+#[test]
+fn a_byte_order_mark_stands_once_whatever_the_batches() {
+    for (encoding, compress) in [("utf-8-bom", false), ("utf-16", true)] {
+        let mut h = Harness::new(json!({"csv": {"encoding": encoding}, "gzip": compress}), json!({}));
+        h.run.columns = vec![("a".into(), DataType::Text)];
+        h.prepare();
+        for text in ["x", "é"] {
+            h.deliver(&[Row(&[("a", json!(text))], Operation::Upsert)]);
+        }
+        let stored = h.host.spool_bytes("file").unwrap();
+        let mut plain = Vec::new();
+        if compress {
+            std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&*stored), &mut plain).unwrap();
+        } else {
+            plain = stored;
+        }
+        let text = match encoding {
+            "utf-16" => {
+                let units: Vec<u16> = plain.chunks(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect();
+                String::from_utf16(&units).unwrap()
+            }
+            _ => String::from_utf8(plain).unwrap(),
+        };
+        assert_eq!(text, "\u{feff}a\nx\né\n", "{encoding}");
     }
 }
 

@@ -95,6 +95,26 @@ fn a_job_is_created_awaited_read_file_by_file_and_deleted() {
 }
 
 #[test]
+fn a_job_that_works_for_hours_is_looked_at_ever_less_often_and_never_given_up() {
+    let fake = FakeHost::new();
+    let config = config(json!({}));
+    let mut cursor = opened(&fake, &config);
+    created(&fake);
+    let mut waits = vec![step(&fake, &config, &mut cursor).wait_ms.unwrap()];
+    for hundreds in 1..=20 {
+        state(&fake, "InProgress", hundreds * 100);
+        let page = step(&fake, &config, &mut cursor);
+        assert!(page.more && page.warnings.is_empty());
+        waits.push(page.wait_ms.unwrap());
+    }
+    assert!(waits.is_sorted(), "{waits:?}");
+    assert_eq!(waits.last(), Some(&300_000), "no more often than every five minutes");
+    assert!(waits.iter().sum::<u64>() > 3_600_000, "an hour went by");
+    state(&fake, "JobComplete", 2_000);
+    assert!(step(&fake, &config, &mut cursor).wait_ms.is_none());
+}
+
+#[test]
 fn a_missing_locator_is_the_end_too_and_no_records_are_no_file() {
     let fake = FakeHost::new();
     let config = config(json!({}));

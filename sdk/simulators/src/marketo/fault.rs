@@ -79,6 +79,17 @@ pub enum Fault {
     ExportCancelled,
     /// The file answers 404 in plain text though the job is `Completed`.
     ExportFileMissing,
+    /// A look-up by a filter, or of a list by its name, does not yet find what was made since the start: the vendor's
+    /// queries lag behind its writes.
+    LookUpLags,
+    /// A sync of leads finds nobody by their key, as when another call with the same keys is not yet done: who is there
+    /// is made a second time.
+    SyncRace,
+    /// An import ends as `Failed` with this message, and none of its rows is taken.
+    ImportFails {
+        /// The vendor's words.
+        message: String,
+    },
     /// `fileChecksum` of the job that completes next is not that of its file.
     WrongChecksum,
     /// The file of the job that completes next is altered; its checksum is that of the altered file.

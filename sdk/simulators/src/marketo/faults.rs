@@ -21,6 +21,11 @@ pub(crate) enum Point {
     /// When the file of a job is made.
     MakeFile,
     ReadFile,
+    /// When something is looked for by what it is called.
+    LookUp,
+    SyncLeads,
+    /// When an import ends.
+    RunImport,
 }
 
 impl Fault {
@@ -44,6 +49,9 @@ impl Fault {
             Self::ExportFails { .. } | Self::ExportCancelled => Point::RunExport,
             Self::WrongChecksum | Self::Csv { .. } => Point::MakeFile,
             Self::ExportFileMissing => Point::ReadFile,
+            Self::LookUpLags => Point::LookUp,
+            Self::SyncRace => Point::SyncLeads,
+            Self::ImportFails { .. } => Point::RunImport,
         };
         own == point
     }

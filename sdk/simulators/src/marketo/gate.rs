@@ -120,7 +120,7 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
         ["rest", "v1", rest @ ..] => match rest {
             ["leads.json"] => lead_calls::leads(service, call),
             ["leads", "describe.json"] => described(call, schema::describe),
-            ["leads", "describe2.json"] => described(call, schema::describe2),
+            ["leads", "describe2.json"] => described(call, || schema::describe2(service.config.native_crm)),
             ["leads", "delete.json"] => {
                 if call.method == Method::POST {
                     lead_calls::delete(service, call)
@@ -176,7 +176,7 @@ fn route(service: &Arc<Service>, call: &Call) -> Outcome {
     }
 }
 
-fn described(call: &Call, describe: fn() -> serde_json::Value) -> Outcome {
+fn described(call: &Call, describe: impl Fn() -> serde_json::Value) -> Outcome {
     call.only(&Method::GET)?;
     Ok(Answer::result(describe()))
 }

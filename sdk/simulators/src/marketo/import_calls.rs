@@ -8,6 +8,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::call::{self, Call};
 use super::envelope::{Answer, Outcome, Refusal};
+use super::fault::Fault;
+use super::faults::Point;
 use super::imports::Order;
 use super::lead_calls;
 use super::list_calls::unknown;
@@ -64,6 +66,10 @@ pub(crate) fn about(service: &Service, call: &Call, rest: &[&str]) -> Outcome {
 pub(crate) fn settle(service: &Service) {
     let due = service.imports().due(Instant::now());
     for (id, order) in due {
+        if let Some(Fault::ImportFails { message }) = service.fault(Point::RunImport, "/bulk/v1/leads.json") {
+            service.imports().fail(id, message);
+            continue;
+        }
         let failed =
             order.rows.iter().filter_map(|row| Some((row.clone(), import(service, &order, row).err()?))).collect();
         service.imports().end(id, failed);
@@ -79,7 +85,7 @@ fn import(service: &Service, order: &Order, row: &[String]) -> Result<(), String
     let record: Map<String, Json> = cells.map(|(name, cell)| (name.clone(), json!(cell))).collect();
     let id = lead_calls::import_one(service, order.lookup, record).map_err(|refusal| refusal.message.into_owned())?;
     if let Some(list) = order.list {
-        service.lists().add(list, id, service.clock.now());
+        service.add_to_list(list, id).map_err(|refusal| refusal.message.into_owned())?;
     }
     Ok(())
 }

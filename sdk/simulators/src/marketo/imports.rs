@@ -27,6 +27,8 @@ struct Job {
     ends: Instant,
     /// The rows that were refused with the reason, once it has run.
     failed: Option<Vec<(Vec<String>, String)>>,
+    /// Why the whole of it came to nothing.
+    fault: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Imports {
         let starts = free.max(now) + self.step;
         let id = self.next;
         self.next += 1;
-        self.jobs.insert(id, Job { order, starts, ends: starts + self.step, failed: None });
+        self.jobs.insert(id, Job { order, starts, ends: starts + self.step, failed: None, fault: None });
         Ok(id)
     }
 
@@ -72,6 +74,13 @@ impl Imports {
         }
     }
 
+    /// Ends a file of which nothing was taken.
+    pub(crate) fn fail(&mut self, id: u64, message: String) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            (job.failed, job.fault) = (Some(Vec::new()), Some(message));
+        }
+    }
+
     pub(crate) fn status(&self, id: u64, now: Instant) -> Option<Json> {
         let job = self.jobs.get(&id)?;
         let mut status = json!({"batchId": id, "importId": id.to_string()});
@@ -79,6 +88,11 @@ impl Imports {
             status["status"] = json!(if now < job.starts { "Queued" } else { "Importing" });
             return Some(status);
         };
+        if let Some(message) = &job.fault {
+            status["status"] = json!("Failed");
+            status["message"] = json!(message);
+            return Some(status);
+        }
         status["status"] = json!("Complete");
         status["numOfLeadsProcessed"] = json!(job.order.rows.len() - failed.len());
         status["numOfRowsFailed"] = json!(failed.len());

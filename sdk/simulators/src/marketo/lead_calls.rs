@@ -7,6 +7,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::call::{self, BATCH, Call};
 use super::envelope::{Answer, Outcome, Refusal};
+use super::fault::Fault;
+use super::faults::Point;
+use super::leads::Lead;
 use super::schema::Field;
 use super::service::{Service, read_values};
 use super::token;
@@ -54,7 +57,10 @@ fn by_filter(service: &Service, call: &Call) -> Outcome {
     let fields = fields_or_default(call)?;
     let offset = call.param("nextPageToken").map_or(Ok(0), token::to_offset)?;
     let leads = service.leads();
-    let found = leads.find(field, &values);
+    let mut found = leads.find(field, &values);
+    if service.fault(Point::LookUp, &call.path).is_some() {
+        found.retain(|id| leads.seeded().leads() >= *id);
+    }
     if found.len() > MATCHES_AT_MOST {
         return Err(Refusal::invalid("Too many results match the filter"));
     }
@@ -112,9 +118,10 @@ fn sync(service: &Service, call: &Call) -> Outcome {
             "The field 'id' may only be given with the action 'updateOnly' and the lookup field 'id'",
         ));
     }
+    let blind = service.fault(Point::SyncLeads, &call.path) == Some(Fault::SyncRace);
     let results: Vec<Json> = input
         .into_iter()
-        .map(|record| match sync_one(service, action, key, record) {
+        .map(|record| match sync_one(service, action, key, record, blind) {
             Ok((id, status)) => json!({"id": id, "status": status}),
             Err(refusal) => skipped(&refusal),
         })
@@ -122,10 +129,18 @@ fn sync(service: &Service, call: &Call) -> Outcome {
     Ok(Answer::result(results))
 }
 
-fn sync_one(service: &Service, action: Action, key: Field, record: Json) -> Result<(u64, &'static str), Refusal> {
+/// `blind`: nobody is found, as when another call with the same key is not yet done.
+fn sync_one(
+    service: &Service,
+    action: Action,
+    key: Field,
+    record: Json,
+    blind: bool,
+) -> Result<(u64, &'static str), Refusal> {
     let Json::Object(mut record) = record else { return Err(Refusal::invalid("A record must be an object")) };
     let found = match action {
         Action::CreateDuplicate => Vec::new(),
+        Action::CreateOrUpdate if blind => Vec::new(),
         _ => service.leads().find(key, &[key_of(&record, key)?.as_str()]),
     };
     record.remove("id");
@@ -134,16 +149,25 @@ fn sync_one(service: &Service, action: Action, key: Field, record: Json) -> Resu
         (_, [_, _, ..]) => Err(Refusal::new("1007", "Multiple lead match lookup criteria")),
         (Action::UpdateOnly, []) => Err(Refusal::new("1004", "Lead not found")),
         (Action::CreateOnly, [_]) => Err(Refusal::new("1005", "Lead already exists")),
+        (_, [id]) if values.iter().any(|(field, _)| field.is_of_company()) && has_company(service, *id) => {
+            Err(Refusal::new("1021", "Company update not allowed during syncLead"))
+        }
         (_, []) => Ok((service.create_lead(&values), "created")),
         (_, [id]) => service.change_lead(*id, values, API, None).map(|_| (*id, "updated")),
     }
+}
+
+/// Whether a lead's company is a record of its own, whose fields only that record has.
+fn has_company(service: &Service, id: u64) -> bool {
+    let is_linked = |lead: Lead<'_>| lead.value(Field::ExternalCompanyId) != Value::Null;
+    service.config.native_crm || service.leads().get(id).is_some_and(is_linked)
 }
 
 /// One row of an imported file: made or changed by address, only changed by id.
 pub(crate) fn import_one(service: &Service, lookup: &str, record: Map<String, Json>) -> Result<u64, Refusal> {
     let (action, key) =
         if lookup == "id" { (Action::UpdateOnly, Field::Id) } else { (Action::CreateOrUpdate, Field::Email) };
-    sync_one(service, action, key, Json::Object(record)).map(|(id, _)| id)
+    sync_one(service, action, key, Json::Object(record), false).map(|(id, _)| id)
 }
 
 /// The text a record is looked up by.

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::call::{BATCH, Call};
 use super::envelope::{Answer, Outcome, Refusal};
+use super::faults::Point;
 use super::lead_calls;
 use super::service::Service;
 use super::token;
@@ -92,7 +93,8 @@ pub(crate) fn by_name(service: &Service, call: &Call) -> Outcome {
     call.only(&Method::GET)?;
     let name = call.required("name")?;
     let lists = service.lists();
-    let found: Vec<Json> = lists.named(name).map(|list| list.to_asset_json()).into_iter().collect();
+    let known = lists.named(name).filter(|_| service.fault(Point::LookUp, &call.path).is_none());
+    let found: Vec<Json> = known.map(|list| list.to_asset_json()).into_iter().collect();
     Ok(Answer::assets(found))
 }
 

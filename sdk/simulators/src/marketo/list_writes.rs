@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value as Json, json};
 
+use super::activity::Deed;
 use super::call::{BATCH, Call};
 use super::envelope::{Answer, Outcome, Refusal};
 use super::list_calls::unknown;
@@ -50,9 +51,15 @@ pub(crate) fn change(service: &Service, call: &Call, list: &str) -> Outcome {
     let ids = ids(call)?;
     let leads = service.leads();
     let mut lists = service.lists();
-    lists.get(list).ok_or_else(|| unknown(list))?;
+    let name = lists.get(list).ok_or_else(|| unknown(list))?.name.clone();
     let now = service.clock.now();
     let adds = call.method == Method::POST;
+    // Whoever comes or goes leaves an activity, whoever it was that did it.
+    let tell = |lead: u64| {
+        let name = name.clone();
+        let deed = if adds { Deed::AddToList { list, name } } else { Deed::RemoveFromList { list, name } };
+        service.activities().append(now, lead, deed);
+    };
     let skipped = |id: u64, code: &str, words: &str| json!({"id": id, "status": "skipped", "reasons": [{"code": code, "message": words}]});
     let results: Vec<Json> = ids
         .into_iter()
@@ -62,19 +69,27 @@ pub(crate) fn change(service: &Service, call: &Call, list: &str) -> Outcome {
             }
             Some(id) if leads.get(id).is_none() => skipped(id, "1004", "Lead not found"),
             Some(id) if adds => {
-                lists.add(list, id, now);
+                if lists.add(list, id, now) {
+                    tell(id);
+                }
                 json!({"id": id, "status": "added"})
             }
-            Some(id) if lists.remove(list, id, now) => json!({"id": id, "status": "removed"}),
+            Some(id) if lists.remove(list, id, now) => {
+                tell(id);
+                json!({"id": id, "status": "removed"})
+            }
             Some(id) => skipped(id, "1015", "Lead not in list"),
         })
         .collect();
     Ok(Answer::result(results))
 }
 
-/// In the query or in the body.
+/// In the query, one by one, or in the body.
 fn ids(call: &Call) -> Result<Vec<Option<u64>>, Refusal> {
-    let mut ids: Vec<Option<u64>> = call.list("id").into_iter().map(|id| id.parse().ok()).collect();
+    let wrong = |id: &str| Refusal::new("1001", format!("Invalid value '{id}'. Required of type 'Integer'"));
+    let given = call.params.iter().filter(|(name, _)| name == "id");
+    let read = given.map(|(_, id)| id.parse().map(Some).map_err(|_| wrong(id)));
+    let mut ids: Vec<Option<u64>> = read.collect::<Result<_, _>>()?;
     if ids.is_empty() {
         let (_, input) = call.input()?;
         ids = input.iter().map(|record| record.get("id").and_then(Json::as_u64)).collect();

@@ -179,17 +179,33 @@ pub(crate) fn describe() -> Json {
     Json::Array(fields)
 }
 
+/// Standard fields of a company, which a person only shows.
+const OF_COMPANY: [Field; 6] =
+    [Field::Company, Field::Industry, Field::AnnualRevenue, Field::NumberOfEmployees, Field::Website, Field::MainPhone];
+
+impl Field {
+    pub(crate) fn is_of_company(self) -> bool {
+        OF_COMPANY.contains(&self)
+    }
+
+    /// Whether a native sync keeps it in step with the CRM: then it is the CRM's as well, and can be written all the same.
+    fn is_synced(self) -> bool {
+        let own = [Field::LeadScore, Field::EmailInvalid, Field::Unsubscribed, Field::UnsubscribedReason];
+        !self.spec().read_only && !self.spec().custom && !own.contains(&self)
+    }
+}
+
 /// `result` of `leads/describe2.json`.
-pub(crate) fn describe2() -> Json {
+pub(crate) fn describe2(native_crm: bool) -> Json {
     let fields: Vec<Json> = FIELDS
         .iter()
-        .map(|(_, spec)| {
+        .map(|(field, spec)| {
             let mut described = json!({
                 "name": spec.name,
                 "displayName": spec.display_name,
                 "dataType": spec.data_type.word(),
                 "updateable": !spec.read_only,
-                "crmManaged": spec.name.starts_with("sfdc"),
+                "crmManaged": spec.name.starts_with("sfdc") || (native_crm && field.is_synced()),
             });
             if let Some(length) = spec.data_type.length() {
                 described["length"] = json!(length);

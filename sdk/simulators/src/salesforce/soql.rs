@@ -9,6 +9,9 @@ use super::refusal::Refusal;
 use super::schema::{Field, Object};
 use crate::marketo::clock;
 
+/// A longer statement is refused.
+const CHARACTERS_MAX: usize = 100_000;
+
 /// A query that was read and checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -40,6 +43,10 @@ enum Operator {
 impl Query {
     /// Reads a query. `sees` says whether the user may see an object, or a field of it.
     pub(crate) fn read(text: &str, sees: &dyn Fn(&str, Option<&str>) -> bool) -> Result<Self, Refusal> {
+        if text.chars().count() > CHARACTERS_MAX {
+            let words = format!("SOQL statements cannot be longer than {CHARACTERS_MAX} characters.");
+            return Err(Refusal::new(400, "MALFORMED_QUERY", words));
+        }
         let mut parser = Parser { tokens: tokens(text)?, at: 0, text, sees };
         parser.query()
     }
@@ -223,20 +230,20 @@ impl Parser<'_> {
         })
     }
 
+    /// Conditions joined by AND alone or by OR alone: where both stand beside each other, the vendor wants parentheses.
     fn any(&mut self, object: &'static Object) -> Result<Condition, Refusal> {
-        let mut any = vec![self.all(object)?];
-        while self.is_keyword("OR") {
-            any.push(self.all(object)?);
+        let first = self.one(object)?;
+        let word = ["AND", "OR"].into_iter().find(|word| self.is_keyword(word));
+        let Some(word) = word else { return Ok(first) };
+        let mut joined = vec![first, self.one(object)?];
+        while self.is_keyword(word) {
+            joined.push(self.one(object)?);
         }
-        Ok(if any.len() == 1 { any.remove(0) } else { Condition::Any(any) })
-    }
-
-    fn all(&mut self, object: &'static Object) -> Result<Condition, Refusal> {
-        let mut all = vec![self.one(object)?];
-        while self.is_keyword("AND") {
-            all.push(self.one(object)?);
+        if self.is_keyword("AND") || self.is_keyword("OR") {
+            self.at -= 1;
+            return Err(self.unexpected());
         }
-        Ok(if all.len() == 1 { all.remove(0) } else { Condition::All(all) })
+        Ok(if word == "AND" { Condition::All(joined) } else { Condition::Any(joined) })
     }
 
     fn one(&mut self, object: &'static Object) -> Result<Condition, Refusal> {
@@ -375,6 +382,9 @@ mod tests {
             ("SELECT Id FROM Contact WHERE SystemModstamp > 2026-01-01", "MALFORMED_QUERY"),
             ("SELECT Id FROM Contact WHERE Email = a@x.example", "INVALID_FIELD"),
             ("SELECT Id FROM Contact WHERE Email = 'O'Brien'", "MALFORMED_QUERY"),
+            // Which of the two binds closer, the vendor wants to be told.
+            ("SELECT Id FROM Contact WHERE Email = 'a' AND Email = 'b' OR Email = 'c'", "MALFORMED_QUERY"),
+            ("SELECT Id FROM Contact WHERE Email = 'a' OR Email = 'b' AND Email = 'c'", "MALFORMED_QUERY"),
             ("SELECT * FROM Contact", "INVALID_FIELD"),
             ("SELECT Id FORM Contact", "MALFORMED_QUERY"),
             ("", "MALFORMED_QUERY"),
@@ -382,6 +392,8 @@ mod tests {
         for (text, code) in cases {
             assert_eq!(read(text).err().map(|r| r.code).as_deref(), Some(code), "{text}");
         }
+        let long = format!("SELECT Id FROM Contact WHERE LastName = '{}'", "x".repeat(CHARACTERS_MAX));
+        assert_eq!(read(&long).err().map(|r| r.code).as_deref(), Some("MALFORMED_QUERY"));
         let quoted = read(r"SELECT Id FROM Contact WHERE LastName = 'O\'Brien\\'").unwrap();
         let named = json!({"LastName": r"O'Brien\"}).as_object().cloned().unwrap_or_default();
         assert!(quoted.matches(&named));

@@ -31,9 +31,9 @@ async fn each(
     for target in targets {
         match look(target).await {
             Ok(Looked::Sound) => found.looked(),
-            Ok(Looked::Wrong(problem)) => found.problem(format!("{}: {problem}", target.object)),
+            Ok(Looked::Wrong(problem)) => found.problem(format!("{}: {problem}", target.name())),
             Ok(Looked::Blind) => {}
-            Err(fault) => found.problem(format!("{}: {fault}", target.object)),
+            Err(fault) => found.problem(format!("{}: {fault}", target.name())),
         }
     }
     let _ = s;
@@ -60,7 +60,7 @@ async fn deliver(delivery: &mut Delivery<'_>, rows: &[Row]) -> Result<Vec<Outcom
 pub(super) async fn find_or_create(s: &Subject) -> Verdict {
     let targets = or_end!(keeping_targets(s));
     each(s, targets, "", async |target| {
-        let scene = format!("find {}", target.object);
+        let scene = format!("find {}", target.name());
         let mut first = s.prepared(target, &scene).await?;
         first.finish().await?;
         let asked = s.stand.requests().len();
@@ -78,7 +78,7 @@ pub(super) async fn find_or_create(s: &Subject) -> Verdict {
 pub(super) async fn add_remove(s: &Subject) -> Verdict {
     let targets = or_end!(keeping_targets(s));
     each(s, targets, "the vendor cannot be asked who is in a target", async |target| {
-        let mut delivery = s.prepared(target, &format!("add-remove {}", target.object)).await?;
+        let mut delivery = s.prepared(target, &format!("add-remove {}", target.name())).await?;
         let rows = target.members(0..3);
         let outcomes = deliver(&mut delivery, &rows).await?;
         let declared = s.spec().delivery.as_ref().and_then(|delivery| delivery.read_back);
@@ -115,7 +115,7 @@ pub(super) async fn add_remove(s: &Subject) -> Verdict {
 pub(super) async fn remove_unknown(s: &Subject) -> Verdict {
     let targets = or_end!(keeping_targets(s));
     each(s, targets, "", async |target| {
-        let mut delivery = s.prepared(target, &format!("remove-unknown {}", target.object)).await?;
+        let mut delivery = s.prepared(target, &format!("remove-unknown {}", target.name())).await?;
         let stranger = vec![target.member(0).removed()];
         let outcomes = deliver(&mut delivery, &stranger).await?;
         let refused = outcomes.iter().find(|outcome| outcome.status == OutcomeStatus::Rejected);
@@ -132,10 +132,10 @@ pub(super) async fn remove_unknown(s: &Subject) -> Verdict {
 pub(super) async fn full_and_delta(s: &Subject) -> Verdict {
     let targets = or_end!(keeping_targets(s));
     each(s, targets, "the vendor cannot be asked who is in a target", async |target| {
-        let mut full = s.prepared(target, &format!("full {}", target.object)).await?;
+        let mut full = s.prepared(target, &format!("full {}", target.name())).await?;
         deliver(&mut full, &target.members(1..4)).await?;
         let Some(wanted) = full.members().await? else { return Ok(Looked::Blind) };
-        let mut delta = s.prepared(target, &format!("delta {}", target.object)).await?;
+        let mut delta = s.prepared(target, &format!("delta {}", target.name())).await?;
         let rows = target.members(0..2);
         let outcomes = deliver(&mut delta, &rows).await?;
         let leaver: Vec<Row> = known(rows, &outcomes).into_iter().take(1).map(Row::removed).collect();
@@ -160,7 +160,7 @@ pub(super) async fn hashing(s: &Subject) -> Verdict {
     let targets = or_end!(targets(s));
     each(s, targets, "the suite names no column that is sent as a hash", async |target| {
         let Some(column) = &target.hashed else { return Ok(Looked::Blind) };
-        let mut delivery = s.prepared(target, &format!("hashing {}", target.object)).await?;
+        let mut delivery = s.prepared(target, &format!("hashing {}", target.name())).await?;
         let plain = "ada.kit@example.com";
         let hash = hex::encode(Sha256::digest(plain));
         let twice = hex::encode(Sha256::digest(&hash));
@@ -198,7 +198,7 @@ pub(super) async fn erase(s: &Subject) -> Verdict {
     let mut found = Findings::default();
     let mut reason = "it cannot erase".to_owned();
     for target in targets {
-        let name = &target.object;
+        let name = target.name();
         let scene = format!("erase {name}");
         let Ok(mut delivery) = s.prepared(target, &scene).await else { continue };
         let row = target.member(0);
@@ -206,7 +206,7 @@ pub(super) async fn erase(s: &Subject) -> Verdict {
             found.problem(format!("{name}: {fault}"));
             continue;
         }
-        let keys = objects.iter().find(|o| o.name == *name).map(|o| o.fields.iter().filter(|f| f.matching_key));
+        let keys = objects.iter().find(|o| o.name == target.object).map(|o| o.fields.iter().filter(|f| f.matching_key));
         for field in keys.into_iter().flatten() {
             let Some(Value::Text(identifier)) = row.values.get(&field.name) else { continue };
             let identifiers = vec![(field.name.clone(), identifier.clone())];
@@ -251,7 +251,7 @@ pub(super) async fn removal_sends_nothing(s: &Subject) -> Verdict {
         if texts.is_empty() {
             return Ok(Looked::Blind);
         }
-        let mut delivery = s.prepared(target, &format!("removal {}", target.object)).await?;
+        let mut delivery = s.prepared(target, &format!("removal {}", target.name())).await?;
         let rows = target.members(0..1);
         let outcomes = deliver(&mut delivery, &rows).await?;
         let mut leavers: Vec<Row> = known(rows, &outcomes).into_iter().map(Row::removed).collect();
@@ -285,7 +285,7 @@ pub(super) async fn settled_jobs(s: &Subject) -> Verdict {
         if !target.is_job {
             return Ok(Looked::Blind);
         }
-        let mut delivery = s.prepared(target, &format!("job {}", target.object)).await?;
+        let mut delivery = s.prepared(target, &format!("job {}", target.name())).await?;
         let mut rows = target.members(0..target.rows.max(2));
         let poisoned = target.poisoned(1);
         if let (Some(place), Some(poisoned)) = (rows.get_mut(1), &poisoned) {

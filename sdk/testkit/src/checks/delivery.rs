@@ -59,19 +59,19 @@ pub(super) async fn rows(s: &Subject) -> Verdict {
         let free = free_columns(s, target).await;
         for (what, rows) in row_cases(target, &free) {
             found.looked();
-            let scene = format!("rows {what} {}", target.object);
+            let scene = format!("rows {what} {}", target.name());
             match settled(s, target, &scene, &rows).await {
                 Ok(outcomes) => {
                     let pending = outcomes.iter().filter(|o| o.status == OutcomeStatus::Pending).count();
                     found.hold(pending == 0, || {
-                        format!("{} with {what}: {pending} rows are pending after the end", target.object)
+                        format!("{} with {what}: {pending} rows are pending after the end", target.name())
                     });
                     let refused = outcomes.iter().find(|o| o.status == OutcomeStatus::Rejected);
                     if let Some(refused) = refused.filter(|_| what == "plain rows") {
-                        found.problem(format!("{} with {what}: {} {}", target.object, refused.code, refused.message));
+                        found.problem(format!("{} with {what}: {} {}", target.name(), refused.code, refused.message));
                     }
                 }
-                Err(fault) => found.problem(format!("{} with {what}: {fault}", target.object)),
+                Err(fault) => found.problem(format!("{} with {what}: {fault}", target.name())),
             }
         }
     }
@@ -150,7 +150,7 @@ pub(super) async fn columns(s: &Subject) -> Verdict {
     for target in or_end!(keeping_targets(s)) {
         found.looked();
         if let Err(problem) = widened(s, target).await {
-            found.problem(format!("{}: {problem}", target.object));
+            found.problem(format!("{}: {problem}", target.name()));
         }
     }
     found.verdict("")
@@ -162,7 +162,7 @@ async fn widened(s: &Subject, target: &TargetSuite) -> Result<(), String> {
     let free = free_columns(s, target).await;
     let mut narrow = target.clone();
     narrow.columns.retain(|column| !free.iter().any(|(name, _)| *name == column.name));
-    let scene = format!("columns {}", target.object);
+    let scene = format!("columns {}", target.name());
     let mut first = s.prepared(&narrow, &scene).await.map_err(said)?;
     first.send(&narrow.members(0..target.rows)).await.map_err(said)?;
     first.finish().await.map_err(said)?;
@@ -188,7 +188,7 @@ pub(super) async fn outcomes(s: &Subject) -> Verdict {
         // What a job refuses is check 48.
         let Some(poisoned) = target.poisoned(1).filter(|_| !target.is_job) else { continue };
         found.looked();
-        let name = &target.object;
+        let name = target.name();
         let rows = vec![target.member(0), poisoned, target.member(2)];
         match settled(s, target, &format!("poison {name}"), &rows).await {
             Ok(outcomes) => {
@@ -219,7 +219,7 @@ pub(super) async fn repeat(s: &Subject) -> Verdict {
     for target in or_end!(targets(s)) {
         found.looked();
         if let Err(problem) = repeated(s, target).await {
-            found.problem(format!("{}: {problem}", target.object));
+            found.problem(format!("{}: {problem}", target.name()));
         }
     }
     found.verdict("")
@@ -229,7 +229,7 @@ pub(super) async fn repeat(s: &Subject) -> Verdict {
 async fn repeated(s: &Subject, target: &TargetSuite) -> Result<(), String> {
     let said = |fault: Fault| fault.to_string();
     let rows = target.members(0..target.rows);
-    let mut delivery = s.prepared(target, &format!("repeat {}", target.object)).await.map_err(said)?;
+    let mut delivery = s.prepared(target, &format!("repeat {}", target.name())).await.map_err(said)?;
     let before = delivery.state.clone();
     let first = delivery.send_whole(&rows).await.map_err(said)?;
     (delivery.state, delivery.number) = (before, 0);
@@ -264,13 +264,13 @@ pub(super) async fn batch_size(s: &Subject) -> Verdict {
     for target in or_end!(targets(s)) {
         for rows in [1, declared.saturating_sub(1).max(1), declared] {
             found.looked();
-            let scene = format!("batch-of-{rows} {}", target.object);
+            let scene = format!("batch-of-{rows} {}", target.name());
             match settled_whole(s, target, &scene, &target.members(0..rows)).await {
                 Ok(outcomes) => {
                     let refused = outcomes.iter().filter(|o| o.status == OutcomeStatus::Rejected).count();
-                    found.hold(refused == 0, || format!("{}: {refused} of {rows} rows are rejected", target.object));
+                    found.hold(refused == 0, || format!("{}: {refused} of {rows} rows are rejected", target.name()));
                 }
-                Err(fault) => found.problem(format!("{} with a batch of {rows} rows: {fault}", target.object)),
+                Err(fault) => found.problem(format!("{} with a batch of {rows} rows: {fault}", target.name())),
             }
         }
     }
@@ -289,21 +289,21 @@ pub(super) async fn retryable(s: &Subject) -> Verdict {
             ("422", answers(422), false),
         ] {
             found.looked();
-            let scene = format!("retryable {what} {}", target.object);
+            let scene = format!("retryable {what} {}", target.name());
             match sent_into(s, target, &scene, fault).await {
                 Ok(Ok(outcomes)) => {
                     let refused = outcomes.iter().filter(|o| o.status == OutcomeStatus::Rejected).count();
                     let mixed = passes && refused > 0 && !retried_later(s, &outcomes);
-                    found.hold(!mixed, || format!("{}: after {what} {refused} rows are final", target.object));
+                    found.hold(!mixed, || format!("{}: after {what} {refused} rows are final", target.name()));
                     let swallowed = !passes && outcomes.iter().all(|o| is_done(o.status));
-                    found.hold(!swallowed, || format!("{}: after {what} all rows are said to be done", target.object));
+                    found.hold(!swallowed, || format!("{}: after {what} all rows are said to be done", target.name()));
                 }
                 Ok(Err(fault)) => {
                     found.hold(fault.kind.is_retried() == passes && !is_ours(&fault), || {
-                        format!("{}: after {what} it says {fault}", target.object)
+                        format!("{}: after {what} it says {fault}", target.name())
                     });
                 }
-                Err(fault) => found.problem(format!("{}: before {what}: {fault}", target.object)),
+                Err(fault) => found.problem(format!("{}: before {what}: {fault}", target.name())),
             }
         }
     }
@@ -346,7 +346,7 @@ async fn sent_into(
 pub(super) async fn dry_run(s: &Subject) -> Verdict {
     let mut found = Findings::default();
     for target in or_end!(targets(s)) {
-        let name = &target.object;
+        let name = target.name();
         let scene = format!("dry-run {name}");
         s.enter(&scene);
         let Ok(mut dry) = s.delivery(target, &s.id(&scene), "1") else { continue };

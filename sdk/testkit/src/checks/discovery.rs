@@ -250,7 +250,7 @@ pub(super) async fn odd_names(s: &Subject) -> Verdict {
         }
         found.looked();
         if let Err(fault) = wide(s, target).await {
-            found.problem(format!("{} with 600 odd columns: {fault}", target.object));
+            found.problem(format!("{} with 600 odd columns: {fault}", target.name()));
         }
     }
     found.verdict("its targets have the columns they have, and no others")
@@ -261,7 +261,7 @@ async fn wide(s: &Subject, target: &crate::suite::TargetSuite) -> Result<(), Fau
     let text = |name: String| crate::suite::ColumnSuite { name, data_type: attiva_core::DataType::Text };
     wide.columns.extend(ODD.iter().map(|name| text((*name).to_owned())));
     wide.columns.extend((0..600).map(|n| text(format!("column_{n}"))));
-    let mut delivery = s.prepared(&wide, &format!("odd {}", target.object)).await?;
+    let mut delivery = s.prepared(&wide, &format!("odd {}", target.name())).await?;
     let rows: Vec<_> = wide.members(0..2).into_iter().map(|row| row.with("naïve", Value::Text("ü".into()))).collect();
     delivery.send(&rows).await?;
     delivery.finish().await.map(|_| ())

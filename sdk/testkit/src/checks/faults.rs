@@ -85,7 +85,7 @@ pub(super) async fn vendor_faults(s: &Subject) -> Verdict {
             for case in cases(s) {
                 for place in delivery_places(s, target).await {
                     if let Some(problem) = deliver_with(s, target, &case, place).await {
-                        found.problem(format!("{} with {} (request {place}): {problem}", target.object, case.what));
+                        found.problem(format!("{} with {} (request {place}): {problem}", target.name(), case.what));
                     }
                     found.looked();
                 }
@@ -154,7 +154,7 @@ fn unexpected<'f>(case: &Case, faults: &'f [Fault]) -> Option<&'f Fault> {
 }
 
 async fn delivery_places(s: &Subject, target: &TargetSuite) -> Vec<usize> {
-    if delivered(s, target, &format!("places {}", target.object), None).await.is_ok() { places(s) } else { Vec::new() }
+    if delivered(s, target, &format!("places {}", target.name()), None).await.is_ok() { places(s) } else { Vec::new() }
 }
 
 /// Makes a whole delivery, with a fault.
@@ -190,7 +190,7 @@ async fn delivered(
 
 async fn deliver_with(s: &Subject, target: &TargetSuite, case: &Case, place: usize) -> Option<String> {
     let injection = Injection { times: case.times, ..Injection::once(case.fault.clone(), place) };
-    let scene = format!("fault {place} {} {}", case.what, target.object);
+    let scene = format!("fault {place} {} {}", case.what, target.name());
     match delivered(s, target, &scene, Some(injection)).await {
         Ok(faults) => unexpected(case, &faults).map(ToString::to_string),
         Err(fault) if case.kinds.contains(&fault.kind) && !fault.kind.is_retried() => None,
@@ -220,7 +220,7 @@ pub(super) async fn restraint(s: &Subject) -> Verdict {
         for target in &s.suite.targets {
             let places = delivery_places(s, target).await;
             for place in places {
-                let scene = format!("restraint {place} {}", target.object);
+                let scene = format!("restraint {place} {}", target.name());
                 s.enter(&scene);
                 let Ok(mut delivery) = s.delivery(target, &s.id(&scene), "1") else { continue };
                 s.stand.inject(Injection { times: usize::MAX, ..Injection::once(refusal.clone(), place) });
@@ -231,7 +231,7 @@ pub(super) async fn restraint(s: &Subject) -> Verdict {
                 found.hold(asked <= place + 1, || {
                     format!(
                         "{} asks {} times more after a refusal for too many calls",
-                        target.object,
+                        target.name(),
                         asked - place - 1
                     )
                 });
@@ -283,8 +283,8 @@ pub(super) async fn token_expiry(s: &Subject) -> Verdict {
     if s.plugin.is_destination {
         for target in &s.suite.targets {
             for place in delivery_places(s, target).await {
-                let scene = format!("expiry {place} {}", target.object);
-                let told = format!("{} with a token that ended at request {place}", target.object);
+                let scene = format!("expiry {place} {}", target.name());
+                let told = format!("{} with a token that ended at request {place}", target.name());
                 let went = delivered(s, target, &scene, Some(Injection::once(expired.clone(), place))).await;
                 found.looked();
                 match went {
@@ -329,18 +329,29 @@ pub(super) async fn jobs(s: &Subject) -> Verdict {
                         found.problem("the suite names a job, and no target that is filled by one");
                         continue;
                     };
-                    let told = format!("{} with a job that ended badly ({n})", target.object);
-                    let scene = format!("job {n} {}", target.object);
+                    let told = format!("{} with a job that ended badly ({n})", target.name());
+                    let scene = format!("job {n} {}", target.name());
                     let went = delivered(s, target, &scene, Some(injection)).await;
-                    // Whether it asks for its job at all is check 48.
-                    if let Err(fault) = went {
-                        judge_job(&mut found, &told, &fault);
+                    match went {
+                        Err(fault) => judge_job(&mut found, &told, &fault),
+                        Ok(_) => found.hold(!is_taken_for_done(s, &job.status_path), || {
+                            format!("{told}: its rows are said to be done, and it never asked again")
+                        }),
                     }
                 }
             }
         }
     }
     found.verdict("the suite names no job at the vendor")
+}
+
+/// Whether a connector that was told of a failure neither looked at a job again nor wrote anything more: then what it says
+/// of its rows rests on the job that failed. Whether it asks for its job at all is check 48.
+fn is_taken_for_done(s: &Subject, status_path: &str) -> bool {
+    let seen = s.stand.seen();
+    let Some(told) = seen.iter().position(|seen| seen.is_faulty) else { return false };
+    let mut later = seen.iter().skip(told + 1).filter(|seen| !seen.is_token).map(|seen| &seen.request);
+    !later.any(|r| r.path().contains(status_path) || s.writes(&r.origin, &r.method, &r.target))
 }
 
 /// A job that failed may end the run, if it says what to do.

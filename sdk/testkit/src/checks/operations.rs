@@ -109,11 +109,11 @@ pub(super) async fn clean_up(s: &Subject) -> Verdict {
     }
     if s.plugin.is_destination {
         for target in &s.suite.targets {
-            let scene = format!("retire {}", target.object);
+            let scene = format!("retire {}", target.name());
             let delivery = match s.prepared(target, &scene).await {
                 Ok(delivery) => delivery,
                 Err(fault) => {
-                    found.problem(format!("{}: {fault}", target.object));
+                    found.problem(format!("{}: {fault}", target.name()));
                     continue;
                 }
             };
@@ -123,7 +123,7 @@ pub(super) async fn clean_up(s: &Subject) -> Verdict {
                 found.hold(fine, || {
                     format!(
                         "{} is not retired{turn}: {}",
-                        target.object,
+                        target.name(),
                         retired.err().map(|f| f.to_string()).unwrap_or_default()
                     )
                 });

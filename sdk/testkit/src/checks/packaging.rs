@@ -39,7 +39,7 @@ async fn exercise(s: &Subject) {
 }
 
 async fn deliver(s: &Subject, target: &crate::suite::TargetSuite) -> Result<(), Fault> {
-    let mut delivery = s.prepared(target, &format!("deliver {}", target.object)).await?;
+    let mut delivery = s.prepared(target, &format!("deliver {}", target.name())).await?;
     delivery.send(&target.members(0..target.rows)).await?;
     delivery.finish().await.map(|_| ())
 }

@@ -44,7 +44,7 @@ pub(super) async fn killed(s: &Subject) -> Verdict {
             found.looked();
             match killed_delivery(s, target).await {
                 Ok(note) => found.note(note),
-                Err(problem) => found.problem(format!("{} {problem}", target.object)),
+                Err(problem) => found.problem(format!("{} {problem}", target.name())),
             }
         }
     }
@@ -103,7 +103,7 @@ async fn kill(
 
 async fn killed_delivery(s: &Subject, target: &TargetSuite) -> Result<String, String> {
     let said = |what: &'static str| move |fault: Fault| format!("{what}: {fault}");
-    let scene = format!("killed {}", target.object);
+    let scene = format!("killed {}", target.name());
     s.enter(&scene);
     let mut delivery = s.delivery(target, &s.id(&scene), "1").map_err(said("no delivery"))?;
     delivery.patient = true;
@@ -166,7 +166,7 @@ async fn killed_delivery(s: &Subject, target: &TargetSuite) -> Result<String, St
     {
         return Err(format!("has {} members after kills, and {} were delivered", members.len(), rows.len()));
     }
-    Ok(format!("{}: killed {kills} times", target.object))
+    Ok(format!("{}: killed {kills} times", target.name()))
 }
 
 /// What a call answered that was not ended; `None`: it was, or said that it has to be made again.
@@ -220,7 +220,7 @@ pub(super) async fn cancel(s: &Subject) -> Verdict {
     if s.plugin.is_destination {
         for target in &s.suite.targets {
             if let Err(problem) = cancelled_delivery(s, target, &mut found).await {
-                found.problem(format!("{}: {problem}", target.object));
+                found.problem(format!("{}: {problem}", target.name()));
             }
         }
     }
@@ -242,14 +242,14 @@ async fn cut_off<T>(s: &Subject, call: impl Future<Output = T>) {
 }
 
 async fn cancelled_delivery(s: &Subject, target: &TargetSuite, found: &mut Findings) -> Result<(), Fault> {
-    let scene = format!("cancelled {}", target.object);
+    let scene = format!("cancelled {}", target.name());
     s.enter(&scene);
     let unprepared = s.delivery(target, &s.id(&format!("{scene} early")), "1")?;
     let Delivery { connection, target: place, run, state, .. } = &unprepared;
     for turn in ["before it was prepared", "a second time"] {
         found.looked();
         if let Err(fault) = s.plugin.abort(&connection.context, place, run, state).await {
-            found.problem(format!("{} cannot be aborted {turn}: {fault}", target.object));
+            found.problem(format!("{} cannot be aborted {turn}: {fault}", target.name()));
         }
     }
     let mut delivery = s.delivery(target, &s.id(&scene), "1")?;
@@ -263,7 +263,7 @@ async fn cancelled_delivery(s: &Subject, target: &TargetSuite, found: &mut Findi
     for turn in ["after a batch was cut off", "a second time"] {
         found.looked();
         if let Err(fault) = s.plugin.abort(&connection.context, place, run, state).await {
-            found.problem(format!("{} cannot be aborted {turn}: {fault}", target.object));
+            found.problem(format!("{} cannot be aborted {turn}: {fault}", target.name()));
         }
     }
     Ok(())

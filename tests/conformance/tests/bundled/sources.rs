@@ -8,10 +8,15 @@ use std::time::Duration;
 /// Columns that no record of the simulator's has a value in.
 fn unseen(stream: &str) -> Vec<&'static str> {
     match stream {
+        "named_accounts" => vec!["industry"],
         "activities" => vec!["campaignId", "referrerUrl", "linkUrl", "opportunityRole"],
         "opportunities" => vec!["description", "leadSource"],
         "program_memberships" => vec!["reachedSuccessDate", "statusReason", "trackName"],
         "static_list_memberships" => vec!["addedAt"],
+        "Lead" => vec!["MasterRecordId"],
+        "Campaign" => vec!["Description"],
+        "CampaignMember" => vec!["FirstRespondedDate"],
+        "AccountContactRelation" => vec!["Roles", "EndDate"],
         "Opportunity" => vec!["CampaignId", "Type", "LeadSource", "NextStep", "Description"],
         _ => vec![],
     }
@@ -40,6 +45,7 @@ fn source_marketo() {
             "munchkin_id": "123-ABC-456", "client_id": marketo.config().client_id,
             "client_secret": marketo.config().client_secret, "poll_seconds": 1,
             "start_date": start.to_string().get(..10), "fields": ["email", "firstName", "lastName"],
+            "named_account_lists": ["Target accounts"],
         },
         "streams": [
             {
@@ -55,6 +61,7 @@ fn source_marketo() {
             {"name": "static_lists", "unseen": ["programName"]}, {"name": "static_list_memberships", "unseen": unseen("static_list_memberships")},
             {"name": "programs", "unseen": ["sfdcId", "sfdcName", "startDate", "endDate"]},
             {"name": "program_memberships", "unseen": unseen("program_memberships")},
+            {"name": "named_accounts", "unseen": unseen("named_accounts")},
             {"name": "activities", "unseen": unseen("activities")},
         ],
         "answers": marketo_answers(),
@@ -87,7 +94,8 @@ fn source_salesforce() {
     let suite = json!({
         "configuration": {
             "my_domain": "acme", "client_id": salesforce.config().client_id, "client_secret": salesforce.config().client_secret,
-            "fields": {"Contact": ["Email", "FirstName", "LastName"], "Account": ["Name"]}, "bulk_from": 3,
+            "fields": {"Contact": ["Email", "FirstName", "LastName"], "Account": ["Name"], "Lead": ["Email", "LastName"]},
+            "objects": ["Invoice__c"], "bulk_from": 3,
         },
         "streams": [
             {
@@ -98,7 +106,11 @@ fn source_salesforce() {
                 ],
             },
             {"name": "Account", "unseen": ["MasterRecordId"]},
-            {"name": "Opportunity", "unseen": unseen("Opportunity")},
+            {"name": "Lead", "unseen": unseen("Lead")}, {"name": "Opportunity", "unseen": unseen("Opportunity")},
+            {"name": "OpportunityContactRole", "unseen": unseen("OpportunityContactRole")},
+            {"name": "Campaign", "unseen": unseen("Campaign")}, {"name": "CampaignMember", "unseen": unseen("CampaignMember")},
+            {"name": "AccountContactRelation", "unseen": unseen("AccountContactRelation")},
+            {"name": "Invoice__c", "unseen": unseen("Invoice__c")},
         ],
         "answers": {"token_expired": {"status": 401, "body": expired}},
         "jobs": [{"stream": "Contact", "status_path": "/jobs/query/", "failed": [ended("Failed"), ended("Aborted"), gone]}],

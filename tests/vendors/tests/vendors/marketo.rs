@@ -178,3 +178,80 @@ fn a_large_fill_goes_by_files_and_tells_whom_marketo_refused() {
     assert_eq!((scene.members(), finished.artifacts[0].rows), (999, Some(999)));
     assert_eq!(scene.simulator.received().count("POST", "/bulk/v1/leads.json"), 1);
 }
+
+/// Two calls with one new address at once make two leads at Marketo: no third one is made, and one of them is listed.
+#[test]
+fn an_address_that_became_two_leads_is_put_on_once_and_never_made_again() {
+    let mut scene = scene(&["email", "firstName"], json!({"mode": "create"}));
+    scene.prepare();
+    let row = || -> Vec<Row<'_>> {
+        let cells = vec![("email", "twin@x.example".to_owned()), ("firstName", "Ada".to_owned())];
+        vec![(Operation::Upsert, String::new(), cells)]
+    };
+    let first = scene.deliver(&row());
+    assert_eq!(first[0].status, OutcomeStatus::Created);
+    scene.simulator.inject(Fault::SyncRace);
+    scene.deliver(&row());
+    let before = scene.simulator.leads().count();
+    let settled = scene.deliver(&row());
+    assert_eq!((settled[0].status, settled[0].code.as_str()), (OutcomeStatus::Updated, "several-leads"));
+    assert_eq!(settled[0].member_id, first[0].member_id, "the oldest");
+    assert_eq!(scene.simulator.leads().count(), before);
+}
+
+/// What was made a moment ago is not found yet: nobody and no list is made a second time for it.
+#[test]
+fn what_a_look_up_does_not_show_yet_is_not_made_again() {
+    let mut scene = scene(&["email"], json!({"mode": "create"}));
+    scene.prepare();
+    scene.simulator.inject(Injection::from(Fault::LookUpLags).at("/rest/asset/v1/staticList/"));
+    scene.prepare();
+    let new = ["fresh@x.example".to_owned()];
+    assert_eq!(scene.deliver(&rows(Operation::Upsert, &new))[0].status, OutcomeStatus::Created);
+    let people = scene.simulator.leads().count();
+    scene.simulator.inject(Injection::from(Fault::LookUpLags).at("/rest/v1/leads.json"));
+    assert_eq!(scene.deliver(&rows(Operation::Upsert, &new))[0].status, OutcomeStatus::Updated);
+    assert_eq!((scene.simulator.leads().count(), scene.members()), (people, 1));
+}
+
+/// A company is a record of its own: who shows its fields does not write them, and the plan has said so.
+#[test]
+fn fields_of_a_company_are_told_of_and_refused_row_by_row() {
+    let mut scene = scene(&["email", "company"], json!({"mode": "create"}));
+    let told = Marketo::prepare(&scene.host, &scene.config, &scene.target, &scene.run, true).unwrap().notes;
+    assert!(told.iter().any(|note| note.starts_with("company:") && note.contains("1021")), "{told:?}");
+    scene.prepare();
+    let known = scene.emails().remove(0);
+    let id = scene.simulator.leads().next().unwrap()["id"].as_u64().unwrap();
+    scene.simulator.change_lead(id, json!({"externalCompanyId": "C-1"})).unwrap();
+    let row = |email: &str| -> Row<'_> {
+        (Operation::Upsert, String::new(), vec![("email", email.to_owned()), ("company", "Acme".to_owned())])
+    };
+    let outcomes = scene.deliver(&[row(&known), row("new@x.example")]);
+    let told: Vec<_> = outcomes.iter().map(|o| (o.status, o.code.as_str())).collect();
+    assert_eq!(told, [(OutcomeStatus::Rejected, "marketo.1021"), (OutcomeStatus::Created, "")]);
+}
+
+#[test]
+fn an_import_that_fails_at_marketo_is_told_and_nobody_is_taken_for_done() {
+    let mut scene = scene(&["email"], json!({"mode": "create", "import_from_rows": 1}));
+    scene.run.rows_expected = Some(1);
+    scene.prepare();
+    scene.simulator.inject(Fault::ImportFails { message: "no space left".into() });
+    let outcomes = scene.deliver(&rows(Operation::Upsert, &["new@x.example".to_owned()]));
+    assert_eq!(outcomes[0].status, OutcomeStatus::Pending);
+    for _ in 0..1_000 {
+        match Marketo::finish(&scene.host, &scene.config, &scene.target, &scene.run, scene.state.clone()) {
+            Ok(finished) => {
+                assert_eq!(finished.pending_become, OutcomeStatus::Pending);
+                scene.state = finished.state;
+                scene.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+            }
+            Err(fault) => {
+                assert_eq!((fault.code.as_str(), scene.members()), ("marketo.import-failed", 0));
+                return assert!(fault.message.contains("no space left"), "{fault:?}");
+            }
+        }
+    }
+    panic!("it never fails");
+}
