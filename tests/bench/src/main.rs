@@ -15,6 +15,7 @@ mod ingest;
 mod install;
 mod machine;
 mod neighbour;
+mod overload;
 mod pace;
 mod sandbox;
 mod sandbox_tax;
@@ -75,6 +76,8 @@ enum Name {
     Lookup,
     /// Look-ups and events over HTTP, at a rate, from a second process.
     HttpLoad,
+    /// More requests at once than the host works on.
+    Overload,
     /// Segment evaluation.
     Segments,
     /// What evaluating takes by persons, by events and by segments.
@@ -135,6 +138,10 @@ fn measure() -> Result<()> {
         Name::HttpLoad => match arguments.place {
             Some(orders) => return http_load::make_and_tell(&orders),
             None => http_load::measure(&mut figures, arguments.records)?,
+        },
+        Name::Overload => match arguments.place {
+            Some(orders) => return overload::make_and_tell(&orders),
+            None => overload::measure(&mut figures, arguments.records)?,
         },
         Name::Startup => startup::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::SandboxTax => sandbox_tax::measure(&mut figures, arguments.records.min(20_000), arguments.rounds)?,
