@@ -36,7 +36,7 @@ const OF_CODES: &[&str] = &[
 ];
 
 /// Files and audited actions that look like codes.
-const NO_CODES: &[&str] = &["store.db", "connection.consent-given", "connection.consent-refused"];
+const NO_CODES: &[&str] = &["store.db", "egress.domains", "connection.consent-given", "connection.consent-refused"];
 
 fn is_code(text: &str) -> bool {
     let plain = |part: &str| {

@@ -130,10 +130,10 @@ fn a_plugin_may_be_as_large_as_the_host_says() {
     let mut section = vec![0];
     let mut left = content;
     while left >= 0x80 {
-        section.push((left & 0x7f) as u8 | 0x80);
+        section.push(u8::try_from(left & 0x7f).unwrap() | 0x80);
         left >>= 7;
     }
-    section.push(left as u8);
+    section.push(u8::try_from(left).unwrap());
     section.push(1);
     section.push(b'x');
     section.resize(section.len() + content as usize - 2, 0);

@@ -425,6 +425,7 @@ mod tests {
             spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
             configuration: Arc::new(json!({"bucket": "audiences.example.com", "region": "eu-central-1"})),
             grants: Arc::new([]),
+            domains: None,
         };
         let ask = Ask { origin: "path", method: "GET", path: "/audiences.example.com/key", credential: None };
         assert_eq!(policy.permit(&ask, Mode::ReadOnly), Ok(()));
