@@ -65,6 +65,5 @@ mod tables;
 mod tables_bucket;
 mod tenancy;
 mod tls;
-mod upgraded;
 mod usage_policy;
 mod win_back;
