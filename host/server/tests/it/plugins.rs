@@ -158,7 +158,7 @@ fn the_host_says_which_domains_plugins_reach_at_all() {
     assert_eq!(policy("source-marketo")["host_domains"], json!(["mktorest.com"]));
     assert_eq!(policy("source-marketo")["limits"]["cpu_ms"], 5000);
     let configuration =
-        json!({"bucket": "b", "region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "s"});
+        json!({"bucket": "bucket", "region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "s"});
     let body = json!({"name": "s", "plugin": "destination-s3", "configuration": configuration});
     let connection = api.post("connections", &body).is(201).text("/id").to_owned();
     let checked = api.post(&format!("connections/{connection}/check"), &json!({}));
