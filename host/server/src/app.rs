@@ -448,9 +448,19 @@ fn plugins(
     let limits = Limits {
         host_memory_bytes: settings.plugin_memory_bytes,
         organisation_memory_bytes: settings.organisation_memory_bytes,
+        connections: settings.plugin_connections as usize,
+        host_connections: settings.connections as usize,
+        // What comes with the host is taken in the same way, however small what others bring has to be.
+        component_bytes: settings.plugin_bytes.max(base.limits.component_bytes),
         ..base.limits
     };
-    let options = HostOptions { compiler: compiler::compiler(), limits, pool_instances: settings.plugin_pool, ..base };
+    let options = HostOptions {
+        compiler: compiler::compiler(),
+        limits,
+        domains: settings.egress_domains.clone().map(Arc::from),
+        pool_instances: settings.plugin_pool,
+        ..base
+    };
     let host = PluginHost::new(options).map_err(|e| Refusal::internal(e.to_string()))?;
     let plugin_files = PluginFiles::new(data.plugins().try_clone().map_err(io)?);
     let development = files::development_key(data.keys())?.public();

@@ -1,7 +1,9 @@
 //! The host's configuration: typed, read once, unknown keys refused. A flag beats the environment, the environment
 //! beats the file, and what nobody says has a default.
 
+mod egress;
 mod layer;
+mod limits;
 mod tables;
 mod telemetry;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where traces and logs are sent; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
+    /// The only domains that plugins reach; `None`: those that each declares, as approved.
+    pub egress_domains: Option<Vec<String>>,
     /// When open tables are taken; `None`: none are kept.
     pub tables: Option<TableTimes>,
     pub limits: Limits,
@@ -74,6 +78,8 @@ pub struct Limits {
     pub request: Duration,
     /// Requests worked on at the same time; as many more may wait.
     pub requests_at_once: u32,
+    /// Clients that are connected at the same time; whoever comes then waits in the system's queue.
+    pub clients_at_once: u32,
     /// Longest time that one waits for its turn; then it is answered 503.
     pub queue: Duration,
     /// How often one key may ask; `None`: as often as it likes.
@@ -84,6 +90,10 @@ pub struct Limits {
     pub disk_free_bytes: u64,
     /// Memory of all plugins at work together.
     pub plugin_memory_bytes: u64,
+    /// Connections to vendors that are open at the same time, of all plugins.
+    pub connections: u32,
+    /// Of those, as many as one plugin has open for one organisation.
+    pub plugin_connections: u32,
     /// Instances of plugins that are kept in a pool. 0: each call makes its own.
     pub plugin_pool: u32,
     /// Memory of all plugins at work for one organisation.
@@ -156,6 +166,7 @@ mod tests {
                 "seal_key_file" | "tls.certificate_file" | "tls.key_file" | "telemetry.otlp_ca_file" => {
                     ("/x", "\"/x\"")
                 }
+                "egress.domains" => ("x.example", "\"x.example\""),
                 "log.format" => ("json", "\"json\""),
                 "log.level" => ("warn", "\"warn\""),
                 "telemetry.otlp_endpoint" => ("http://x:1", "\"http://x:1\""),
@@ -261,6 +272,21 @@ mod tests {
             };
             assert!(row.contains(&format!(" {default}")), "{}: {default} is not in: {row}", key.name);
         }
+    }
+
+    /// The page on configuration has a row for each key, with its default as `--help` says it, and no other.
+    #[test]
+    fn every_key_stands_on_the_page_with_its_default() {
+        let page = include_str!("../../../docs/configuration.md");
+        let rows: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("| `") && !line.starts_with("| `--")).collect();
+        for key in KEYS {
+            let of_key = format!("| `{}` | ", key.name);
+            let row = rows.iter().find(|row| row.starts_with(&of_key)).unwrap_or_else(|| panic!("no {}", key.name));
+            let default = key.help.rsplit_once("(default: ").map_or("none", |(_, rest)| rest.trim_end_matches(')'));
+            assert!(row.ends_with(&format!(" | {default} |")), "{}: {default} is not in: {row}", key.name);
+        }
+        assert_eq!(rows.len(), KEYS.len(), "a row of no key");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::app::refusal::Refusal;
 use crate::app::settings::Settings;
 use crate::app::{App, Opened};
 use crate::config::{Config, Tls};
+use crate::doors::Doors;
 use crate::tls::{Certificates, TlsError, TlsListener};
 use axum::Router;
 use axum::serve::Listener;
@@ -30,6 +31,10 @@ pub enum StartError {
     #[error("{data_dir}: {}. {}", refusal.fault.message, refusal.fault.action)]
     Data { data_dir: String, refusal: Refusal },
 }
+
+/// Nothing moves on a connection for this much longer than a request may take: it is closed. Events are told at least
+/// every fifteen seconds (`api/events.rs`).
+const IDLE_BEYOND: Duration = Duration::from_secs(15);
 
 /// A running host.
 pub struct Host {
@@ -63,6 +68,10 @@ impl Host {
             kept: limits.kept,
             tables: config.tables,
             plugin_memory_bytes: bytes(limits.plugin_memory_bytes),
+            plugin_bytes: bytes(limits.plugin_bytes),
+            egress_domains: config.egress_domains.clone(),
+            connections: limits.connections,
+            plugin_connections: limits.plugin_connections,
             plugin_pool: limits.plugin_pool,
             organisation_memory_bytes: bytes(limits.organisation_memory_bytes),
             seal_key_file: config.seal_key_file.clone(),
@@ -74,13 +83,16 @@ impl Host {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let router = api::router(state.clone());
+        // Whoever waits for an answer is answered, if with a refusal, before this is over.
+        let idle = limits.request + IDLE_BEYOND;
+        let clients = limits.clients_at_once;
         let serving = match certificates {
             Some(certificates) => {
                 let listener = TlsListener::start(listener, Arc::new(certificates))
                     .map_err(|reason| StartError::Listen { address, reason })?;
-                serve(listener, router, stopped)
+                serve(Doors::new(listener, clients, idle), router, stopped)
             }
-            None => serve(listener, router, stopped),
+            None => serve(Doors::new(listener, clients, idle), router, stopped),
         };
         if config.tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(%address, "API keys and data can be read on their way by whoever sits between: this is plain \

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compiler;
 pub mod config;
 mod demo;
+mod doors;
 pub mod exit;
 pub mod host;
 pub mod telemetry;

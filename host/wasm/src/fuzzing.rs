@@ -76,7 +76,7 @@ fn spec() -> &'static Arc<Spec> {
 
 fn asked(method: &str, path: &str, origin: &str, credential: Option<&str>, value: &str) {
     let configuration = Arc::new(json!({ "id": value }));
-    let policy = Policy { spec: spec().clone(), configuration, grants: Arc::new([]) };
+    let policy = Policy { spec: spec().clone(), configuration, grants: Arc::new([]), domains: None };
     if let Ok(endpoint) = policy.endpoint(origin) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
         assert!(endpoint.host.ends_with(".example.com") && endpoint.host.bytes().all(plain), "{endpoint:?}");

@@ -4,6 +4,7 @@ use crate::aot::AotCache;
 use crate::call::CallState;
 use crate::capability;
 use crate::compile::{CompileLimits, Compiler};
+use crate::egress::open::OpenConnections;
 use crate::egress::transport::Transport;
 use crate::egress::{Resolve, SystemResolver};
 use crate::engine::{self, Pool};
@@ -27,6 +28,8 @@ pub struct HostOptions {
     /// So many instances are kept in a pool, and no more calls go on at once (`limit.instances`). 0: each call makes its
     /// own. A pool makes small calls faster, at the price of address space: some 8 GiB for each.
     pub pool_instances: u32,
+    /// The only domains that any plugin reaches; `None`: whatever its specification declares, which an operator approved.
+    pub domains: Option<Arc<[String]>>,
     pub resolver: Arc<dyn Resolve>,
     /// The clock and the randomness that guests are handed.
     pub surroundings: Arc<dyn Surroundings>,
@@ -44,6 +47,7 @@ impl HostOptions {
             compiler: Compiler::default(),
             compile_limits: CompileLimits::default(),
             pool_instances: 0,
+            domains: None,
             resolver: Arc::new(SystemResolver),
             surroundings: Arc::new(TheMachine),
             tls_roots: Vec::new(),
@@ -77,7 +81,9 @@ pub(crate) struct Services {
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Arc<HostMemory>,
     pub(crate) transport: Arc<Transport>,
+    pub(crate) open: Arc<OpenConnections>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
+    pub(crate) domains: Option<Arc<[String]>>,
 }
 
 impl PluginHost {
@@ -95,13 +101,30 @@ impl PluginHost {
             compiler: Arc::new(options.compiler),
             compile_limits: options.compile_limits,
             services: Services {
+                open: Arc::new(OpenConnections::new(&options.limits)),
                 limits: Arc::new(options.limits),
                 memory: Arc::default(),
                 transport: Arc::new(Transport::new(options.resolver, &options.tls_roots)?),
                 surroundings: options.surroundings,
+                domains: options.domains,
             },
             engine,
         })
+    }
+}
+
+/// What all plugins at work hold of the machine, at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub memory_bytes: usize,
+    /// Connections to vendors.
+    pub connections: usize,
+}
+
+impl PluginHost {
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held { memory_bytes: self.services.memory.used(), connections: self.services.open.open_now() }
     }
 }
 

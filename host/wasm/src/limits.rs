@@ -19,6 +19,10 @@ pub struct Limits {
     pub host_memory_bytes: usize,
     /// Memory of all stores of one organisation together, in bytes (`limit.organisation-memory`, transient).
     pub organisation_memory_bytes: usize,
+    /// Connections to vendors that a plugin has open at once for one organisation (`limit.connections`, transient).
+    pub connections: usize,
+    /// Connections of all plugins of the host together (`limit.connections`, transient).
+    pub host_connections: usize,
     /// Bytes that one crossing may make the host allocate (`limit.crossing`).
     pub crossing_bytes: usize,
     /// Live component handles (`limit.handles`).
@@ -55,6 +59,8 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             host_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
+            connections: 64,
+            host_connections: 512,
             crossing_bytes: 16 << 20,
             handles: 1_000,
             host_calls: 100_000,
@@ -72,7 +78,69 @@ impl Default for Limits {
     }
 }
 
+/// A limit as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownLimit {
+    /// With its unit at the end: `cpu_ms`.
+    pub name: &'static str,
+    pub most: u64,
+    /// The fault of who runs into it; `None`: nothing is stopped.
+    pub code: Option<&'static str>,
+}
+
 impl Limits {
+    /// All of them, in the order of the page on limits (`docs/guardrails.md`), which a test holds to this.
+    #[must_use]
+    pub fn shown(&self) -> Vec<ShownLimit> {
+        // By its fields, so that a new one is not forgotten here.
+        let Self {
+            cpu,
+            wall,
+            memory_bytes,
+            host_memory_bytes,
+            organisation_memory_bytes,
+            connections,
+            host_connections,
+            crossing_bytes,
+            handles,
+            host_calls,
+            requests,
+            egress_out_bytes,
+            egress_in_bytes,
+            log_bytes,
+            page_rows,
+            page_bytes,
+            cursor_bytes,
+            spool_bytes,
+            spool_fetch_bytes,
+            component_bytes,
+        } = self;
+        let ms = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let all: [(&'static str, u64, Option<&'static str>); 20] = [
+            ("cpu_ms", ms(cpu), Some("limit.cpu")),
+            ("wall_ms", ms(wall), Some("limit.wall")),
+            ("memory_bytes", *memory_bytes as u64, Some("limit.memory")),
+            ("crossing_bytes", *crossing_bytes as u64, Some("limit.crossing")),
+            ("handles", *handles as u64, Some("limit.handles")),
+            ("host_calls", *host_calls, Some("limit.host-calls")),
+            ("requests", u64::from(*requests), Some("limit.requests")),
+            ("egress_out_bytes", *egress_out_bytes, Some("limit.egress-out")),
+            ("egress_in_bytes", *egress_in_bytes, Some("limit.egress-in")),
+            ("log_bytes", *log_bytes as u64, None),
+            ("page_rows", u64::from(*page_rows), Some("limit.page-rows")),
+            ("page_bytes", *page_bytes, Some("limit.page-bytes")),
+            ("cursor_bytes", *cursor_bytes as u64, Some("limit.cursor")),
+            ("spool_bytes", *spool_bytes, Some("limit.spool")),
+            ("spool_fetch_bytes", *spool_fetch_bytes, None),
+            ("component_bytes", *component_bytes as u64, Some("plugin.refused")),
+            ("connections", *connections as u64, Some("limit.connections")),
+            ("host_connections", *host_connections as u64, Some("limit.connections")),
+            ("organisation_memory_bytes", *organisation_memory_bytes as u64, Some("limit.organisation-memory")),
+            ("host_memory_bytes", *host_memory_bytes as u64, Some("limit.host-memory")),
+        ];
+        all.into_iter().map(|(name, most, code)| ShownLimit { name, most, code }).collect()
+    }
+
     /// For what runs with no authority: `spec` and `migrate-state`.
     pub(crate) fn small(&self) -> Self {
         Self {
@@ -146,6 +214,12 @@ pub(crate) fn exceeded(code: &str, message: impl Into<String>) -> Fault {
 #[derive(Debug, Default)]
 pub(crate) struct HostMemory {
     used: AtomicUsize,
+}
+
+impl HostMemory {
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
 }
 
 /// What all stores of one organisation hold together.
@@ -274,6 +348,26 @@ impl ResourceLimiter for MemoryLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `| `cpu_ms` | … | 5,000 | … `limit.cpu` … |`, in this order.
+    #[test]
+    fn the_page_of_limits_says_what_they_are() {
+        let page = include_str!("../../../docs/guardrails.md");
+        let (_, section) = page.split_once("## What a plugin may use").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let shown = Limits::default().shown();
+        assert_eq!(rows.len(), shown.len(), "{rows:#?}");
+        for (row, ShownLimit { name, most, code }) in rows.iter().zip(shown) {
+            let digits = most.to_string();
+            let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
+            let most = groups.collect::<Vec<_>>().join(",");
+            let code = code.map_or("nothing is stopped".to_owned(), |code| format!("`{code}`"));
+            for part in [&format!("| `{name}` | "), &format!(" | {most} | "), &code] {
+                assert!(row.contains(part.as_str()), "{part} is not in: {row}");
+            }
+        }
+    }
 
     #[test]
     fn the_sum_counts_and_what_failed_or_is_gone_is_given_back() {

@@ -60,6 +60,12 @@ impl Plugin {
         &self.services.limits
     }
 
+    /// The only domains that the host reaches for it, whatever it declares; `None`: those that it declares.
+    #[must_use]
+    pub fn host_domains(&self) -> Option<&[String]> {
+        self.services.domains.as_deref()
+    }
+
     /// Brings a cursor or delivery state of an older version into this one's form. Pure: no connection is concerned.
     ///
     /// # Errors

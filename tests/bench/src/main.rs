@@ -18,6 +18,7 @@ mod machine;
 mod marketo;
 mod marketo_latency;
 mod neighbour;
+mod overload;
 mod pace;
 mod sandbox;
 mod sandbox_tax;
@@ -81,6 +82,8 @@ enum Name {
     Lookup,
     /// Look-ups and events over HTTP, at a rate, from a second process.
     HttpLoad,
+    /// More requests at once than the host works on.
+    Overload,
     /// Segment evaluation.
     Segments,
     /// What evaluating takes by persons, by events and by segments.
@@ -150,6 +153,10 @@ fn measure() -> Result<()> {
         Name::HttpLoad => match arguments.place {
             Some(orders) => return http_load::make_and_tell(&orders),
             None => http_load::measure(&mut figures, arguments.records)?,
+        },
+        Name::Overload => match arguments.place {
+            Some(orders) => return overload::make_and_tell(&orders),
+            None => overload::measure(&mut figures, arguments.records)?,
         },
         Name::Startup => startup::measure(&mut figures, arguments.records, arguments.rounds)?,
         Name::SandboxTax => sandbox_tax::measure(&mut figures, arguments.records.min(20_000), arguments.rounds)?,

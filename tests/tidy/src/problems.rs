@@ -1,7 +1,7 @@
 //! Every type of problem that the host makes has its row in `docs/troubleshooting.md`, and every row is of one.
 
 use crate::repository::{found, none, text, texts};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PAGE: &str = "docs/troubleshooting.md";
 
@@ -36,7 +36,7 @@ const OF_CODES: &[&str] = &[
 ];
 
 /// Files and audited actions that look like codes.
-const NO_CODES: &[&str] = &["store.db", "connection.consent-given", "connection.consent-refused"];
+const NO_CODES: &[&str] = &["store.db", "egress.domains", "connection.consent-given", "connection.consent-refused"];
 
 fn is_code(text: &str) -> bool {
     let plain = |part: &str| {
@@ -101,6 +101,75 @@ fn sources() -> Vec<(String, String)> {
     let is_source = |path: &str| path.starts_with("host/") && path.contains("/src/") && path.ends_with(".rs");
     let is_test = |path: &str| path.ends_with("/tests.rs") || path.ends_with("fuzzing.rs");
     texts().into_iter().filter(|(path, _)| is_source(path) && !is_test(path)).collect()
+}
+
+/// What says which kind a fault is of, where it says its code. A maker that is here makes faults of one kind.
+const KINDS: &[(&str, &str)] = &[("denied(", "internal"), ("exceeded(", "internal"), ("network(", "transient")];
+
+/// `RateLimited` is `rate-limited`.
+fn kind(name: &str) -> String {
+    let letter = |(at, c): (usize, char)| {
+        let dash = (at > 0 && c.is_ascii_uppercase()).then_some('-');
+        dash.into_iter().chain([c.to_ascii_lowercase()])
+    };
+    name.chars().enumerate().flat_map(letter).collect()
+}
+
+/// Codes with the kind that the maker beside them says.
+fn kinds(source: &str) -> BTreeSet<(String, String)> {
+    let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let of = |(before, code): (&str, &str)| {
+        let before = before.trim_end();
+        let said = before.strip_suffix(',').and_then(|before| {
+            let (before, name) = before.rsplit_once("FaultKind::")?;
+            let is_one = before.trim_end().ends_with("Fault::new(") && name.bytes().all(|b| b.is_ascii_alphabetic());
+            is_one.then(|| kind(name))
+        });
+        let of_maker = || KINDS.iter().find(|(maker, _)| before.ends_with(maker)).map(|(_, kind)| (*kind).to_owned());
+        Some((code.to_owned(), said.or_else(of_maker)?))
+    };
+    literals(source).filter(|(_, text)| is_code(text)).filter_map(of).collect()
+}
+
+/// A row says each kind that its type is made with: who acts hangs on it.
+fn kind_problems(sources: &[(String, String)], page: &str) -> Vec<String> {
+    let row = |line: &str| {
+        let (code, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+        let (kinds, _) = rest.split_once(" | ")?;
+        Some((code.to_owned(), kinds.split(", ").map(str::to_owned).collect::<Vec<_>>()))
+    };
+    let rows: BTreeMap<String, Vec<String>> = page.lines().filter_map(row).collect();
+    let mut problems = Vec::new();
+    for (path, source) in sources {
+        let wrong =
+            kinds(source).into_iter().filter(|(code, kind)| rows.get(code).is_some_and(|row| !row.contains(kind)));
+        problems.extend(
+            wrong.map(|(code, kind)| {
+                format!("{path}: `{code}` is made as `{kind}`, which its row in {PAGE} does not say")
+            }),
+        );
+    }
+    problems
+}
+
+#[test]
+fn every_type_is_of_the_kinds_that_its_row_says() {
+    let sources = sources();
+    let all: usize = sources.iter().map(|(_, source)| kinds(source).len()).sum();
+    assert!(all > 150, "only {all} were found");
+    none(kind_problems(&sources, &text(PAGE)));
+}
+
+#[test]
+fn a_wrong_kind_is_found() {
+    let page = "| `a.b` | config, transient | It is known. | Nothing. |";
+    let source = |text: &str| vec![("host/x/src/a.rs".to_owned(), text.to_owned())];
+    for good in ["Fault::new(FaultKind::Config, \"a.b\", x)", "network(\"a.b\", x)", "Fault::new(kind, \"a.b\", x)"] {
+        none(kind_problems(&source(good), page));
+    }
+    found(&kind_problems(&source("denied(\"a.b\", x)"), page), "`internal`");
+    let over_lines = "Fault::new(\n    FaultKind::RateLimited,\n    \"a.b\",\n    x,\n)";
+    found(&kind_problems(&source(over_lines), page), "`rate-limited`");
 }
 
 #[test]

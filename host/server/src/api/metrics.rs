@@ -8,11 +8,12 @@ use super::operation::{Answers, Describer};
 use super::routes::Routes;
 use crate::app::freshness::Of;
 use crate::app::keys::Caller;
-use crate::app::metrics::SandboxFigures;
+use crate::app::metrics::{HostFigures, SandboxFigures};
 use crate::app::oversight::{Conduct, Sum};
 use crate::app::refusal::{Refusal, Result};
 use crate::telemetry;
 use attiva_core::freshness::Freshness;
+use attiva_core::quota::ShownLimit;
 use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
@@ -128,6 +129,12 @@ struct Figures {
     tables_failed: Level,
     streams: Ages,
     audiences: Ages,
+    quota_spent: Level,
+    quota_left: Level,
+    quota_held_back: Level,
+    quota_waiting: Level,
+    memory_held: Level,
+    connections_open: Level,
 }
 
 /// How old something is, and how old it may be.
@@ -161,44 +168,63 @@ impl Ages {
 }
 
 impl Figures {
-    fn of(sandboxes: &[SandboxFigures]) -> Self {
+    fn of(host: &HostFigures) -> Self {
         let figures = Self::default();
-        for sandbox in sandboxes {
-            let labels = vec![("organisation", sandbox.organisation.clone()), ("sandbox", sandbox.sandbox.clone())];
-            for (projector, changes) in sandbox.waiting {
-                level(&figures.waiting, &with(&labels, [("projector", projector)]), changes);
+        level(&figures.memory_held, &Labels::new(), host.held.memory_bytes as u64);
+        level(&figures.connections_open, &Labels::new(), host.held.connections as u64);
+        for (instance, shown) in &host.quotas {
+            let labels = vec![("system", instance.system.clone()), ("instance", instance.id.clone())];
+            shown.limits.iter().for_each(|limit| figures.quota(&labels, limit));
+            level(&figures.quota_waiting, &labels, shown.waiting.values().sum::<usize>() as u64);
+        }
+        host.sandboxes.iter().for_each(|sandbox| figures.sandbox(sandbox));
+        figures
+    }
+
+    fn quota(&self, labels: &Labels, limit: &ShownLimit) {
+        let seconds = limit.seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+        let labels = with(labels, [("limit", limit.kind), ("seconds", &seconds)]);
+        level(&self.quota_spent, &labels, limit.spent);
+        if let Some(left) = limit.left {
+            level(&self.quota_left, &labels, left);
+        }
+        level(&self.quota_held_back, &labels, u64::from(limit.held_back));
+    }
+
+    fn sandbox(&self, sandbox: &SandboxFigures) {
+        let labels = vec![("organisation", sandbox.organisation.clone()), ("sandbox", sandbox.sandbox.clone())];
+        for (projector, changes) in sandbox.waiting {
+            level(&self.waiting, &with(&labels, [("projector", projector)]), changes);
+        }
+        level(&self.disk, &labels, sandbox.disk_bytes);
+        if let Some(tables) = &sandbox.tables {
+            if let Some(ms) = tables.behind_ms {
+                level(&self.tables_behind, &labels, ms.unsigned_abs() / 1000);
             }
-            level(&figures.disk, &labels, sandbox.disk_bytes);
-            if let Some(tables) = &sandbox.tables {
-                if let Some(ms) = tables.behind_ms {
-                    level(&figures.tables_behind, &labels, ms.unsigned_abs() / 1000);
+            level(&self.tables_size, &labels, tables.bytes);
+            level(&self.tables_failed, &labels, u64::from(tables.has_failed));
+        }
+        for (of, found) in &sandbox.freshness {
+            match of {
+                Of::Stream { connection, stream, .. } => {
+                    let more = [("connection", connection.as_str()), ("stream", stream)];
+                    self.streams.add(&with(&labels, more), found);
                 }
-                level(&figures.tables_size, &labels, tables.bytes);
-                level(&figures.tables_failed, &labels, u64::from(tables.has_failed));
-            }
-            for (of, found) in &sandbox.freshness {
-                match of {
-                    Of::Stream { connection, stream, .. } => {
-                        let more = [("connection", connection.as_str()), ("stream", stream)];
-                        figures.streams.add(&with(&labels, more), found);
-                    }
-                    Of::Activation { activation, segment } => {
-                        let more = [("activation", activation.as_str()), ("segment", segment.as_str())];
-                        figures.audiences.add(&with(&labels, more), found);
-                    }
+                Of::Activation { activation, segment } => {
+                    let more = [("activation", activation.as_str()), ("segment", segment.as_str())];
+                    self.audiences.add(&with(&labels, more), found);
                 }
-            }
-            for (activation, counts) in &sandbox.drift {
-                let labels = with(&labels, [("activation", activation)]);
-                for (kind, members) in [("missing", counts.missing), ("returned", counts.returned)] {
-                    level(&figures.drift, &with(&labels, [("kind", kind)]), members);
-                }
-            }
-            for (connection, conduct) in &sandbox.connections {
-                figures.connection(&with(&labels, [("connection", connection)]), conduct);
             }
         }
-        figures
+        for (activation, counts) in &sandbox.drift {
+            let labels = with(&labels, [("activation", activation)]);
+            for (kind, members) in [("missing", counts.missing), ("returned", counts.returned)] {
+                level(&self.drift, &with(&labels, [("kind", kind)]), members);
+            }
+        }
+        for (connection, conduct) in &sandbox.connections {
+            self.connection(&with(&labels, [("connection", connection)]), conduct);
+        }
     }
 
     fn connection(&self, labels: &Labels, conduct: &Conduct) {
@@ -261,6 +287,19 @@ impl Figures {
         self.streams.register("stream", age, registry);
         self.audiences.register("audience", "Time since the audience was as its destination has it", registry);
         registry.register(
+            "quota_calls_spent",
+            "Calls of a vendor's instance that a limit counts now",
+            self.quota_spent,
+        );
+        registry.register("quota_calls_left", "Calls that the limit leaves now", self.quota_left);
+        let help = "1: the vendor refused what there was room for, and less is used than may be";
+        registry.register("quota_held_back", help, self.quota_held_back);
+        registry.register("quota_waiting_calls", "Calls that wait for their turn", self.quota_waiting);
+        let help = "Memory of all plugins at work";
+        registry.register_with_unit("plugin_memory_held", help, Unit::Bytes, self.memory_held);
+        let help = "Connections to vendors, open at this moment";
+        registry.register("egress_connections_open", help, self.connections_open);
+        registry.register(
             "connection_quarantined",
             "1: no call is made until an operator releases it",
             self.quarantined,
@@ -301,4 +340,40 @@ fn level(family: &Level, labels: &Labels, value: u64) {
 fn with<const N: usize>(labels: &Labels, more: [(&'static str, &str); N]) -> Labels {
     let more = more.into_iter().map(|(name, value)| (name, value.to_owned()));
     labels.iter().cloned().chain(more).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Each metric that is registered above has a row on the page, and each row is of one.
+    #[test]
+    fn every_metric_stands_on_the_page() {
+        let source = include_str!("metrics.rs").split("#[cfg(test)]").next().unwrap();
+        let literals = |maker: &str| {
+            let after = source.split(maker).skip(1).map(str::trim_start);
+            let named = after.filter_map(|rest| rest.strip_prefix('"')?.split_once('"'));
+            named.map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>()
+        };
+        let mut known = literals("registry.register(");
+        known.extend(literals("registry.register_with_unit("));
+        for of in ["stream", "audience"] {
+            known.extend(["age", "target", "within_target"].map(|what| format!("{of}_{what}")));
+        }
+        assert!(known.len() > 30, "{known:?}");
+        let page = include_str!("../../../../docs/metrics.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `attiva_")?.split_once('`'));
+        // As a monitor reads them: with their unit, and `_total` where they are counted.
+        let plain = |name: &str| {
+            let name = name.strip_suffix("_total").unwrap_or(name);
+            let units = ["_seconds", "_bytes"].iter().find_map(|unit| name.strip_suffix(unit));
+            [Some(name), units].into_iter().flatten().find(|name| known.contains(*name)).map(str::to_owned)
+        };
+        let mut told = BTreeSet::new();
+        for (name, _) in rows {
+            told.insert(plain(name).unwrap_or_else(|| panic!("nothing is called attiva_{name}")));
+        }
+        let untold: Vec<_> = known.difference(&told).collect();
+        assert!(untold.is_empty(), "these have no row: {untold:?}");
+    }
 }

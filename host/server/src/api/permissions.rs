@@ -59,6 +59,7 @@ const OF_THE_HOST: &[Row] = &[
     ("/v1/plugins/{plugin}/dependents", &[read(PluginsRead)]),
     ("/v1/plugins/{plugin}/disable", &[post(PluginsWrite)]),
     ("/v1/plugins/{plugin}/enable", &[post(PluginsWrite)]),
+    ("/v1/plugins/{plugin}/quarantine", &[post(PluginsWrite)]),
     ("/v1/plugins/{plugin}/release", &[post(PluginsWrite)]),
     ("/v1/plugins/{plugin}/rollback", &[post(PluginsWrite)]),
     ("/v1/plugins/{plugin}/usage", &[read(PluginsRead)]),

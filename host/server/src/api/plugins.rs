@@ -2,7 +2,7 @@
 
 use super::State;
 use super::answer::Done;
-use super::body::{FetchBody, PluginBody, Query};
+use super::body::{Body, FetchBody, PluginBody, Query};
 use super::conduct::DenialView;
 use super::listing::{Everything, Listing, Paged};
 use super::operation::{Answers, Describer};
@@ -35,6 +35,7 @@ pub(super) fn routes() -> Routes {
         .refuses(&[409])
         .post("/v1/plugins/{plugin}/disable", "disable", "Let no connection begin with a plugin any more", disable)
         .post("/v1/plugins/{plugin}/enable", "enable", "Let connections begin with a plugin again", enable)
+        .post("/v1/plugins/{plugin}/quarantine", "quarantine", "Make no call of a plugin any more, at once", quarantine)
         .post("/v1/plugins/{plugin}/release", "release", "Take a plugin out of quarantine", release)
         .get("/v1/plugins/{plugin}/dependents", "dependents", "List what depends on a plugin", dependents)
         .post("/v1/plugins/{plugin}/approve", "approve", "Approve what a plugin asks for", approve)
@@ -232,6 +233,24 @@ async fn enable(state: extract::State<State>, caller: Caller, Path(plugin): Path
     Ok(Json(View::of(&state, ready)))
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "QuarantinePlugin")]
+#[serde(deny_unknown_fields)]
+struct Quarantine {
+    /// Why; it stands in the audit log.
+    reason: String,
+}
+
+async fn quarantine(
+    state: extract::State<State>,
+    caller: Caller,
+    Path(plugin): Path<String>,
+    Body(Quarantine { reason }): Body<Quarantine>,
+) -> Result<Json<View>> {
+    let ready = state.app.plugins().isolate(caller.key.as_str(), &plugin, &reason).await?;
+    Ok(Json(View::of(&state, ready)))
+}
+
 async fn release(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<View>> {
     let ready = state.app.plugins().release(caller.key.as_str(), &plugin).await?;
     Ok(Json(View::of(&state, ready)))
@@ -316,13 +335,15 @@ async fn audit(state: extract::State<State>, _: Caller) -> Result<Json<Audit>> {
 async fn show(state: extract::State<State>, caller: Caller, Path(plugin): Path<String>) -> Result<Json<Inspection>> {
     let ready = state.app.plugins().resolve(&plugin)?;
     let spec = (*ready.plugin.spec).clone();
-    let policy = policy(&spec);
+    let policy = policy(&ready, &spec);
     let denials = state.app.denials_of(&caller, &ready.installed.id)?.into_iter().map(DenialView::to).collect();
     Ok(Json(Inspection { considered: Considered::of(&state, ready), spec, policy, denials }))
 }
 
-/// What the specification comes down to: where the plugin may go and with which credential, and what it never gets.
-fn policy(spec: &Spec) -> Value {
+/// What the specification comes down to: where the plugin may go and with which credential, how much a call of it may use,
+/// and what it never gets.
+fn policy(ready: &Ready, spec: &Spec) -> Value {
+    let limits = ready.plugin.limits().shown().into_iter().map(|limit| (limit.name.to_owned(), json!(limit.most)));
     let credentials = spec.credentials.iter().map(|c| {
         let method = match &c.method {
             CredentialMethod::OAuth2ClientCredentials { origin, path, .. } => {
@@ -348,6 +369,8 @@ fn policy(spec: &Spec) -> Value {
     json!({
         "egress": spec.origins,
         "egress_otherwise": "denied",
+        "host_domains": ready.plugin.host_domains(),
+        "limits": limits.collect::<serde_json::Map<_, _>>(),
         "credentials": credentials.collect::<Vec<_>>(),
         "secrets": spec.secrets(),
         "rates": spec.rates,

@@ -9,7 +9,10 @@ use super::refusal::Result;
 use super::tables::TableFigures;
 use attiva_core::access::Scope;
 use attiva_core::freshness::Freshness;
+use attiva_core::key::Instance;
+use attiva_core::quota::Shown;
 use attiva_core::readback::Counts;
+use attiva_wasm::Held;
 use std::collections::BTreeMap;
 
 /// Where one sandbox stands.
@@ -30,13 +33,27 @@ pub struct SandboxFigures {
     pub freshness: Vec<(Of, Freshness)>,
 }
 
+/// Where the host stands.
+pub struct HostFigures {
+    pub sandboxes: Vec<SandboxFigures>,
+    /// Budgets of vendors' instances that are used.
+    pub quotas: Vec<(Instance, Shown)>,
+    /// What plugins at work hold of the machine.
+    pub held: Held,
+}
+
 impl App {
-    /// All open sandboxes, in order.
+    /// The host, and all open sandboxes in order.
     ///
     /// # Errors
     /// `key.scope`. An error of the store.
-    pub fn figures(&self, caller: &Caller) -> Result<Vec<SandboxFigures>> {
+    pub fn figures(&self, caller: &Caller) -> Result<HostFigures> {
         caller.must(Scope::HostRead)?;
+        let (sandboxes, quotas) = (self.sandbox_figures()?, self.all_quotas()?);
+        Ok(HostFigures { sandboxes, quotas, held: self.plugins().held() })
+    }
+
+    fn sandbox_figures(&self) -> Result<Vec<SandboxFigures>> {
         let mut all = Vec::new();
         for sandbox in self.open_sandboxes() {
             let projection = sandbox.engine().projection()?;

@@ -23,7 +23,7 @@ use attiva_core::plugin::trust::{Provenance, PublicKey, Publisher, Trust};
 use attiva_core::ports::clock::Clock;
 use attiva_core::ports::store::{AuditEvent, ControlKind, ControlStore, Expect};
 use attiva_core::{Fault, FaultKind, Millis};
-use attiva_wasm::{Plugin, PluginHost};
+use attiva_wasm::{Held, Plugin, PluginHost};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -130,6 +130,11 @@ impl Plugins {
     async fn load_one(&self, installed: &Installed) -> Result<Arc<Plugin>> {
         let bytes = self.files.read(&installed.digest)?;
         self.host.admit(&bytes).await.map_err(install::refused)
+    }
+
+    /// What plugins at work hold of the machine.
+    pub fn held(&self) -> Held {
+        self.host.held()
     }
 
     fn insert(&self, ready: Ready) {

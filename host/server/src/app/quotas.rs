@@ -87,6 +87,12 @@ impl App {
         Ok(all)
     }
 
+    /// The budgets of all instances that anybody uses.
+    pub(super) fn all_quotas(&self) -> Result<Vec<(Instance, Shown)>> {
+        let budgets = self.budgets(|_| true)?.into_iter();
+        budgets.map(|(instance, budget)| Ok((instance, budget.shown().map_err(Refusal::from)?))).collect()
+    }
+
     /// The budget of an instance.
     ///
     /// # Errors

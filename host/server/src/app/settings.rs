@@ -18,6 +18,13 @@ pub struct Settings {
     /// Memory of all plugins at work together, and of those of one organisation.
     pub plugin_memory_bytes: usize,
     pub organisation_memory_bytes: usize,
+    /// Bytes of a plugin's component.
+    pub plugin_bytes: usize,
+    /// The only domains that plugins reach; `None`: those that each declares, as approved.
+    pub egress_domains: Option<Vec<String>>,
+    /// Connections to vendors that are open at once: of all plugins, and of one plugin for one organisation.
+    pub connections: u32,
+    pub plugin_connections: u32,
     /// Instances of plugins that are kept in a pool; 0: each call makes its own.
     pub plugin_pool: u32,
     /// Keys that secrets are sealed with; `None`: the host keeps one of its own.
@@ -33,6 +40,10 @@ impl Default for Settings {
             tables: Some(TableTimes::default()),
             plugin_memory_bytes: 2 << 30,
             organisation_memory_bytes: 1 << 30,
+            plugin_bytes: 32 << 20,
+            egress_domains: None,
+            connections: 512,
+            plugin_connections: 64,
             plugin_pool: 0,
             seal_key_file: None,
         }

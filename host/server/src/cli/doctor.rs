@@ -34,7 +34,7 @@ fn detail(found: &Result<String, String>) -> &str {
 
 /// Looks from the near to the far; what depends on something broken is not looked at.
 fn examine(client: &Client, looks: &mut Vec<Look>) {
-    let told = |failure: Failure| format!("{failure}. {}", failure.action());
+    let told = |failure: Failure| advice(&failure);
     let get = |path: &str| client.send(ureq::http::Method::GET, path, None);
     let health = get("/healthz").map(|_| format!("answers at {}", client.url())).map_err(told);
     let reachable = health.is_ok();
@@ -43,25 +43,14 @@ fn examine(client: &Client, looks: &mut Vec<Look>) {
         return;
     }
     looks.push(("stores".into(), get("/readyz").map(|_| "answer".into()).map_err(told)));
-    let plugins = client.get("/v1/plugins?limit=100");
-    let known = plugins.is_ok();
-    looks.push((
-        "API key".into(),
-        plugins.as_ref().map(|_| "is accepted".into()).map_err(|f| format!("{f}. {}", f.action())),
-    ));
+    let plugins = all(client, "/v1/plugins");
+    let known = plugins.is_ok() || plugins.as_ref().is_err_and(is_of_scope);
+    let key = if known { Ok("is accepted".into()) } else { plugins.as_ref().map(|_| String::new()).map_err(advice) };
+    looks.push(("API key".into(), key));
     if !known {
         return;
     }
-    let count = |page: &Value| page.get("items").and_then(Value::as_array).map_or(0, Vec::len);
-    let installed = plugins.as_ref().map_or(0, count);
-    looks.push((
-        "plugins".into(),
-        if installed > 0 {
-            Ok(format!("{installed} ready"))
-        } else {
-            Err("none is ready; the host's log says why".into())
-        },
-    ));
+    looks.push(("plugins".into(), plugins.map_or_else(|_| Ok(NOT_LOOKED_AT.to_owned()), |all| examine_plugins(&all))));
     let projection = client.get(&client.scoped("projection")).map_err(told).map(|p| match p.get("caught_up") {
         Some(Value::Bool(true)) => "profiles and segments are up to date".to_owned(),
         _ => "profiles and segments are catching up".to_owned(),
@@ -73,6 +62,49 @@ fn examine(client: &Client, looks: &mut Vec<Look>) {
         examine_freshness(client, looks);
         examine_connections(client, looks);
     }
+}
+
+/// What a key of the role is not shown is not looked at, and nothing is wrong with that.
+const NOT_LOOKED_AT: &str = "are not looked at: the key may not read them";
+
+fn is_of_scope(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(problem) if problem.code == "key.scope")
+}
+
+fn advice(failure: &Failure) -> String {
+    format!("{failure}. {}", failure.action())
+}
+
+/// Everything of a listing, page by page.
+fn all(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
+    let (mut items, mut place) = (Vec::new(), format!("{path}?limit=100"));
+    loop {
+        let mut page = client.get(&place)?;
+        if let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) {
+            items.extend(found);
+        }
+        match page.get("next_cursor").and_then(Value::as_str) {
+            Some(cursor) => place = format!("{path}?limit=100&cursor={cursor}"),
+            None => return Ok(items),
+        }
+    }
+}
+
+/// How many may be used, and which of the others somebody should look at.
+fn examine_plugins(plugins: &[Value]) -> Result<String, String> {
+    let text = |plugin: &Value, name: &str| plugin.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let of =
+        |stage: &str| plugins.iter().filter(|p| text(p, "stage") == stage).map(|p| text(p, "id")).collect::<Vec<_>>();
+    let (ready, waiting, stopped) = (of("ready").len(), of("awaiting-approval"), of("quarantined"));
+    if !stopped.is_empty() {
+        let what = stopped.join(", ");
+        return Err(format!("in quarantine: {what}. `attiva audit` says why, `attiva plugin release` lets one go on"));
+    }
+    if ready == 0 {
+        return Err("none is ready; the host's log says why".into());
+    }
+    let waits = if waiting.is_empty() { String::new() } else { format!("; for approval waits {}", waiting.join(", ")) };
+    Ok(format!("{ready} ready{waits}"))
 }
 
 fn examine_disk(client: &Client) -> Result<String, String> {
@@ -124,8 +156,12 @@ fn examine_freshness(client: &Client, looks: &mut Vec<Look>) {
 }
 
 fn examine_connections(client: &Client, looks: &mut Vec<Look>) {
-    let Ok(page) = client.get(&client.scoped("connections?limit=50")) else { return };
-    for connection in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+    let connections = match all(client, &client.scoped("connections")) {
+        Ok(all) => all,
+        Err(failure) if is_of_scope(&failure) => return looks.push(("connections".into(), Ok(NOT_LOOKED_AT.into()))),
+        Err(failure) => return looks.push(("connections".into(), Err(advice(&failure)))),
+    };
+    for connection in &connections {
         let text = |pointer: &str| connection.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let what = format!("connection {} ({})", text("/id"), text("/name"));
         let consent = client.get(&client.scoped(&format!("connections/{}/authorization", text("/id"))));

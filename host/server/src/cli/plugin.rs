@@ -61,10 +61,19 @@ pub(crate) enum Plugin {
     Disable { plugin: String },
     /// Let a version be used again.
     Enable { plugin: String },
+    /// Make no call of a version any more, at once: what goes on with it is stopped at its next call.
+    Quarantine {
+        plugin: String,
+        /// Why; it stands in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
     /// Let a version out of quarantine.
     Release { plugin: String },
     /// Take a version out. What still needs it is named.
     Uninstall { plugin: String },
+    /// List what needs a version: connections that begin with it, runs and deliveries that go on with it.
+    Dependents { plugin: String },
     /// Show what a version's calls cost, by connection.
     Usage { plugin: String },
     /// Make a key to sign packages with.
@@ -166,6 +175,11 @@ fn with_host(command: Plugin, client: &Client, output: Output) -> Result<Exit, F
         Plugin::Enable { plugin } => {
             output.one(&client.post(&format!("{}/enable", place(&plugin)), &json!({}))?, &COLUMNS);
         }
+        Plugin::Quarantine { plugin, reason } => {
+            let body = json!({ "reason": reason });
+            output.one(&client.post(&format!("{}/quarantine", place(&plugin)), &body)?, &COLUMNS);
+        }
+        Plugin::Dependents { plugin } => dependents(client, output, &place(&plugin))?,
         Plugin::Release { plugin } => {
             output.one(&client.post(&format!("{}/release", place(&plugin)), &json!({}))?, &COLUMNS);
         }
@@ -252,6 +266,18 @@ const USAGE: [Column; 8] = [
     ("peak bytes", "/peak_memory_bytes"),
     ("hosts", "/hosts"),
 ];
+
+const DEPENDENT: [Column; 3] = [("sandbox", "/sandbox"), ("kind", "/kind"), ("id", "/id")];
+
+fn dependents(client: &Client, output: Output, plugin: &str) -> Result<(), Failure> {
+    let found = client.get(&format!("{plugin}/dependents"))?;
+    output.list(&found, &DEPENDENT);
+    let others = found.get("of_other_organisations").and_then(Value::as_u64).unwrap_or_default();
+    if others > 0 && !output.is_json() {
+        output.note(&format!("And {others} of other organisations."));
+    }
+    Ok(())
+}
 
 const CONCERNED: [Column; 6] = [
     ("sandbox", "/sandbox"),

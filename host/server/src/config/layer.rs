@@ -1,15 +1,13 @@
 //! One source of configuration, and how several join. The table of keys is the single place that knows their names.
 
+use super::egress::EgressLayer;
+use super::limits::{LimitsLayer, small};
 use super::tables::TablesLayer;
 use super::telemetry::TelemetryLayer;
-use super::{Config, Limits, LogConfig, LogFormat, Pages, Tls};
-use attiva_core::Millis;
-use attiva_core::retention::Kept;
-use attiva_core::throttle::Throttle;
+use super::{Config, LogConfig, LogFormat, Pages, Tls};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use toml::{Table, Value};
 
 /// A configuration key.
@@ -43,6 +41,11 @@ pub const KEYS: &[Key] = &[
     key("seal_key_file", false, "file of the key that secrets are sealed with (default: one of the host's own)"),
     key("tls.certificate_file", false, "PEM file of the certificate to serve HTTPS with (default: plain HTTP)"),
     key("tls.key_file", false, "PEM file of the certificate's private key"),
+    key(
+        "egress.domains",
+        false,
+        "only domains that plugins reach: `mktorest.com,salesforce.com` (default: those that each declares, as approved)",
+    ),
     key("log.format", false, "`human` or `json` (default: human)"),
     key("log.level", false, "`error`, `warn`, `info`, `debug`, `trace`, or a filter (default: info)"),
     key(
@@ -78,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("limits.plugin_bytes", true, "bytes of a plugin (default: 32 MiB)"),
     key("limits.request_seconds", true, "longest time for a request (default: 60)"),
     key("limits.requests_at_once", true, "requests worked on at the same time (default: 256)"),
+    key("limits.clients_at_once", true, "clients connected at the same time; others wait (default: 1024)"),
     key(
         "limits.queue_ms",
         true,
@@ -92,6 +96,12 @@ pub const KEYS: &[Key] = &[
         "bytes left on the disk, under which nothing more is read; 0: none (default: 512 MiB)",
     ),
     key("limits.plugin_memory_bytes", true, "memory of all plugins at work together (default: 2 GiB)"),
+    key("limits.connections", true, "connections to vendors open at the same time, of all plugins (default: 512)"),
+    key(
+        "limits.plugin_connections",
+        true,
+        "of those, as many as one plugin has open for one organisation (default: 64)",
+    ),
     key("limits.plugin_pool", true, "instances kept in a pool; 0: each call makes its own (default: 0)"),
     key("limits.organisation_memory_bytes", true, "memory of one organisation's plugins at work (default: 1 GiB)"),
     key("limits.exchanges_kept", true, "last exchanges with the vendor kept of each connection; 0: none (default: 50)"),
@@ -197,6 +207,8 @@ pub(super) struct Layer {
     #[serde(default)]
     log: LogLayer,
     #[serde(default)]
+    egress: EgressLayer,
+    #[serde(default)]
     telemetry: TelemetryLayer,
     #[serde(default)]
     tables: TablesLayer,
@@ -233,31 +245,6 @@ struct LogLayer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LimitsLayer {
-    body_bytes: Option<u64>,
-    plugin_bytes: Option<u64>,
-    request_seconds: Option<u64>,
-    requests_at_once: Option<u32>,
-    queue_ms: Option<u64>,
-    key_requests: Option<u32>,
-    key_window_seconds: Option<u32>,
-    drain_seconds: Option<u64>,
-    disk_free_bytes: Option<u64>,
-    plugin_memory_bytes: Option<u64>,
-    plugin_pool: Option<u32>,
-    organisation_memory_bytes: Option<u64>,
-    exchanges_kept: Option<u32>,
-    outcomes_kept_days: Option<u32>,
-    deliveries_kept_days: Option<u32>,
-    rejects_kept_days: Option<u32>,
-    runs_kept_days: Option<u32>,
-    removals_kept_days: Option<u32>,
-    memberships_kept_days: Option<u32>,
-    audit_kept_days: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct PagesLayer {
     size_default: Option<u32>,
     size_max: Option<u32>,
@@ -276,48 +263,6 @@ fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
     let is_good = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']));
     let problem = || format!("`{text}` is not an address that a browser opens, such as https://attiva.example");
     if is_good { Ok(Some(plain.to_owned())) } else { Err(serde::de::Error::custom(problem())) }
-}
-
-/// A day is long enough: what a key spent is not known after a restart.
-const WINDOW_SECONDS_MAX: u32 = 24 * 60 * 60;
-
-fn throttle(requests: u32, seconds: u32) -> Result<Option<Throttle>, ConfigError> {
-    if !(1..=WINDOW_SECONDS_MAX).contains(&seconds) {
-        return Err(wrong("limits.key_window_seconds", format!("must be 1 to {WINDOW_SECONDS_MAX}")));
-    }
-    let throttle = Throttle::new(requests, seconds);
-    if requests > 0 && throttle.is_none() {
-        return Err(wrong("limits.key_requests", "must be at most a million in a second"));
-    }
-    Ok(throttle)
-}
-
-/// A hundred years: what is meant to be longer is meant to be for ever.
-const KEPT_DAYS_MAX: u32 = 36_500;
-
-const DAY_MS: Millis = 24 * 60 * 60 * 1000;
-
-impl LimitsLayer {
-    fn kept(&self) -> Result<Kept, ConfigError> {
-        Ok(Kept {
-            outcomes_ms: kept_ms("limits.outcomes_kept_days", self.outcomes_kept_days, 90)?,
-            deliveries_ms: kept_ms("limits.deliveries_kept_days", self.deliveries_kept_days, 365)?,
-            rejects_ms: kept_ms("limits.rejects_kept_days", self.rejects_kept_days, 90)?,
-            runs_ms: kept_ms("limits.runs_kept_days", self.runs_kept_days, 365)?,
-            removals_ms: kept_ms("limits.removals_kept_days", self.removals_kept_days, 365)?,
-            memberships_ms: kept_ms("limits.memberships_kept_days", self.memberships_kept_days, 0)?,
-            audit_ms: kept_ms("limits.audit_kept_days", self.audit_kept_days, 0)?,
-        })
-    }
-}
-
-/// `None`: for ever.
-fn kept_ms(name: &str, days: Option<u32>, default: u32) -> Result<Option<Millis>, ConfigError> {
-    let days = days.unwrap_or(default);
-    if days > KEPT_DAYS_MAX {
-        return Err(wrong(name, format!("must be at most {KEPT_DAYS_MAX}; 0 keeps them for ever")));
-    }
-    Ok(Some(Millis::from(days) * DAY_MS).filter(|ms| *ms > 0))
 }
 
 impl Layer {
@@ -392,33 +337,10 @@ impl Layer {
                 key_file: self.tls.key_file.or(other.tls.key_file),
             },
             log: LogLayer { format: self.log.format.or(other.log.format), level: self.log.level.or(other.log.level) },
+            egress: self.egress.or(other.egress),
             telemetry: self.telemetry.or(other.telemetry),
             tables: self.tables.or(other.tables),
-            limits: LimitsLayer {
-                body_bytes: self.limits.body_bytes.or(other.limits.body_bytes),
-                plugin_bytes: self.limits.plugin_bytes.or(other.limits.plugin_bytes),
-                request_seconds: self.limits.request_seconds.or(other.limits.request_seconds),
-                requests_at_once: self.limits.requests_at_once.or(other.limits.requests_at_once),
-                queue_ms: self.limits.queue_ms.or(other.limits.queue_ms),
-                key_requests: self.limits.key_requests.or(other.limits.key_requests),
-                key_window_seconds: self.limits.key_window_seconds.or(other.limits.key_window_seconds),
-                drain_seconds: self.limits.drain_seconds.or(other.limits.drain_seconds),
-                disk_free_bytes: self.limits.disk_free_bytes.or(other.limits.disk_free_bytes),
-                plugin_memory_bytes: self.limits.plugin_memory_bytes.or(other.limits.plugin_memory_bytes),
-                plugin_pool: self.limits.plugin_pool.or(other.limits.plugin_pool),
-                organisation_memory_bytes: self
-                    .limits
-                    .organisation_memory_bytes
-                    .or(other.limits.organisation_memory_bytes),
-                exchanges_kept: self.limits.exchanges_kept.or(other.limits.exchanges_kept),
-                outcomes_kept_days: self.limits.outcomes_kept_days.or(other.limits.outcomes_kept_days),
-                deliveries_kept_days: self.limits.deliveries_kept_days.or(other.limits.deliveries_kept_days),
-                rejects_kept_days: self.limits.rejects_kept_days.or(other.limits.rejects_kept_days),
-                runs_kept_days: self.limits.runs_kept_days.or(other.limits.runs_kept_days),
-                removals_kept_days: self.limits.removals_kept_days.or(other.limits.removals_kept_days),
-                memberships_kept_days: self.limits.memberships_kept_days.or(other.limits.memberships_kept_days),
-                audit_kept_days: self.limits.audit_kept_days.or(other.limits.audit_kept_days),
-            },
+            limits: self.limits.or(other.limits),
             pages: PagesLayer {
                 size_default: self.pages.size_default.or(other.pages.size_default),
                 size_max: self.pages.size_max.or(other.pages.size_max),
@@ -427,12 +349,6 @@ impl Layer {
     }
 
     pub(super) fn finish(self) -> Result<Config, ConfigError> {
-        let positive = |name: &str, value: u64| {
-            if value == 0 { Err(wrong(name, "must be at least 1")) } else { Ok(value) }
-        };
-        let small = |name: &str, value: u32| positive(name, u64::from(value)).map(|_| value);
-        let limits = self.limits;
-        let request = positive("limits.request_seconds", limits.request_seconds.unwrap_or(60))?;
         let config = Config {
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("attiva-data")),
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8480))),
@@ -444,28 +360,9 @@ impl Layer {
                 level: self.log.level.unwrap_or_else(|| "info".to_owned()),
             },
             telemetry: self.telemetry.finish()?,
+            egress_domains: self.egress.finish()?,
             tables: self.tables.finish()?,
-            limits: Limits {
-                body_bytes: positive("limits.body_bytes", limits.body_bytes.unwrap_or(1 << 20))?,
-                plugin_bytes: positive("limits.plugin_bytes", limits.plugin_bytes.unwrap_or(32 << 20))?,
-                request: Duration::from_secs(request),
-                requests_at_once: small("limits.requests_at_once", limits.requests_at_once.unwrap_or(256))?,
-                queue: Duration::from_millis(limits.queue_ms.unwrap_or(200)),
-                throttle: throttle(limits.key_requests.unwrap_or(60_000), limits.key_window_seconds.unwrap_or(10))?,
-                drain: Duration::from_secs(limits.drain_seconds.unwrap_or(20)),
-                disk_free_bytes: limits.disk_free_bytes.unwrap_or(512 << 20),
-                plugin_memory_bytes: positive(
-                    "limits.plugin_memory_bytes",
-                    limits.plugin_memory_bytes.unwrap_or(2 << 30),
-                )?,
-                plugin_pool: limits.plugin_pool.unwrap_or(0),
-                organisation_memory_bytes: positive(
-                    "limits.organisation_memory_bytes",
-                    limits.organisation_memory_bytes.unwrap_or(1 << 30),
-                )?,
-                exchanges_kept: limits.exchanges_kept.unwrap_or(50),
-                kept: limits.kept()?,
-            },
+            limits: self.limits.finish()?,
             pages: Pages {
                 size_default: small("pages.size_default", self.pages.size_default.unwrap_or(50))?,
                 size_max: small("pages.size_max", self.pages.size_max.unwrap_or(500))?,

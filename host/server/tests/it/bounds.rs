@@ -74,6 +74,23 @@ fn a_request_waits_for_its_turn() {
     });
 }
 
+/// Clients that say nothing take a place each, and no more than there are.
+#[test]
+fn clients_at_once_are_bounded() {
+    let harness = Harness::start(&["limits.clients_at_once=2"]);
+    let silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(harness.host.address()).unwrap()).collect();
+    let mut late = TcpStream::connect(harness.host.address()).unwrap();
+    late.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = [0; 64];
+    late.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let waits = late.read(&mut answer).unwrap_err();
+    assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock, "there is no third place");
+    late.set_read_timeout(None).unwrap();
+    drop(silent);
+    let read = late.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "{answer:?}");
+}
+
 #[test]
 fn a_key_may_ask_so_often_and_is_told_what_is_left() {
     let harness = Harness::start(&["limits.key_requests=5", "limits.key_window_seconds=3600"]);

@@ -123,6 +123,8 @@ plugin activate p@1 --dry-run
 plugin rollback p
 plugin disable p@1
 plugin enable p@1
+plugin dependents p@1
+plugin quarantine p@1 --reason r
 plugin release p@1
 plugin uninstall p@1
 plugin usage p@1
@@ -205,7 +207,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("DELETE /v1/organisations/{organisation}/sandboxes/{sandbox}", "an operator's, seldom: `api`"),
     ("GET /v1/organisations/{organisation}/sandboxes/{sandbox}/guardrails", "an operator's, seldom: `api`"),
     ("PUT /v1/organisations/{organisation}/sandboxes/{sandbox}/guardrails", "an operator's, seldom: `api`"),
-    ("GET /v1/plugins/{plugin}/dependents", "`plugin affected` names them with what becomes of them"),
     ("GET /v1/publishers/{publisher}", "`plugin publishers` shows all there is of each"),
     ("GET /v1/sandboxes/{sandbox}", "`sandbox list` shows all there is of each"),
     ("GET /v1/sandboxes/{sandbox}/profiles/{profile}/events/count", "`profile events` lists them"),

@@ -167,6 +167,67 @@ fn a_version_is_taken_out_when_nothing_needs_it() {
     post(&format!("connections/{following}/check")).is(200);
 }
 
+/// An operator who sees harm does not wait for the end of what goes on.
+#[test]
+fn a_version_is_stopped_at_once_by_a_word_of_an_operator() {
+    let harness = Harness::start(&[]);
+    install(&harness, "0.1.0");
+    let api = harness.api("default");
+    let post = |path: &str, body: &Value| api.post(path, body);
+    let at_work = connect(&api, "conduct@0.1.0", &json!({"behaviour": "good"}));
+    let run = post(&format!("connections/{at_work}/runs"), &json!({})).is(202).text("/subject").to_owned();
+    let pages = || api.get(&format!("runs/{run}")).body["streams"][0]["pages"].as_u64().unwrap();
+    wait("the run goes on", || pages() > 1);
+    let needs = api.get("/v1/plugins/conduct@0.1.0/dependents");
+    let needs: Vec<&Value> = needs.is(200).body["items"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+    assert_eq!(needs, [&json!(at_work), &json!(run)]);
+
+    let quarantine = "/v1/plugins/conduct@0.1.0/quarantine";
+    post(quarantine, &json!({"reason": " "})).refused(422, "request.invalid");
+    post(quarantine, &json!({})).refused(422, "request.invalid");
+    api.post("/v1/plugins/conduct@9.9.9/quarantine", &json!({"reason": "r"})).refused(404, "plugin.missing");
+    let stopped = post(quarantine, &json!({"reason": "it floods the vendor"}));
+    assert_eq!(stopped.is(200).text("/stage"), "quarantined");
+    post(quarantine, &json!({"reason": "again"})).refused(409, "plugin.stage");
+    // No page follows, and nothing begins.
+    wait("the run is stopped", || {
+        let run = api.get(&format!("runs/{run}"));
+        run.text("/fault/code") == "plugin.not-ready" || run.text("/status") == "failed"
+    });
+    let after = pages();
+    post(&format!("connections/{at_work}/check"), &json!({})).refused(422, "plugin.not-ready");
+    let told = api.audit().body["items"].as_array().unwrap().clone();
+    let told = told.iter().find(|event| event["action"] == "plugin.quarantined").unwrap();
+    assert_eq!(told["detail"]["reason"], "it floods the vendor");
+    assert_eq!(told["subject"], "conduct@0.1.0");
+    assert_eq!(pages(), after);
+    post(&format!("runs/{run}/cancel"), &json!({}));
+
+    let (code, said) = doctor(&harness, &harness.key);
+    assert!(code == 1 && said.contains("WRONG  plugins: in quarantine: conduct@0.1.0."), "{code} {said}");
+
+    assert_eq!(post("/v1/plugins/conduct@0.1.0/release", &json!({})).is(200).text("/stage"), "ready");
+    post(&format!("connections/{at_work}/check"), &json!({})).is(200);
+    // A partner, who may look, may not stop what others use.
+    let partner = api.post("/v1/keys", &json!({"name": "p", "role": "partner", "sandbox": "default"}));
+    let partner = Api { key: partner.is(201).text("/key").to_owned(), ..api.clone() };
+    partner.post(quarantine, &json!({"reason": "r"})).refused(403, "key.scope");
+    // What a key may not read is not called wrong.
+    let analyst = api.post("/v1/keys", &json!({"name": "a", "role": "analyst"})).is(201).text("/key").to_owned();
+    let (_, said) = doctor(&harness, &analyst);
+    for line in
+        ["well   API key: is accepted", "well   plugins: are not looked at", "well   connections: are not looked at"]
+    {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+fn doctor(harness: &Harness, key: &str) -> (i32, String) {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_attiva"));
+    let said = program.arg("doctor").env("ATTIVA_URL", harness.host.url()).env("ATTIVA_KEY", key).output().unwrap();
+    (said.status.code().unwrap(), String::from_utf8(said.stdout).unwrap())
+}
+
 /// The bound is for a test that hangs, not for speed.
 pub(crate) fn wait(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..3_000 {

@@ -100,7 +100,7 @@ fn example(schema: &'static Value) -> Value {
 }
 
 /// The operation that a request is for; a path without parameters goes before one with.
-fn asked(method: &Method, path: &str) -> Option<Operation> {
+pub(crate) fn asked(method: &Method, path: &str) -> Option<Operation> {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
     let fits = |operation: &Operation| {

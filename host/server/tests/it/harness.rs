@@ -1,6 +1,6 @@
 //! A host in this process, on a free port, with a fresh data directory.
 
-use crate::described;
+use crate::{audited, described};
 use attiva_core::access::{Given, Role};
 use attiva_server::app::keys::{NewKey, NewKeyOf};
 use attiva_server::config::{Config, Flags};
@@ -64,7 +64,12 @@ impl Harness {
         let directory = tempfile::tempdir().unwrap();
         let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
         let (runtime, host, first_key) = started(&directory, &set);
-        Self { runtime, host, key: first_key.unwrap().text, directory, set }
+        let key = first_key.unwrap().text;
+        // Where a test counts requests, none are added.
+        if set.is_empty() {
+            audited::watch(&host.url(), &key);
+        }
+        Self { runtime, host, key, directory, set }
     }
 
     /// A host on data that is there: `data` in the directory.
@@ -179,6 +184,7 @@ impl Api {
             .proxy(None)
             .build()
             .into();
+        let before = audited::before(self);
         let mut response = agent.run(request.body(body).unwrap()).unwrap();
         let is_stream = response.headers().get("content-type").is_some_and(|h| h == "text/event-stream");
         let text = if is_stream { first_event(&mut response) } else { response.body_mut().read_to_string().unwrap() };
@@ -188,7 +194,9 @@ impl Api {
             body: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
         };
-        described::check(&method, place.strip_prefix(&self.url).unwrap_or_default(), &answer);
+        let path = place.strip_prefix(&self.url).unwrap_or_default();
+        described::check(&method, path, &answer);
+        audited::check(self, &method, path, before, &answer);
         answer
     }
 

@@ -5,6 +5,7 @@ mod account_activations;
 mod accounts;
 mod activation_schedules;
 mod audiences;
+mod audited;
 mod auth;
 mod authorizations;
 mod backups;

@@ -54,6 +54,35 @@ fn a_monitor_reads_what_plugins_used_and_how_requests_went() {
     assert_eq!(count, Some(1.0), "{}", metrics.text);
 }
 
+/// What is left of what a vendor sold is what its budget says.
+#[test]
+fn a_monitor_reads_what_is_left_of_a_vendors_budget() {
+    let harness = Harness::start(&[]);
+    let api = harness.api("default");
+    let vendors = crate::journey::vendors_of(attiva_simulators::marketo::MarketoConfig::default());
+    let body = json!({"name": "m", "plugin": "source-marketo", "grants": {"api": vendors.url()}, "configuration": {
+        "munchkin_id": "401-QUO-401", "client_id": vendors.config().client_id, "client_secret": vendors.secret()}});
+    let connection = api.post("connections", &body).is(201).text("/id").to_owned();
+    api.post(&format!("connections/{connection}/discover"), &json!({})).is(200);
+    let quota = api.get("/v1/quotas/Marketo/401-QUO-401");
+    let day = quota.is(200).body["limits"].as_array().unwrap().iter().find(|limit| limit["kind"] == "day").unwrap();
+    let metrics = harness.api("").get("/metrics");
+    let of = [("system", "Marketo"), ("instance", "401-QUO-401"), ("limit", "day")];
+    let figure = |name: &str| value(&metrics, name, &of);
+    assert_eq!(figure("attiva_quota_calls_spent"), day["spent"].as_f64(), "{}", metrics.text);
+    assert_eq!(figure("attiva_quota_calls_left"), day["left"].as_f64());
+    assert!(day["spent"].as_u64().unwrap() > 0);
+    assert_eq!(figure("attiva_quota_held_back"), Some(0.0));
+    assert_eq!(value(&metrics, "attiva_quota_waiting_calls", &of[..2]), Some(0.0));
+    let window = [of[0], of[1], ("limit", "window"), ("seconds", "20")];
+    assert!(value(&metrics, "attiva_quota_calls_left", &window).is_some_and(|left| left <= 50.0));
+    // Nobody is at work now.
+    for idle in ["attiva_plugin_memory_held_bytes", "attiva_egress_connections_open"] {
+        let is_none = |line: &str| line.starts_with(idle) && line.ends_with(" 0");
+        assert!(metrics.text.lines().any(is_none), "{idle}: {}", metrics.text);
+    }
+}
+
 /// One counter for each limit that stopped a plugin, and each trap.
 #[test]
 fn what_stops_a_plugin_is_counted_by_its_code() {

@@ -118,3 +118,60 @@ fn what_is_no_connector_is_refused_with_the_reason() {
     // A short body: the refusal comes before it is read, and a long one would meet a closed connection.
     api.send(Method::POST, "/v1/plugins", &as_text, b"{}".to_vec()).refused(415, "request.media-type");
 }
+
+/// What an operator lets in may be as large as they say: the door and the look behind it go by one number.
+#[test]
+fn a_plugin_may_be_as_large_as_the_host_says() {
+    let harness = Harness::start(&["limits.plugin_bytes=41943040"]);
+    let spec = guest_spec();
+    let mut component = attiva_guests::component(&spec.to_string());
+    // A section that means nothing, of 33 MiB: its size as LEB128, and its name.
+    let content = 33_u32 << 20;
+    let mut section = vec![0];
+    let mut left = content;
+    while left >= 0x80 {
+        section.push(u8::try_from(left & 0x7f).unwrap() | 0x80);
+        left >>= 7;
+    }
+    section.push(u8::try_from(left).unwrap());
+    section.push(1);
+    section.push(b'x');
+    section.resize(section.len() + content as usize - 2, 0);
+    component.extend(section);
+    let package = signed(&component, &development_key(&harness), &spec);
+    let headers = [("content-type", "application/vnd.attiva.plugin")];
+    let install =
+        |harness: &Harness| harness.api("").send(Method::POST, "/v1/plugins?approve=true", &headers, package.clone());
+    let installed = install(&harness);
+    assert_eq!(installed.is(201).body["bytes"], json!(component.len()));
+    // And it is there after a restart.
+    let harness = harness.restarted(|| {});
+    harness.api("").get("/v1/plugins/guest@0.1.0").is(200);
+}
+
+/// The host's own bound on where plugins go is shown beside what one declares, and holds.
+#[test]
+fn the_host_says_which_domains_plugins_reach_at_all() {
+    let harness = Harness::start(&["egress.domains=mktorest.com"]);
+    let api = harness.api("default");
+    let policy = |plugin: &str| api.get(&format!("/v1/plugins/{plugin}")).is(200).body["policy"].clone();
+    assert_eq!(policy("source-marketo")["host_domains"], json!(["mktorest.com"]));
+    assert_eq!(policy("source-marketo")["limits"]["cpu_ms"], 5000);
+    let configuration =
+        json!({"bucket": "bucket", "region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "s"});
+    let body = json!({"name": "s", "plugin": "destination-s3", "configuration": configuration});
+    let connection = api.post("connections", &body).is(201).text("/id").to_owned();
+    let checked = api.post(&format!("connections/{connection}/check"), &json!({}));
+    assert_eq!(checked.is(200).body["passed"], false);
+    let denials = api.get(&format!("connections/{connection}/evidence")).body["denials"].clone();
+    assert_eq!(denials[0]["code"], "egress.domain", "{denials}");
+    assert!(policy_is_shown(&harness));
+}
+
+fn policy_is_shown(harness: &Harness) -> bool {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_attiva"));
+    program.args(["plugin", "inspect", "source-marketo"]);
+    let shown = program.env("ATTIVA_URL", harness.host.url()).env("ATTIVA_KEY", &harness.key).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    shown.contains("this host reaches those in: mktorest.com") && shown.contains("cpu_ms 5000")
+}

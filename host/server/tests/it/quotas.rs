@@ -100,6 +100,48 @@ fn two_sandboxes_on_one_instance_never_make_it_refuse_a_call() {
     assert!(audit.contains("quota.limited") && audit.contains(munchkin), "{audit}");
 }
 
+/// Whoever uses it, and with whichever connector: a vendor counts the calls of its instance.
+#[test]
+fn two_organisations_with_two_plugins_have_one_budget() {
+    let munchkin = "304-QUO-304";
+    let vendor = marketo(MarketoConfig { limits: Limits { daily: 1_000, ..LIMITS }, ..MarketoConfig::default() });
+    vendor.inject(Injection::from(Fault::Delay { ms: 20 }).for_ever());
+    let reads = Harness::sandbox();
+    let (_, writes) = crate::tenancy::organisation(Harness::shared(), "writes to the same");
+    let source = connect(&reads, &vendor, munchkin);
+    let config = vendor.config();
+    let body = json!({"name": "d", "plugin": "destination-marketo", "grants": {"api": vendor.base_url()}, "configuration": {
+        "munchkin_id": munchkin, "client_id": config.client_id, "client_secret": config.client_secret}});
+    let destination = writes.post("connections", &body).is(201).text("/id").to_owned();
+    // The vendor takes one call at a time: whoever is not waited for makes it refuse.
+    limit(&reads, munchkin, &json!([{"kind": "concurrent", "calls": 1}])).is(200);
+    std::thread::scope(|threads| {
+        for (api, connection) in [(&reads, &source), (&writes, &destination)] {
+            for _ in 0..2 {
+                threads.spawn(move || {
+                    for what in ["check", "discover"] {
+                        api.post(&format!("connections/{connection}/{what}"), &json!({})).is(200);
+                    }
+                });
+            }
+        }
+    });
+    let received = vendor.received();
+    assert!(!["606", "607", "615"].iter().any(|code| received.by_code.contains_key(*code)), "{:?}", received.by_code);
+    let spent = |quota: &Value| of(quota, "day")["spent"].as_u64().unwrap();
+    let own =
+        |quota: &Value| quota["spent"].as_array().unwrap().iter().map(|s| s["calls"].as_u64().unwrap()).sum::<u64>();
+    let (of_reader, of_writer) = (quota(&reads, munchkin), quota(&writes, munchkin));
+    assert_eq!(spent(&of_reader), spent(&of_writer), "one budget");
+    assert!(own(&of_reader) > 0 && own(&of_writer) > 0, "{of_reader} {of_writer}");
+    // Each is told how much others took, and not who they are.
+    for (mine, theirs) in [(&of_reader, &of_writer), (&of_writer, &of_reader)] {
+        assert_eq!(mine["spent_by_others"].as_u64().unwrap(), own(theirs), "{mine}");
+        assert_eq!(own(mine) + own(theirs), spent(mine), "{mine}");
+    }
+    assert!(!of_reader.to_string().contains(&destination) && !of_writer.to_string().contains(&source));
+}
+
 #[test]
 fn somebody_else_who_uses_the_instance_is_seen_and_given_way_to() {
     let munchkin = "302-QUO-302";

@@ -10,6 +10,7 @@ use crate::connection::{ConnectionContext, SecretSource};
 use crate::convert::fault_to_guest;
 use crate::credential::{Authorization, Consent, Signable, TokenCache, Wallet};
 use crate::egress::body::{self, BodyError};
+use crate::egress::open::{Open, OpenConnections};
 use crate::egress::policy::{Ask, Endpoint, Mode, Policy};
 use crate::egress::redact::Redactor;
 use crate::egress::request;
@@ -71,6 +72,7 @@ pub(crate) struct Gate {
     user: User,
     priority: Priority,
     transport: Arc<Transport>,
+    open: Arc<OpenConnections>,
     limits: Arc<Limits>,
     /// Until when waiting makes sense: a little before the call's own end.
     deadline: Instant,
@@ -90,6 +92,7 @@ pub(crate) struct Sent {
     /// When the exchange must be over.
     pub(crate) deadline: Instant,
     _permit: Permit,
+    _open: Open,
 }
 
 impl Gate {
@@ -101,6 +104,7 @@ impl Gate {
                 spec: plugin.spec.clone(),
                 configuration: context.configuration.clone(),
                 grants: context.grants.clone(),
+                domains: plugin.services.domains.clone(),
             },
             mode,
             instance_id: context.instance_id.clone(),
@@ -110,6 +114,7 @@ impl Gate {
             user: context.user.clone(),
             priority: context.priority,
             transport: plugin.services.transport.clone(),
+            open: plugin.services.open.clone(),
             limits,
             deadline: Instant::now() + wall.saturating_sub((wall / 10).min(Duration::from_secs(2))),
             secrets: None,
@@ -258,6 +263,9 @@ impl Gate {
         *request.uri_mut() =
             path.parse().map_err(|_| Fault::new(FaultKind::Internal, "egress.path", "the path cannot be sent"))?;
         *request.headers_mut() = headers;
+        // After the credential is here: whoever waits for a token of another's making holds nothing.
+        let open = self.open.open(&self.user.organisation, &self.policy.spec.name, deadline).await;
+        let open = open.inspect_err(|_| permit.answered())?;
         let exchange = tokio::time::timeout_at(deadline, self.transport.send(&endpoint, request)).await;
         let exchange = exchange.map_err(|_| timed_out())?;
         // Not before: a vendor goes on with a request whose answer nobody waited for.
@@ -265,7 +273,7 @@ impl Gate {
         let exchange = exchange?;
         self.budget.told(exchange.response.headers());
         self.note_head(exchange.response.status().as_u16(), exchange.response.headers());
-        Ok(Sent { exchange, deadline, _permit: permit })
+        Ok(Sent { exchange, deadline, _permit: permit, _open: open })
     }
 
     /// Where an origin is, which may have to be learnt from a token first.

@@ -52,6 +52,9 @@ pub(crate) struct Policy {
     pub(crate) spec: Arc<Spec>,
     pub(crate) configuration: Arc<serde_json::Value>,
     pub(crate) grants: Arc<[Grant]>,
+    /// The only domains that the host reaches for any plugin, whatever it declares; `None`: those that are declared.
+    /// An operator's grant names an endpoint of its own.
+    pub(crate) domains: Option<Arc<[String]>>,
 }
 
 impl Policy {
@@ -115,7 +118,7 @@ impl Policy {
         }
         let url = spec::fill(&origin.url, &self.configuration)
             .map_err(|e| Fault::new(FaultKind::Config, "egress.endpoint", e.to_string()))?;
-        Self::within(origin, &url)
+        self.within(origin, &url)
     }
 
     /// What has to be learnt before it is known where an origin is; `None`: the configuration or a grant says it.
@@ -133,10 +136,10 @@ impl Policy {
     /// # Errors
     /// `egress.origin`, `egress.endpoint`.
     pub(crate) fn learnt_endpoint(&self, name: &str, url: &str) -> Result<Endpoint, Fault> {
-        Self::within(self.origin(name)?, url.strip_suffix('/').unwrap_or(url))
+        self.within(self.origin(name)?, url.strip_suffix('/').unwrap_or(url))
     }
 
-    fn within(origin: &Origin, url: &str) -> Result<Endpoint, Fault> {
+    fn within(&self, origin: &Origin, url: &str) -> Result<Endpoint, Fault> {
         let endpoint = parse_url(url).ok_or_else(|| {
             Fault::new(FaultKind::Config, "egress.endpoint", format!("{url} is not an https scheme, host and port"))
         })?;
@@ -144,6 +147,11 @@ impl Policy {
             let domain = domain.to_ascii_lowercase();
             endpoint.host == domain || endpoint.host.ends_with(&format!(".{domain}"))
         };
+        if self.domains.as_ref().is_some_and(|domains| !domains.iter().any(inside)) {
+            let what = format!("{} is in no domain that this host reaches for plugins", endpoint.host);
+            return Err(Fault::new(FaultKind::Config, "egress.domain", what)
+                .action("Add its domain to `egress.domains`, or have an operator grant the endpoint."));
+        }
         if !origin.domains.iter().any(inside) {
             let what = format!("{} is outside the domains the connector declares", endpoint.host);
             return Err(Fault::new(FaultKind::Config, "egress.endpoint", what)
@@ -272,6 +280,7 @@ mod tests {
             spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
             configuration: Arc::new(configuration),
             grants: grants.into(),
+            domains: None,
         }
     }
 
@@ -314,6 +323,29 @@ mod tests {
         let policy = Policy { grants: vec![granted].into(), ..policy };
         assert!(policy.unlearnt("files").unwrap().is_none());
         assert_eq!(policy.endpoint("files").unwrap().port, 9);
+    }
+
+    /// What was approved of a plugin is one bound, what the host reaches at all is another.
+    #[test]
+    fn the_host_has_the_last_word_on_domains() {
+        let with = |domains: &[&str]| Policy {
+            domains: Some(domains.iter().map(|domain| (*domain).to_owned()).collect()),
+            ..policy(json!({"id": "a1"}), vec![])
+        };
+        for domains in [&["example.com"][..], &["other.test", "EXAMPLE.com"], &["a1.example.com"]] {
+            assert_eq!(with(domains).endpoint("api").unwrap().host, "a1.example.com", "{domains:?}");
+        }
+        for domains in [&[][..], &["other.test"], &["ample.com"], &["b.example.com"], &["com.evil"]] {
+            let fault = with(domains).endpoint("api").unwrap_err();
+            assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Config, "egress.domain"), "{domains:?}");
+        }
+        let mut learning = learning();
+        learning.domains = Some(Arc::new(["other.test".to_owned()]));
+        assert_eq!(learning.learnt_endpoint("files", "https://eu1.example.com").unwrap_err().code, "egress.domain");
+        let (origin, host) = ("api".to_owned(), "10.0.0.7".to_owned());
+        let granted = Grant { origin, scheme: Scheme::Http, host, port: 9, addresses: vec![] };
+        let policy = Policy { grants: vec![granted].into(), ..with(&["other.test"]) };
+        assert_eq!(policy.endpoint("api").unwrap().host, "10.0.0.7", "a grant is an operator's as well");
     }
 
     #[test]
@@ -393,6 +425,7 @@ mod tests {
             spec: Arc::new(Spec::parse(&spec.to_string()).unwrap()),
             configuration: Arc::new(json!({"bucket": "audiences.example.com", "region": "eu-central-1"})),
             grants: Arc::new([]),
+            domains: None,
         };
         let ask = Ask { origin: "path", method: "GET", path: "/audiences.example.com/key", credential: None };
         assert_eq!(policy.permit(&ask, Mode::ReadOnly), Ok(()));

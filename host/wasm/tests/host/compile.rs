@@ -6,6 +6,9 @@ use attiva_wasm::compile::{WORKER, worker};
 use attiva_wasm::{AdmissionError, CompileLimits, Compiler, HostOptions, PluginHost};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::UdpSocket;
 use std::time::Duration;
 
 /// Not a test of its own: what the compiling process does, when it is one.
@@ -13,8 +16,34 @@ use std::time::Duration;
 fn the_process() {
     compiler::be(|arguments, out| {
         assert_eq!(arguments[0], WORKER);
+        if std::env::var_os("ATTIVA_PROBE").is_some() {
+            return worker(&arguments[1..], Probe);
+        }
         worker(&arguments[1..], out)
     });
+}
+
+/// Says what the compiling process can open, where it is to write its code.
+struct Probe;
+
+impl Write for Probe {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        let socket = UdpSocket::bind("127.0.0.1:0").map(drop);
+        let file = File::open("/dev/null").map(drop);
+        Err(io::Error::other(format!("socket: {socket:?}, file: {file:?}")))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_compiles_reaches_no_network_and_no_file() {
+    let refused = admitted("export ATTIVA_PROBE=1", CompileLimits::default(), &component()).await;
+    let said = refused.map(drop).unwrap_err().to_string();
+    // EMFILE: no more handles.
+    assert_eq!(said.matches("code: 24").count(), 2, "{said}");
 }
 
 async fn admitted(prelude: &str, limits: CompileLimits, component: &[u8]) -> Result<PluginHost, AdmissionError> {

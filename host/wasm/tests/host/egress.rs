@@ -1,11 +1,11 @@
 //! The gate: what does not leave the host, and what comes back changed.
 
 use crate::server::{Server, ok, respond};
-use crate::support::{Connection, SECRET, grant, guest, guest_resolving};
+use crate::support::{Connection, SECRET, grant, guest, guest_resolving, guest_with};
 use async_trait::async_trait;
 use attiva_core::FaultKind;
 use attiva_core::spec::Rate;
-use attiva_wasm::{InstanceBudget, Resolve};
+use attiva_wasm::{InstanceBudget, Limits, Resolve};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
@@ -342,4 +342,62 @@ async fn no_proxy_of_the_environment_is_asked() {
     let plugin = guest().await;
     let connection = Connection::sending(json!([get("/open")]), &server);
     assert_eq!(connection.texts(&plugin, "body").await, ["straight"]);
+}
+
+/// A server that answers nobody before it is told to. How many have come, and the word.
+async fn reluctant() -> (std::net::SocketAddr, Arc<std::sync::atomic::AtomicUsize>, Arc<tokio::sync::Semaphore>) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (came, word) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (count, told) = (came.clone(), word.clone());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let told = told.clone();
+            tokio::spawn(async move {
+                told.acquire().await.unwrap().forget();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+            });
+        }
+    });
+    (address, came, word)
+}
+
+#[tokio::test]
+async fn a_plugin_has_so_many_connections_open_for_an_organisation_and_no_more() {
+    let (address, came, word) = reluctant().await;
+    let came = || came.load(std::sync::atomic::Ordering::SeqCst);
+    let plugin = guest_with(Limits { connections: 1, ..Limits::default() }).await;
+    let asking = |organisation: &str, timeout_ms: Option<u32>| {
+        let mut ask = get("/open");
+        ask["timeout_ms"] = json!(timeout_ms);
+        let mut connection = Connection::new(json!({"behaviour": "send", "requests": [ask]}));
+        connection.context.grants = [grant("api", "127.0.0.1", address.port(), &["127.0.0.1"])].into();
+        connection.context.user.organisation = organisation.into();
+        connection
+    };
+    let (first, other) = (asking("one", None), asking("two", None));
+    let read = |connection: &Connection| {
+        let (plugin, context) = (plugin.clone(), connection.context.clone());
+        tokio::spawn(async move { plugin.read(&context, &crate::support::request()).await.map(drop) })
+    };
+    let holds = read(&first);
+    while came() < 1 {
+        tokio::task::yield_now().await;
+    }
+    // No more for the same organisation, and no call to the vendor for it.
+    let fault = asking("one", Some(50)).fault(&plugin).await;
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "limit.connections"), "{fault:?}");
+    assert_eq!(came(), 1);
+    // What another organisation does with the same plugin is not held up by it.
+    let beside = read(&other);
+    while came() < 2 {
+        tokio::task::yield_now().await;
+    }
+    word.add_permits(3);
+    holds.await.unwrap().unwrap();
+    beside.await.unwrap().unwrap();
+    // And the place is free again.
+    asking("one", None).read(&plugin).await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use super::{InUse, Plugins, Ready};
 use crate::app::documents;
+use crate::app::name;
 use crate::app::refusal::{Refusal, Result};
 use attiva_core::plugin::lifecycle::{Event, Stage};
 use attiva_core::plugin::trust::lost;
@@ -35,6 +36,16 @@ impl Plugins {
     pub(in crate::app) async fn quarantine(&self, by: &str, id: &str, why: Value) -> Result<Ready> {
         let _alone = self.changing.lock().await;
         self.step(id, Event::QuarantineNeeded, by, why).await
+    }
+
+    /// As [`quarantine`](Self::quarantine), by a word of an operator: what goes on with it is stopped at its next call, and
+    /// is not waited for as it is where a version is disabled.
+    ///
+    /// # Errors
+    /// `plugin.missing`, `plugin.stage`; `request.invalid`: no reason.
+    pub async fn isolate(&self, by: &str, id: &str, reason: &str) -> Result<Ready> {
+        let reason = name::checked("/reason", reason)?;
+        self.quarantine(by, id, json!({ "reason": reason })).await
     }
 
     /// Lets a version out of quarantine.

@@ -31,6 +31,7 @@ pub(super) fn inspection(plugin: &Value, output: Output) {
     output.one(plugin, &[("digest", "/digest"), ("bytes", "/bytes"), ("description", "/spec/description")]);
     output.line("\nIt may do this, and nothing else:");
     capabilities(plugin, output);
+    limits(plugin, output);
     let from = str_of(plugin, "/difference/from");
     if !from.is_empty() {
         output.line(&format!("\nAgainst {from}:"));
@@ -53,6 +54,21 @@ pub(super) fn inspection(plugin: &Value, output: Output) {
 fn capabilities(plugin: &Value, output: Output) {
     for capability in parsed::<Capability>(plugin, "/capabilities") {
         output.line(&format!("  {capability}"));
+    }
+}
+
+/// How much, and where to at all.
+fn limits(plugin: &Value, output: Output) {
+    let limits = plugin.pointer("/policy/limits").and_then(Value::as_object);
+    let all = limits.into_iter().flatten().map(|(name, most)| format!("{name} {most}")).collect::<Vec<_>>();
+    if !all.is_empty() {
+        output.line("\nA call of it may use at most:");
+        all.chunks(4).for_each(|some| output.line(&format!("  {}", some.join(", "))));
+    }
+    if let Some(domains) = plugin.pointer("/policy/host_domains").and_then(Value::as_array) {
+        let domains = domains.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+        let domains = if domains.is_empty() { "none".to_owned() } else { domains };
+        output.line(&format!("\nOf the domains that it declares, this host reaches those in: {domains}"));
     }
 }
 
