@@ -16,6 +16,8 @@ struct World {
     marketo: Marketo,
     /// How often a page of history came by REST.
     by_pages: u32,
+    /// Where the host's clock stands, in seconds.
+    now: i64,
     /// Ends with the world, and the simulator with it.
     _runtime: tokio::runtime::Runtime,
     cursors: BTreeMap<&'static str, Cursor>,
@@ -40,6 +42,7 @@ impl World {
         Self {
             marketo: marketo.unwrap(),
             by_pages: 0,
+            now: NOW,
             _runtime: runtime,
             cursors: BTreeMap::new(),
             records: BTreeMap::new(),
@@ -66,7 +69,7 @@ impl World {
                 request.body.as_deref().unwrap_or_default(),
             )))
         });
-        host.set_now_ms(u64::try_from(NOW).unwrap() * 1000);
+        host.set_now_ms(u64::try_from(self.now).unwrap() * 1000);
         host
     }
 
@@ -261,6 +264,38 @@ fn activities_that_exports_have_no_bytes_for_come_by_pages_and_are_the_same() {
     pages.read("activities", &[]);
     assert!(pages.by_pages > 10 && whole.by_pages == 0, "{} pages", pages.by_pages);
     assert_eq!(pages.keys("activities"), whole.keys("activities"));
+}
+
+/// Their dates lie before what was read last, so they are in no page that follows it.
+#[test]
+fn what_marketo_files_late_arrives_within_the_half_hour() {
+    let mut world = World::start(false);
+    world.marketo.visit(6, "/now", None).unwrap();
+    world.marketo.change_lead(8, json!({"title": "Chief of the Present"})).unwrap();
+    world.read_all();
+    let dated = "2025-12-31T23:59:00Z".parse().unwrap();
+    world.marketo.visit(5, "/late", Some(dated)).unwrap();
+    world.marketo.change_lead_late(7, json!({"title": "Chief of Lateness"}), dated).unwrap();
+    let late = |world: &World| {
+        let has = |stream: &str, text: &str| world.records[stream].values().any(|row| row.contains(text));
+        (has("activities", "/late"), has("persons", "Chief of Lateness"))
+    };
+    world.now += 29 * 60;
+    world.read_all();
+    assert_eq!(late(&world), (false, false), "not yet: a chain goes back twice an hour");
+    world.now += 2 * 60;
+    let rows = world.keys("activities").len();
+    world.read_all();
+    assert_eq!(late(&world), (true, true));
+    assert!(world.keys("activities").len() > rows);
+    // It goes back once: the next time, from here.
+    let calls = |world: &mut World| {
+        world.read("activities", &[]);
+        world.marketo.received().count("GET", "/rest/v1/activities/pagingtoken.json")
+    };
+    let before = calls(&mut world);
+    world.now += 60;
+    assert_eq!(calls(&mut world), before);
 }
 
 #[test]

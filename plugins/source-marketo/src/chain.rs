@@ -14,6 +14,9 @@ use marketo_api::Listed;
 const STILL_MAX: u32 = 10;
 /// How far before a moment a chain begins that has to hold everything after it: activities appear minutes late.
 pub(crate) const OVERLAP_SECONDS: i64 = 600;
+/// A chain that has been read to its end goes back for what was filed late as often as this at most, in seconds: a third of
+/// its pages more, and a call for the token.
+const BACK_SECONDS: i64 = 1800;
 
 impl Chain {
     /// A chain that holds everything from `now` on, in seconds.
@@ -23,7 +26,16 @@ impl Chain {
 
     /// A chain that holds everything from `since` on, in seconds.
     pub(crate) fn from(reader: &Reader, since: i64) -> Result<Self> {
-        Ok(Self { token: token(reader, since)?, since, still: 0 })
+        Ok(Self { token: token(reader, since)?, since, still: 0, late: None })
+    }
+
+    /// A token is a place in the order of what happened, not of what was filed: what comes late, with a time before that
+    /// place, is in no later page. So the chain goes back to before its first end since it last did.
+    fn go_back(&mut self, reader: &Reader, now: i64) -> Result<()> {
+        let Some(end) = self.late.filter(|end| now >= end.saturating_add(BACK_SECONDS)) else { return Ok(()) };
+        let since = end.saturating_sub(OVERLAP_SECONDS);
+        *self = Self { token: token(reader, since)?, since, still: 0, late: None };
+        Ok(())
     }
 
     /// A page that said nothing is not asked for again at once.
@@ -45,6 +57,7 @@ pub(crate) fn next_page(
     request: impl Fn(&str) -> Request,
 ) -> Result<(Listed<Activity>, Option<Warning>)> {
     let now = reader.api.now();
+    chain.go_back(reader, now)?;
     let mut warning = None;
     let response = match reader.api.attempt(&request(&chain.token))? {
         Ok(response) => response,
@@ -70,6 +83,7 @@ pub(crate) fn next_page(
     chain.token = next;
     if !listed.has_more() {
         chain.since = now - OVERLAP_SECONDS;
+        chain.late = chain.late.or(Some(now));
     }
     Ok((listed, warning))
 }

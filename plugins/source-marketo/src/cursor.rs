@@ -49,6 +49,9 @@ pub(crate) struct Chain {
     pub(crate) since: i64,
     /// Pages in a row that named no other place to go on, although there was more.
     pub(crate) still: u32,
+    /// When there was no more, first since the chain last went back for what was filed late; in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) late: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -279,7 +282,7 @@ mod tests {
     use attiva_connector::Cursor;
 
     fn state(phase: Phase) -> State {
-        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0 };
+        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0, late: None };
         let chains = Chains { changes: chain.clone(), deletions: chain };
         State { chains, phase, beside: Beside::default(), meanwhile: None }
     }
@@ -288,7 +291,7 @@ mod tests {
     fn a_cursor_survives_the_way_there_and_back() {
         let job = Job { announced: Some(3), ..Job::created("e".into()) };
         let failure = Some(Failure { at: 1, reason: "out of disk".into() });
-        let chain = Chain { token: "T".into(), since: 0, still: 0 };
+        let chain = Chain { token: "T".into(), since: 0, still: 0, late: None };
         let slice = Some(Slice { from: 1, to: 2, at: 0, chain, records: 3 });
         let pace = Some(Pace { since: 1, window: 1, filled: 1, bytes: 2, last_bytes: 2, rested: 0 });
         let history =

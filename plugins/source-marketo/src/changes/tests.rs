@@ -11,7 +11,7 @@ const LEADS: &str = "/rest/v1/leads.json";
 const TOKEN: &str = "/rest/v1/activities/pagingtoken.json";
 
 fn cursor(phase: Phase) -> Cursor {
-    let chain = |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0 };
+    let chain = |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0, late: None };
     reader::cursor(Chains { changes: chain("C1"), deletions: chain("D1") }, phase).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn changed_persons_are_read_in_full() {
     assert_eq!(asked_ids(&fake), "7,8");
     assert!(fake.request_lines()[0].contains("nextPageToken=C1"));
     let state = state(&page);
-    assert_eq!(state.chains.changes, Chain { token: "C2".into(), since: NOW - 7200, still: 0 });
+    assert_eq!(state.chains.changes, Chain { token: "C2".into(), since: NOW - 7200, still: 0, late: None });
     assert_eq!(state.phase, Phase::Changes(Work { more: true, ..Work::default() }));
     assert!(page.more);
 }
