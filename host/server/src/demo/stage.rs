@@ -6,8 +6,10 @@ use crate::host::Host;
 use anyhow::{Context, Result};
 use attiva_simulators::marketo::{Marketo, MarketoConfig};
 use attiva_simulators::s3::{S3, S3Config};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How large the demo is.
@@ -74,6 +76,50 @@ impl Stage {
             marketo.shutdown().await;
         }
         self.s3.shutdown().await;
-        if keep { Some(self.directory.keep()) } else { None }
+        let directory = self.directory.keep();
+        if keep {
+            return Some(directory);
+        }
+        if let Err(error) = remove(&directory).await {
+            tracing::warn!("{} is left behind: {error}", directory.display());
+        }
+        None
+    }
+}
+
+/// Removes a directory in which something that was broken off may still write its last file for a moment.
+async fn remove(directory: &Path) -> io::Result<()> {
+    const TRIES: u32 = 50;
+    let mut tries = 0;
+    loop {
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if tries < TRIES => tries += 1,
+            done => return done,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_goes_although_something_is_still_written_there() {
+        let place = tempfile::tempdir().unwrap().keep();
+        let written = place.join("last");
+        let writer = tokio::task::spawn_blocking(move || {
+            // More often than a directory can be emptied in between; it ends with the directory.
+            for n in 0..2_000 {
+                if std::fs::create_dir(written.with_extension(n.to_string())).is_err() {
+                    break;
+                }
+            }
+        });
+        remove(&place).await.unwrap();
+        writer.await.unwrap();
+        assert!(!place.exists());
+        remove(&place).await.unwrap();
     }
 }

@@ -22,6 +22,9 @@ fn backup(api: &Api, body: &Value) -> (PathBuf, Answer) {
         let operation = api.get(&place);
         if operation.is(200).body["done"] == true {
             let shown = api.get(operation.text("/subject_url"));
+            let audit = api.audit();
+            let is_told = |entry: &Value| entry["action"] == "backup.created" && entry["subject"] == shown.body["id"];
+            assert!(audit.body["items"].as_array().unwrap().iter().any(is_told), "{}", audit.text);
             return (PathBuf::from(shown.is(200).text("/place")), shown);
         }
         std::thread::sleep(Duration::from_millis(5));
