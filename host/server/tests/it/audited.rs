@@ -23,8 +23,11 @@ const UNTOLD: &[(&str, &str)] = &[
 
 /// Whether an answer says that nothing changed, since all of it was there already.
 fn changed_nothing(operation: &str, answer: &Answer) -> bool {
+    let over_already = || operation.rsplit('.').next().is_some_and(|name| name.starts_with("cancel"));
     // What is installed anew is a 201.
-    answer.body["changed"] == 0 || (operation == "plugins.install" && answer.status == 200)
+    answer.body["changed"] == 0
+        || (operation == "plugins.install" && answer.status == 200)
+        || (answer.body["done"] == true && over_already())
 }
 
 /// The log of one host, as far as it was read.
