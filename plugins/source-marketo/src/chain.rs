@@ -4,7 +4,7 @@
 //! go on, and a page may be empty although there is more.
 
 use crate::activity::Activity;
-use crate::cursor::Chain;
+use crate::cursor::{Chain, Late};
 use crate::reader::Reader;
 use crate::request;
 use attiva_connector::{Fault, Request, Result, Warning};
@@ -26,16 +26,32 @@ impl Chain {
 
     /// A chain that holds everything from `since` on, in seconds.
     pub(crate) fn from(reader: &Reader, since: i64) -> Result<Self> {
-        Ok(Self { token: token(reader, since)?, since, still: 0, late: None })
+        Ok(Self { token: token(reader, since)?, since, still: 0, late: Late::default() })
     }
 
-    /// A token is a place in the order of what happened, not of what was filed: what comes late, with a time before that
-    /// place, is in no later page. So the chain goes back to before its first end since it last did.
+    /// A token is a place in the order of what happened, not of what was filed: what comes late, with a date before that of
+    /// what was read, is in no later page. So the chain goes back to before the newest date at its first end since it last did.
     fn go_back(&mut self, reader: &Reader, now: i64) -> Result<()> {
-        let Some(end) = self.late.filter(|end| now >= end.saturating_add(BACK_SECONDS)) else { return Ok(()) };
-        let since = end.saturating_sub(OVERLAP_SECONDS);
-        *self = Self { token: token(reader, since)?, since, still: 0, late: None };
+        let Some((_, date)) = self.late.end.filter(|(at, _)| now >= at.saturating_add(BACK_SECONDS)) else {
+            return Ok(());
+        };
+        let since = date.saturating_sub(OVERLAP_SECONDS);
+        let late = Late { done: date, end: None, ..self.late };
+        *self = Self { token: token(reader, since)?, since, still: 0, late };
         Ok(())
+    }
+
+    /// Notes what a page had, and whether it was the last one.
+    fn note(&mut self, listed: &Listed<Activity>, now: i64) {
+        let dates = listed.result.iter().filter_map(Activity::date);
+        let late = &mut self.late;
+        late.newest = dates.map(|ms| ms.div_euclid(1000)).fold(late.newest, i64::max);
+        if !listed.has_more() {
+            self.since = now - OVERLAP_SECONDS;
+            if late.newest > late.done {
+                late.end = late.end.or(Some((now, late.newest)));
+            }
+        }
     }
 
     /// A page that said nothing is not asked for again at once.
@@ -81,10 +97,7 @@ pub(crate) fn next_page(
     }
     chain.still = if stands_still { chain.still + 1 } else { 0 };
     chain.token = next;
-    if !listed.has_more() {
-        chain.since = now - OVERLAP_SECONDS;
-        chain.late = chain.late.or(Some(now));
-    }
+    chain.note(&listed, now);
     Ok((listed, warning))
 }
 

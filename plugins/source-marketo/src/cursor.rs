@@ -49,9 +49,21 @@ pub(crate) struct Chain {
     pub(crate) since: i64,
     /// Pages in a row that named no other place to go on, although there was more.
     pub(crate) still: u32,
-    /// When there was no more, first since the chain last went back for what was filed late; in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) late: Option<i64>,
+    /// How far it went back for what was filed late.
+    #[serde(default)]
+    pub(crate) late: Late,
+}
+
+/// Up to where a chain may have passed by what was filed late. Dates are Marketo's, in seconds; its clock need not be ours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Late {
+    /// The date of the newest activity that was read: what is filed with a later one is in a page to come.
+    pub(crate) newest: i64,
+    /// Up to which date the chain went back.
+    pub(crate) done: i64,
+    /// When by our clock there was no more, first since it last went back, and the newest date then.
+    pub(crate) end: Option<(i64, i64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -282,7 +294,7 @@ mod tests {
     use attiva_connector::Cursor;
 
     fn state(phase: Phase) -> State {
-        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0, late: None };
+        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0, late: Late::default() };
         let chains = Chains { changes: chain.clone(), deletions: chain };
         State { chains, phase, beside: Beside::default(), meanwhile: None }
     }
@@ -291,7 +303,7 @@ mod tests {
     fn a_cursor_survives_the_way_there_and_back() {
         let job = Job { announced: Some(3), ..Job::created("e".into()) };
         let failure = Some(Failure { at: 1, reason: "out of disk".into() });
-        let chain = Chain { token: "T".into(), since: 0, still: 0, late: None };
+        let chain = Chain { token: "T".into(), since: 0, still: 0, late: Late::default() };
         let slice = Some(Slice { from: 1, to: 2, at: 0, chain, records: 3 });
         let pace = Some(Pace { since: 1, window: 1, filled: 1, bytes: 2, last_bytes: 2, rested: 0 });
         let history =

@@ -81,7 +81,7 @@ pub(crate) fn page(reader: &Reader, object: Object, cursor: Option<&Cursor>) -> 
     let chain = match cursor {
         Some(cursor) => cursor.decode::<OpportunityState>(VERSION)?.chain,
         None if object == Object::Companies => {
-            Chain { token: String::new(), since: reader.api.now(), still: 0, late: None }
+            Chain { token: String::new(), since: reader.api.now(), still: 0, late: crate::cursor::Late::default() }
         }
         None => Chain::begin(reader, reader.api.now())?,
     };

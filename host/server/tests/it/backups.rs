@@ -23,7 +23,8 @@ fn backup(api: &Api, body: &Value) -> (PathBuf, Answer) {
         if operation.is(200).body["done"] == true {
             let shown = api.get(operation.text("/subject_url"));
             let audit = api.audit();
-            let is_told = |entry: &Value| entry["action"] == "backup.created" && entry["subject"] == shown.body["id"];
+            let action = if shown.body["status"] == "succeeded" { "backup.created" } else { "backup.failed" };
+            let is_told = |entry: &Value| entry["action"] == action && entry["subject"] == shown.body["id"];
             assert!(audit.body["items"].as_array().unwrap().iter().any(is_told), "{}", audit.text);
             return (PathBuf::from(shown.is(200).text("/place")), shown);
         }
