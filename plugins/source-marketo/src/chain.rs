@@ -24,9 +24,14 @@ impl Chain {
         Self::from(reader, now - OVERLAP_SECONDS)
     }
 
+    /// A chain that stands at a token, which is of `since`, in seconds.
+    pub(crate) fn at(token: String, since: i64) -> Self {
+        Self { token, since, still: 0, late: Late::default() }
+    }
+
     /// A chain that holds everything from `since` on, in seconds.
     pub(crate) fn from(reader: &Reader, since: i64) -> Result<Self> {
-        Ok(Self { token: token(reader, since)?, since, still: 0, late: Late::default() })
+        Ok(Self::at(token(reader, since)?, since))
     }
 
     /// A token is a place in the order of what happened, not of what was filed: what comes late, with a date before that of
@@ -37,7 +42,7 @@ impl Chain {
         };
         let since = date.saturating_sub(OVERLAP_SECONDS);
         let late = Late { done: date, end: None, ..self.late };
-        *self = Self { token: token(reader, since)?, since, still: 0, late };
+        *self = Self { late, ..Self::from(reader, since)? };
         Ok(())
     }
 

@@ -294,7 +294,7 @@ mod tests {
     use attiva_connector::Cursor;
 
     fn state(phase: Phase) -> State {
-        let chain = Chain { token: "T".repeat(200), since: i64::MIN, still: 0, late: Late::default() };
+        let chain = Chain::at("T".repeat(200), i64::MIN);
         let chains = Chains { changes: chain.clone(), deletions: chain };
         State { chains, phase, beside: Beside::default(), meanwhile: None }
     }
@@ -303,7 +303,7 @@ mod tests {
     fn a_cursor_survives_the_way_there_and_back() {
         let job = Job { announced: Some(3), ..Job::created("e".into()) };
         let failure = Some(Failure { at: 1, reason: "out of disk".into() });
-        let chain = Chain { token: "T".into(), since: 0, still: 0, late: Late::default() };
+        let chain = Chain::at("T".into(), 0);
         let slice = Some(Slice { from: 1, to: 2, at: 0, chain, records: 3 });
         let pace = Some(Pace { since: 1, window: 1, filled: 1, bytes: 2, last_bytes: 2, rested: 0 });
         let history =

@@ -80,9 +80,7 @@ impl Object {
 pub(crate) fn page(reader: &Reader, object: Object, cursor: Option<&Cursor>) -> Result<Page> {
     let chain = match cursor {
         Some(cursor) => cursor.decode::<OpportunityState>(VERSION)?.chain,
-        None if object == Object::Companies => {
-            Chain { token: String::new(), since: reader.api.now(), still: 0, late: crate::cursor::Late::default() }
-        }
+        None if object == Object::Companies => Chain::at(String::new(), reader.api.now()),
         None => Chain::begin(reader, reader.api.now())?,
     };
     let mut state = OpportunityState { chain };

@@ -23,8 +23,7 @@ fn state(page: &Page) -> ActivitiesState {
 }
 
 fn at(chains: &[(&[i64], &str)], at: usize, history: Option<History>) -> Option<Cursor> {
-    let chain =
-        |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = |token: &str| Chain::at(token.into(), NOW - 7200);
     let chains = chains.iter().map(|(types, token)| TypeChain { types: types.to_vec(), chain: chain(token) }).collect();
     Some(Cursor::encode(VERSION, &ActivitiesState { chains, at, beside: LATER, history }).unwrap())
 }

@@ -10,8 +10,7 @@ const STATUS: &str = "/bulk/v1/leads/export/e1/status.json";
 
 /// Persons in the middle of an export that Marketo makes.
 fn waiting(next: i64) -> Cursor {
-    let chain =
-        |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = |token: &str| Chain::at(token.into(), NOW - 7200);
     let job = Some(Job { stage: Stage::Enqueued, ..Job::created("e1".into()) });
     let state = State {
         chains: Chains { changes: chain("C1"), deletions: chain("D1") },

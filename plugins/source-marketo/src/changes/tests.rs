@@ -11,8 +11,7 @@ const LEADS: &str = "/rest/v1/leads.json";
 const TOKEN: &str = "/rest/v1/activities/pagingtoken.json";
 
 fn cursor(phase: Phase) -> Cursor {
-    let chain =
-        |token: &str| Chain { token: token.into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = |token: &str| Chain::at(token.into(), NOW - 7200);
     reader::cursor(Chains { changes: chain("C1"), deletions: chain("D1") }, phase).unwrap()
 }
 

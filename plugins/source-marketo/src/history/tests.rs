@@ -24,7 +24,7 @@ fn at(stage: Stage) -> Option<Job> {
 }
 
 fn cursor_of(history: History) -> Cursor {
-    let chain = crate::cursor::Chain { token: "T".into(), since: 0, still: 0, late: crate::cursor::Late::default() };
+    let chain = crate::cursor::Chain::at("T".into(), 0);
     let chains = Chains { changes: chain.clone(), deletions: chain };
     // No changes are due.
     let beside = Beside { next: NOW + 100_000, busy: false };

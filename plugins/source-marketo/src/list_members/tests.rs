@@ -72,7 +72,7 @@ fn all_lists_are_walked_and_a_page_without_a_token_is_the_last() {
 #[test]
 fn who_came_is_a_row_who_went_a_tombstone_and_the_last_of_both_counts() {
     let fake = FakeHost::new();
-    let chain = Chain { token: "C1".into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = Chain::at("C1".into(), NOW - 7200);
     let state = ListMembersState { chain, since_ms: 0, walk: None };
     changed(&fake, &[(1, 24, 5, 1), (2, 25, 5, 2), (3, 24, 6, 3), (4, 25, 6, 3), (5, 25, 6, 4), (6, 24, 6, 4)]);
     let page = go(&fake, Some(Cursor::encode(VERSION, &state).unwrap()));

@@ -25,7 +25,7 @@ fn go(fake: &FakeHost, stream: &str, cursor: Option<Cursor>, keys: &[&str]) -> R
 }
 
 fn cursor() -> Option<Cursor> {
-    let chain = Chain { token: "C1".into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = Chain::at("C1".into(), NOW - 7200);
     Some(Cursor::encode(VERSION, &OpportunityState { chain }).unwrap())
 }
 

@@ -27,7 +27,7 @@ fn state(page: &Page) -> MembersState {
 }
 
 fn cursor(history: Option<History>, work: Vec<(i64, i64, i64)>) -> Option<Cursor> {
-    let chain = Chain { token: "C1".into(), since: NOW - 7200, still: 0, late: crate::cursor::Late::default() };
+    let chain = Chain::at("C1".into(), NOW - 7200);
     Some(Cursor::encode(VERSION, &MembersState { chain, beside: LATER, history, work, more: false }).unwrap())
 }
 

@@ -9,7 +9,7 @@ const DAY: i64 = 86_400;
 
 /// Twelve days of two chains, the exports of today spent.
 fn rests(past: History) -> Cursor {
-    let chain = Chain { token: "T".into(), since: NOW, still: 0, late: crate::cursor::Late::default() };
+    let chain = Chain::at("T".into(), NOW);
     let chains = [vec![1], vec![24]].map(|types| TypeChain { types, chain: chain.clone() });
     let history = Some(History { rests_until: Some(NOW + 3_600), ..past });
     let beside = Beside { next: NOW + 100_000, busy: false };
