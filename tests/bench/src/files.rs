@@ -3,15 +3,14 @@
 
 use crate::figures::Figures;
 use crate::ingest::{cpu_seconds, resident_mb};
+use crate::vendor::connection;
 use anyhow::{Context, Result, ensure};
 use attiva_core::page::{Batch, Column, Operation, OutcomeStatus, Rows, column};
 use attiva_core::ports::connector::{DeliveryRun, Target};
 use attiva_core::{DataType, Value};
 use attiva_simulators::s3::{S3, S3Config};
-use attiva_wasm::{ConnectionContext, Grant, Plugin, Scheme, Secrets};
+use attiva_wasm::Plugin;
 use serde_json::json;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Rows of a batch, as the connector declares them.
@@ -42,7 +41,10 @@ async fn one(figures: &mut Figures, plugin: &Plugin, format: &str, rows: u64) ->
         root: root.path().to_owned(),
     })
     .await?;
-    let context = connection(&store, spools.path())?;
+    let configuration =
+        json!({"bucket": BUCKET, "region": "us-east-1", "addressing": "path", "access_key_id": "AKIDBENCH"});
+    let secret = ("secret_access_key", SECRET.to_owned());
+    let context = connection("path", store.address(), secret, configuration, spools.path())?;
     let target = Target {
         id: "act_1".into(),
         object: "file".into(),
@@ -106,24 +108,4 @@ fn batch(number: u32, from: u64, to: u64) -> Batch {
         member_ids: Vec::new(),
         rows: Rows { len, columns },
     }
-}
-
-fn connection(store: &S3, spools: &Path) -> Result<ConnectionContext> {
-    let address = store.address();
-    let grant = Grant {
-        origin: "path".into(),
-        scheme: Scheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
-        addresses: vec![address.ip()],
-    };
-    let mut secrets = Secrets::default();
-    secrets.insert("secret_access_key", SECRET.to_owned().into());
-    let configuration =
-        json!({"bucket": BUCKET, "region": "us-east-1", "addressing": "path", "access_key_id": "AKIDBENCH"});
-    Ok(ConnectionContext {
-        grants: Arc::new([grant]),
-        secrets: Arc::new(secrets),
-        ..attiva_instructions::guest::connection(spools, configuration)?
-    })
 }

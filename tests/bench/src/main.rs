@@ -26,6 +26,7 @@ mod segments;
 mod startup;
 mod streaming;
 mod upgrade;
+mod vendor;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};

@@ -4,16 +4,16 @@
 
 use crate::figures::{Figures, median};
 use crate::ingest::cpu_seconds;
+use crate::vendor::connection;
 use anyhow::{Context, Result, ensure};
 use attiva_connector::testing::FakeHost;
 use attiva_connector::{Host, Limits, Source, parse_config};
 use attiva_core::page::Cursor;
 use attiva_simulators::marketo::{Limits as CallLimits, Marketo, MarketoConfig};
-use attiva_wasm::{ConnectionContext, Grant, Plugin, ReadRequest, Scheme, Secrets};
+use attiva_wasm::{ConnectionContext, Plugin, ReadRequest};
 use serde_json::{Value, json};
 use source_marketo::{Config, SourceMarketo};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 const ROWS: u32 = 1000;
@@ -40,7 +40,8 @@ pub fn measure(figures: &mut Figures, records: u64, rounds: u32) -> Result<()> {
     let source = attiva_plugins::bundled().iter().find(|b| b.name == "source-marketo").context("no source-marketo")?;
     let plugin = runtime.block_on(crate::install::host(&aot)?.admit(source.component))?;
     let configuration = configuration(&vendor)?;
-    let context = connection(&vendor, spools.path(), configuration.clone())?;
+    let secret = ("client_secret", vendor.config().client_secret.clone());
+    let context = connection("api", vendor.address(), secret, configuration.clone(), spools.path())?;
     let stretch = runtime.block_on(fetched(&plugin, &context, records))?;
     runtime.block_on(vendor.shutdown());
 
@@ -72,24 +73,6 @@ fn configuration(vendor: &Marketo) -> Result<Value> {
         "munchkin_id": "123-ABC-456", "client_id": vendor.config().client_id, "start_date": crate::host::start_date(25)?,
         "poll_seconds": 1,
     }))
-}
-
-fn connection(vendor: &Marketo, spools: &Path, configuration: Value) -> Result<ConnectionContext> {
-    let address = vendor.address();
-    let grant = Grant {
-        origin: "api".into(),
-        scheme: Scheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
-        addresses: vec![address.ip()],
-    };
-    let mut secrets = Secrets::default();
-    secrets.insert("client_secret", vendor.config().client_secret.clone().into());
-    Ok(ConnectionContext {
-        grants: Arc::new([grant]),
-        secrets: Arc::new(secrets),
-        ..attiva_instructions::guest::connection(spools, configuration)?
-    })
 }
 
 /// Reads until the export's file is in the spool, then through it once, so that everything it needs is there. The call
