@@ -52,6 +52,7 @@ pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatche
 pub use engine::{Engine, EngineOptions, Projection};
 pub use explain::{Explanation, FieldOrigin, Pinned, RecordOrigin};
 pub use export::mapping_scope;
+pub use gate::opted_out;
 pub use mapping::MappingProblem;
 pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
