@@ -126,6 +126,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("evaluation-schedule", &[read(SegmentsRead), put(ConfigurationWrite)]),
     ("evaluations", &[read(SegmentsRead), post(SegmentsWrite)]),
     ("evaluations/{evaluation}", &[read(SegmentsRead)]),
+    ("evaluations/{evaluation}/cancel", &[post(SegmentsWrite)]),
     ("exchange-rates", &[read(ConfigurationRead)]),
     ("exchange-rates/{base}", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("exchange-rates/{base}/convert", &[read(ConfigurationRead)]),

@@ -75,6 +75,7 @@ edge evaluate --email a@x.com
 evaluation start
 evaluation list
 evaluation show evl_1
+evaluation cancel evl_1
 evaluation schedule
 evaluation put-schedule FILE
 exchange-rate list
