@@ -180,6 +180,7 @@ const OF_A_SANDBOX: &[Row] = &[
     ("segments/{segment}/history", &[read(ProfilesRead)]),
     ("segments/{segment}/members", &[read(ProfilesRead)]),
     ("segments/{segment}/overlap", &[read(SegmentsRead)]),
+    ("segments/{segment}/sql", &[read(SegmentsRead)]),
     ("suppressions", &[read(ConsentsRead), post(ConsentsWrite)]),
     ("suppressions/remove", &[post(ConsentsWrite)]),
     ("tables", &[read(SandboxesRead), post(RunsWrite)]),

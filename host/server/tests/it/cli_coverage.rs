@@ -175,6 +175,7 @@ segment preview true
 segment compare seg_1 true
 segment why seg_1 prf_1
 segment overlap seg_1 seg_2
+segment sql seg_1
 segment counts seg_1
 segment history seg_1
 table show
