@@ -3,7 +3,7 @@
 
 mod rules;
 
-pub use rules::{ConsentRules, ConsentRulesProblem, Needs, Rule, Unnamed, Use};
+pub use rules::{ConsentRules, ConsentRulesProblem, Needs, OptOut, Rule, Unnamed, Use};
 
 use crate::Millis;
 use crate::identity::Identity;
@@ -38,6 +38,22 @@ pub struct Suppression {
 /// Every channel, or every purpose.
 pub const ANY: &str = "*";
 
+/// The channel that a source's opt-out is about.
+pub const EMAIL: &str = "email";
+
+/// The person's field that says so, which connectors of marketing systems and CRMs fill.
+pub const OPT_OUT_FIELD: &str = "is_unsubscribed";
+
+/// What is known of one person's will, by all their identities, in any order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard<'a> {
+    pub consents: &'a [Consent],
+    pub suppressions: &'a [Suppression],
+    /// The person's profile says that they unsubscribed from e-mail. That is how they stand now, and not a word of some
+    /// day: no consent from elsewhere outweighs it, and it ends where it was said.
+    pub opted_out: bool,
+}
+
 /// Whether something may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -50,6 +66,8 @@ pub enum Decision {
 pub enum Refused {
     #[error("suppressed: {reason}")]
     Suppressed { reason: String },
+    #[error("unsubscribed from e-mail, as their profile says (`is_unsubscribed`)")]
+    OptedOut,
     #[error("consent to {channel} for {purpose} was withdrawn or refused, as {source_name} says")]
     Withdrawn { channel: String, purpose: String, source_name: String },
     #[error("nobody consented to {channel} for {purpose}")]
@@ -66,6 +84,7 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Suppressed { .. } => "consent.suppressed",
+            Self::OptedOut => "consent.opted-out",
             Self::Withdrawn { .. } => "consent.withdrawn",
             Self::NotCovered { .. } => "consent.not-covered",
             Self::NoRule { .. } => "consent.no-rule",
@@ -74,23 +93,20 @@ impl Refused {
     }
 }
 
-/// Decides for one person where consent is needed: `consents` and `suppressions` are those of all their identities, in
-/// any order. Of what was said about the channel and purpose the newest counts, of two at the same time the one that
-/// refuses.
-#[must_use]
-pub fn may_send(channel: &str, purpose: &str, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
-    decide(channel, purpose, Needs::Consent, consents, suppressions)
-}
-
 fn is_about(said: &str, asked: &str) -> bool {
     said == ANY || said == asked
 }
 
-fn decide(channel: &str, purpose: &str, needs: Needs, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
+/// Of what was said about the channel and purpose the newest counts, of two at the same time the one that refuses.
+fn decide(channel: &str, purpose: &str, needs: Needs, heard: Heard<'_>) -> Decision {
+    let Heard { consents, suppressions, opted_out } = heard;
     // The first by what it says, so that the answer does not hang on the order.
     let suppressed = suppressions.iter().filter(|s| is_about(&s.channel, channel)).map(|s| &s.reason).min();
     if let Some(reason) = suppressed {
         return Decision::No { reason: Refused::Suppressed { reason: reason.clone() } };
+    }
+    if opted_out && channel == EMAIL {
+        return Decision::No { reason: Refused::OptedOut };
     }
     let (channel, purpose) = (channel.to_owned(), purpose.to_owned());
     let covering = consents.iter().filter(|c| is_about(&c.channel, &channel) && is_about(&c.purpose, &purpose));
@@ -134,6 +150,36 @@ mod tests {
             Decision::Yes => "yes",
             Decision::No { reason } => reason.code(),
         }
+    }
+
+    /// Where consent is needed.
+    fn may_send(channel: &str, purpose: &str, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
+        decide(channel, purpose, Needs::Consent, Heard { consents, suppressions, opted_out: false })
+    }
+
+    #[test]
+    fn whoever_unsubscribed_at_a_source_is_sent_no_mail_whatever_they_said_elsewhere() {
+        let consents = [said("*", "*", true, 9)];
+        let of = |channel, needs, opted_out| {
+            code(&decide(channel, "news", needs, Heard { consents: &consents, suppressions: &[], opted_out }))
+        };
+        assert_eq!(
+            (of("email", Needs::Consent, true), of("email", Needs::Consent, false)),
+            ("consent.opted-out", "yes")
+        );
+        assert_eq!(of("email", Needs::NoRefusal, true), "consent.opted-out");
+        // It says nothing of advertising, nor of a use that nobody named.
+        assert_eq!((of("ads", Needs::Consent, true), of(ANY, Needs::NoRefusal, true)), ("yes", "yes"));
+        let suppressed = [suppressed("email")];
+        let both = Heard { consents: &consents, suppressions: &suppressed, opted_out: true };
+        assert_eq!(code(&decide("email", "news", Needs::Consent, both)), "consent.suppressed");
+    }
+
+    /// The model has the field, and connectors fill it.
+    #[test]
+    fn the_field_of_an_opt_out_is_a_boolean_of_persons() {
+        let slot = crate::model::person_slot(OPT_OUT_FIELD).unwrap();
+        assert_eq!(crate::model::PERSON[slot].data_type, crate::value::DataType::Boolean);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::cron;
 use crate::id::{EvaluationId, SegmentId};
-use crate::{Fault, Millis};
+use crate::{Fault, FaultKind, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,10 @@ pub enum EvaluationStatus {
     /// Others come first, or what was committed before it began is not in the profiles yet.
     Queued,
     Running,
+    /// Somebody asked for its end: it ends before the next segment's turn.
+    Cancelling,
+    /// Segments whose turn had come have their results; the members of the others stay as they were.
+    Cancelled,
     /// All segments, or all but those with a fault of their own.
     Succeeded,
     Failed,
@@ -21,7 +25,7 @@ pub enum EvaluationStatus {
 impl EvaluationStatus {
     #[must_use]
     pub fn has_ended(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -182,6 +186,28 @@ impl Evaluation {
         self.fault = fault;
         self.ended_at = Some(now);
     }
+
+    /// Whether some of what becomes of a segment is committed and the rest is not: it is gone on with, since nobody may take
+    /// half of an audience.
+    #[must_use]
+    pub fn is_midway(&self, segment: &SegmentId) -> bool {
+        let of = self.segments.iter().find(|outcome| outcome.segment == *segment);
+        of.is_some_and(|it| it.members.is_none() && it.fault.is_none() && it.entered + it.left > 0)
+    }
+
+    /// Its end, as somebody asked for, before the turn of these segments, each with the version of its rule.
+    pub fn cancel(&mut self, before: impl IntoIterator<Item = (SegmentId, u32)>, now: Millis) {
+        for (segment, version) in before {
+            let outcome = self.outcome(&segment, version);
+            if outcome.members.is_none() && outcome.fault.is_none() {
+                let message = "the evaluation was cancelled before this segment's turn";
+                let fault = Fault::new(FaultKind::Config, "evaluation.cancelled", message);
+                outcome.fault = Some(fault.action("Start another one, or wait for the next by the schedule."));
+            }
+        }
+        self.status = EvaluationStatus::Cancelled;
+        self.ended_at = Some(now);
+    }
 }
 
 /// When batch evaluations begin by themselves: after an interval, or at the times of cron, in UTC. Neither: never.
@@ -265,5 +291,24 @@ mod tests {
         it.end(None, 10);
         assert_eq!((it.started_at, it.attempts, it.segments.len()), (Some(2), 2, 1));
         assert_eq!((it.segments[0].entered, it.status), (5, EvaluationStatus::Succeeded));
+    }
+
+    #[test]
+    fn what_is_cancelled_leaves_no_half_of_an_audience() {
+        let segment = |n: u8| SegmentId::new(0, [n; 6]);
+        let mut it = Evaluation::new(EvaluationId::new(0, [0; 6]), EvaluationCause::Requested, vec![], 1);
+        it.begin(2);
+        it.outcome(&segment(1), 1).members = Some(0);
+        it.outcome(&segment(2), 1).left += 2;
+        it.outcome(&segment(3), 1);
+        let midway: Vec<bool> = (1..5).map(|n| it.is_midway(&segment(n))).collect();
+        assert_eq!(midway, [false, true, false, false]);
+        it.outcome(&segment(2), 1).members = Some(5);
+        it.cancel((1..5).map(|n| (segment(n), 1)), 9);
+        let codes: Vec<Option<&str>> =
+            it.segments.iter().map(|it| it.fault.as_ref().map(|fault| fault.code.as_str())).collect();
+        assert_eq!(codes, [None, None, Some("evaluation.cancelled"), Some("evaluation.cancelled")]);
+        assert_eq!((it.status, it.ended_at, it.fault), (EvaluationStatus::Cancelled, Some(9), None));
+        assert!(EvaluationStatus::Cancelled.has_ended() && !EvaluationStatus::Cancelling.has_ended());
     }
 }

@@ -249,6 +249,12 @@ pub enum Function {
     AddMonths,
     /// Date, from, until: whether the day and month come up between the two instants, whatever the year.
     AnniversaryIn,
+    /// Two lists: whether they have an element in common.
+    Intersects,
+    /// Two lists: whether each element of the second is in the first.
+    SupersetOf,
+    /// Two lists: whether each element of the first is in the second.
+    SubsetOf,
 }
 
 /// A value's type inside an expression: the ten of the data model, and two that are only met on the way.

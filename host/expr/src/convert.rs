@@ -51,7 +51,21 @@ pub(crate) fn call(function: Function, args: &[&Value], at: Position) -> Result<
         (Function::AnniversaryIn, [Value::Date(day), Value::Timestamp(from), Value::Timestamp(until)]) => {
             Ok(Value::Boolean(calendar::anniversary_in(i64::from(*day), *from, *until)))
         }
+        (
+            Function::Intersects | Function::SupersetOf | Function::SubsetOf,
+            [Value::TextList(list), Value::TextList(of)],
+        ) => Ok(Value::Boolean(compare_lists(function, list, of))),
         _ => Err(mismatch(args, at)),
+    }
+}
+
+fn compare_lists(how: Function, list: &[String], of: &[String]) -> bool {
+    // A rule may have thousands of values, and a list is short.
+    let each_in = |some: &[String], all: &[String]| some.iter().all(|one| all.contains(one));
+    match how {
+        Function::Intersects => list.iter().any(|one| of.contains(one)),
+        Function::SupersetOf => each_in(of, list),
+        _ => each_in(list, of),
     }
 }
 

@@ -256,6 +256,9 @@ fn call(function: Function, args: &[Expr], f: &mut Formatter<'_>) -> fmt::Result
         Function::StartOfYear => ("startOfYear", false),
         Function::AddMonths => return moved_by_months(args, f),
         Function::AnniversaryIn => ("anniversaryBetween", false),
+        Function::Intersects => ("intersects", true),
+        Function::SupersetOf => ("supersetOf", true),
+        Function::SubsetOf => ("subsetOf", true),
     };
     match args.split_first() {
         Some((target, rest)) if method => {

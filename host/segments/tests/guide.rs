@@ -71,6 +71,7 @@ fn examples_stream_where_they_stay_with_the_person() {
         [
             "Read the pricing page, then asked, within three days and without booking in between",
             "Streaming on top of batch",
+            "In HR or People, and in nothing else",
             "Score over 80"
         ]
     );

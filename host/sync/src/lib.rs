@@ -53,14 +53,15 @@ pub use accounts::{AccountMatch, AtTop, Hierarchy, MATCH_RULES, Rolled, Unmatche
 pub use engine::{Engine, EngineOptions, Projection};
 pub use explain::{Explanation, FieldOrigin, Pinned, RecordOrigin};
 pub use export::mapping_scope;
+pub use gate::opted_out;
 pub use mapping::MappingProblem;
 pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
-    AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, EdgeAnswer, EdgeAudience, EdgeBasis,
-    EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview, Ranked,
-    SCHEDULE as EVALUATION_SCHEDULE, SegmentWish, Unsound,
+    AskedAudience, AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, EdgeAnswer,
+    EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview,
+    Ranked, SCHEDULE as EVALUATION_SCHEDULE, SegmentStatement, SegmentWish, Unsound,
 };
 pub use tables::{BucketState, TablesState, TablesTaken};
 pub use what_if::WhatIf;

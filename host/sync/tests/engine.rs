@@ -9,6 +9,8 @@ mod activation;
 mod at_once;
 #[path = "engine/backfills.rs"]
 mod backfills;
+#[path = "engine/cancelled_evaluations.rs"]
+mod cancelled_evaluations;
 #[path = "engine/consent.rs"]
 mod consent;
 #[path = "engine/descriptions.rs"]

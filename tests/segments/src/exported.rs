@@ -20,8 +20,8 @@ use attiva_core::ports::clock::{Chance, Clock};
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind, SandboxStore};
 use attiva_core::record::{Fields, RecordChange};
 use attiva_core::tables::TableTimes;
-use attiva_expr::{Audience, check};
-use attiva_segments::{SqlOptions, plan, segment_scope, sql};
+use attiva_expr::check;
+use attiva_segments::segment_scope;
 use attiva_sync::{Engine, EngineOptions, TablesTaken};
 use attiva_tables::Folder;
 use cap_std::ambient_authority;
@@ -171,19 +171,16 @@ impl Exported {
     /// Where an evaluation does not succeed.
     pub async fn judged(&self, texts: &[(AudienceEntity, String, String)]) -> Outcome<(Vec<Case>, TablesTaken)> {
         self.settled().await?;
-        let mut audiences = Vec::new();
         let mut defined = Vec::new();
         for (number, (entity, name, text)) in texts.iter().enumerate() {
             let id = SegmentId::parse(&format!("seg_{number}")).ok_or("an id")?;
-            let of = model().entity(entity.kind().name()).ok_or("an entity")?;
-            audiences.push(Audience { id: id.to_string(), name: name.clone(), entity: of });
             let segment = Segment {
                 entity: *entity,
                 evaluation: Some(EvaluationMethod::Batch),
                 ..Segment::new(id.clone(), name, text, 0)
             };
             self.put(Kind::Segment, id.as_str(), &segment).await?;
-            defined.push((id, *entity, text));
+            defined.push((id, text));
         }
         self.engine.segments_changed();
         // Twice: a segment that asks for another one sees what that came to.
@@ -191,15 +188,11 @@ impl Exported {
             self.evaluated(run).await?;
         }
         let taken = self.engine.take_tables().await?;
-        let (rates, model) = (rates(), model());
         let mut cases = Vec::new();
-        for (id, entity, text) in defined {
-            let scope = segment_scope(&model, entity.kind()).ok_or("persons and accounts")?;
-            let Ok(checked) = check(text, &scope.with_audiences(audiences.clone())) else { continue };
-            let Ok(plan) = plan(&checked) else { continue };
-            let options = SqlOptions { model: &model, rates: &rates, now: NOW, has_result: &|_| true };
-            let Ok(sql) = sql(&plan, &options) else { continue };
-            cases.push(Case { segment: text.clone(), sql, members: self.members(&id)? });
+        for (id, text) in defined {
+            // As anybody is answered who asks for it.
+            let Ok(statement) = self.engine.segment_statement(&id) else { continue };
+            cases.push(Case { segment: text.clone(), sql: statement.sql, members: self.members(&id)? });
         }
         Ok((cases, taken))
     }
@@ -262,11 +255,6 @@ fn person(
         changes.push(record(&format!("{id}-{company}"), all(of(Some(company)))));
     }
     changes
-}
-
-/// Those of every world.
-fn rates() -> World {
-    World::default()
 }
 
 /// Bytes that look random and are the same each time.

@@ -1,6 +1,6 @@
 //! What has to be asked before something is sent: by what it is for, as a sandbox's rules say.
 
-use super::{ANY, Consent, Decision, Refused, Suppression, check_name, decide, is_about};
+use super::{ANY, Decision, Heard, Refused, check_name, decide, is_about};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,24 @@ pub enum Needs {
     NoRefusal,
 }
 
+/// What becomes of whoever unsubscribed at a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConsentOptOut")]
+#[serde(rename_all = "kebab-case")]
+pub enum OptOut {
+    /// They are sent no mail.
+    #[default]
+    Refuses,
+    /// What is sent is none of what they unsubscribed from: a receipt, a warning.
+    Ignored,
+}
+
+impl OptOut {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a use needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "ConsentRule")]
@@ -36,6 +54,8 @@ pub struct Rule {
     /// [`ANY`]: all.
     pub purpose: String,
     pub needs: Needs,
+    #[serde(default, skip_serializing_if = "OptOut::is_usual")]
+    pub opt_out: OptOut,
 }
 
 /// What becomes of an activation that names no use.
@@ -71,7 +91,7 @@ const RULES_MAX: usize = 200;
 impl Default for ConsentRules {
     /// Those that hold until some are published: every named use needs consent.
     fn default() -> Self {
-        let all = Rule { channel: ANY.into(), purpose: ANY.into(), needs: Needs::Consent };
+        let all = Rule { channel: ANY.into(), purpose: ANY.into(), needs: Needs::Consent, opt_out: OptOut::Refuses };
         Self { version: 1, rules: vec![all], unnamed: Unnamed::NoRefusal }
     }
 }
@@ -102,20 +122,28 @@ impl ConsentRules {
     /// What a use needs; `None`: no rule fits it.
     #[must_use]
     pub fn needs(&self, of: &Use) -> Option<Needs> {
-        let fits = |rule: &&Rule| is_about(&rule.channel, &of.channel) && is_about(&rule.purpose, &of.purpose);
-        self.rules.iter().find(fits).map(|rule| rule.needs)
+        self.rule(of).map(|rule| rule.needs)
     }
 
-    /// Decides for one person: `consents` and `suppressions` are those of all their identities, in any order. `None`:
-    /// whoever sends names no use.
+    /// The rule that counts for a use.
     #[must_use]
-    pub fn may_send(&self, of: Option<&Use>, consents: &[Consent], suppressions: &[Suppression]) -> Decision {
+    pub fn rule(&self, of: &Use) -> Option<&Rule> {
+        let fits = |rule: &&Rule| is_about(&rule.channel, &of.channel) && is_about(&rule.purpose, &of.purpose);
+        self.rules.iter().find(fits)
+    }
+
+    /// Decides for one person. `None`: whoever sends names no use.
+    #[must_use]
+    pub fn may_send(&self, of: Option<&Use>, heard: Heard<'_>) -> Decision {
         let no = |reason| Decision::No { reason };
         match (of, self.unnamed) {
             (None, Unnamed::Refuse) => no(Refused::Unnamed),
-            (None, Unnamed::NoRefusal) => decide(ANY, ANY, Needs::NoRefusal, consents, suppressions),
-            (Some(of), _) => match self.needs(of) {
-                Some(needs) => decide(&of.channel, &of.purpose, needs, consents, suppressions),
+            (None, Unnamed::NoRefusal) => decide(ANY, ANY, Needs::NoRefusal, heard),
+            (Some(of), _) => match self.rule(of) {
+                Some(rule) => {
+                    let opted_out = heard.opted_out && rule.opt_out == OptOut::Refuses;
+                    decide(&of.channel, &of.purpose, rule.needs, Heard { opted_out, ..heard })
+                }
                 None => no(Refused::NoRule { channel: of.channel.clone(), purpose: of.purpose.clone() }),
             },
         }
@@ -124,7 +152,7 @@ impl ConsentRules {
     /// Whether somebody of whom nothing was ever said is sent something: then nothing need be looked up for most.
     #[must_use]
     pub fn silence_is_yes(&self, of: Option<&Use>) -> bool {
-        self.may_send(of, &[], &[]) == Decision::Yes
+        self.may_send(of, Heard::default()) == Decision::Yes
     }
 }
 
@@ -139,10 +167,11 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consent::{Consent, Suppression};
     use crate::identity::Identity;
 
     fn rule(channel: &str, purpose: &str, needs: Needs) -> Rule {
-        Rule { channel: channel.into(), purpose: purpose.into(), needs }
+        Rule { channel: channel.into(), purpose: purpose.into(), needs, opt_out: OptOut::Refuses }
     }
 
     fn said(channel: &str, given: bool) -> Consent {
@@ -169,11 +198,37 @@ mod tests {
             unnamed: Unnamed::Refuse,
         };
         let service = Use { channel: "email".into(), purpose: "service".into() };
-        assert_eq!(code(&rules.may_send(Some(&service), &[], &[])), "yes");
-        assert_eq!(code(&rules.may_send(Some(&service), &[said("email", false)], &[])), "consent.withdrawn");
-        assert_eq!(code(&rules.may_send(Some(&of("email")), &[], &[])), "consent.not-covered");
-        assert_eq!(code(&rules.may_send(Some(&of("ads")), &[said(ANY, true)], &[])), "consent.no-rule");
-        assert_eq!(code(&rules.may_send(None, &[said(ANY, true)], &[])), "consent.unnamed");
+        let asked =
+            |of: Option<&Use>, consents: &[Consent]| code(&rules.may_send(of, Heard { consents, ..Heard::default() }));
+        assert_eq!(asked(Some(&service), &[]), "yes");
+        assert_eq!(asked(Some(&service), &[said("email", false)]), "consent.withdrawn");
+        assert_eq!(asked(Some(&of("email")), &[]), "consent.not-covered");
+        assert_eq!(asked(Some(&of("ads")), &[said(ANY, true)]), "consent.no-rule");
+        assert_eq!(asked(None, &[said(ANY, true)]), "consent.unnamed");
+    }
+
+    #[test]
+    fn whoever_unsubscribed_is_sent_what_a_rule_says_is_none_of_it() {
+        let service = Rule { opt_out: OptOut::Ignored, ..rule("email", "service", Needs::NoRefusal) };
+        let rules = ConsentRules {
+            version: 1,
+            rules: vec![service, rule("*", ANY, Needs::NoRefusal)],
+            unnamed: Unnamed::NoRefusal,
+        };
+        let heard = Heard { opted_out: true, ..Heard::default() };
+        let asked = |purpose: &str| {
+            let of = Use { channel: "email".into(), purpose: purpose.into() };
+            code(&rules.may_send(Some(&of), heard))
+        };
+        assert_eq!((asked("service"), asked("news")), ("yes", "consent.opted-out"));
+        assert_eq!(
+            (code(&rules.may_send(Some(&of("ads")), heard)), code(&rules.may_send(None, heard))),
+            ("yes", "yes")
+        );
+        // What is usual is not written out, and read where it is not.
+        let written = serde_json::to_value(&rules).unwrap();
+        assert_eq!((&written["rules"][0]["opt_out"], written["rules"][1].get("opt_out")), (&"ignored".into(), None));
+        assert_eq!(serde_json::from_value::<ConsentRules>(written).unwrap(), rules);
     }
 
     /// What holds where nobody published anything: documented in `docs/tenancy.md`.
@@ -182,7 +237,7 @@ mod tests {
         let rules = ConsentRules::default();
         rules.check().unwrap();
         assert!(!rules.silence_is_yes(Some(&of("email"))) && rules.silence_is_yes(None));
-        let unnamed = |consents: &[Consent]| code(&rules.may_send(None, consents, &[]));
+        let unnamed = |consents: &[Consent]| code(&rules.may_send(None, Heard { consents, ..Heard::default() }));
         assert_eq!((unnamed(&[said("email", false)]), unnamed(&[said(ANY, false)])), ("yes", "consent.withdrawn"));
         let everything = Suppression {
             identity: said(ANY, true).identity,
@@ -191,9 +246,12 @@ mod tests {
             source: "desk".into(),
             at: 0,
         };
-        assert_eq!(code(&rules.may_send(None, &[], std::slice::from_ref(&everything))), "consent.suppressed");
-        let of_ads = Suppression { channel: "ads".into(), ..everything };
-        assert_eq!(code(&rules.may_send(None, &[], &[of_ads])), "yes");
+        let suppressed = |one: &Suppression| {
+            let suppressions = std::slice::from_ref(one);
+            code(&rules.may_send(None, Heard { suppressions, ..Heard::default() }))
+        };
+        assert_eq!(suppressed(&everything), "consent.suppressed");
+        assert_eq!(suppressed(&Suppression { channel: "ads".into(), ..everything }), "yes");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::problem::{Position, Problem};
 use crate::program::Program;
 use cel::common::ast::{self, CallExpr};
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 15] = [
     "size",
     "startsWith",
     "endsWith",
@@ -17,6 +17,9 @@ const METHODS: [&str; 12] = [
     "trim",
     "split",
     "join",
+    "intersects",
+    "supersetOf",
+    "subsetOf",
     "within",
     "between",
     "anniversaryWithin",
@@ -163,6 +166,7 @@ impl Checker<'_> {
     /// A method's target is its first argument.
     fn typed(&mut self, name: &str, args: Vec<Expr>, at: Position) -> Option<Expr> {
         use Type::{Boolean, Bytes, Date, Decimal, Duration, Float, Integer, Json, Text, TextList, Timestamp};
+        const LISTS: &[&[Type]] = &[&[TextList], &[TextList]];
         const ANY_TEXT: &[Type] = &[Boolean, Integer, Decimal, Float, Text, Bytes, Date, Timestamp, Json];
         let (function, wanted, result): (Function, &[&[Type]], Type) = match name {
             "now" => return self.now(&args, at),
@@ -191,6 +195,9 @@ impl Checker<'_> {
             "trim" => (Function::Trim, &[&[Text]], Text),
             "split" => (Function::Split, &[&[Text], &[Text]], TextList),
             "join" => (Function::Join, &[&[TextList], &[Text]], Text),
+            "intersects" => (Function::Intersects, LISTS, Boolean),
+            "supersetOf" => (Function::SupersetOf, LISTS, Boolean),
+            "subsetOf" => (Function::SubsetOf, LISTS, Boolean),
             "string" => (Function::ToText, &[ANY_TEXT], Text),
             "int" => (Function::ToInteger, &[&[Integer, Text, Decimal, Float, Timestamp]], Integer),
             "decimal" => (Function::ToDecimal, &[&[Decimal, Integer, Float, Text]], Decimal),
@@ -286,5 +293,21 @@ impl Checker<'_> {
         let mut args = args.into_iter();
         let (text, pattern) = (Box::new(args.next()?), Box::new(args.next()?));
         Some(Expr::new(Kind::Match { how, text, pattern }, Type::Boolean, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What can be written stands in the guide, each in its form.
+    #[test]
+    fn every_function_is_in_the_guide() {
+        let guide = include_str!("../../../../docs/segments.md");
+        for name in METHODS.iter().chain(&FUNCTIONS).chain(&OF_SETS) {
+            let is_there = guide.contains(&format!("{name}(")) || guide.contains(&format!("`{name}`"));
+            // CEL's own name of it has another form.
+            assert!(is_there || *name == "existsOne" || *name == "map", "the guide says nothing of {name}");
+        }
     }
 }

@@ -70,6 +70,10 @@ impl Writer<'_, '_> {
                 let list = (0..count).map(|_| self.value(ty, 0)).collect::<Vec<_>>().join(", ");
                 format!("({value}) in [{list}]")
             }
+            11 if self.dice.roll(2) == 0 => {
+                let how = *self.dice.pick(&["intersects", "supersetOf", "subsetOf"]);
+                format!("({}).{how}({})", self.value(TextList, d), self.value(TextList, 0))
+            }
             11 => format!("({}) in ({})", self.value(Text, d), self.value(TextList, d)),
             12 => {
                 let ty = *self.dice.pick(&[Text, Integer, Timestamp, TextList]);

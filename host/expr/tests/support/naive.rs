@@ -4,6 +4,7 @@
 use attiva_core::{Value, time};
 use attiva_expr::{ArithmeticOp, CompareOp, EvalFault, Expr, Function, Kind, TextMatch};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Why there is no value: the code of the fault, or that this reading's own numbers are too small to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,6 +282,17 @@ fn call(function: Function, args: &[Value]) -> Answer {
             t.split(by.as_str()).map(str::to_owned).collect()
         })),
         (Function::Join, [Value::TextList(list), Value::Text(by)]) => text(list.join(by)),
+        (
+            how @ (Function::Intersects | Function::SupersetOf | Function::SubsetOf),
+            [Value::TextList(a), Value::TextList(b)],
+        ) => {
+            let (a, b): (BTreeSet<&String>, BTreeSet<&String>) = (a.iter().collect(), b.iter().collect());
+            Ok(Value::Boolean(match how {
+                Function::Intersects => !a.is_disjoint(&b),
+                Function::SupersetOf => a.is_superset(&b),
+                _ => a.is_subset(&b),
+            }))
+        }
         (Function::ToText, [value]) => match value {
             Value::Bytes(b) => String::from_utf8(b.clone()).map(Value::Text).map_err(|_| CONVERSION),
             Value::Text(t) | Value::Decimal(t) | Value::Json(t) => text(t.clone()),

@@ -70,6 +70,7 @@ impl Writer<'_> {
             Kind::Sequence(sequence) => format!("({})", self.sequence(sequence)?),
             Kind::InAudience(membership) => self.in_audience(membership),
             Kind::Call { function: Function::AnniversaryIn, args } => self.anniversary(args)?,
+            Kind::Call { function, args } if is_of_lists(*function) => self.lists_compared(*function, args)?,
             // A boolean column or case is a condition where it is compared.
             _ => format!("({} = {TRUE})", self.value(expr)?),
         })
@@ -137,13 +138,46 @@ impl Writer<'_> {
             return Err(refused(list.at, "a list that is made here has no portable SQL; compare with `in [..]`"));
         };
         let (size, value) = (self.list_size(list)?, self.value(value)?);
-        let (owner, entity) = self.reached(field.var, &field.hops);
-        let items = format!("{}_{}", self.options.model.entities[entity].name, field.name);
-        let item = self.alias();
+        let is_element = self.some_item(field, |item| format!("{item} = {value}"));
         Ok(format!(
-            "(CASE WHEN {size} IS NULL THEN NULL WHEN {size} = 0 THEN {FALSE} WHEN {value} IS NULL THEN NULL ELSE EXISTS \
-             (SELECT 1 FROM {items} {item} WHERE {item}.id = {owner}._id AND {item}.item = {value}) END)"
+            "(CASE WHEN {size} IS NULL THEN NULL WHEN {size} = 0 THEN {FALSE} WHEN {value} IS NULL THEN NULL ELSE \
+             {is_element} END)"
         ))
+    }
+
+    /// That a list has an element of which this holds.
+    fn some_item(&mut self, list: &Field, holds: impl FnOnce(&str) -> String) -> String {
+        let (owner, entity) = self.reached(list.var, &list.hops);
+        let items = format!("{}_{}", self.options.model.entities[entity].name, list.name);
+        let item = self.alias();
+        let holds = holds(&format!("{item}.item"));
+        format!("EXISTS (SELECT 1 FROM {items} {item} WHERE {item}.id = {owner}._id AND {holds})")
+    }
+
+    fn lists_compared(&mut self, how: Function, args: &[Expr]) -> Result<String, Problem> {
+        let [list, of] = args else { return Ok(UNKNOWN.to_owned()) };
+        let Kind::Field(field) = &list.kind else {
+            return Err(refused(list.at, "a list that is made here has no portable SQL; ask a field"));
+        };
+        let of = match self.constant(of) {
+            Some(Ok(Value::TextList(of))) => of,
+            Some(Ok(Value::Null)) => return Ok(UNKNOWN.to_owned()),
+            _ => return Err(refused(of.at, "a list that is made here has no portable SQL; write its texts out")),
+        };
+        let size = self.list_size(list)?;
+        let all = of.iter().map(|one| text(one)).collect::<Vec<_>>().join(", ");
+        let answer = match how {
+            Function::SupersetOf => {
+                let each = of.iter().map(|one| self.some_item(field, |item| format!("{item} = {}", text(one))));
+                let each: Vec<String> = std::iter::once(TRUE.to_owned()).chain(each).collect();
+                format!("({})", each.join(" AND "))
+            }
+            Function::Intersects if of.is_empty() => FALSE.to_owned(),
+            Function::Intersects => self.some_item(field, |item| format!("{item} IN ({all})")),
+            _ if of.is_empty() => format!("({size} = 0)"),
+            _ => format!("(NOT {})", self.some_item(field, |item| format!("{item} NOT IN ({all})"))),
+        };
+        Ok(format!("(CASE WHEN {size} IS NULL THEN NULL ELSE {answer} END)"))
     }
 
     fn list_size(&mut self, list: &Expr) -> Result<String, Problem> {
@@ -210,6 +244,8 @@ impl Writer<'_> {
                 let all = all.iter().map(|one| self.value(one)).collect::<Result<Vec<_>, _>>()?;
                 format!("({})", all.join(" || "))
             }
+            Kind::Call { function: Function::AnniversaryIn, .. } => self.truth(expr)?,
+            Kind::Call { function, .. } if is_of_lists(*function) => self.truth(expr)?,
             Kind::Call { function, args } => self.call(*function, args, expr)?,
             Kind::Aggregated(aggregated) => self.aggregated(aggregated, expr.at)?,
             Kind::InBase { amount, currency } => self.in_base(amount, currency)?,
@@ -289,6 +325,10 @@ impl Writer<'_> {
         }
         Ok(text + " ELSE NULL END)")
     }
+}
+
+fn is_of_lists(function: Function) -> bool {
+    matches!(function, Function::Intersects | Function::SupersetOf | Function::SubsetOf)
 }
 
 fn no_function(whole: &Expr) -> Problem {

@@ -44,6 +44,8 @@ pub const EXPECTED: &[(&str, &[usize])] = &[
     ("Decision-makers in finance who looked at the price", &[ANN, BOB, HAL]),
     // Ann has an open one; Dee's closed too long ago.
     ("Win-back", &[HAL]),
+    // Cid is in Sales as well, Dee's list is empty, and of the others there is none.
+    ("In HR or People, and in nothing else", &[ANN, BOB]),
     // Through both of her accounts, once; one deal is a million to the cent in euros.
     ("HR with open pipeline", &[ANN]),
     // Cid's and Fox's companies are each other's parents.
@@ -117,7 +119,10 @@ fn accounts(w: &mut World) {
 fn persons(w: &mut World) {
     let some = |word: &str| if word.is_empty() { Value::Null } else { text(word) };
     let number = |n: Option<i64>| n.map_or(Value::Null, Value::Integer);
-    for (department, title, score, at) in [
+    let list = |texts: &[&str]| Value::TextList(texts.iter().map(|text| (*text).to_owned()).collect());
+    let departments = [list(&["HR", "People"]), list(&["People"]), list(&["HR", "Sales"]), list(&[])];
+    let departments = departments.into_iter().chain(std::iter::repeat(Value::Null));
+    for ((department, title, score, at), departments) in [
         ("HR", "Vice President", Some(90), &[ACME, BODEA][..]),
         ("Sales", "CIO", Some(80), &[BODEA]),
         ("HR", "Manager", None, &[CYBERDYNE]),
@@ -127,8 +132,16 @@ fn persons(w: &mut World) {
         ("Board", "Vice President", Some(1), &[ACME]),
         ("Sales", "CMO", Some(2), &[BLANK]),
         ("HR", "Clerk", Some(3), &[SUB]),
-    ] {
-        let fields = [("department", some(department)), ("job_title", some(title)), ("person_score", number(score))];
+    ]
+    .into_iter()
+    .zip(departments)
+    {
+        let fields = [
+            ("department", some(department)),
+            ("departments", departments),
+            ("job_title", some(title)),
+            ("person_score", number(score)),
+        ];
         let person = w.add("person", &fields, &[]);
         for account in at {
             w.add("person_component", &[], &[("person", person), ("account", *account)]);

@@ -19,10 +19,11 @@ enum Sort {
     Flag,
     Instant,
     Date,
+    List,
 }
 
 fn sayable(entity: &str) -> Sayable {
-    use Sort::{Amount, Date, Flag, Instant, Money, Number, Text};
+    use Sort::{Amount, Date, Flag, Instant, List, Money, Number, Text};
     match entity {
         "person" => Sayable {
             fields: &[
@@ -33,6 +34,7 @@ fn sayable(entity: &str) -> Sayable {
                 ("created_date", Instant),
                 ("birthday", Date),
                 ("department", Text),
+                ("departments", List),
             ],
             one: &[],
             many: &[
@@ -230,6 +232,18 @@ impl<'d> Writer<'d> {
                 }
             }
             Sort::Instant | Sort::Date => self.in_time(&field, sort),
+            Sort::List => {
+                let count = self.dice.roll(4);
+                let texts: Vec<String> = (0..count).map(|_| format!("{:?}", self.dice.pick(&TEXTS))).collect();
+                match self.dice.roll(5) {
+                    0 => format!("{:?} in {field}", self.dice.pick(&TEXTS)),
+                    1 => format!("{field}.size() {} 1", self.operator()),
+                    n => {
+                        let how = ["intersects", "supersetOf", "subsetOf"][usize::from(n) - 2];
+                        format!("{field}.{how}([{}])", texts.join(", "))
+                    }
+                }
+            }
         }
     }
 

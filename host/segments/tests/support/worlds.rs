@@ -49,6 +49,11 @@ fn instant(dice: &mut Dice) -> Value {
     maybe(dice, |dice| Value::Timestamp(*dice.pick(&instants())))
 }
 
+/// A list of up to three, some of them twice.
+fn texts(dice: &mut Dice) -> Value {
+    maybe(dice, |dice| Value::TextList((0..dice.roll(4)).map(|_| (*dice.pick(&TEXTS)).to_owned()).collect()))
+}
+
 fn date(dice: &mut Dice) -> Value {
     maybe(dice, |dice| Value::Date(*dice.pick(&days())))
 }
@@ -73,6 +78,7 @@ pub fn world(dice: &[u8]) -> World {
         let fields = [
             ("job_title", some_text(dice, &TEXTS)),
             ("department", some_text(dice, &TEXTS)),
+            ("departments", texts(dice)),
             ("person_score", number(dice)),
             ("annual_revenue", amount(dice)),
             ("is_unsubscribed", boolean(dice)),

@@ -13,8 +13,11 @@ use attiva_core::config::{AudienceEntity, EvaluationMethod};
 use attiva_core::membership::{AudienceDay, MembershipCounts};
 use attiva_core::ports::store::{MembershipEvent, MembershipStatus, Profile};
 use attiva_core::ranking::{RankOrder, Ranking};
+use attiva_core::time::format_timestamp;
 use attiva_segments::Explanation;
-use attiva_sync::{Compared, Counted, MembershipExplanation, Preview, Ranked, SegmentWish};
+use attiva_sync::{
+    AskedAudience, Compared, Counted, MembershipExplanation, Preview, Ranked, SegmentStatement, SegmentWish,
+};
 use axum::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,13 @@ pub(super) fn routes() -> Routes {
             explain,
         )
         .refuses(&[422, 429])
+        .get(
+            "/v1/sandboxes/{sandbox}/segments/{segment}/sql",
+            "sql",
+            "Show a segment as SQL over the open tables",
+            statement,
+        )
+        .refuses(&[422])
         .get(
             "/v1/sandboxes/{sandbox}/segments/{segment}/overlap",
             "overlap",
@@ -177,6 +187,9 @@ struct ExplanationView {
     /// The batch evaluation that this result is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_of: Option<String>,
+    /// The audiences that the rule asks for, each with the batch evaluation whose result counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asks_for: Vec<AskedView>,
     /// What the rule says by what is known now.
     now: Explanation,
     /// What the profile is put in the order by, where only the first belong.
@@ -185,6 +198,45 @@ struct ExplanationView {
     /// The same, for people.
     text: String,
     as_of: Instant,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AskedAudience")]
+struct AskedView {
+    segment: String,
+    name: String,
+    /// Absent: it is evaluated in streaming, or has no result yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_of: Option<String>,
+    /// The instant that it was evaluated for, as long as the evaluation is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_as_of: Option<Instant>,
+}
+
+impl AskedView {
+    fn of(asked: &AskedAudience) -> Self {
+        let AskedAudience { segment, name, result_of, result_as_of } = asked;
+        Self {
+            segment: segment.to_string(),
+            name: name.clone(),
+            result_of: result_of.as_ref().map(ToString::to_string),
+            result_as_of: result_as_of.map(Instant),
+        }
+    }
+}
+
+/// People know audiences by their names, and ask how old an answer is.
+fn told(mut text: String, asked: &[AskedAudience]) -> String {
+    for AskedAudience { segment, name, .. } in asked {
+        text = text.replace(&format!("inAudience(\"{segment}\")"), &format!("inAudience({name:?})"));
+    }
+    for AskedAudience { name, result_of, result_as_of, .. } in asked {
+        if let Some(evaluation) = result_of {
+            let as_of = result_as_of.map(|at| format!(", as of {}", format_timestamp(at))).unwrap_or_default();
+            text += &format!("\nmembers of {name:?} are those of {evaluation}{as_of}");
+        }
+    }
+    text
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -199,8 +251,8 @@ struct RankedView {
 
 async fn explain(scope: Scope, Query(About { profile }): Query<About>) -> Result<Json<ExplanationView>> {
     let found = scope.sandbox.explain_membership(scope.param("segment"), &profile).await?;
-    let MembershipExplanation { segment, explanation, ranked, is_member, result_of, as_of } = found;
-    let mut text = explanation.to_string();
+    let MembershipExplanation { segment, explanation, ranked, is_member, result_of, asked, as_of } = found;
+    let mut text = told(explanation.to_string(), &asked);
     if let Some(Ranked { ranking, value }) = &ranked {
         text = format!("{text}\nonly the first {} by {} belong: {}", ranking.limit, ranking.by, value.to_json());
     }
@@ -209,6 +261,7 @@ async fn explain(scope: Scope, Query(About { profile }): Query<About>) -> Result
         profile,
         is_member,
         result_of: result_of.map(|id| id.to_string()),
+        asks_for: asked.iter().map(AskedView::of).collect(),
         text,
         ranked: ranked.map(|Ranked { ranking, value }| {
             let Ranking { by, order, limit } = ranking;
@@ -217,6 +270,23 @@ async fn explain(scope: Scope, Query(About { profile }): Query<About>) -> Result
         now: explanation,
         as_of: Instant(as_of),
     }))
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SegmentSql")]
+struct StatementView {
+    segment: String,
+    /// Of the rule.
+    version: u32,
+    /// Names the members by their numbers, `_id` in the views of the open tables.
+    sql: String,
+    /// The instant that stands in it for `now`, and whose day's rates of exchange do.
+    as_of: Instant,
+}
+
+async fn statement(scope: Scope) -> Result<Json<StatementView>> {
+    let SegmentStatement { segment, version, sql, as_of } = scope.sandbox.segment_statement(scope.param("segment"))?;
+    Ok(Json(StatementView { segment: segment.to_string(), version, sql, as_of: Instant(as_of) }))
 }
 
 #[derive(Deserialize, JsonSchema)]

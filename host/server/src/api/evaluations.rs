@@ -25,6 +25,12 @@ pub(super) fn routes() -> Routes {
         .get("/v1/sandboxes/{sandbox}/evaluations", "list", "List batch evaluations", list)
         .post("/v1/sandboxes/{sandbox}/evaluations", "start", "Evaluate segments for everybody", start)
         .get("/v1/sandboxes/{sandbox}/evaluations/{evaluation}", "show", "Show a batch evaluation", show)
+        .post(
+            "/v1/sandboxes/{sandbox}/evaluations/{evaluation}/cancel",
+            "cancel",
+            "End a batch evaluation before the next segment's turn",
+            cancel,
+        )
         .get(
             "/v1/sandboxes/{sandbox}/evaluation-schedule",
             "schedule",
@@ -104,6 +110,11 @@ async fn start(scope: Scope, stamp: Stamp, Body(body): Body<Start>) -> Result<op
 
 async fn show(scope: Scope) -> Result<Json<View>> {
     Ok(Json(View::of(scope.sandbox.evaluation(scope.param("evaluation"))?)))
+}
+
+async fn cancel(scope: Scope) -> Result<operations::Accepted> {
+    let evaluation = scope.sandbox.cancel_evaluation(&scope.caller, scope.param("evaluation")).await?;
+    Ok(operations::accepted(&scope, &Operation::from(&evaluation)))
 }
 
 async fn schedule(scope: Scope) -> Result<Tagged<EvaluationSchedule>> {

@@ -3,7 +3,7 @@
 use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::Sandbox;
-use attiva_core::consent::{self, Consent, Decision, Suppression};
+use attiva_core::consent::{self, Consent, Decision, Heard, Suppression, Use};
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
 use attiva_core::ports::consent::Put;
@@ -122,7 +122,8 @@ impl Sandbox {
         Ok(self.consents.suppressions_of(&[read(identity)?])?)
     }
 
-    /// Whether somebody may be sent something: all identities are taken to be theirs.
+    /// Whether somebody may be sent something, as a delivery for this channel and purpose would decide: all identities are
+    /// taken to be theirs, and so is what is known of the profiles that carry them.
     pub fn may_send(&self, channel: &str, purpose: &str, given: &[GivenIdentity]) -> Result<Decision> {
         let mut check = Check::new("identities", given.len())?;
         let mut identities = Vec::with_capacity(given.len());
@@ -135,9 +136,22 @@ impl Sandbox {
             check.problems.extend(problem.map(|problem| FieldProblem::new(field, problem)));
         }
         check.passed()?;
-        let consents = self.consents.consents_of(&identities)?;
-        let suppressions = self.consents.suppressions_of(&identities)?;
-        Ok(consent::may_send(channel, purpose, &consents, &suppressions))
+        let (mut numbers, mut opted_out) = (Vec::new(), false);
+        for identity in &identities {
+            if let Some(profile) = self.store.profile_by_identity(&EntityName::PERSON, identity)? {
+                opted_out |= attiva_sync::opted_out(&profile);
+                numbers.push(profile.number);
+            }
+        }
+        let mut consents = self.consents.consents_of(&identities)?;
+        let mut suppressions = self.consents.suppressions_of(&identities)?;
+        for said in self.consents.said_of(&numbers)? {
+            consents.extend(said.consents);
+            suppressions.extend(said.suppressions);
+        }
+        let of = Use { channel: channel.to_owned(), purpose: purpose.to_owned() };
+        let heard = Heard { consents: &consents, suppressions: &suppressions, opted_out };
+        Ok(self.consent_rules()?.value.may_send(Some(&of), heard))
     }
 
     async fn told(&self, caller: &Caller, action: &str, put: Put) -> Result<Put> {

@@ -4,7 +4,7 @@ use super::keys::Caller;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
-use attiva_core::evaluation::{Evaluation, EvaluationSchedule};
+use attiva_core::evaluation::{Evaluation, EvaluationSchedule, EvaluationStatus};
 use attiva_core::id::{EvaluationId, SegmentId};
 use attiva_core::ports::store::{Expect, Kind};
 use attiva_core::{Fault, FaultKind};
@@ -33,12 +33,31 @@ impl Sandbox {
     }
 
     pub fn evaluation(&self, id: &str) -> Result<Evaluation> {
-        Ok(self.get(Kind::Evaluation, "evaluation", id)?.value)
+        self.as_it_stands(self.get(Kind::Evaluation, "evaluation", id)?.value)
+    }
+
+    /// Ends an evaluation before the next segment's turn; what has its result keeps it.
+    pub async fn cancel_evaluation(&self, caller: &Caller, id: &str) -> Result<Evaluation> {
+        let evaluation = self.evaluation(id)?;
+        if evaluation.status.has_ended() {
+            return Ok(evaluation);
+        }
+        self.tell(caller, "evaluation.cancelled", evaluation.id.as_str(), serde_json::json!({})).await?;
+        Ok(self.engine.cancel_evaluation(&evaluation.id).await?)
+    }
+
+    fn as_it_stands(&self, mut evaluation: Evaluation) -> Result<Evaluation> {
+        let is_going = evaluation.status == EvaluationStatus::Running;
+        if is_going && self.engine.is_evaluation_cancelled(&evaluation.id)? {
+            evaluation.status = EvaluationStatus::Cancelling;
+        }
+        Ok(evaluation)
     }
 
     /// In the order they were queued, after `after`.
     pub fn evaluations(&self, after: Option<&str>, limit: usize) -> Result<Vec<Evaluation>> {
-        self.list(Kind::Evaluation, after, limit, |_| true)
+        let all = self.list(Kind::Evaluation, after, limit, |_| true)?;
+        all.into_iter().map(|it| self.as_it_stands(it)).collect()
     }
 
     /// When evaluations start by themselves; version 0: nobody has said.

@@ -201,7 +201,8 @@ impl From<&Evaluation> for Operation {
             (EvaluationStatus::Queued, _) => "waiting for its turn",
             (EvaluationStatus::Running, evaluation::Phase::Evaluating) => "evaluating",
             (EvaluationStatus::Running, evaluation::Phase::Committing) => "committing",
-            (EvaluationStatus::Succeeded | EvaluationStatus::Failed, _) => "",
+            (EvaluationStatus::Cancelling, _) => "ending before the next segment",
+            (EvaluationStatus::Succeeded | EvaluationStatus::Failed | EvaluationStatus::Cancelled, _) => "",
         };
         let done = evaluation.segments.iter().filter(|it| it.members.is_some() || it.fault.is_some());
         Self {

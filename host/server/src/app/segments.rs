@@ -13,7 +13,7 @@ use attiva_core::ports::store::{Expect, HistoryOf, Kind, Member, MembershipEvent
 use attiva_core::ranking::Ranking;
 use attiva_core::time::DAY_MS;
 use attiva_core::{Fault, FaultKind, Millis};
-use attiva_sync::{Compared, Definition, MembershipExplanation, Preview, SegmentWish};
+use attiva_sync::{Compared, Definition, MembershipExplanation, Preview, SegmentStatement, SegmentWish};
 use std::sync::Arc;
 
 /// What a segment is made of.
@@ -244,6 +244,15 @@ impl Sandbox {
         let segment = self.segment(segment)?.value;
         let profile = self.profile(profile)?.profile;
         Ok(self.engine.explain_membership(&segment.id, profile).await?)
+    }
+
+    /// A segment as one statement over the open tables.
+    ///
+    /// # Errors
+    /// `segment.no-sql`: what no portable SQL answers exactly.
+    pub fn segment_statement(&self, segment: &str) -> Result<SegmentStatement> {
+        let segment = self.segment(segment)?.value;
+        Ok(self.engine.segment_statement(&segment.id)?)
     }
 
     /// Who would belong by a rule. Nothing is stored.

@@ -22,6 +22,8 @@ pub(crate) enum Evaluation {
     List(PageArgs),
     /// Show an evaluation, segment by segment.
     Show { evaluation: String },
+    /// End an evaluation before the next segment's turn; what has its result keeps it.
+    Cancel { evaluation: String },
     /// Show when evaluations start by themselves.
     Schedule,
     /// Put another schedule in its place.
@@ -62,6 +64,10 @@ pub(crate) fn run(command: Evaluation, client: &Client, output: &Output) -> Resu
             output.list(&client.get(&page.path(&client.scoped("evaluations"), &[]))?, &COLUMNS);
         }
         Evaluation::Show { evaluation } => return show(&evaluation, false, client, *output),
+        Evaluation::Cancel { evaluation } => {
+            client.post(&client.scoped(&format!("evaluations/{evaluation}/cancel")), &json!({}))?;
+            output.note(&format!("{evaluation} ends before the next segment's turn."));
+        }
         Evaluation::Schedule => output.json(&client.get(&client.scoped("evaluation-schedule"))?),
         Evaluation::PutSchedule { file } => {
             let path = client.scoped("evaluation-schedule");

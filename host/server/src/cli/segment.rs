@@ -60,6 +60,8 @@ pub(crate) enum Segment {
     },
     /// Why a profile belongs, or does not.
     Why { segment: String, profile: String },
+    /// Show it as SQL over the open tables.
+    Sql { segment: String },
     /// How many members it shares with others.
     Overlap {
         segment: String,
@@ -211,6 +213,14 @@ pub(crate) fn run(command: Segment, client: &Client, output: &Output) -> Result<
                 output.json(&found);
             } else {
                 output.line(found["text"].as_str().unwrap_or_default());
+            }
+        }
+        Segment::Sql { segment } => {
+            let found = client.get(&format!("{}/sql", place(&segment)?))?;
+            if output.is_json() {
+                output.json(&found);
+            } else {
+                output.line(found["sql"].as_str().unwrap_or_default());
             }
         }
         Segment::Overlap { segment, with } => {

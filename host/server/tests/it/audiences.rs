@@ -291,6 +291,16 @@ fn an_event_enters_at_once_and_a_batch_audience_below_is_followed() {
 
     let why = api.get(&format!("segments/{hot}/explanation?profile={bob}"));
     assert_eq!((&why.is(200).body["is_member"], &why.body["now"]["member"]), (&json!(true), &json!(true)), "{why:?}");
+    // Which evaluation the audience below is of.
+    let of = api.get(&format!("segments/{makers}")).text("/result_of").to_owned();
+    let asked = &why.body["asks_for"][0];
+    assert_eq!((&asked["name"], asked["result_of"].as_str()), (&json!("makers"), Some(of.as_str())), "{why:?}");
+    assert_eq!(asked["result_as_of"], api.get(&format!("evaluations/{of}")).body["as_of"]);
+    let text = why.text("/text");
+    assert!(
+        text.contains("inAudience(\"makers\") is true") && text.contains(&format!("are those of {of}, as of 20")),
+        "{text}"
+    );
     let why_not = api.get(&format!("segments/{hot}/explanation?profile={}", id_of(&api, "cid")));
     let leaves = why_not.is(200).body["now"]["leaves"].as_array().unwrap().clone();
     assert!(

@@ -75,6 +75,7 @@ edge evaluate --email a@x.com
 evaluation start
 evaluation list
 evaluation show evl_1
+evaluation cancel evl_1
 evaluation schedule
 evaluation put-schedule FILE
 exchange-rate list
@@ -176,6 +177,7 @@ segment preview true
 segment compare seg_1 true
 segment why seg_1 prf_1
 segment overlap seg_1 seg_2
+segment sql seg_1
 segment counts seg_1
 segment history seg_1
 table show

@@ -29,6 +29,7 @@ mod documents;
 mod edge;
 mod erase_and_restrict;
 mod erased_destinations;
+mod evaluations;
 mod events;
 mod forgotten;
 mod freshness;

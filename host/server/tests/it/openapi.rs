@@ -236,6 +236,7 @@ impl Full {
             "sandboxes.disk",
             "segments.counts",
             "segments.explain",
+            "segments.sql",
         ];
         let still = reads.filter(|o| !moves.contains(&o.id()));
         still.map(|o| (o.id(), self.ask(&o, &self.api.key).body)).collect()

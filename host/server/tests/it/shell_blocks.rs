@@ -40,11 +40,12 @@ const RUN: [(&str, &str); 20] = [
 ];
 
 /// Blocks that are not run: the page, how the block begins, and why.
-const NOT_RUN: [(&str, &str, &str); 11] = [
+const NOT_RUN: [(&str, &str, &str); 12] = [
     ("README.md", "cargo run -- demo ", "the demo has a test of its own (demo); the other command is this one"),
     ("README.md", "cargo run -- simulate marketo ", "both programs are run by the quick starts"),
     ("CONTRIBUTING.md", "cargo test --workspace ", "this is one of its tests, and the tier that runs it"),
     ("docs/open-tables.md", "cd \"$DATA/sandboxes/", "needs DuckDB: the deep tier opens open.sql with it"),
+    ("docs/segments.md", "duckdb -c ", "needs DuckDB: the deep tier runs the statements of segments with it"),
     ("tests/bench/README.md", "cargo build --release ", "builds for ten minutes, and measures for longer"),
     ("fuzz/README.md", "cargo install cargo-fuzz", "needs a nightly compiler"),
     ("sdk/connector/README.md", "cargo build --release ", "the bundled connectors are built so by plugins/bundled"),

@@ -131,4 +131,24 @@ fn who_is_won_back_is_made_where_missing_and_who_said_no_is_excluded_and_counted
     evaluate(&api);
     let last = deliver();
     assert_eq!((counts(&last), names()), ([2, 1, 0, 1, 0, 0, 0, 0, 0], vec!["eve".to_owned()]), "{last}");
+
+    // She unsubscribes at her source: what she said elsewhere does not outweigh it.
+    let unsubscribed = |is: bool| {
+        let fields = json!({ "email": "eve@x.example", "last_name": "eve", "is_unsubscribed": is });
+        send(&api, "person", &json!([{ "id": "eve", "fields": fields }]));
+        caught_up(&api);
+    };
+    unsubscribed(true);
+    let ask = json!({ "channel": "email", "purpose": "win-back",
+        "identities": [{ "namespace": "email", "value": "eve@x.example" }] });
+    assert_eq!(api.post("consents/decide", &ask).is(200).text("/code"), "consent.opted-out");
+    let out = deliver();
+    assert_eq!((counts(&out), names().len()), ([1, 0, 0, 1, 0, 0, 0, 0, 0], 0), "{out}");
+    let still = deliver();
+    assert_eq!(counts(&still), [1, 0, 0, 0, 0, 1, 0, 0, 0], "{still}");
+    let excluded = api.get(&format!("deliveries/{}/items?status=excluded", still["id"].as_str().unwrap()));
+    assert_eq!(excluded.is(200).text("/items/0/code"), "consent.opted-out");
+    unsubscribed(false);
+    let back = deliver();
+    assert_eq!((counts(&back), names()), ([1, 0, 1, 0, 0, 0, 0, 0, 0], vec!["eve".to_owned()]), "{back}");
 }

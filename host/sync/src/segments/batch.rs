@@ -109,8 +109,17 @@ struct Evaluated {
 async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault> {
     {
         let _no_delivery_begins = inner.beginning.write().await;
+        evaluation = inner.get(Kind::Evaluation, evaluation.id.as_str())?;
+        // Somebody cancelled it while what it waited for came.
+        if evaluation.status.has_ended() {
+            return Ok(());
+        }
         evaluation.begin(inner.clock.now());
         inner.put(Kind::Evaluation, evaluation.id.as_str(), &evaluation).await?;
+    }
+    let midway = evaluation.segments.iter().any(|it| evaluation.is_midway(&it.segment));
+    if !midway && inner.is_cancelled(evaluation.id.as_str())? {
+        return cancelled(inner, &mut evaluation).await;
     }
     let (worker, ids, cause) = (Arc::clone(inner), evaluation.wanted.clone(), evaluation.cause);
     let evaluated = projector::blocking(move || evaluate(&worker, &ids, cause)).await;
@@ -134,11 +143,20 @@ async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault
     }
     let began = inner.clock.now();
     let mut changed_meanwhile = false;
+    let mut is_cut_short = false;
     for difference in evaluated.differences {
         if inner.stop.is_cancelled() {
             return Ok(());
         }
+        if inner.is_cancelled(evaluation.id.as_str())? && !evaluation.is_midway(&difference.compiled.segment.id) {
+            is_cut_short = true;
+            continue;
+        }
         changed_meanwhile |= !commit(inner, &mut evaluation, difference).await?;
+    }
+    if is_cut_short {
+        evaluation.timings.committing_ms = ms_since(inner, began);
+        return cancelled(inner, &mut evaluation).await;
     }
     for chunk in evaluated.look_again.chunks(CHUNK) {
         let due = chunk.iter().map(|profile| MembershipDue::of_all(*profile, inner.clock.now())).collect();
@@ -149,12 +167,26 @@ async fn run(inner: &Arc<Inner>, mut evaluation: Evaluation) -> Result<(), Fault
     let documents = vec![document_of(&evaluation)?];
     crash::point("evaluation.finished");
     inner.store.commit_memberships(MembershipCommit { documents, ..commit_of(inner, &evaluation) }).await?;
+    // Asked for too late: everything has its result.
+    inner.forget_cancellation(evaluation.id.as_str()).await;
     super::trigger::prune(inner).await?;
     inner.segments.forget();
     inner.profiles_changed.notify_one();
     if changed_meanwhile {
         inner.evaluations_wanted.notify_one();
     }
+    Ok(())
+}
+
+/// Ends an evaluation as somebody asked for: what has its result keeps it.
+pub(super) async fn cancelled(inner: &Inner, evaluation: &mut Evaluation) -> Result<(), Fault> {
+    let audiences = inner.segments.get(inner)?;
+    let all = wanted(&audiences, &evaluation.wanted);
+    evaluation.cancel(all.into_iter().map(|it| (it.segment.id.clone(), it.segment.version)), inner.clock.now());
+    inner.put(Kind::Evaluation, evaluation.id.as_str(), evaluation).await?;
+    inner.forget_cancellation(evaluation.id.as_str()).await;
+    inner.segments.forget();
+    inner.profiles_changed.notify_one();
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use super::world::World;
 use crate::engine::{Engine, Inner};
 use crate::projector::blocking;
 use attiva_core::config::AudienceEntity;
+use attiva_core::evaluation::Evaluation;
 use attiva_core::id::{EvaluationId, SegmentId};
-use attiva_core::ports::store::{Feed, Profile};
+use attiva_core::ports::store::{Feed, Kind, Profile};
 use attiva_core::ranking::Ranking;
 use attiva_core::{Fault, FaultKind, Millis, Value};
 use attiva_segments::column::Bits;
@@ -29,7 +30,20 @@ pub struct MembershipExplanation {
     pub is_member: bool,
     /// The evaluation that this result is of.
     pub result_of: Option<EvaluationId>,
+    /// The audiences that the rule asks for, in the order of their ids.
+    pub asked: Vec<AskedAudience>,
     pub as_of: Millis,
+}
+
+/// An audience that a rule asks for, and what the answer is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedAudience {
+    pub segment: SegmentId,
+    pub name: String,
+    /// The batch evaluation that its members are of; `None`: it is evaluated in streaming, or has no result.
+    pub result_of: Option<EvaluationId>,
+    /// The instant of that evaluation, as long as it is on record.
+    pub result_as_of: Option<Millis>,
 }
 
 /// What a profile is put in an order by.
@@ -165,10 +179,22 @@ fn explain(inner: &Inner, segment: &SegmentId, profile: Profile) -> Result<Membe
     within(&metered, segment.as_str())?;
     world.checked()?;
     let result_of = compiled.segment.result_of.clone();
-    Ok(MembershipExplanation { segment: segment.clone(), explanation, ranked, is_member, result_of, as_of: now })
+    let asked = compiled.definition.asks_for.iter().map(|id| asked(inner, &audiences, id)).collect::<Result<_, _>>()?;
+    Ok(MembershipExplanation { segment: segment.clone(), explanation, ranked, is_member, result_of, asked, as_of: now })
 }
 
-fn compiled<'a>(audiences: &'a Audiences, segment: &SegmentId) -> Result<&'a Arc<Compiled>, Fault> {
+fn asked(inner: &Inner, audiences: &Audiences, id: &SegmentId) -> Result<AskedAudience, Fault> {
+    let of_batch = audiences.get(id).filter(|it| !it.is_streaming());
+    let result_of = of_batch.and_then(|it| it.segment.result_of.clone());
+    let evaluation: Option<Evaluation> = match &result_of {
+        Some(evaluation) => inner.find(Kind::Evaluation, evaluation.as_str())?,
+        None => None,
+    };
+    let result_as_of = evaluation.and_then(|it| it.as_of);
+    Ok(AskedAudience { segment: id.clone(), name: audiences.name(id.as_str()), result_of, result_as_of })
+}
+
+pub(super) fn compiled<'a>(audiences: &'a Audiences, segment: &SegmentId) -> Result<&'a Arc<Compiled>, Fault> {
     audiences.get(segment).ok_or_else(|| {
         let broken = audiences.broken.iter().find(|(broken, _)| broken.id == *segment);
         let missing = || Fault::new(FaultKind::Config, "segment.missing", format!("there is no segment `{segment}`"));

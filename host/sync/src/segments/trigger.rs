@@ -2,7 +2,7 @@
 
 use super::batch;
 use crate::engine::{Engine, Inner};
-use attiva_core::evaluation::{Evaluation, EvaluationCause, EvaluationSchedule};
+use attiva_core::evaluation::{Evaluation, EvaluationCause, EvaluationSchedule, EvaluationStatus};
 use attiva_core::id::{EvaluationId, SegmentId};
 use attiva_core::ports::store::{Expect, Kind, StoreError};
 use attiva_core::{Fault, Millis};
@@ -19,6 +19,28 @@ impl Engine {
             return Ok(started);
         }
         queue(&self.inner, id, segments, EvaluationCause::Requested).await
+    }
+
+    /// Ends an evaluation: one that has not begun at once, one that runs before the next segment's turn, also where a kill
+    /// comes first. Segments that have their results keep them.
+    pub async fn cancel_evaluation(&self, id: &EvaluationId) -> Result<Evaluation, Fault> {
+        let inner = &self.inner;
+        let _none_begins = inner.beginning.write().await;
+        let mut evaluation: Evaluation = inner.get(Kind::Evaluation, id.as_str())?;
+        match evaluation.status {
+            EvaluationStatus::Queued => batch::cancelled(inner, &mut evaluation).await?,
+            status if status.has_ended() => {}
+            _ => {
+                inner.put(Kind::Cancellation, id.as_str(), &inner.clock.now()).await?;
+                evaluation.status = EvaluationStatus::Cancelling;
+            }
+        }
+        Ok(evaluation)
+    }
+
+    /// Whether somebody has asked for its end.
+    pub fn is_evaluation_cancelled(&self, id: &EvaluationId) -> Result<bool, Fault> {
+        self.inner.is_cancelled(id.as_str())
     }
 
     /// When batch evaluations start by themselves.

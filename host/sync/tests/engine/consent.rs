@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use crate::{three_pages, vendor};
-use attiva_core::consent::{ANY, Consent, ConsentRules, Needs, Rule, Suppression, Unnamed, Use};
+use attiva_core::consent::{ANY, Consent, ConsentRules, Needs, OptOut, Rule, Suppression, Unnamed, Use};
 use attiva_core::id::ActivationId;
 use attiva_core::identity::Identity;
 use attiva_core::ports::store::{Books, Expect, ItemStatus, Kind};
@@ -131,7 +131,8 @@ async fn an_activation_that_names_nothing_sends_to_whom_did_not_refuse_everythin
         Books { received: 3, removed: 2, excluded: 1, ..Books::default() }
     );
 
-    let opt_out = Rule { channel: "email".into(), purpose: ANY.into(), needs: Needs::NoRefusal };
+    let opt_out =
+        Rule { channel: "email".into(), purpose: ANY.into(), needs: Needs::NoRefusal, opt_out: OptOut::Refuses };
     let rules = ConsentRules { rules: vec![opt_out], ..rules };
     let (write, _) = document(Kind::ConsentRules, "sandbox", &rules).remove(0);
     world.store.put_document(write, Expect::Anything).await.unwrap();

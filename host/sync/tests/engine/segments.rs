@@ -67,7 +67,7 @@ impl Clock for SetClock {
     }
 }
 
-async fn open(dir: &Path, clock: &Arc<SetClock>, options: EngineOptions, death: Option<Death>) -> Office {
+pub(crate) async fn open(dir: &Path, clock: &Arc<SetClock>, options: EngineOptions, death: Option<Death>) -> Office {
     let store = attiva_store::Sandbox::open(dir, &Options { death, ..Options::default() }).unwrap();
     Office::start_on(store, &Vendors::default(), Arc::clone(clock) as Arc<dyn Clock>, options).await
 }
@@ -93,11 +93,11 @@ pub(crate) async fn send(office: &Office, entity: &str, changes: Vec<RecordChang
     office.engine.ingest(&entity, changes).await.unwrap().unwrap();
 }
 
-fn text(text: impl Into<String>) -> Value {
+pub(crate) fn text(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-fn key(of: &str) -> Value {
+pub(crate) fn key(of: &str) -> Value {
     text(format!("{of}@t.T"))
 }
 
@@ -123,17 +123,17 @@ fn profile(office: &Office, entity: &str, of: &str) -> i64 {
     office.by_key(&EntityName::parse(entity).unwrap(), &format!("{of}@t.T")).unwrap_or_else(|| panic!("no {of}")).number
 }
 
-fn members(office: &Office, segment: &SegmentId) -> Vec<i64> {
+pub(crate) fn members(office: &Office, segment: &SegmentId) -> Vec<i64> {
     office.store.members(segment, 0, 10_000).unwrap().into_iter().map(|(number, _)| number).collect()
 }
 
-async fn evaluate(office: &Office, id: &str) -> Evaluation {
+pub(crate) async fn evaluate(office: &Office, id: &str) -> Evaluation {
     let id = EvaluationId::parse(&format!("evl_{id}")).unwrap();
     office.engine.start_evaluation(Vec::new(), id.clone()).await.unwrap();
     ended(office, &id).await
 }
 
-async fn ended(office: &Office, id: &EvaluationId) -> Evaluation {
+pub(crate) async fn ended(office: &Office, id: &EvaluationId) -> Evaluation {
     loop {
         let found = office.store.document(Kind::Evaluation, id.as_str()).unwrap().unwrap();
         let evaluation: Evaluation = serde_json::from_value(found.body).unwrap();
