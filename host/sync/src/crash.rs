@@ -1,7 +1,6 @@
-//! Named points at which a test kills the process, either side of each commit. Compiled in only with the feature
-//! `crash-points`; otherwise [`point`] is nothing.
-//!
-//! `CRASH_POINT=page.committed:3` kills the process, as `kill -9` does, when that point is passed the third time.
+//! Named points at which a test kills the process, either side of each commit. In the product nobody watches them.
+
+use std::sync::OnceLock;
 
 /// Every point on the way of a record. The kill campaign goes through this list, so that none is forgotten.
 pub const POINTS: [&str; 18] = [
@@ -49,36 +48,24 @@ pub const POINTS_OF_TABLES: [&str; 6] = [
     "tables.copy-published",
 ];
 
+static WATCHER: OnceLock<fn(&'static str)> = OnceLock::new();
+
 /// Passes a point.
-#[cfg(not(feature = "crash-points"))]
 #[inline]
-pub fn point(_name: &'static str) {}
-
-/// Passes a point, and perhaps never comes back.
-#[cfg(feature = "crash-points")]
-#[expect(clippy::disallowed_methods, reason = "a test's switch, compiled in for the kill campaign only")]
 pub fn point(name: &'static str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-
-    debug_assert!(
-        POINTS.contains(&name)
-            || POINTS_OF_LEAVING.contains(&name)
-            || POINTS_OF_READBACK.contains(&name)
-            || POINTS_OF_TABLES.contains(&name),
-        "{name} is in no list"
-    );
-    let wanted = WANTED.get_or_init(|| {
-        let text = std::env::var("CRASH_POINT").ok()?;
-        let (name, count) = text.split_once(':')?;
-        Some((name.to_owned(), count.parse().ok()?))
-    });
-    let Some((wanted, count)) = wanted else { return };
-    if wanted == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
-        eprintln!("crash point {name} passed {count} times");
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        std::process::abort();
+    if let Some(passed) = WATCHER.get() {
+        passed(name);
     }
+}
+
+/// Has somebody told of each point from now on who may never come back: a test. Who comes second is told of none.
+pub fn watch(passed: fn(&'static str)) {
+    let _ = WATCHER.set(passed);
+}
+
+/// Whether a point is in one of the lists.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    let lists: [&[&str]; 4] = [&POINTS, &POINTS_OF_LEAVING, &POINTS_OF_READBACK, &POINTS_OF_TABLES];
+    lists.iter().any(|list| list.contains(&name))
 }
