@@ -10,6 +10,7 @@ use crate::app::refusal::Result;
 use crate::app::segments::{AudienceCounts, Overlap};
 use attiva_core::Millis;
 use attiva_core::config::{AudienceEntity, EvaluationMethod};
+use attiva_core::evaluation::Read;
 use attiva_core::membership::{AudienceDay, MembershipCounts};
 use attiva_core::ports::store::{MembershipEvent, MembershipStatus, Profile};
 use attiva_core::ranking::{RankOrder, Ranking};
@@ -144,13 +145,15 @@ struct PreviewView {
     /// Of how many.
     of: u64,
     as_of: Instant,
+    /// What it took.
+    read: Read,
 }
 
 async fn preview(scope: Scope, Body(body): Body<Rule>) -> Result<Json<PreviewView>> {
     let Rule { expression, entity, rank, evaluation, .. } = &body;
     let wish = SegmentWish { expression, entity: *entity, rank: rank.as_ref(), evaluation: *evaluation };
-    let Preview { members, of, as_of } = scope.sandbox.preview_segment(&wish, samples(body.samples)).await?;
-    Ok(Json(PreviewView { members: CountedView::of(members), of, as_of: Instant(as_of) }))
+    let Preview { members, of, as_of, read } = scope.sandbox.preview_segment(&wish, samples(body.samples)).await?;
+    Ok(Json(PreviewView { members: CountedView::of(members), of, as_of: Instant(as_of), read }))
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -283,9 +283,7 @@ fn evaluate(inner: &Inner, ids: &[SegmentId], cause: EvaluationCause) -> Result<
     let used = if ids.is_empty() { Use::Again } else { Use::Once };
     inner.columns.with(inner, &audiences, &needs, &members, used, |loaded| {
         let (as_of, loading_ms) = (inner.clock.now(), ms_since(inner, began));
-        let (columns, adjacency) = loaded.dataset.bytes();
-        let bytes = (columns + adjacency) as u64;
-        let read = Read { rows: loaded.rows, bytes, refreshed: loaded.refreshed };
+        let read = loaded.read();
         let (found, overran) = bits(inner, &audiences, &segments, loaded, as_of);
         let mut differences = Vec::new();
         for compiled in &segments {

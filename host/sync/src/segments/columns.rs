@@ -5,6 +5,7 @@ use super::catalog::Audiences;
 use super::columns_load::load;
 use super::columns_refresh::refreshed;
 use crate::engine::Inner;
+use attiva_core::evaluation::Read;
 use attiva_core::id::SegmentId;
 use attiva_core::model::EntityKind;
 use attiva_core::ports::store::Cut;
@@ -13,7 +14,7 @@ use attiva_segments::Needs;
 use attiva_segments::column::{Bits, Dataset};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stands for nobody.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -40,17 +41,34 @@ pub(super) struct Loaded {
     pub(super) used_at: Millis,
 }
 
+impl Loaded {
+    pub(super) fn read(&self) -> Read {
+        let (columns, adjacency) = self.dataset.bytes();
+        Read { rows: self.rows, bytes: (columns + adjacency) as u64, refreshed: self.refreshed }
+    }
+}
+
 /// What was loaded last.
 #[derive(Default)]
 pub(crate) struct ColumnCache {
-    loaded: Mutex<Option<Loaded>>,
+    kept: Mutex<Kept>,
     /// It was to be forgotten while somebody worked with it.
     is_stale: AtomicBool,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// For all that is evaluated again and again.
+    evaluated: Option<Loaded>,
+    /// For what somebody tries out, where that reads more: without events, and with them, which take most of a load's time.
+    looked_at: [Option<Loaded>; 2],
 }
 
 /// What nobody has asked for for so long is not kept. Longer than from one evaluation to the next, unless a schedule has them
 /// seldom: else there would never be anything to refresh.
 const IDLE: Millis = 60 * 60_000;
+/// The same for what somebody tries out: longer than from one attempt at a rule to the next.
+const LOOKED_AT_IDLE: Millis = 10 * 60_000;
 
 /// Whether columns are for once, or for all that is evaluated again and again.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,24 +82,27 @@ impl ColumnCache {
     /// Waits for nobody: what is at work ends with what it has.
     pub(crate) fn forget(&self) {
         self.is_stale.store(true, Ordering::SeqCst);
-        if let Ok(mut cached) = self.loaded.try_lock() {
-            *cached = None;
+        if let Ok(mut kept) = self.kept.try_lock() {
+            *kept = Kept::default();
         }
     }
 
     /// Forgets what nobody has asked for for long.
     pub(crate) fn forget_idle(&self, now: Millis) {
-        if let Ok(mut cached) = self.loaded.try_lock()
-            && (self.is_stale.load(Ordering::SeqCst)
-                || cached.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.used_at) > IDLE))
-        {
-            *cached = None;
+        let Ok(mut kept) = self.kept.try_lock() else { return };
+        if self.is_stale.load(Ordering::SeqCst) {
+            *kept = Kept::default();
+        }
+        let is_idle = |loaded: &mut Loaded, idle| now.saturating_sub(loaded.used_at) > idle;
+        drop(kept.evaluated.take_if(|loaded| is_idle(loaded, IDLE)));
+        for looked_at in &mut kept.looked_at {
+            drop(looked_at.take_if(|loaded| is_idle(loaded, LOOKED_AT_IDLE)));
         }
     }
 
     /// Does something that takes all processors there are, after others that do.
     pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _waited = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let _waited = self.lock();
         work()
     }
 
@@ -95,29 +116,68 @@ impl ColumnCache {
         used: Use,
         work: impl FnOnce(&mut Loaded) -> T,
     ) -> Result<T, Fault> {
-        let mut cached = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lock();
         if self.is_stale.swap(false, Ordering::SeqCst) {
-            *cached = None;
+            *kept = Kept::default();
         }
-        let is_of_model = |loaded: &Loaded| Arc::ptr_eq(&loaded.model, &audiences.language.model);
-        let known = cached.take().filter(is_of_model);
-        let known = match known {
-            Some(kept) if !kept.needs.cover(needs) && used == Use::Once => {
-                *cached = Some(kept);
-                return Ok(work(&mut load(inner, audiences, needs, members)?));
-            }
-            other => other.filter(|loaded| loaded.needs.cover(needs)),
+        kept.keep_of(&audiences.language.model);
+        let with_events = needs.fields.contains_key(&audiences.links.entity(EntityKind::Activity));
+        let place = kept.place(needs, with_events, used);
+        let (known, wanted) = match place.take() {
+            Some(loaded) if loaded.needs.cover(needs) => (Some(loaded), needs.clone()),
+            other => (None, wanted(needs, other, used)),
         };
         let refreshed = known.map(|loaded| refreshed(inner, audiences, loaded, members)).transpose()?;
         let mut loaded = match refreshed.flatten() {
             Some(refreshed) => refreshed,
-            None => load(inner, audiences, needs, members)?,
+            None => load(inner, audiences, &wanted, members)?,
         };
         loaded.used_at = inner.clock.now();
         let done = work(&mut loaded);
-        *cached = Some(loaded);
+        *place = Some(loaded);
         Ok(done)
     }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Nothing of another model.
+    fn keep_of(&mut self, model: &Arc<attiva_expr::Model>) {
+        for kept in self.looked_at.iter_mut().chain([&mut self.evaluated]) {
+            drop(kept.take_if(|loaded| !Arc::ptr_eq(&loaded.model, model)));
+        }
+    }
+
+    /// Where that stands which has all that is needed, or where it is to stand.
+    fn place(&mut self, needs: &Needs, with_events: bool, used: Use) -> &mut Option<Loaded> {
+        let covers = |loaded: &Option<Loaded>| loaded.as_ref().is_some_and(|loaded| loaded.needs.cover(needs));
+        if covers(&self.evaluated) {
+            return &mut self.evaluated;
+        }
+        let looked_at = self.looked_at.iter().position(covers);
+        match used {
+            Use::Once => &mut self.looked_at[looked_at.unwrap_or(usize::from(with_events))],
+            Use::Again => {
+                if let Some(looked_at) = looked_at {
+                    self.evaluated = self.looked_at[looked_at].take();
+                }
+                &mut self.evaluated
+            }
+        }
+    }
+}
+
+/// What is loaded in the place of what does not have all that is needed: for those who try things out, with what others
+/// tried just before, who may be at it still.
+fn wanted(needs: &Needs, before: Option<Loaded>, used: Use) -> Needs {
+    let mut wanted = needs.clone();
+    if let (Use::Once, Some(before)) = (used, before) {
+        wanted.add(&before.needs);
+    }
+    wanted
 }
 
 /// What may be asked for by others is what there is a result of.

@@ -9,7 +9,7 @@ use super::world::World;
 use crate::engine::{Engine, Inner};
 use crate::projector::blocking;
 use attiva_core::config::AudienceEntity;
-use attiva_core::evaluation::Evaluation;
+use attiva_core::evaluation::{Evaluation, Read};
 use attiva_core::id::{EvaluationId, SegmentId};
 use attiva_core::ports::store::{Feed, Kind, Profile};
 use attiva_core::ranking::Ranking;
@@ -68,6 +68,8 @@ pub struct Preview {
     /// Of how many.
     pub of: u64,
     pub as_of: Millis,
+    /// What it took.
+    pub read: Read,
 }
 
 /// What another rule would change.
@@ -208,11 +210,11 @@ fn preview(inner: &Inner, definition: &Definition, samples: usize) -> Result<Pre
         let [Some(members)] = members else { return Err(overrun("this rule")) };
         let numbers = &loaded.numbers[audiences.links.entity(entity.kind())];
         let (count, of) = (members.count() as u64, numbers.len() as u64);
-        Ok((count, of, some(numbers, members, samples), as_of))
+        Ok((count, of, some(numbers, members, samples), as_of, loaded.read()))
     })
-    .and_then(|(count, of, numbers, as_of)| {
+    .and_then(|(count, of, numbers, as_of, read)| {
         let samples = inner.store.profiles_by_number(&numbers)?;
-        Ok(Preview { members: Counted { count, samples }, of, as_of })
+        Ok(Preview { members: Counted { count, samples }, of, as_of, read })
     })
 }
 

@@ -9,6 +9,7 @@ use attiva_core::model::EntityName;
 use attiva_core::page::RowKind;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind};
 use attiva_core::record::{Fields, RecordChange};
+use attiva_sync::{Preview, SegmentWish};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +125,13 @@ impl World {
         }
     }
 
+    async fn preview(&self, expression: &str) -> Preview {
+        self.office.settled().await;
+        let wish = SegmentWish { expression, entity: AudienceEntity::Person, rank: None, evaluation: None };
+        let definition = self.office.engine.check_segment(None, &wish).unwrap().unwrap();
+        self.office.engine.preview(definition, 1).await.unwrap()
+    }
+
     /// What was evaluated is as if everything had been read. Answers what was read.
     async fn check(&mut self, what: &str) -> (u64, Option<u64>) {
         // What follows the feeds is none the wiser where they are as short as they may be.
@@ -210,6 +218,29 @@ async fn an_evaluation_after_a_small_change_reads_little() {
     let evaluation = world.evaluate().await;
     assert_eq!(evaluation.read.refreshed, None, "nothing is known after a start");
     assert!(evaluation.segments.iter().all(|it| it.entered + it.left == 0), "{:?}", evaluation.segments);
+}
+
+/// What a rule reads that somebody tries out is kept, and takes the place of nothing.
+#[tokio::test]
+async fn a_second_attempt_at_a_rule_reads_what_has_changed_since_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), &RULES[..2]).await;
+    let attempt = "events.exists(e, e.page == \"/pricing\")";
+    let first = world.preview(attempt).await;
+    assert_eq!(first.read.refreshed, None, "no evaluation reads events");
+    assert_eq!(world.preview(attempt).await.read.refreshed, Some(0));
+    world.event(500, 119, "/pricing").await;
+    let second = world.preview(attempt).await;
+    assert_eq!((second.members.count, second.read.refreshed), (first.members.count + 1, Some(1)));
+    assert_eq!(world.evaluate().await.read.refreshed, Some(0), "what is evaluated was kept as well");
+    // Another rule is loaded without the events, and beside them; one with events, with what was tried just before.
+    let other = "person.opportunities_by_role.exists(o, o.stage == \"Won\")";
+    let loaded = world.preview(other).await.read;
+    assert!(loaded.refreshed.is_none() && loaded.rows < second.read.rows, "{loaded:?}");
+    assert_eq!(world.preview(&format!("{attempt} && person.job_title == \"CMO\"")).await.read.refreshed, None);
+    for known in [attempt, other] {
+        assert_eq!(world.preview(known).await.read.refreshed, Some(0), "{known}");
+    }
 }
 
 /// Numbers that look random.
