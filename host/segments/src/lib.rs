@@ -17,6 +17,7 @@
 
 mod classify;
 pub mod column;
+mod concern;
 mod condition;
 mod dependencies;
 mod edge;
@@ -35,6 +36,7 @@ mod scope;
 mod sql;
 
 pub use classify::{Classification, Reason, StreamingRefused, classify, require_streaming};
+pub use concern::Concern;
 pub use dependencies::Dependencies;
 pub use edge::{EDGE_WINDOW_MS, EdgeLimit, EdgeNeeds, EdgeReason, edge};
 pub use expiry::NextChange;

@@ -193,7 +193,7 @@ fn memberships(store: &Sandbox, after: u64) -> MembershipCommit {
     let changes = store.changes(Feed::Profiles, after, usize::MAX).expect("changes");
     let members = changes.iter().filter(|change| change.subject % 5 == 0);
     MembershipCommit {
-        cursor: Some(("segments".into(), changes.last().map_or(after, |change| change.seq))),
+        cursors: vec![("segments".into(), changes.last().map_or(after, |change| change.seq))],
         cause: "change".into(),
         changes: members
             .map(|change| MembershipChange {

@@ -11,6 +11,8 @@ mod at_once;
 mod backfills;
 #[path = "engine/cancelled_evaluations.rs"]
 mod cancelled_evaluations;
+#[path = "engine/concerns.rs"]
+mod concerns;
 #[path = "engine/consent.rs"]
 mod consent;
 #[path = "engine/descriptions.rs"]
@@ -25,6 +27,8 @@ mod entities;
 mod events;
 #[path = "engine/feeds.rs"]
 mod feeds;
+#[path = "engine/first_evaluations.rs"]
+mod first_evaluations;
 #[path = "engine/identity.rs"]
 mod identity;
 #[path = "engine/keyed.rs"]

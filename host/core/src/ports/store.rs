@@ -219,13 +219,15 @@ impl MembershipDue {
 /// One step of the segment projector, one chunk of the evaluation of a new segment, or one of a batch evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct MembershipCommit {
-    /// The cursor that moves, and how far: `segments`, `events`, or that of a first evaluation.
-    pub cursor: Option<(String, u64)>,
+    /// The cursors that move, and how far: `segments`, `segments-events`, or those of first evaluations.
+    pub cursors: Vec<(String, u64)>,
     /// Why: `change`, `event`, `time`, `definition`, or the id of a batch evaluation.
     pub cause: String,
     pub changes: Vec<MembershipChange>,
     /// Profiles of whom nothing is due any more but what `due` says.
     pub looked_at: Vec<i64>,
+    /// The same, for one segment alone.
+    pub looked_at_by: Vec<(SegmentId, i64)>,
     /// In place of what was due for the same segment and profile.
     pub due: Vec<MembershipDue>,
     /// Where one is not as expected, nothing is committed.

@@ -4,6 +4,7 @@ use super::memberships::segment_number;
 use super::timeline::People;
 use crate::failure::{Outcome, limited};
 use attiva_core::Millis;
+use attiva_core::id::SegmentId;
 use attiva_core::ports::store::MembershipDue;
 use rusqlite::{Connection, params};
 
@@ -31,17 +32,25 @@ pub(super) fn set(connection: &Connection, looked_at: &[i64], due: &[MembershipD
     Ok(())
 }
 
-/// Whoever these names of events lead to is looked at again from `at` on: they lose an event, which itself does not say
-/// any more whose it was.
-pub(super) fn look_again<'a>(
-    connection: &Connection,
-    subjects: impl IntoIterator<Item = &'a i64>,
-    at: Millis,
-) -> Outcome<()> {
+/// Of these nothing is due any more.
+pub(super) fn forget(connection: &Connection, looked_at: &[(SegmentId, i64)]) -> Outcome<()> {
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM membership_due WHERE profile = ?2 AND segment = (SELECT number FROM segment WHERE id = ?1)",
+    )?;
+    for (segment, profile) in looked_at {
+        forget.execute(params![segment.as_str(), profile])?;
+    }
+    Ok(())
+}
+
+/// Whoever these names of events lead to is looked at again, by every segment and at once: an event of theirs has gone or
+/// says something else, and does not tell any more whose it was and what it said.
+pub(super) fn look_again<'a>(connection: &Connection, subjects: impl IntoIterator<Item = &'a i64>) -> Outcome<()> {
+    const LONG_DUE: Millis = 0;
     let mut people = People::new(connection);
     for subject in subjects {
         if let Some(profile) = people.profile(*subject)? {
-            set(connection, &[], &[MembershipDue::of_all(profile, at)])?;
+            set(connection, &[], &[MembershipDue::of_all(profile, LONG_DUE)])?;
         }
     }
     Ok(())

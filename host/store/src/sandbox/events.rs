@@ -162,8 +162,7 @@ impl<'a> EventWriter<'a> {
             None => (0, 0, Vec::new()),
             Some(event) => (event.time, self.event_type(&event.event_type)?, self.subject_numbers(&event.subjects)?),
         };
-        let lost = known.iter().flat_map(|known| &known.subjects).filter(|subject| !subjects.contains(subject));
-        due::look_again(self.connection, lost, change.at)?;
+        due::look_again(self.connection, known.iter().flat_map(|known| &known.subjects))?;
         for (rank, subject) in (0_i64..).zip(&subjects) {
             self.add.execute([*subject, time, number, kind, rank])?;
         }

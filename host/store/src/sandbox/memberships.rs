@@ -36,14 +36,13 @@ pub(super) fn commit(connection: &Connection, commit: &MembershipCommit) -> Outc
     for tally in segments.values() {
         count_more(connection, tally.number, tally.entered)?;
     }
+    due::forget(connection, &commit.looked_at_by)?;
     due::set(connection, &commit.looked_at, &commit.due)?;
     for (document, expect) in &commit.documents {
         super::put(connection, document, *expect)?;
     }
-    match &commit.cursor {
-        Some((projector, upto)) => projection::move_cursor(connection, projector, *upto),
-        None => Ok(()),
-    }
+    let mut cursors = commit.cursors.iter();
+    cursors.try_for_each(|(projector, upto)| projection::move_cursor(connection, projector, *upto))
 }
 
 struct Tally {

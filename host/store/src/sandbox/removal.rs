@@ -45,7 +45,7 @@ pub(super) fn remove(
         list.query_map(params![stream, after, limited(limit)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     match place {
         Place::Records(_) => records(connection, &numbers, now)?,
-        Place::Events(_) => events(connection, &numbers, now)?,
+        Place::Events(_) => events(connection, &numbers)?,
     }
     Ok(Removed { rows: numbers.len() as u64, last: numbers.last().copied() })
 }
@@ -65,13 +65,13 @@ fn records(connection: &Connection, numbers: &[i64], now: Millis) -> Outcome<()>
 }
 
 /// What an event named stays a name: others of the person may have it.
-fn events(connection: &Connection, numbers: &[i64], now: Millis) -> Outcome<()> {
+fn events(connection: &Connection, numbers: &[i64]) -> Outcome<()> {
     let mut counter = Counter::load(connection)?;
     for number in numbers {
         let mut find = connection.prepare_cached("SELECT subjects, time FROM event_payload WHERE number = ?1")?;
         let (subjects, time): (String, i64) = find.query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let subjects = serde_json::from_str::<Vec<i64>>(&subjects)?;
-        due::look_again(connection, &subjects, now)?;
+        due::look_again(connection, &subjects)?;
         for subject in subjects {
             connection
                 .prepare_cached("DELETE FROM event WHERE subject = ?1 AND time = ?2 AND number = ?3")?

@@ -52,7 +52,7 @@ fn a_deleted_segment_has_no_members_and_no_cursor() {
     let n = with_profiles(&f.store, &["a"]);
     let id = segment(1);
     let mut commit = memberships(5, &[(1, n[0], Realized)]);
-    commit.cursor = Some((format!("segment:{id}"), 5));
+    commit.cursors = vec![(format!("segment:{id}"), 5)];
     commit.documents = vec![(document(Kind::Segment, id.as_str(), "active"), Expect::Anything)];
     wait(f.store.commit_memberships(commit)).unwrap();
     wait(f.store.delete_document(Kind::Segment, id.as_str(), Expect::Anything)).unwrap();
@@ -78,6 +78,14 @@ fn what_is_due_is_due_once_and_goes_with_the_profile() {
     // Looked at, it is due by what was found then alone.
     commit(&[n[0]], vec![due(Some(1), n[0], 70)]);
     assert_eq!(f.store.next_due_membership().unwrap(), Some(45));
+    // By one segment alone: what others have due stays.
+    commit(&[], vec![due(Some(2), n[0], 44)]);
+    let by_one = MembershipCommit { looked_at_by: vec![(segment(2), n[0])], now: 30, ..MembershipCommit::default() };
+    wait(f.store.commit_memberships(by_one)).unwrap();
+    assert_eq!(
+        (f.store.next_due_membership().unwrap(), f.store.due_memberships(70, 9).unwrap().contains(&n[0])),
+        (Some(45), true)
+    );
     wait(f.store.commit_profiles(removal(9, "c", None))).unwrap();
     assert_eq!(f.store.due_memberships(60, 9).unwrap(), [n[1]]);
     // Nothing is due of who is gone.

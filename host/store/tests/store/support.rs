@@ -165,7 +165,7 @@ pub(crate) fn memberships(upto: u64, changes: &[(u8, i64, MembershipStatus)]) ->
         status: *status,
     });
     MembershipCommit {
-        cursor: Some(("segments".into(), upto)),
+        cursors: vec![("segments".into(), upto)],
         cause: "change".into(),
         changes: changes.collect(),
         now: 30,

@@ -11,7 +11,7 @@ use attiva_core::number::RateTable;
 use attiva_core::ports::store::Kind;
 use attiva_core::{Fault, FaultKind, Millis};
 use attiva_expr::Problem;
-use attiva_segments::{Dependencies, NoRates, Rates, RatesOn, RowEvaluator};
+use attiva_segments::{Concern, Dependencies, NoRates, Rates, RatesOn, RowEvaluator};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +22,8 @@ pub(crate) struct Compiled {
     pub(crate) version: u64,
     pub(crate) definition: Arc<Definition>,
     pub(crate) evaluator: Arc<RowEvaluator>,
+    /// Which events can move anybody; of one that is evaluated in streaming.
+    pub(crate) concern: Arc<Concern>,
     pub(crate) depends_on_now: bool,
     /// Whether a segment that is evaluated in streaming asks for its audience.
     pub(crate) feeds_streaming: bool,
@@ -100,8 +102,9 @@ impl Audiences {
         let before = before.filter(|before| Arc::ptr_eq(&before.language.model, &language.model));
         let unchanged = |segment: &Segment| {
             let known = before?.get(&segment.id)?;
-            (wish(&known.segment) == wish(segment))
-                .then(|| (Arc::clone(&known.definition), Some(Arc::clone(&known.evaluator))))
+            (wish(&known.segment) == wish(segment)).then(|| {
+                (Arc::clone(&known.definition), Some((Arc::clone(&known.evaluator), Arc::clone(&known.concern))))
+            })
         };
         let mut dependencies = Dependencies::default();
         let (mut compiled, mut broken) = (HashMap::new(), Vec::new());
@@ -111,10 +114,10 @@ impl Audiences {
                 None => language.check(&wish(&segment)).map(|definition| (Arc::new(definition), None)),
             };
             match checked {
-                Ok((definition, evaluator)) => {
+                Ok((definition, made)) => {
                     let asks_for = definition.asks_for.iter().map(ToString::to_string).collect();
                     dependencies.put(segment.id.as_str(), asks_for);
-                    compiled.insert(segment.id.to_string(), (segment, version, definition, evaluator));
+                    compiled.insert(segment.id.to_string(), (segment, version, definition, made));
                 }
                 Err(unsound) => {
                     let fault = refused(&unsound);
@@ -125,10 +128,21 @@ impl Audiences {
         }
         let order: Vec<String> = dependencies.layers().concat().into_iter().map(str::to_owned).collect();
         let mut ordered: Vec<Compiled> = Vec::with_capacity(order.len());
-        for (segment, version, definition, evaluator) in order.iter().filter_map(|id| compiled.remove(id)) {
-            let evaluator = evaluator.unwrap_or_else(|| Arc::new(RowEvaluator::new(&definition.plan)));
+        for (segment, version, definition, made) in order.iter().filter_map(|id| compiled.remove(id)) {
+            let (evaluator, concern) = made.unwrap_or_else(|| {
+                (Arc::new(RowEvaluator::new(&definition.plan)), Arc::new(Concern::of(&definition.plan)))
+            });
             let depends_on_now = definition.plan.depends_on_now();
-            ordered.push(Compiled { segment, version, definition, evaluator, depends_on_now, feeds_streaming: false });
+            let feeds_streaming = false;
+            ordered.push(Compiled {
+                segment,
+                version,
+                definition,
+                evaluator,
+                concern,
+                depends_on_now,
+                feeds_streaming,
+            });
         }
         // Circles are refused when a segment is made; who is in one all the same is evaluated by nobody.
         for (segment, ..) in compiled.into_values() {

@@ -2,6 +2,7 @@
 
 use attiva_core::Value;
 use attiva_core::model::{EntityKind, EntityName, Schema};
+use attiva_core::ports::store::StoredEvent;
 use attiva_expr::Model;
 use std::collections::HashMap;
 
@@ -69,6 +70,13 @@ impl Links {
             }
         }
         row
+    }
+
+    pub(super) fn event_row(&self, event: StoredEvent) -> Vec<Value> {
+        let StoredEvent { time, event_type, mut attributes, .. } = event;
+        attributes.push(("time".to_owned(), Value::Timestamp(time)));
+        attributes.push(("type".to_owned(), Value::Text(event_type)));
+        self.row(self.entity(EntityKind::Activity), &attributes)
     }
 
     pub(super) fn slot(&self, entity: usize, field: &str) -> Option<usize> {

@@ -13,6 +13,7 @@ mod columns_refresh;
 mod definition;
 mod edge;
 mod effect;
+mod first;
 mod key_list;
 mod links;
 mod looks;

@@ -2,6 +2,7 @@
 //! projector commits.
 
 use super::catalog::{Audiences, Compiled};
+use super::first;
 use super::meter::within;
 use super::world::World;
 use crate::engine::{Inner, write};
@@ -11,11 +12,10 @@ use attiva_core::id::SegmentId;
 use attiva_core::model::{EntityKind, EntityName};
 use attiva_core::ports::store::{
     DocumentWrite, Expect, Feed, Kind, MembershipChange, MembershipCommit, MembershipDue, MembershipStatus, Profile,
-    Seq,
 };
 use attiva_core::{Fault, Millis};
 use attiva_segments::{Metered, NextChange, Rates, Surroundings, Truth};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracing::Span;
 use tracing::field::Empty;
@@ -26,12 +26,12 @@ pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const EVENTS: &str = "segments-events";
 
 /// What a step came to, and the span it is the work of.
-type Traced = (MembershipCommit, Span);
+pub(super) type Traced = (MembershipCommit, Span);
 
 /// The next step there is; `None`: nothing is to be done.
 pub(crate) fn step(inner: &Inner) -> Result<Option<Traced>, Fault> {
     let audiences = inner.segments.get(inner)?;
-    for next in [changed_profiles, new_events, due, first_evaluation] {
+    for next in [changed_profiles, new_events, due, first::step] {
         if let Some(traced) = next(inner, &audiences)? {
             return Ok(Some(traced));
         }
@@ -50,7 +50,7 @@ fn changed_profiles(inner: &Inner, audiences: &Audiences) -> Result<Option<Trace
     let changes = inner.store.changes(Feed::Profiles, after, inner.options.projection_rows)?;
     let Some(last) = changes.last() else { return Ok(None) };
     let numbers: BTreeSet<i64> = changes.iter().map(|change| change.subject).collect();
-    let commit = MembershipCommit { cursor: Some((SEGMENTS.into(), last.seq)), ..commit("change", inner) };
+    let commit = MembershipCommit { cursors: vec![(SEGMENTS.into(), last.seq)], ..commit("change", inner) };
     let span = following(inner, Feed::Profiles, after, last.seq, "change");
     let commit = span.in_scope(|| decide(inner, audiences, numbers, commit))?;
     Ok(Some((commit, span)))
@@ -60,18 +60,37 @@ fn new_events(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fa
     let after = inner.store.projector_cursor(EVENTS)?;
     let changes = inner.store.changes(Feed::Events, after, inner.options.projection_rows)?;
     let Some(last) = changes.last() else { return Ok(None) };
-    let commit = MembershipCommit { cursor: Some((EVENTS.into(), last.seq)), ..commit("event", inner) };
-    // Whose they are need not be known where nobody asks for them.
-    let events = audiences.links.entity(EntityKind::Activity);
-    if !audiences.streaming().any(|it| it.definition.needs.fields.contains_key(&events)) {
-        return Ok(Some((commit, Span::none())));
-    }
+    let commit = MembershipCommit { cursors: vec![(EVENTS.into(), last.seq)], ..commit("event", inner) };
     let numbers: BTreeSet<i64> = changes.iter().map(|change| change.subject).collect();
-    let events = inner.store.events_by_number(&numbers.into_iter().collect::<Vec<_>>())?;
-    let persons = events.into_iter().filter_map(|event| event.profile).collect();
+    let concerned = concerned(inner, audiences, numbers)?;
     let span = following(inner, Feed::Events, after, last.seq, "event");
-    let commit = span.in_scope(|| decide(inner, audiences, persons, commit))?;
+    let commit = span.in_scope(|| decide_concerned(inner, audiences, &concerned, commit))?;
     Ok(Some((commit, span)))
+}
+
+/// By the number of a profile, which segments its new events may move it into or out of: their places among those that are
+/// evaluated in streaming.
+type Concerned = BTreeMap<i64, BTreeSet<usize>>;
+
+/// Whom new events concern. What an event said before, if it did, is not asked here: whoever had it is looked at again by
+/// every segment.
+fn concerned(inner: &Inner, audiences: &Audiences, events: BTreeSet<i64>) -> Result<Concerned, Fault> {
+    let mut concerned = Concerned::new();
+    // Whose they are need not be known where nobody asks for them.
+    let entity = audiences.links.entity(EntityKind::Activity);
+    if !audiences.streaming().any(|it| it.definition.needs.fields.contains_key(&entity)) {
+        return Ok(concerned);
+    }
+    for event in inner.store.events_by_number(&events.into_iter().collect::<Vec<_>>())? {
+        let Some(profile) = event.profile else { continue };
+        let row = audiences.links.event_row(event);
+        let segments = audiences.streaming().enumerate().filter(|(_, it)| it.concern.is_met_by(&row));
+        let mut segments = segments.map(|(place, _)| place).peekable();
+        if segments.peek().is_some() {
+            concerned.entry(profile).or_default().extend(segments);
+        }
+    }
+    Ok(concerned)
 }
 
 /// Windows that have run out, and members of audiences that changed.
@@ -85,7 +104,7 @@ fn due(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
     Ok(Some((commit, span)))
 }
 
-fn commit(cause: &str, inner: &Inner) -> MembershipCommit {
+pub(super) fn commit(cause: &str, inner: &Inner) -> MembershipCommit {
     MembershipCommit { cause: cause.to_owned(), now: inner.clock.now(), ..MembershipCommit::default() }
 }
 
@@ -99,21 +118,40 @@ fn decide(
     let numbers: Vec<i64> = numbers.into_iter().collect();
     let segments: Vec<&Arc<Compiled>> = audiences.streaming().collect();
     if !segments.is_empty() {
-        let mut profiles = inner.store.profiles_by_number(&numbers)?;
-        profiles.retain(|profile| profile.entity == EntityName::PERSON);
-        look(inner, audiences, &segments, profiles, &mut commit)?;
+        look(inner, audiences, &segments, persons(inner, &numbers)?, None, &mut commit)?;
     }
     commit.looked_at = numbers;
     Ok(commit)
 }
 
-/// Decides who of these profiles enters and leaves, and when to look again. A segment whose evaluation faults for a
-/// profile keeps that profile out, and the fault is told.
-fn look(
+/// Looks at each profile by the segments that its news concern.
+fn decide_concerned(
+    inner: &Inner,
+    audiences: &Audiences,
+    concerned: &Concerned,
+    mut commit: MembershipCommit,
+) -> Result<MembershipCommit, Fault> {
+    let numbers: Vec<i64> = concerned.keys().copied().collect();
+    let segments: Vec<&Arc<Compiled>> = audiences.streaming().collect();
+    look(inner, audiences, &segments, persons(inner, &numbers)?, Some(concerned), &mut commit)?;
+    Ok(commit)
+}
+
+fn persons(inner: &Inner, numbers: &[i64]) -> Result<Vec<Profile>, Fault> {
+    let mut profiles = inner.store.profiles_by_number(numbers)?;
+    profiles.retain(|profile| profile.entity == EntityName::PERSON);
+    Ok(profiles)
+}
+
+/// Decides who of these profiles enters and leaves, and when to look again: by every one of the segments, or, where it is
+/// said whom they concern, by those and by whoever asks for an audience that moves. A segment whose evaluation faults for
+/// a profile keeps that profile out, and the fault is told.
+pub(super) fn look(
     inner: &Inner,
     audiences: &Audiences,
     segments: &[&Arc<Compiled>],
     profiles: Vec<Profile>,
+    concerned: Option<&Concerned>,
     commit: &mut MembershipCommit,
 ) -> Result<(), Fault> {
     let rates = audiences.rates(commit.now);
@@ -121,7 +159,12 @@ fn look(
     for (profile, members_of) in profiles.into_iter().zip(inner.store.memberships(&numbers)?) {
         let (number, members_of) = (profile.number, members_of.into_iter().collect::<BTreeSet<SegmentId>>());
         let world = World::new(inner, audiences, profile, members_of.clone(), commit.now);
-        for compiled in segments {
+        let mut moved: BTreeSet<&SegmentId> = BTreeSet::new();
+        for (place, compiled) in segments.iter().enumerate() {
+            let is_concerned = concerned.is_none_or(|of| of.get(&number).is_some_and(|those| those.contains(&place)));
+            if !is_concerned && !compiled.definition.asks_for.iter().any(|asked| moved.contains(asked)) {
+                continue;
+            }
             let id = &compiled.segment.id;
             let (belongs, next) = ask(compiled, &world, rates.as_rates(), inner.options.budget.one, commit.now);
             world.checked()?;
@@ -132,10 +175,15 @@ fn look(
             };
             if let Some(status) = status {
                 world.put_member(id, belongs);
+                moved.insert(id);
                 commit.changes.push(MembershipChange { segment: id.clone(), profile: number, status });
             }
-            if let Some(at) = next {
-                commit.due.push(MembershipDue { segment: Some(id.clone()), profile: number, at });
+            match next {
+                Some(at) => commit.due.push(MembershipDue { segment: Some(id.clone()), profile: number, at }),
+                None if compiled.depends_on_now && concerned.is_some() => {
+                    commit.looked_at_by.push((id.clone(), number))
+                }
+                None => {}
             }
         }
     }
@@ -166,50 +214,6 @@ fn ask(
             (false, next)
         }
     }
-}
-
-/// The next chunk of the first evaluation of a segment that has not been evaluated since its rule was made. One that asks
-/// for an audience without a result waits for that.
-fn first_evaluation(inner: &Inner, audiences: &Audiences) -> Result<Option<Traced>, Fault> {
-    let is_ready = |it: &&Arc<Compiled>| {
-        !it.segment.evaluated && it.definition.asks_for.iter().all(|asked| audiences.is_known(asked))
-    };
-    let Some(compiled) = audiences.streaming().find(is_ready) else { return Ok(None) };
-    let id = &compiled.segment.id;
-    let projector = cursor(&compiled.segment);
-    let after = inner.store.projector_cursor(&projector)?;
-    let after_number = i64::try_from(after).unwrap_or(i64::MAX);
-    let profiles = inner.store.profiles(&EntityName::PERSON, after_number, inner.options.projection_rows)?;
-    let upto = profiles.last().map_or(after, |p| u64::try_from(p.number).unwrap_or(after));
-    let mut commit = commit("definition", inner);
-    let span = tracing::info_span!(target: trace::TARGET, "segments", cause = "definition", segment = %id, entered_or_left = Empty);
-    // A segment's first members came of what was there: of whoever brought the newest of it, where that is known.
-    let span = inner.trail.follows_newest(inner.store.as_ref(), Feed::Profiles, Seq::MAX, span)?;
-    if profiles.is_empty() {
-        let evaluated = Segment {
-            evaluated: true,
-            has_result: true,
-            result_of: None,
-            result_began_at: None,
-            ..compiled.segment.clone()
-        };
-        commit.documents.push(document(&evaluated, compiled.version)?);
-    } else {
-        span.in_scope(|| look(inner, audiences, &[compiled], profiles, &mut commit))?;
-    }
-    if compiled.feeds_streaming {
-        let again = commit.changes.iter().map(|change| MembershipDue::of_all(change.profile, commit.now));
-        commit.due.extend(again);
-    }
-    tracing::debug!(segment = %id, upto, "first evaluation");
-    commit.cursor = Some((projector, upto));
-    Ok(Some((commit, span)))
-}
-
-/// Of the first evaluation of this version of the rule.
-fn cursor(segment: &Segment) -> String {
-    let Segment { id, version, .. } = segment;
-    if *version == 1 { format!("segment:{id}") } else { format!("segment:{id}:{version}") }
 }
 
 /// Nobody has changed it meanwhile, or it is not written.

@@ -119,7 +119,7 @@ pub(crate) async fn persons(office: &Office, id: &str, expression: &str) -> Segm
 }
 
 /// The profile that a record belongs to.
-fn profile(office: &Office, entity: &str, of: &str) -> i64 {
+pub(crate) fn profile(office: &Office, entity: &str, of: &str) -> i64 {
     office.by_key(&EntityName::parse(entity).unwrap(), &format!("{of}@t.T")).unwrap_or_else(|| panic!("no {of}")).number
 }
 
