@@ -158,6 +158,37 @@ pub struct SchemaState {
     /// Streams whose new columns are to be read anew, and have not begun to be.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub to_backfill: BTreeSet<String>,
+    /// By what stored records of each stream were looked at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapped: BTreeMap<String, MappedBy>,
+}
+
+/// What makes a stream's records what they become, beside a mapping that somebody published: told apart, not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappedBy {
+    /// The mapping that the connector ships.
+    shipped: u64,
+    /// What the mapping reads of the configuration.
+    read: u64,
+}
+
+impl MappedBy {
+    #[must_use]
+    pub fn new(shipped: &str, read: &str) -> Self {
+        // FNV-1a.
+        let digest = |text: &str| {
+            text.bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        };
+        Self { shipped: digest(shipped), read: digest(read) }
+    }
+
+    /// Whether records would become something else than by another. What is shipped counts where nothing is published in its
+    /// place.
+    #[must_use]
+    pub fn is_another_than(self, other: Self, is_published: bool) -> bool {
+        self.read != other.read || (self.shipped != other.shipped && !is_published)
+    }
 }
 
 /// Changes that were taken over, kept of a connection.

@@ -206,6 +206,7 @@ mod tests {
         assert_eq!(event.native.get("n"), Some(&Value::Integer(1)));
     }
 
+    /// `event.bytes` and `event.list_items`, as they are by default.
     #[test]
     fn what_is_too_large_or_told_in_part_is_not_taken() {
         let code = |fields: &[(&str, Value)]| {

@@ -19,7 +19,7 @@ mod schema;
 pub mod search;
 
 pub use accept::FieldProblem;
-pub use account::{ACCOUNT, ACCOUNT_PERSON};
+pub use account::{ACCOUNT, ACCOUNT_PERSON, ACCOUNT_RELATION};
 pub use activity::{ACTIVITY, EVENT_TYPES};
 pub use campaign::{CAMPAIGN, CAMPAIGN_MEMBER, MARKETING_LIST, MARKETING_LIST_MEMBER};
 pub use component::{account_keys, components, matched_component};
@@ -37,7 +37,7 @@ use std::sync::LazyLock;
 
 /// Version of what this file's tables say. It moves when a name, type or relation does; a new field moves it, too,
 /// since a mapping written for the newer one does not fit the older.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The kinds of things Attiva knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub enum EntityKind {
     Account,
     /// A person's place in an account.
     AccountPerson,
+    /// What ties an account to another.
+    AccountRelation,
     Opportunity,
     /// A person's part in an opportunity.
     OpportunityPerson,
@@ -61,11 +63,12 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Person,
         Self::PersonComponent,
         Self::Account,
         Self::AccountPerson,
+        Self::AccountRelation,
         Self::Opportunity,
         Self::OpportunityPerson,
         Self::Campaign,
@@ -95,6 +98,7 @@ impl EntityKind {
             Self::PersonComponent => &person::COMPONENT_ENTITY,
             Self::Account => &account::ENTITY,
             Self::AccountPerson => &account::PERSON_ENTITY,
+            Self::AccountRelation => &account::RELATION_ENTITY,
             Self::Opportunity => &opportunity::ENTITY,
             Self::OpportunityPerson => &opportunity::PERSON_ENTITY,
             Self::Campaign => &campaign::ENTITY,
@@ -103,6 +107,13 @@ impl EntityKind {
             Self::MarketingListMember => &campaign::LIST_MEMBER_ENTITY,
             Self::Activity => &activity::ENTITY,
         }
+    }
+
+    /// Lists of keys that name others of an entity: a look-up goes along them. What rules go along is told by records of
+    /// its own, one for each tie.
+    #[must_use]
+    pub fn lists(self) -> &'static [Relation] {
+        if self == Self::Account { account::LISTS } else { &[] }
     }
 
     /// `None` for a name the model does not have.
@@ -182,6 +193,8 @@ pub enum Role {
     Ecid,
     /// Another thing, by source key.
     Reference,
+    /// What no entity is kept of, by source key.
+    Key,
 }
 
 impl Field {
@@ -218,11 +231,22 @@ const fn reference(name: &'static str, title: &'static str, path: &'static str) 
     text(name, title, path).role(Role::Reference)
 }
 
+/// The source key of what no entity is kept of.
+const fn key(name: &'static str, title: &'static str, path: &'static str) -> Field {
+    text(name, title, path).role(Role::Key)
+}
+
 /// The key under which another system has the same thing: of Marketo's records the CRM's.
 const EXTERNAL_KEY: Field =
     text("external_key", "The same record in another system", "extSourceSystemAudit.externalKey.sourceKey")
         .role(Role::SameAs);
 
+/// The same, of classes that name no second identity: it is told and joins nothing.
+const EXTERNAL_KEY_TOLD: Field =
+    key("external_key", "The same record in another system", "extSourceSystemAudit.externalKey.sourceKey");
+
+const CREATED_BY: Field = text("created_by", "Who created it", "extSourceSystemAudit.createdBy");
+const LAST_UPDATED_BY: Field = text("last_updated_by", "Who updated it last", "extSourceSystemAudit.lastUpdatedBy");
 const CREATED_DATE: Field = field("created_date", DataType::Timestamp, "Created", "extSourceSystemAudit.createdDate");
 const LAST_UPDATED_DATE: Field =
     field("last_updated_date", DataType::Timestamp, "Last updated", "extSourceSystemAudit.lastUpdatedDate");

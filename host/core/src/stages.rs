@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<StageHistory>(&text).unwrap(), history);
     }
 
+    /// `opportunity.stages_seen`.
     #[test]
     fn a_long_history_keeps_its_stays() {
         let mut history = history(&[("a", -2), ("b", -1)]);

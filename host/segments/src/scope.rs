@@ -107,6 +107,9 @@ const PATHS: &[(&str, &str, &[&str])] = &[
     // By the relation between the two.
     ("person", "accounts_by_relation", &["account_relations", "account"]),
     ("account", "people_by_relation", &["person_relations", "person"]),
+    // Accounts tied to it by a record of its own, either way.
+    ("account", "related_accounts", &["related", "related_account"]),
+    ("account", "accounts_related_to_it", &["related_from", "account"]),
     // Those named on the opportunity, and everyone at its account.
     ("person", "opportunities_by_role", &["opportunity_relations", "opportunity"]),
     ("person", "opportunities_by_account", &["accounts", "opportunities"]),

@@ -5,6 +5,7 @@ use crate::mapping::{Constants, MappingProblem, StreamMapping};
 use crate::{ingest, policies};
 use attiva_core::Fault;
 use attiva_core::config::Connection;
+use attiva_core::drift::MappedBy;
 use attiva_core::id::ConnectionId;
 use attiva_core::model::custom::Custom;
 use attiva_core::model::{EntityKind, EntityName, Layout, Resolution};
@@ -91,6 +92,13 @@ impl Described {
     /// The mapping that holds.
     pub(crate) fn spec(&self) -> Option<&MappingSpec> {
         self.published.as_ref().map(|(spec, _)| spec).or(self.shipped.as_ref())
+    }
+
+    /// By what records become what they become, beside what was published: also by what the model makes of their fields.
+    pub(crate) fn mapped_by(&self) -> MappedBy {
+        let shipped = serde_json::to_string(&self.shipped).unwrap_or_default();
+        let read = self.spec().map(|spec| self.constants.read_by(spec)).unwrap_or_default();
+        MappedBy::new(&shipped, &format!("model {}\n{read}", attiva_core::model::VERSION))
     }
 
     /// The rows of what the stream's records are of; `None`: of nothing.

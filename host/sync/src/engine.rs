@@ -239,6 +239,7 @@ impl Engine {
         let place = self.place_of_run(&connection.id, &id, &[Lane::Own]).await?;
         let plugin = self.inner.connectors.version(&connection)?;
         let opened = schemas::open(&self.inner, &connection, &plugin, &id, describe).await?;
+        self.remap(&connection).await;
         let mut run = Run::new(id, connection.id.clone(), plugin, &opened.streams, self.inner.clock.now());
         (run.held, run.keyed) = (opened.held, opened.keyed);
         if let Some(fault) = opened.stopped {

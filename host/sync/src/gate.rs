@@ -1,13 +1,13 @@
 //! Who may be sent something by an activation: asked of the sandbox's consent rules for each member, before it is sent.
 
 use crate::policies;
+use attiva_core::Fault;
 use attiva_core::config::Activation;
-use attiva_core::consent::{ConsentRules, Decision, Heard, OPT_OUT_FIELD, Use};
+use attiva_core::consent::{ConsentRules, Decision, Heard, OptOutField, Refused, Unnamed, Use};
 use attiva_core::ledger::Why;
 use attiva_core::model::EntityName;
 use attiva_core::ports::consent::Said;
 use attiva_core::ports::store::{Profile, QueuedMember, SandboxStore};
-use attiva_core::{Fault, Value};
 
 /// The rules, and what an activation sends for.
 pub(crate) struct Gate {
@@ -24,7 +24,12 @@ impl Gate {
     pub(crate) fn fingerprint(&self) -> String {
         let of = self.of.as_ref().map(|of| format!("{}/{}", of.channel, of.purpose)).unwrap_or_default();
         let rule = self.of.as_ref().map(|of| self.rules.rule(of).map(|rule| (rule.needs, rule.opt_out)));
-        format!("consent: {of} {rule:?} {:?}\n", self.rules.unnamed)
+        // Where no use is named, what counts is said as well: it was less once.
+        let unnamed = match self.rules.unnamed {
+            Unnamed::NoRefusal => "no refusal of anything",
+            Unnamed::Refuse => "refused",
+        };
+        format!("consent: {of} {rule:?} unnamed: {unnamed}\n")
     }
 
     /// Why members must not be sent, in their order; `None`: they may. Of a member that is not wanted, or is no person,
@@ -36,16 +41,24 @@ impl Gate {
         let mut said = store.said_of(&numbers)?.into_iter();
         let why = |member: &QueuedMember| {
             let profile = member.profile.as_ref().filter(|_| is_asked(member))?;
-            self.decide(&said.next()?, opted_out(profile))
+            self.decide(&said.next()?, &opted_out(profile))
         };
         Ok(members.iter().map(why).collect())
     }
 
-    fn decide(&self, said: &Said, opted_out: bool) -> Option<Why> {
+    fn decide(&self, said: &Said, opted_out: &[OptOutField]) -> Option<Why> {
         let heard = Heard { consents: &said.consents, suppressions: &said.suppressions, opted_out };
         match self.rules.may_send(self.of.as_ref(), heard) {
             Decision::Yes => None,
-            Decision::No { reason } => Some(Why::excluded(reason.code(), None, reason.to_string())),
+            Decision::No { reason } => {
+                let told = match (&self.of, &reason) {
+                    (None, reason) if *reason != Refused::Unnamed => {
+                        format!("{reason}; the activation names no channel and purpose, so every refusal counts")
+                    }
+                    _ => reason.to_string(),
+                };
+                Some(Why::excluded(reason.code(), None, told))
+            }
         }
     }
 }
@@ -54,8 +67,9 @@ fn is_person(member: &QueuedMember) -> bool {
     member.profile.as_ref().is_some_and(|profile| profile.entity == EntityName::PERSON)
 }
 
-/// Whether somebody unsubscribed at a source, by the value that won among what their records say.
+/// What somebody opted out of at a source, by the values that won among what their records say.
 #[must_use]
-pub fn opted_out(profile: &Profile) -> bool {
-    profile.attributes.iter().any(|(field, value)| field == OPT_OUT_FIELD && *value == Value::Boolean(true))
+pub fn opted_out(profile: &Profile) -> Vec<OptOutField> {
+    let of = |(field, value): &(String, _)| OptOutField::find(field).filter(|of| of.is_out(value));
+    profile.attributes.iter().filter_map(of).collect()
 }

@@ -36,6 +36,7 @@ mod projector;
 mod readbacks;
 mod refused;
 mod regrouping;
+mod remapped;
 mod removal;
 mod retention;
 mod schedule;

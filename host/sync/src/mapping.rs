@@ -56,6 +56,13 @@ impl Constants {
         Self { instance, config: config.collect() }
     }
 
+    /// What of the configuration a mapping reads, and what that is.
+    pub(crate) fn read_by(&self, spec: &MappingSpec) -> String {
+        let is_read = |key: &str| spec.fields.values().any(|text| text.contains(&format!("config.{key}")));
+        let read = self.config.iter().filter(|(key, _)| is_read(key));
+        read.map(|(key, value)| format!("{key}={}\n", value.as_text().unwrap_or_default())).collect()
+    }
+
     fn scope(&self, stream: &Stream) -> Scope {
         let text = |name: &str| (name.to_owned(), DataType::Text);
         Scope::new()

@@ -146,9 +146,9 @@ pub fn usage(store: &dyn SandboxStore) -> Result<UsagePolicy, Fault> {
     Ok(published(store, Kind::UsagePolicy, USAGE_POLICY)?.unwrap_or_default())
 }
 
-/// What the operator added to the model; nothing, until something was published.
+/// What the operator added to the model, without what the model has itself by now; nothing, until something was published.
 pub fn custom(store: &dyn SandboxStore) -> Result<Custom, Fault> {
-    Ok(published(store, Kind::CustomModel, MODEL)?.unwrap_or_default())
+    Ok(published::<Custom>(store, Kind::CustomModel, MODEL)?.unwrap_or_default().adopted())
 }
 
 /// An entity's rows, as they are now.

@@ -213,6 +213,12 @@ fn concerns_accounts(entity: &EntityName, attributes: &[(String, Value)], refere
     }
 }
 
+/// The keys that a value names: one, or a list of them.
+fn keys(value: &Value) -> impl Iterator<Item = &str> {
+    let list = if let Value::TextList(list) = value { list.as_slice() } else { &[] };
+    value.as_text().into_iter().chain(list.iter().map(String::as_str))
+}
+
 /// What a profile refers to: what survived of each field that refers, and every account that a person's records name,
 /// since a person may belong to several.
 fn references(layout: &Layout, records: &[&MappedRecord], chosen: &[Chosen]) -> Vec<Reference> {
@@ -222,7 +228,7 @@ fn references(layout: &Layout, records: &[&MappedRecord], chosen: &[Chosen]) -> 
         let survived = chosen.get(slot).map(|chosen| &chosen.value).into_iter();
         let of_records = records.iter().filter(|_| is_person && field.name == "account_key");
         let values = survived.chain(of_records.filter_map(|record| record.row.get(slot)));
-        for key in values.filter_map(Value::as_text) {
+        for key in values.flat_map(keys) {
             found.insert(Reference { field: field.name.to_string(), to: to.clone(), key: key.to_owned() });
         }
     }

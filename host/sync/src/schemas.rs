@@ -179,7 +179,7 @@ pub(crate) fn fields(inner: &Inner, connection: &ConnectionId, stream: &str) -> 
     Ok(taken.map(|taken| taken.columns.into_iter().map(|column| column.name).collect()).unwrap_or_default())
 }
 
-fn catalog(inner: &Inner, connection: &ConnectionId) -> Result<Vec<Stream>, Fault> {
+pub(crate) fn catalog(inner: &Inner, connection: &ConnectionId) -> Result<Vec<Stream>, Fault> {
     let catalog = inner.store.document(Kind::Catalog, connection.as_str())?;
     catalog.map_or_else(|| Ok(Vec::new()), |catalog| read(catalog.body))
 }

@@ -90,7 +90,7 @@ impl Sieve<'_> {
                 Role::Email => Identity::email,
                 Role::Ecid => Identity::ecid,
                 Role::SameAs => key,
-                Role::Plain | Role::Reference => |_| None,
+                Role::Plain | Role::Reference | Role::Key => |_| None,
             };
             texts(value).into_iter().filter_map(read).collect::<Vec<_>>()
         });

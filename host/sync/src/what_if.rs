@@ -20,8 +20,11 @@ const STRIDE: usize = 500;
 /// What would become of the records.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WhatIf {
-    /// Records looked at; not all of them, if `whole` is false.
+    /// Records looked at: all that are stored, or the first of them, as many as were asked for.
     pub records: u64,
+    /// Records that are stored.
+    pub records_stored: u64,
+    /// Whether all were looked at. If not, what is told is of those that were.
     pub whole: bool,
     /// Against the profiles there are.
     pub difference: Difference,
@@ -58,10 +61,25 @@ pub(crate) fn what_if(inner: &Inner, rules: Rules, records_max: usize) -> Result
         difference.note(&neighbourhood, &resolution, counted);
         collapse.note(&neighbourhood, &resolution, describe, counted);
     }
-    let whole = inner.store.record_numbers(entity, after, 1)?.is_empty();
+    let records_stored = looked_at as u64 + beyond(inner, entity, after)?;
     complete(inner, &mut regrouping, &find, &policies)?;
     let audiences = segments::effect(inner, &regrouping, began)?;
-    Ok(WhatIf { records: looked_at as u64, whole, difference, collapse: collapse.finish(), audiences })
+    let (records, collapse) = (looked_at as u64, collapse.finish());
+    Ok(WhatIf { records, records_stored, whole: records == records_stored, difference, collapse, audiences })
+}
+
+/// How many records there are after a number.
+fn beyond(inner: &Inner, entity: &EntityName, mut after: i64) -> Result<u64, Fault> {
+    const PAGE: usize = 50_000;
+    let mut found = 0;
+    loop {
+        let numbers = inner.store.record_numbers(entity, after, PAGE)?;
+        found += numbers.len() as u64;
+        match numbers.last() {
+            Some(last) if numbers.len() == PAGE => after = *last,
+            _ => return Ok(found),
+        }
+    }
 }
 
 /// Where not all records were looked at: whoever shares a person of today with one that would be elsewhere is looked at

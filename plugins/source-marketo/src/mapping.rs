@@ -49,7 +49,13 @@ const PERSON: &[(&str, &str)] = &[
     ("is_unsubscribed", "record.unsubscribed"),
     ("unsubscribed_reason", "record.unsubscribedReason"),
     ("is_marketing_suspended", "record.marketingSuspended"),
+    ("marketing_suspended_cause", "record.marketingSuspendedCause"),
     ("is_blocked", "record.blackListed"),
+    ("blocked_cause", "record.blackListedCause"),
+    // `emailSuspended` is none of it: Marketo sets it when mail bounces as spam, and nobody takes it back after the day that
+    // it is for.
+    ("phone_opt_in_out", r#"record.doNotCall ? "out" : null"#),
+    ("phone_opt_out_reason", "record.doNotCallReason"),
     ("ecids", r#"record.ecids.split(",")"#),
     // The id that counts is the one of the kind of CRM record this person is now: a converted lead keeps its old one.
     ("crm_contact_key", r#"record.sfdcType == "Contact" ? record.sfdcContactId : null"#),
@@ -70,6 +76,7 @@ const PERSON: &[(&str, &str)] = &[
 
 const COMPANY: &[(&str, &str)] = &[
     ("name", "record.company"),
+    ("description", "record.companyNotes"),
     ("account_site", "record.site"),
     ("industry", "record.industry"),
     ("annual_revenue", "record.annualRevenue"),
@@ -205,6 +212,14 @@ const ACTIVITY: &[(&str, &str)] = &[
         "record.activityTypeId in [104, 113, 114, 115] ? source_key(record.primaryAttributeValueId, instance.id, instance.system) : null",
     ),
     ("mailing_name", "record.activityTypeId in [6, 7, 8, 9, 10, 11, 27] ? record.primaryAttributeValue : null"),
+    (
+        "mailing_key",
+        "record.activityTypeId in [6, 7, 8, 9, 10, 11, 27] ? source_key(record.primaryAttributeValueId, instance.id, instance.system) : null",
+    ),
+    (
+        "webhook_key",
+        "record.activityTypeId == 110 ? source_key(record.primaryAttributeValueId, instance.id, instance.system) : null",
+    ),
     ("data", "record.attributes"),
 ];
 
@@ -235,8 +250,8 @@ mod tests {
         match column {
             "contactCompany" | "leadScore" | "numberOfEmployees" | "leadId" | "programId" | "listId" | "score1"
             | "probability" | "fiscalYear" | "fiscalQuarter" | "activityTypeId" => DataType::Integer,
-            "unsubscribed" | "marketingSuspended" | "blackListed" | "isPrimary" | "isClosed" | "isWon"
-            | "acquiredBy" | "isExhausted" | "reachedSuccess" => DataType::Boolean,
+            "unsubscribed" | "marketingSuspended" | "blackListed" | "doNotCall" | "isPrimary" | "isClosed"
+            | "isWon" | "acquiredBy" | "isExhausted" | "reachedSuccess" => DataType::Boolean,
             "annualRevenue" | "amount" | "expectedRevenue" | "quantity" => DataType::Decimal,
             "closeDate" => DataType::Date,
             "attributes" => DataType::Json,
@@ -312,6 +327,12 @@ mod tests {
         assert_eq!(value("activities", "marketing_list_key", &activity(24), None), text("12@1.Marketo"));
         assert_eq!(value("activities", "campaign_key", &activity(104), None), text("12@1.Marketo"));
         assert_eq!(value("activities", "campaign_key", &activity(24), None), Value::Null);
+        // By the record that was called, and not by the instance.
+        assert_eq!(value("activities", "webhook_key", &activity(110), None), text("12@1.Marketo"));
+        assert_eq!(value("activities", "mailing_key", &activity(6), None), text("12@1.Marketo"));
+        assert_eq!(value("activities", "mailing_key", &activity(110), None), Value::Null);
+        let call = |not: bool| value("persons", "phone_opt_in_out", &[("doNotCall", Value::Boolean(not))], None);
+        assert_eq!((call(true), call(false)), (text("out"), Value::Null));
         let member = [("programId", Value::Integer(9)), ("acquiredBy", Value::Boolean(true))];
         assert_eq!(value("program_memberships", "acquired_by_campaign_key", &member, None), text("9@1.Marketo"));
         let ecids = value("persons", "ecids", &[("ecids", text("1,2"))], None);

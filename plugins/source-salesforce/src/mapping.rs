@@ -22,6 +22,8 @@ const CONTACT: Fields = &[
     ("first_name", "record.FirstName"),
     ("middle_name", "record.MiddleName"),
     ("last_name", "record.LastName"),
+    ("suffix", "record.Suffix"),
+    ("full_name", "record.Name"),
     ("job_title", "record.Title"),
     ("department", "record.Department"),
     ("assistant", "record.AssistantName"),
@@ -35,11 +37,17 @@ const CONTACT: Fields = &[
     ("country", "record.MailingCountry"),
     ("person_type", r#""Contact""#),
     ("person_source", "record.LeadSource"),
+    // Its opposite says no more than that nobody opted out.
     ("is_unsubscribed", "record.HasOptedOutOfEmail"),
+    ("phone_opt_in_out", r#"record.DoNotCall ? "out" : null"#),
+    ("fax_opt_in_out", r#"record.HasOptedOutOfFax ? "out" : null"#),
     ("crm_contact_key", "record.Id"),
     ("account_key", "source_key(record.AccountId, instance.id, instance.system)"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
+    ("last_activity_date", "record.LastActivityDate"),
 ];
 
 /// A converted lead and the contact it became stay two records; they are one person by the key of the contact.
@@ -49,6 +57,8 @@ const LEAD: Fields = &[
     ("first_name", "record.FirstName"),
     ("middle_name", "record.MiddleName"),
     ("last_name", "record.LastName"),
+    ("suffix", "record.Suffix"),
+    ("full_name", "record.Name"),
     ("job_title", "record.Title"),
     ("company_name", "record.Company"),
     ("company_website", "record.Website"),
@@ -65,18 +75,25 @@ const LEAD: Fields = &[
     ("person_type", r#""Lead""#),
     ("person_status", "record.Status"),
     ("person_source", "record.LeadSource"),
+    // Its opposite says no more than that nobody opted out.
     ("is_unsubscribed", "record.HasOptedOutOfEmail"),
+    ("phone_opt_in_out", r#"record.DoNotCall ? "out" : null"#),
+    ("fax_opt_in_out", r#"record.HasOptedOutOfFax ? "out" : null"#),
     ("crm_lead_key", "record.Id"),
     ("is_converted", "record.IsConverted"),
     ("converted_date", "record.ConvertedDate"),
     ("converted_contact_key", "source_key(record.ConvertedContactId, instance.id, instance.system)"),
     ("account_key", "source_key(record.ConvertedAccountId, instance.id, instance.system)"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
+    ("last_activity_date", "record.LastActivityDate"),
 ];
 
 const ACCOUNT: Fields = &[
     ("name", "record.Name"),
+    ("description", "record.Description"),
     ("account_type", "record.Type"),
     ("account_number", "record.AccountNumber"),
     ("account_site", "record.Site"),
@@ -93,6 +110,9 @@ const ACCOUNT: Fields = &[
     ("naics_code", "record.NaicsCode"),
     ("sic_code", "record.Sic"),
     ("duns_number", "record.DunsNumber"),
+    ("naics_description", "record.NaicsDesc"),
+    ("sic_description", "record.SicDesc"),
+    ("trade_style", "record.Tradestyle"),
     ("jigsaw", "record.Jigsaw"),
     ("phone", "record.Phone"),
     ("fax", "record.Fax"),
@@ -107,8 +127,11 @@ const ACCOUNT: Fields = &[
     ("shipping_postal_code", "record.ShippingPostalCode"),
     ("shipping_country", "record.ShippingCountry"),
     ("parent_key", "source_key(record.ParentId, instance.id, instance.system)"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
+    ("last_activity_date", "record.LastActivityDate"),
 ];
 
 const OPPORTUNITY: Fields = &[
@@ -135,8 +158,11 @@ const OPPORTUNITY: Fields = &[
     ("fiscal_quarter", "record.FiscalQuarter"),
     ("lead_source", "record.LeadSource"),
     ("next_step", "record.NextStep"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
+    ("last_activity_date", "record.LastActivityDate"),
 ];
 
 const OPPORTUNITY_CONTACT_ROLE: Fields = &[
@@ -144,7 +170,9 @@ const OPPORTUNITY_CONTACT_ROLE: Fields = &[
     ("person_key", "source_key(record.ContactId, instance.id, instance.system)"),
     ("person_role", "record.Role"),
     ("is_primary", "record.IsPrimary"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
 ];
 
@@ -162,9 +190,13 @@ const CAMPAIGN: Fields = &[
     ("actual_cost_currency", "record.CurrencyIsoCode"),
     ("expected_revenue", "record.ExpectedRevenue"),
     ("expected_revenue_currency", "record.CurrencyIsoCode"),
+    ("expected_response", "record.ExpectedResponse"),
     ("parent_campaign_key", "source_key(record.ParentId, instance.id, instance.system)"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
+    ("last_activity_date", "record.LastActivityDate"),
 ];
 
 /// A member is a lead or a contact; of a converted lead it is the contact.
@@ -175,7 +207,9 @@ const CAMPAIGN_MEMBER: Fields = &[
     ("has_responded", "record.HasResponded"),
     ("first_responded_date", "record.FirstRespondedDate"),
     ("membership_date", "record.CreatedDate"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
 ];
 
@@ -188,7 +222,9 @@ const ACCOUNT_CONTACT_RELATION: Fields = &[
     ("relation_start_date", "record.StartDate"),
     ("relation_end_date", "record.EndDate"),
     ("relationship_source", "instance.system"),
+    ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
+    ("last_updated_by", "record.LastModifiedById"),
     ("last_updated_date", "record.LastModifiedDate"),
 ];
 
@@ -232,10 +268,12 @@ mod tests {
             [
                 "AccountId",
                 "ContactId",
+                "CreatedById",
                 "CreatedDate",
                 "EndDate",
                 "IsActive",
                 "IsDirect",
+                "LastModifiedById",
                 "LastModifiedDate",
                 "Roles",
                 "StartDate"

@@ -9,6 +9,8 @@ mod dependencies;
 #[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
+mod guardrails;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod links;

@@ -1,6 +1,6 @@
 //! What has to be asked before something is sent: by what it is for, as a sandbox's rules say.
 
-use super::{ANY, Decision, Heard, Refused, check_name, decide, is_about};
+use super::{ANY, Decision, Heard, Refused, check_name, decide, decide_unnamed, is_about};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +26,12 @@ pub enum Needs {
     NoRefusal,
 }
 
-/// What becomes of whoever unsubscribed at a source.
+/// What becomes of whoever opted out of the channel at a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "ConsentOptOut")]
 #[serde(rename_all = "kebab-case")]
 pub enum OptOut {
-    /// They are sent no mail.
+    /// They are sent nothing on it.
     #[default]
     Refuses,
     /// What is sent is none of what they unsubscribed from: a receipt, a warning.
@@ -63,7 +63,8 @@ pub struct Rule {
 #[schemars(rename = "UnnamedConsent")]
 #[serde(rename_all = "kebab-case")]
 pub enum Unnamed {
-    /// It sends to whom did not refuse everything, and whom nobody suppressed from everything.
+    /// It may be for anything, so it sends to whom refused nothing: who is on no suppression, opted out of no channel, and
+    /// withdrew no consent that they did not give again.
     NoRefusal,
     /// It sends nothing.
     Refuse,
@@ -138,10 +139,10 @@ impl ConsentRules {
         let no = |reason| Decision::No { reason };
         match (of, self.unnamed) {
             (None, Unnamed::Refuse) => no(Refused::Unnamed),
-            (None, Unnamed::NoRefusal) => decide(ANY, ANY, Needs::NoRefusal, heard),
+            (None, Unnamed::NoRefusal) => decide_unnamed(heard),
             (Some(of), _) => match self.rule(of) {
                 Some(rule) => {
-                    let opted_out = heard.opted_out && rule.opt_out == OptOut::Refuses;
+                    let opted_out = if rule.opt_out == OptOut::Refuses { heard.opted_out } else { &[] };
                     decide(&of.channel, &of.purpose, rule.needs, Heard { opted_out, ..heard })
                 }
                 None => no(Refused::NoRule { channel: of.channel.clone(), purpose: of.purpose.clone() }),
@@ -167,7 +168,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{Consent, Suppression};
+    use crate::consent::{Consent, Suppression, opt_outs};
     use crate::identity::Identity;
 
     fn rule(channel: &str, purpose: &str, needs: Needs) -> Rule {
@@ -215,7 +216,8 @@ mod tests {
             rules: vec![service, rule("*", ANY, Needs::NoRefusal)],
             unnamed: Unnamed::NoRefusal,
         };
-        let heard = Heard { opted_out: true, ..Heard::default() };
+        let opted_out = opt_outs(|field| field == "is_unsubscribed");
+        let heard = Heard { opted_out: &opted_out, ..Heard::default() };
         let asked = |purpose: &str| {
             let of = Use { channel: "email".into(), purpose: purpose.into() };
             code(&rules.may_send(Some(&of), heard))
@@ -223,7 +225,7 @@ mod tests {
         assert_eq!((asked("service"), asked("news")), ("yes", "consent.opted-out"));
         assert_eq!(
             (code(&rules.may_send(Some(&of("ads")), heard)), code(&rules.may_send(None, heard))),
-            ("yes", "yes")
+            ("yes", "consent.opted-out")
         );
         // What is usual is not written out, and read where it is not.
         let written = serde_json::to_value(&rules).unwrap();
@@ -233,25 +235,21 @@ mod tests {
 
     /// What holds where nobody published anything: documented in `docs/tenancy.md`.
     #[test]
-    fn by_default_a_named_use_needs_consent_and_an_unnamed_one_no_refusal_of_everything() {
+    fn by_default_a_named_use_needs_consent_and_an_unnamed_one_no_refusal_of_anything() {
         let rules = ConsentRules::default();
         rules.check().unwrap();
         assert!(!rules.silence_is_yes(Some(&of("email"))) && rules.silence_is_yes(None));
         let unnamed = |consents: &[Consent]| code(&rules.may_send(None, Heard { consents, ..Heard::default() }));
-        assert_eq!((unnamed(&[said("email", false)]), unnamed(&[said(ANY, false)])), ("yes", "consent.withdrawn"));
-        let everything = Suppression {
+        assert_eq!((unnamed(&[said("email", true)]), unnamed(&[said("email", false)])), ("yes", "consent.withdrawn"));
+        let of_ads = Suppression {
             identity: said(ANY, true).identity,
-            channel: ANY.into(),
+            channel: "ads".into(),
             reason: "asked us".into(),
             source: "desk".into(),
             at: 0,
         };
-        let suppressed = |one: &Suppression| {
-            let suppressions = std::slice::from_ref(one);
-            code(&rules.may_send(None, Heard { suppressions, ..Heard::default() }))
-        };
-        assert_eq!(suppressed(&everything), "consent.suppressed");
-        assert_eq!(suppressed(&Suppression { channel: "ads".into(), ..everything }), "yes");
+        let heard = Heard { suppressions: &[of_ads], ..Heard::default() };
+        assert_eq!(code(&rules.may_send(None, heard)), "consent.suppressed");
     }
 
     #[test]

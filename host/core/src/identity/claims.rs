@@ -85,7 +85,7 @@ impl ClaimReader {
         }
         for (field, value) in self.layout.fields().iter().zip(row) {
             let namespace = match field.role {
-                Role::Plain | Role::Reference => continue,
+                Role::Plain | Role::Reference | Role::Key => continue,
                 Role::Email => Identity::EMAIL,
                 Role::Ecid => Identity::ECID,
                 Role::SameAs => Identity::SOURCE_KEY,
@@ -201,6 +201,26 @@ mod tests {
         assert_eq!(problems.iter().map(|p| &*p.field).collect::<Vec<_>>(), ["email", "external_key"]);
     }
 
+    /// `identity.value`: what is longer is no identity of any namespace.
+    #[test]
+    fn a_value_that_is_too_long_names_nobody() {
+        const MOST: usize = 1_024;
+        let of = |namespace: &str, head: &str, tail: &str, length: usize| {
+            let value = format!("{head}{}{tail}", "x".repeat(length - head.len() - tail.len()));
+            Identity::read(namespace, &value).is_ok()
+        };
+        let namespaces =
+            [("customer", "", ""), (Identity::EMAIL, "a@", ".example"), (Identity::SOURCE_KEY, "1", "@m.Marketo")];
+        for (namespace, head, tail) in namespaces {
+            assert!(of(namespace, head, tail, MOST), "{namespace}");
+            assert!(!of(namespace, head, tail, MOST + 1), "{namespace}");
+        }
+        let long = format!("a@{}.example", "x".repeat(MOST));
+        let (claims, problems) = claims("7@1.Marketo", &row(&[("email", text(&long))]));
+        assert_eq!((claims.len(), problems.len()), (1, 1), "the record's own key is left");
+    }
+
+    /// `record.identities`.
     #[test]
     fn a_record_with_a_hundred_devices_keeps_the_first() {
         let devices = (0..100).map(|i| format!("{i:038}")).skip(1).collect();

@@ -131,6 +131,7 @@ fn a_converted_lead_and_its_contact_are_one_person() {
     assert_eq!(sets(vec![keyed(lead, &[contact]), keyed(contact, &[])], &Rules::person(), &[]), [[contact, lead]]);
 }
 
+/// `person.records_sharing_email`, as it is by default.
 #[test]
 fn an_address_of_many_joins_nobody_and_is_shown() {
     let rules = Rules::person();
@@ -209,6 +210,7 @@ fn never_links_hold_against_every_way_round() {
     assert!(resolution.components.iter().all(|c| c.held.len() == 1 && !c.is_degraded()));
 }
 
+/// `person.connected_records`.
 #[test]
 fn where_too_many_hang_together_only_firm_namespaces_join() {
     let mut rules = Rules::person();

@@ -34,6 +34,9 @@ impl Field {
             return self.accepts_text(text);
         }
         match (self.role, value) {
+            (Role::Reference, Value::TextList(list)) => {
+                Ok(list.iter().try_for_each(|item| SourceKey::read(item).map(drop))?)
+            }
             (Role::Ecid, Value::TextList(list)) if list.iter().any(|item| Identity::ecid(item).is_none()) => {
                 Err(FieldProblem::Ecid)
             }
@@ -45,9 +48,9 @@ impl Field {
         if !self.values.is_empty() && !self.values.contains(&text) {
             return Err(FieldProblem::NotAllowed(self.values.iter().map(|v| (*v).to_owned()).collect()));
         }
-        let currency = self.path.ends_with("currencyCode");
+        let currency = self.path.ends_with("urrencyCode");
         match self.role {
-            Role::SameAs | Role::Reference => Ok(SourceKey::read(text).map(drop)?),
+            Role::SameAs | Role::Reference | Role::Key => Ok(SourceKey::read(text).map(drop)?),
             Role::Email if Identity::email(text).is_none() => Err(FieldProblem::Email),
             Role::Plain if currency && !(text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())) => {
                 Err(FieldProblem::Currency)
@@ -86,6 +89,12 @@ mod tests {
         assert_eq!(person("email", text("nobody")), Err(FieldProblem::Email));
         assert_eq!(person("ecids", Value::TextList(vec!["1".repeat(38), "2".into()])), Err(FieldProblem::Ecid));
         assert_eq!(person("ecids", Value::TextList(vec!["1".repeat(38)])), Ok(()));
+        let related = |keys: &[&str]| {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            check(EntityKind::Account, "related_account_keys", Value::TextList(keys))
+        };
+        assert_eq!((related(&[]), related(&["1@m.S", "2@m.S"])), (Ok(()), Ok(())));
+        assert_eq!(related(&["1@m.S", "2"]), Err(FieldProblem::Key(KeyProblem::Shape)));
         let currency = |code: &str| check(EntityKind::Opportunity, "amount_currency", text(code));
         assert_eq!((currency("EUR"), currency("euro")), (Ok(()), Err(FieldProblem::Currency)));
     }

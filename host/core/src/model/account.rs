@@ -1,8 +1,8 @@
-//! Accounts, and the places of persons in them.
+//! Accounts, the places of persons in them, and what ties them to each other.
 
 use super::{
-    CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_ACTIVITY_DATE, LAST_UPDATED_DATE, Relation, Resolution,
-    field, reference, text,
+    CREATED_BY, CREATED_DATE, EXTERNAL_KEY, EXTERNAL_KEY_TOLD, Entity, EntityKind, Field, LAST_ACTIVITY_DATE,
+    LAST_UPDATED_BY, LAST_UPDATED_DATE, Relation, Resolution, Role, field, reference, text,
 };
 use crate::value::DataType;
 
@@ -50,11 +50,24 @@ pub const ACCOUNT: &[Field] = &[
     text("postal_code", "Postal code", "accountPhysicalAddress.postalCode"),
     text("country", "Country", "accountPhysicalAddress.country"),
     reference("parent_key", "Parent account", "accountParentKey.sourceKey"),
-    field("related_account_keys", DataType::TextList, "Related accounts", "relatedAccountKeys"),
+    field("related_account_keys", DataType::TextList, "Related accounts", "relatedAccountKeys").role(Role::Reference),
     EXTERNAL_KEY,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
     LAST_ACTIVITY_DATE,
+    text("description", "Description", "accountDescription"),
+    text("partner_account_id", "Number as a partner", "partnerAccountID"),
+    text("trade_style", "Trade style", "accountTradeStyle"),
+    text("default_currency", "Currency it deals in (ISO 4217)", "defaultCurrencyCode"),
+    text("organization_type", "Type of organisation", "accountOrganization.organizationType"),
+    text("products_and_services", "Products and services", "accountOrganization.companyProductAndServices"),
+    text("naics_description", "NAICS description", "accountOrganization.NAICSDescription"),
+    text("sic_description", "SIC description", "accountOrganization.SICDescription"),
+    text("logo_url", "Logo", "accountOrganization.logoUrl"),
+    text("twitter_url", "Twitter page", "accountOrganization.twitterHandleUrl"),
+    text("facebook_url", "Facebook page", "accountOrganization.facebookPageUrl"),
 ];
 
 /// A person's place in an account: by the CRM's relation, by a person's own field, or found by matching.
@@ -71,9 +84,37 @@ pub const ACCOUNT_PERSON: &[Field] = &[
     text("relationship_source", "How it is known", "relationshipSource"),
     field("matching_score", DataType::Integer, "Score of the match", "matchedAccount.matchingScore"),
     field("score_created_date", DataType::Timestamp, "Matched", "matchedAccount.scoreCreatedDate"),
+    text("currency", "Currency (ISO 4217)", "currencyCode"),
+    EXTERNAL_KEY_TOLD,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
+    LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
+];
+
+/// What ties an account to another, beside being its parent: a partner, a reseller, a site of the same customer. Published
+/// is the list of keys alone; a tie of its own says of which kind it is and since when, and is what rules go along.
+pub const ACCOUNT_RELATION: &[Field] = &[
+    reference("account_key", "Account", ""),
+    reference("related_account_key", "Account it is tied to", ""),
+    text("relation_role", "What the other is to it", ""),
+    field("is_active", DataType::Boolean, "Active", ""),
+    field("relation_start_date", DataType::Date, "From", ""),
+    field("relation_end_date", DataType::Date, "Until", ""),
+    text("relationship_source", "How it is known", ""),
+    CREATED_BY,
+    CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
 ];
+
+pub(super) const LISTS: &[Relation] = &[Relation {
+    field: "related_account_keys",
+    to: EntityKind::Account,
+    name: "listed_accounts",
+    name_there: "listed_by",
+}];
 
 pub(super) const ENTITY: Entity = Entity {
     kind: EntityKind::Account,
@@ -94,6 +135,24 @@ pub(super) const PERSON_ENTITY: Entity = Entity {
     relations: &[
         Relation { field: "account_key", to: EntityKind::Account, name: "account", name_there: "person_relations" },
         Relation { field: "person_key", to: EntityKind::Person, name: "person", name_there: "account_relations" },
+    ],
+    resolution: Resolution::Key,
+};
+
+pub(super) const RELATION_ENTITY: Entity = Entity {
+    kind: EntityKind::AccountRelation,
+    name: "account_relation",
+    title: "Account tied to an account",
+    class: "",
+    fields: ACCOUNT_RELATION,
+    relations: &[
+        Relation { field: "account_key", to: EntityKind::Account, name: "account", name_there: "related" },
+        Relation {
+            field: "related_account_key",
+            to: EntityKind::Account,
+            name: "related_account",
+            name_there: "related_from",
+        },
     ],
     resolution: Resolution::Key,
 };

@@ -1,6 +1,6 @@
 //! What happened, and when.
 
-use super::{Entity, EntityKind, Field, Relation, Resolution, Role, field, reference, text};
+use super::{Entity, EntityKind, Field, Relation, Resolution, Role, field, key, reference, text};
 use crate::value::DataType;
 
 /// The types of activities that are published for B2B; a source may send others, so they bind nobody.
@@ -51,6 +51,11 @@ pub const ACTIVITY: &[Field] = &[
     reference("campaign_key", "Campaign", "leadOperation.campaignKey.sourceKey"),
     reference("opportunity_key", "Opportunity", "opportunityEvent.opportunityKey.sourceKey"),
     text("mailing_name", "Mailing", "directMarketing.mailingName"),
+    key("mailing_key", "Mailing, by its key", "directMarketing.mailingKey.sourceKey"),
+    key("stream_key", "Stream it is in from now on", "leadOperation.changeCampaignStream.newStreamKey.sourceKey"),
+    key("webhook_key", "Webhook", "leadOperation.callWebhook.webhookKey.sourceKey"),
+    key("revenue_stage_key", "Stage of the revenue model", "leadOperation.revenueStageChanged.newStageKey.sourceKey"),
+    field("data_value_changes", DataType::Json, "Values that changed", "opportunityEvent.dataValueChanges"),
     field("data", DataType::Json, "What else the source said", ""),
 ];
 

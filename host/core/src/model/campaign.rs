@@ -1,8 +1,8 @@
 //! Campaigns and marketing lists, and their members.
 
 use super::{
-    CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_UPDATED_DATE, Relation, Resolution, field, reference,
-    text,
+    CREATED_BY, CREATED_DATE, EXTERNAL_KEY, EXTERNAL_KEY_TOLD, Entity, EntityKind, Field, LAST_ACTIVITY_DATE,
+    LAST_UPDATED_BY, LAST_UPDATED_DATE, Relation, Resolution, field, reference, text,
 };
 use crate::value::DataType;
 
@@ -23,10 +23,25 @@ pub const CAMPAIGN: &[Field] = &[
     field("expected_revenue", DataType::Decimal, "Expected revenue", "expectedRevenue.amount"),
     text("expected_revenue_currency", "Its currency (ISO 4217)", "expectedRevenue.currencyCode"),
     reference("parent_campaign_key", "Parent campaign", "parentCampaignKey.sourceKey"),
+    text("progression_name", "Progression", "campaignProgressionName"),
+    text("integration_partner_name", "Partner of the integration", "integrationPartnerName"),
+    text("expected_response", "Expected response", "expectedResponse"),
+    text("time_zone", "Time zone", "timeZone"),
     text("webinar_session_name", "Webinar session", "webinarSessionName"),
+    text("webinar_session_description", "Description of the webinar session", "webinarSessionDescription"),
+    text("webinar_history_sync_status", "How the webinar's history was synchronised", "webinarHistorySyncStatus"),
+    field(
+        "webinar_history_sync_date",
+        DataType::Timestamp,
+        "When the webinar's history was synchronised",
+        "webinarHistorySyncDate",
+    ),
     EXTERNAL_KEY,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
 ];
 
 /// A person in a campaign.
@@ -34,7 +49,10 @@ pub const CAMPAIGN_MEMBER: &[Field] = &[
     reference("campaign_key", "Campaign", "campaignKey.sourceKey"),
     reference("person_key", "Person", "personKey.sourceKey"),
     text("member_status", "Status", "memberStatus"),
+    text("member_status_reason", "Why it is that", "memberStatusReason"),
+    text("last_status", "Status before", "lastStatus"),
     field("has_reached_success", DataType::Boolean, "Reached success", "hasReachedSuccess"),
+    field("reached_success_date", DataType::Timestamp, "When success was reached", "reachedSuccessDate"),
     field("has_responded", DataType::Boolean, "Responded", "hasResponded"),
     field("first_responded_date", DataType::Timestamp, "First responded", "firstRespondedDate"),
     field("membership_date", DataType::Timestamp, "Member since", "membershipDate"),
@@ -42,25 +60,39 @@ pub const CAMPAIGN_MEMBER: &[Field] = &[
     text("nurture_track_name", "Nurture track", "nurtureTrackName"),
     text("nurture_cadence", "Nurture cadence", "nurtureCadence"),
     reference("acquired_by_campaign_key", "Campaign that acquired the person", "acquiredByCampaignKey.sourceKey"),
+    text("webinar_registration_id", "Registration for the webinar", "webinarRegistrationID"),
+    text("webinar_confirmation_url", "Page that confirms the webinar", "webinarConfirmationUrl"),
+    text("person_type", "Lead or Contact", "b2b.personType"),
     EXTERNAL_KEY,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
 ];
 
-/// A marketing list's fields: a Marketo static list. It never comes from the CRM, so it has no second key.
+/// A marketing list's fields: a Marketo static list. It never comes from the CRM, so no second key names it.
 pub const MARKETING_LIST: &[Field] = &[
     text("name", "Name", "marketingListName"),
     text("description", "Description", "marketingListDescription"),
+    EXTERNAL_KEY_TOLD,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
 ];
 
 /// A person on a marketing list.
 pub const MARKETING_LIST_MEMBER: &[Field] = &[
     reference("marketing_list_key", "Marketing list", "marketingListKey.sourceKey"),
     reference("person_key", "Person", "personKey.sourceKey"),
+    EXTERNAL_KEY_TOLD,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
 ];
 
 pub(super) const ENTITY: Entity = Entity {

@@ -79,6 +79,14 @@ pub struct ModelProblem {
 pub const RELATED: [EntityKind; 3] = [EntityKind::Person, EntityKind::Account, EntityKind::Opportunity];
 
 impl Custom {
+    /// Without attributes that the model has had itself since they were declared: they are the model's from then on, under
+    /// the same name.
+    #[must_use]
+    pub fn adopted(mut self) -> Self {
+        self.attributes.retain(|attribute| slot(attribute.entity, &attribute.field.name).is_none());
+        self
+    }
+
     /// Everything that is wrong, or nothing.
     pub fn check(&self) -> Result<(), Vec<ModelProblem>> {
         let mut problems = Vec::new();
@@ -146,8 +154,9 @@ impl Custom {
 
 /// Whether a relation is called so, seen from the entity.
 pub(super) fn is_relation(kind: EntityKind, name: &str) -> bool {
-    let from_here = kind.entity().relations.iter().any(|r| r.name == name);
-    let mut all = EntityKind::ALL.into_iter().flat_map(|other| other.entity().relations);
+    let of = |kind: EntityKind| kind.entity().relations.iter().chain(kind.lists());
+    let from_here = of(kind).any(|r| r.name == name);
+    let mut all = EntityKind::ALL.into_iter().flat_map(of);
     from_here || all.any(|r| r.to == kind && r.name_there == name)
 }
 

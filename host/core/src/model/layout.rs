@@ -154,7 +154,7 @@ fn of_model(kind: EntityKind) -> impl Iterator<Item = LayoutField> {
         data_type: field.data_type,
         role: field.role,
         derived: field.derived,
-        to: entity.relations.iter().find(|r| r.field == field.name).map(|r| r.to.into()),
+        to: entity.relations.iter().chain(kind.lists()).find(|r| r.field == field.name).map(|r| r.to.into()),
         says: Says::Model(field),
     })
 }

@@ -1,8 +1,8 @@
 //! Opportunities, and who takes part in them.
 
 use super::{
-    CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_ACTIVITY_DATE, LAST_UPDATED_DATE, Relation, Resolution,
-    field, reference, text,
+    CREATED_BY, CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_ACTIVITY_DATE, LAST_UPDATED_BY,
+    LAST_UPDATED_DATE, Relation, Resolution, field, reference, text,
 };
 use crate::value::DataType;
 
@@ -31,7 +31,9 @@ pub const OPPORTUNITY: &[Field] = &[
     text("lead_source", "Lead source", "leadSource"),
     text("next_step", "Next step", "nextStep"),
     EXTERNAL_KEY,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
     LAST_ACTIVITY_DATE,
 ];
@@ -43,8 +45,11 @@ pub const OPPORTUNITY_PERSON: &[Field] = &[
     text("person_role", "Role", "personRole"),
     field("is_primary", DataType::Boolean, "First contact", "isPrimary"),
     EXTERNAL_KEY,
+    CREATED_BY,
     CREATED_DATE,
+    LAST_UPDATED_BY,
     LAST_UPDATED_DATE,
+    LAST_ACTIVITY_DATE,
 ];
 
 pub(super) const ENTITY: Entity = Entity {

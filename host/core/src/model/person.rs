@@ -1,8 +1,8 @@
 //! Persons, and the records they are made of.
 
 use super::{
-    CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_ACTIVITY_DATE, LAST_UPDATED_DATE, Relation, Resolution,
-    Role, field, reference, text,
+    CREATED_BY, CREATED_DATE, EXTERNAL_KEY, Entity, EntityKind, Field, LAST_ACTIVITY_DATE, LAST_UPDATED_BY,
+    LAST_UPDATED_DATE, Relation, Resolution, Role, field, reference, text,
 };
 use crate::value::DataType;
 
@@ -55,7 +55,44 @@ pub const PERSON: &[Field] = &[
         .derived(),
     reference("matched_account_key", "Matched account", "b2b.matchedAccount.accountKey.sourceKey").derived(),
     field("matched_account_date", DataType::Timestamp, "Account matched", "b2b.matchedAccount.scoreDate").derived(),
+    CREATED_BY,
+    LAST_UPDATED_BY,
+    text("suffix", "Suffix of the name", "person.name.suffix"),
+    text("full_name", "Whole name", "person.name.fullName"),
+    text("blocked_cause", "Why blocked", "b2b.blockedCause"),
+    text("marketing_suspended_cause", "Why marketing is suspended", "b2b.marketingSuspendedCause"),
+    opt_in_out("email_opt_in_out", "E-mail: in or out", "b2b.personOptInOut._channels.email"),
+    opt_in_out("phone_opt_in_out", "Telephone: in or out", "b2b.personOptInOut._channels.phone"),
+    opt_in_out("sms_opt_in_out", "Text messages: in or out", "b2b.personOptInOut._channels.sms"),
+    opt_in_out("fax_opt_in_out", "Fax: in or out", "b2b.personOptInOut._channels.fax"),
+    opt_in_out("direct_mail_opt_in_out", "Mail by post: in or out", "b2b.personOptInOut._channels.direct-mail"),
+    field("global_opt_out", DataType::Boolean, "Out of every channel", "b2b.personOptInOut.globalOptout"),
+    text("email_opt_out_reason", "Why out of e-mail", "b2b.personOptInOut.optOutDetails.email.optOutReason"),
+    opt_out_date("email_opt_out_date", "Out of e-mail since", "b2b.personOptInOut.optOutDetails.email.optOutDate"),
+    text("phone_opt_out_reason", "Why not to be called", "b2b.personOptInOut.optOutDetails.phone.optOutReason"),
+    opt_out_date("phone_opt_out_date", "Not to be called since", "b2b.personOptInOut.optOutDetails.phone.optOutDate"),
+    text("fax_opt_out_reason", "Why out of fax", "b2b.personOptInOut.optOutDetails.fax.optOutReason"),
+    opt_out_date("fax_opt_out_date", "Out of fax since", "b2b.personOptInOut.optOutDetails.fax.optOutDate"),
+    text(
+        "direct_mail_opt_out_reason",
+        "Why out of mail by post",
+        "b2b.personOptInOut.optOutDetails.direct-mail.optOutReason",
+    ),
+    opt_out_date(
+        "direct_mail_opt_out_date",
+        "Out of mail by post since",
+        "b2b.personOptInOut.optOutDetails.direct-mail.optOutDate",
+    ),
 ];
+
+/// How a person stands to a channel: asked before anything is sent on it (`consent::OptOutField`).
+const fn opt_in_out(name: &'static str, title: &'static str, path: &'static str) -> Field {
+    text(name, title, path).one_of(&["in", "out", "pending", "not_provided"])
+}
+
+const fn opt_out_date(name: &'static str, title: &'static str, path: &'static str) -> Field {
+    field(name, DataType::Timestamp, title, path)
+}
 
 const PERSON_TYPE: Field = text("person_type", "Lead or Contact", "b2b.personType").one_of(&["Lead", "Contact"]);
 

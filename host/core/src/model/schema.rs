@@ -95,8 +95,8 @@ impl Schema {
         self.entities.iter().find(|e| e.name == name)
     }
 
-    /// The ways from one entity to others, by the names they have from there; what is not stored as profiles is passed
-    /// over.
+    /// The ways from one entity to others, by the names they have from there: relations, and lists of keys. What is not
+    /// stored as profiles is passed over.
     #[must_use]
     pub fn ways(&self, entity: &str) -> Vec<Way> {
         let stored = |e: &&SchemaEntity| EntityKind::parse(&e.name).is_none_or(EntityKind::is_profile);
@@ -115,8 +115,23 @@ impl Schema {
                 direction: Direction::NamedBy,
             })
         });
-        there.chain(back).collect()
+        there.chain(back).chain(lists(entity)).collect()
     }
+}
+
+fn lists(entity: &str) -> impl Iterator<Item = Way> {
+    let all = EntityKind::ALL.into_iter().flat_map(|kind| kind.lists().iter().map(move |list| (kind, list)));
+    let way = |name: &str, to: EntityKind, field: &str, direction| Way {
+        name: name.to_owned(),
+        to: to.name().to_owned(),
+        field: field.to_owned(),
+        direction,
+    };
+    all.flat_map(move |(kind, list)| {
+        let names = (kind.name() == entity).then(|| way(list.name, list.to, list.field, Direction::Names));
+        let named = (list.to.name() == entity).then(|| way(list.name_there, kind, list.field, Direction::NamedBy));
+        names.into_iter().chain(named)
+    })
 }
 
 /// From a thing to things it hangs together with.
@@ -231,6 +246,9 @@ mod tests {
         assert_eq!(way("children"), Some(("account", "parent_key", Direction::NamedBy)));
         assert_eq!(way("opportunities"), Some(("opportunity", "account_key", Direction::NamedBy)));
         assert_eq!(way("people"), Some(("person", "account_key", Direction::NamedBy)));
+        assert_eq!(way("related"), Some(("account_relation", "account_key", Direction::NamedBy)));
+        assert_eq!(way("listed_accounts"), Some(("account", "related_account_keys", Direction::Names)));
+        assert_eq!(way("listed_by"), Some(("account", "related_account_keys", Direction::NamedBy)));
         // A person's components are no profiles of their own.
         assert_eq!(way("components"), None);
         for kind in EntityKind::ALL.into_iter().filter(|kind| kind.is_profile()) {

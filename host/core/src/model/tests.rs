@@ -116,6 +116,35 @@ fn what_cannot_be_added_is_named() {
     check(&|c| c.entities[0].fields.extend_from_within(..1), "fields[2]: `account_key` is declared twice");
 }
 
+/// A field that a newer model has may be one that an operator had declared: the sandbox goes on with it.
+#[test]
+fn what_the_model_has_meanwhile_is_the_models() {
+    let mut declared = custom();
+    declared.attributes[0].field.name = "created_by".into();
+    assert!(declared.check().is_err());
+    let adopted = declared.adopted();
+    assert_eq!((adopted.check(), adopted.attributes.len(), adopted.entities.len()), (Ok(()), 0, 1));
+    assert_eq!(custom().adopted(), custom());
+}
+
+/// The audit of the published classes.
+#[test]
+fn every_class_says_who_touched_it_and_when() {
+    for kind in EntityKind::ALL.into_iter().filter(|kind| kind.is_profile()) {
+        for field in ["created_by", "created_date", "last_updated_by", "last_updated_date"] {
+            assert!(slot(kind, field).is_some(), "{}.{field}", kind.name());
+        }
+        // What is ours alone has no second key.
+        if kind != EntityKind::AccountRelation {
+            assert!(
+                slot(kind, "last_activity_date").is_some() && slot(kind, "external_key").is_some(),
+                "{}",
+                kind.name()
+            );
+        }
+    }
+}
+
 #[test]
 fn additions_refuse_unknown_keys() {
     let known = r#"{"version":1,"attributes":[{"entity":"person","field":{"name":"x","data_type":"text"}}]}"#;

@@ -59,6 +59,9 @@ fn sayable(entity: &str) -> Sayable {
                 ("children", "account"),
                 ("events", "activity"),
                 ("person_relations", "account_person"),
+                ("related", "account_relation"),
+                ("related_accounts", "account"),
+                ("accounts_related_to_it", "account"),
                 ("people_by_role", "person"),
                 ("subscriptions", "subscription"),
             ],
@@ -88,6 +91,11 @@ fn sayable(entity: &str) -> Sayable {
         "account_person" => Sayable {
             fields: &[("person_role", Text), ("is_active", Flag), ("relation_end_date", Date)],
             one: &[("person", "person"), ("account", "account")],
+            many: &[],
+        },
+        "account_relation" => Sayable {
+            fields: &[("relation_role", Text), ("is_active", Flag), ("relation_end_date", Date)],
+            one: &[("account", "account"), ("related_account", "account")],
             many: &[],
         },
         "campaign_member" => Sayable {

@@ -122,6 +122,13 @@ pub fn world(dice: &[u8]) -> World {
     between(&mut world, dice, 6, "account_person", ("person", persons), ("account", accounts), |dice| {
         vec![("person_role", some_text(dice, &TEXTS)), ("is_active", boolean(dice)), ("relation_end_date", date(dice))]
     });
+    between(&mut world, dice, 6, "account_relation", ("account", accounts), ("related_account", accounts), |dice| {
+        vec![
+            ("relation_role", some_text(dice, &TEXTS)),
+            ("is_active", boolean(dice)),
+            ("relation_end_date", date(dice)),
+        ]
+    });
     between(&mut world, dice, 6, "opportunity", ("account", accounts), ("campaign", campaigns), |dice| {
         vec![
             ("is_closed", boolean(dice)),

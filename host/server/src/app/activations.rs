@@ -4,7 +4,7 @@ use super::activation_schedules::check_export;
 use super::expressions;
 use super::keys::Caller;
 use super::name;
-use super::recipients::check_taken;
+use super::recipients::{check_taken, unnamed_use};
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
 use super::stamp::Stamp;
@@ -79,6 +79,7 @@ impl Sandbox {
         let sent = if new.expansion.is_some() { AudienceEntity::Person } else { segment.entity };
         let types = expressions::check_mapping("/mapping", &self.mapping_scope(sent)?, &new.mapping)?;
         self.check_use_of(sent, new.consent.as_ref())?;
+        let unnamed = unnamed_use(sent, new.consent.as_ref());
         if new.target.options.is_null() {
             new.target.options = json!({});
         }
@@ -107,6 +108,7 @@ impl Sandbox {
         if could_be_asked {
             warnings.extend(self.preflight(&activation, &connection).await?);
         }
+        warnings.extend(unnamed);
         // The connection may have been removed while its destination was asked.
         let _alone = self.connections_change.lock().await;
         let connection = self.connection(connection.id.as_str())?.value;

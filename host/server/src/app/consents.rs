@@ -136,10 +136,10 @@ impl Sandbox {
             check.problems.extend(problem.map(|problem| FieldProblem::new(field, problem)));
         }
         check.passed()?;
-        let (mut numbers, mut opted_out) = (Vec::new(), false);
+        let (mut numbers, mut opted_out) = (Vec::new(), Vec::new());
         for identity in &identities {
             if let Some(profile) = self.store.profile_by_identity(&EntityName::PERSON, identity)? {
-                opted_out |= attiva_sync::opted_out(&profile);
+                opted_out.extend(attiva_sync::opted_out(&profile));
                 numbers.push(profile.number);
             }
         }
@@ -150,7 +150,7 @@ impl Sandbox {
             suppressions.extend(said.suppressions);
         }
         let of = Use { channel: channel.to_owned(), purpose: purpose.to_owned() };
-        let heard = Heard { consents: &consents, suppressions: &suppressions, opted_out };
+        let heard = Heard { consents: &consents, suppressions: &suppressions, opted_out: &opted_out };
         Ok(self.consent_rules()?.value.may_send(Some(&of), heard))
     }
 

@@ -59,6 +59,13 @@ impl Sandbox {
     }
 }
 
+/// What whoever sends persons without saying what for should know.
+pub(super) fn unnamed_use(sent: AudienceEntity, of: Option<&Use>) -> Option<String> {
+    let told = "it names no channel and purpose (`consent`), so whoever refused or opted out of anything is left out; name \
+                what it sends for, and what the sandbox's consent rules say of that counts";
+    (sent == AudienceEntity::Person && of.is_none()).then(|| told.to_owned())
+}
+
 /// Whether a target takes what is sent.
 ///
 /// # Errors

@@ -90,7 +90,11 @@ pub(crate) fn run(command: Identity, client: &Client, output: Output) -> Result<
         Identity::Overlaps => {
             let columns = [("connection", "/connection"), ("entity", "/entity"), ("records", "/records")];
             let more = [("also through", "/through"), ("own fields", "/own_fields"), ("redundant", "/redundant")];
-            output.list(&client.get(&client.scoped("identity/overlaps"))?, &[columns, more].concat());
+            let found = client.get(&client.scoped("identity/overlaps"))?;
+            output.list(&found, &[columns, more].concat());
+            if found.pointer("/whole") == Some(&Value::Bool(false)) {
+                output.note("Not all records were looked at: the first 20,000 of each stream.");
+            }
             Ok(())
         }
         Identity::NeverLink(NeverLink::List(page)) => {
@@ -137,7 +141,7 @@ fn told(what_if: &Value, output: Output) {
         what_if,
         &[
             ("records looked at", "/records"),
-            ("all of them", "/whole"),
+            ("records stored", "/records_stored"),
             ("profiles now", "/difference/profiles_before"),
             ("profiles then", "/difference/profiles_after"),
             ("merges", "/difference/merges"),
@@ -148,6 +152,14 @@ fn told(what_if: &Value, output: Output) {
     );
     if output.is_json() {
         return;
+    }
+    if what_if.pointer("/whole") == Some(&Value::Bool(false)) {
+        let number = |pointer: &str| what_if.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        output.line(&format!(
+            "NOT ALL: of the first {} of {} records; all else would stay as it is, which it may not. --records-max looks at more, up to 200,000.",
+            number("/records"),
+            number("/records_stored"),
+        ));
     }
     for (title, pointer) in [("MERGE", "/difference/merge_examples"), ("SPLIT", "/difference/split_examples")] {
         for example in what_if.pointer(pointer).and_then(Value::as_array).into_iter().flatten() {

@@ -209,7 +209,12 @@ impl Journey {
 
     fn deliver(&self, segment: &str, connection: &str) -> Result<Value, Failure> {
         let field = |(name, expression, _): &(&str, &str, &str)| json!({ "field": name, "expression": expression, "required": *name == "email" });
+        // It is for mail, and for whoever has not said no to that: who names nothing leaves out all who said no to anything.
+        let rule = json!({ "channel": "email", "purpose": "*", "needs": "no-refusal" });
+        let rules = json!({ "version": 1, "rules": [rule], "unnamed": "no-refusal" });
+        self.client.put_versioned(&self.client.scoped("consent-rules"), &rules, None)?;
         let body = json!({
+            "consent": { "channel": "email", "purpose": "marketing" },
             "name": "Marketing people to S3",
             "segment": segment,
             "connection": connection,

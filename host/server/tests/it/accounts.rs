@@ -1,6 +1,7 @@
 //! People are matched to accounts, and families of accounts come to something, over HTTP: rules that are published, why,
 //! and where it is seen.
 
+use crate::audiences::{evaluate, key, make, members};
 use crate::harness::{Api, Harness};
 use crate::journey::caught_up;
 use serde_json::{Value, json};
@@ -106,4 +107,58 @@ fn what_is_rolled_up_is_declared_with_the_model_and_stands_at_the_ultimate_paren
     put(&api, "model", &[], &json!({"version": 1})).is(200);
     caught_up(&api);
     assert_eq!(api.get(&format!("profiles/{top}")).body["attributes"]["family_employees"], Value::Null);
+}
+
+/// What ties accounts to each other is a record of its own, which rules go along both ways; a list of keys on an account is
+/// gone along by look-ups.
+#[test]
+fn rules_and_look_ups_go_along_what_ties_accounts() {
+    let api = Harness::sandbox();
+    let accounts = json!([
+        {"id": "acme", "fields": {"name": "acme", "industry": "Finance"}},
+        {"id": "shop", "fields": {"name": "shop", "industry": "Retail", "related_account_keys": [key("acme"), key("later")]}},
+        {"id": "mill", "fields": {"name": "mill", "industry": "Steel"}}]);
+    send(&api, "account", &accounts);
+    let tie = |id: &str, from: &str, to: &str, active: bool| {
+        json!({"id": id, "fields": {"account_key": key(from), "related_account_key": key(to), "relation_role": "Reseller",
+            "is_active": active}})
+    };
+    send(&api, "account_relation", &json!([tie("t1", "acme", "shop", true), tie("t2", "mill", "shop", false)]));
+    let person = |id: &str, account: &str, department: &str| json!({"id": id, "fields": {"email": format!("{id}@x.example"), "account_key": key(account), "department": department}});
+    send(
+        &api,
+        "person",
+        &json!([person("ann", "acme", "HR"), person("bob", "acme", "IT"), person("cid", "shop", "HR")]),
+    );
+
+    let segment = |entity: &str, rule: &str| make(&api, &json!({"name": rule, "entity": entity, "expression": rule}));
+    let hr = "person.department == \"HR\" && person.accounts.exists(a, a.related_accounts.exists(r, r.industry == \"Retail\"))";
+    let hr = segment("person", hr);
+    let resold = segment("account", "account.related.exists(t, t.is_active && t.related_account.name == \"shop\")");
+    let reseller = segment("account", "account.accounts_related_to_it.size() == 2");
+    evaluate(&api);
+    assert_eq!(members(&api, &hr), ["ann"]);
+    assert_eq!((members(&api, &resold), members(&api, &reseller)), (vec!["acme".to_owned()], vec!["shop".to_owned()]));
+
+    let profile = |name: &str| id(&api, &format!("entity=account&name={name}"));
+    let (acme, shop) = (profile("acme"), profile("shop"));
+    let related = |of: &str, way: &str| {
+        let answer = api.get(&format!("profiles/{of}/related/{way}"));
+        let items = answer.is(200).body["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((related(&acme, "related").len(), related(&shop, "related_from").len()), (1, 2));
+    assert_eq!(related(&related(&acme, "related")[0], "related_account"), [shop.clone()]);
+    assert_eq!(
+        (related(&shop, "listed_accounts"), related(&acme, "listed_by")),
+        (vec![acme.clone()], vec![shop.clone()])
+    );
+    // Whoever is listed may come later; what is listed no more is not related any more.
+    send(&api, "account", &json!([{"id": "later", "fields": {"name": "later"}}]));
+    assert_eq!(related(&shop, "listed_accounts").len(), 2);
+    send(&api, "account", &json!([{"id": "shop", "fields": {"name": "shop", "related_account_keys": [key("later")]}}]));
+    assert_eq!((related(&shop, "listed_accounts"), related(&acme, "listed_by")), (vec![profile("later")], vec![]));
+    let bad = json!({"source": {"system": "Web", "id": "shop"}, "entity": "account",
+        "records": [{"id": "mill", "fields": {"related_account_keys": ["acme"]}}]});
+    api.post("records", &bad).refused(422, "ingest.records");
 }

@@ -51,6 +51,10 @@ fn rules_are_tried_and_published_and_two_who_publish_at_once_are_told() {
     assert_eq!((&change["divided"], &change["entering"]["count"]), (&json!(40 - before), &json!(0)));
     assert_eq!((&audiences["steady"], &audiences["left_out"]), (&json!(true), &json!([])));
     api.post("identity/rules/what-if", &json!({ "rules": rules, "records_max": 0 })).refused(422, "request.invalid");
+    let of = |answer: &Value| ["whole", "records", "records_stored"].map(|field| answer[field].clone());
+    assert_eq!(of(&tried.body), [json!(true), json!(40), json!(40)]);
+    let part = api.post("identity/rules/what-if", &json!({ "rules": rules, "records_max": 7 }));
+    assert_eq!(of(&part.is(200).body), [json!(false), json!(7), json!(40)]);
     assert_eq!(profiles(&api).len(), before);
 
     let published = put(&api, "identity/rules", &[("if-match", "\"0\"")], &rules);

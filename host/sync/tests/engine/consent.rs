@@ -113,10 +113,20 @@ async fn a_file_has_only_who_may_be_sent() {
 }
 
 #[tokio::test]
-async fn an_activation_that_names_nothing_sends_to_whom_did_not_refuse_everything_until_the_rules_refuse_it() {
+async fn an_activation_that_names_nothing_sends_to_whom_refused_nothing_until_the_rules_refuse_it() {
     let dir = tempfile::tempdir().unwrap();
     let (world, activation) = listed(dir.path(), true, None).await;
     world.store.put_suppressions(vec![suppression("ann@x.com", ANY), suppression("cat@x.com", "ads")]).await.unwrap();
+    say(&world, "dan@x.com", false, 10).await;
+    let delivery = world.start_delivery(&activation).await.unwrap().id;
+    let books = world.ended_delivery(&delivery).await.books.unwrap();
+    assert_eq!(books, Books { received: 3, excluded: 3, ..Books::default() });
+    let codes = [("consent.suppressed".to_owned(), 2), ("consent.withdrawn".to_owned(), 1)];
+    assert_eq!(excluded(&world, &delivery), codes);
+
+    // What was refused of one use and given again, and what is taken back, is no refusal any more.
+    say(&world, "dan@x.com", true, 20).await;
+    world.store.remove_suppressions(vec![(Identity::email("cat@x.com").unwrap(), "ads".into())]).await.unwrap();
     assert_eq!(
         delivered(&world, &activation).await,
         Books { received: 3, created: 2, excluded: 1, ..Books::default() }

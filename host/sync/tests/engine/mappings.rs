@@ -339,3 +339,62 @@ async fn the_stages_of_an_opportunity_are_kept_whatever_order_they_come_in() {
     let office = Office::start(dir.path(), &vendors, 100).await;
     assert_eq!(stays(&office, "1@m1.M"), all);
 }
+
+/// What a connector's next version ships, and what its configuration says now, holds for records that nobody tells again;
+/// what was published in its place goes on to hold, and where nothing changed nothing is looked at.
+#[tokio::test]
+async fn stored_records_follow_what_is_shipped_and_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let shipping = |field: &str, crm: &str| {
+        let tables = Tables { configuration: serde_json::json!({ "crm": crm, "other": crm }), ..Tables::default() };
+        let key = ("external_key", "source_key(record.crm_id, config.crm, \"S\")");
+        let leads = tables.table("leads", "person", &[("email", "record.mail"), (field, "record.title"), key]);
+        let leads = leads.table("visits", "activity", &[("email", "record.mail"), ("page", "record.page")]);
+        Vendors::from([("m1", Arc::new(leads))])
+    };
+    let first = shipping("department", "s1");
+    first["m1"].tell("leads", vec![row("1", 10, &[("mail", "a@x.com"), ("title", "CEO"), ("crm_id", "7")])]);
+    first["m1"].tell("visits", vec![row("9", 10, &[("mail", "a@x.com"), ("page", "/")])]);
+    let seen = async |vendors: &Vendors| {
+        let office = Office::start(dir.path(), vendors, 100).await;
+        office.read_all().await;
+        let [one] = office.all(&PERSON).try_into().unwrap();
+        let said = ["department", "job_title", "external_key"].map(|name| value(&one, name));
+        let looked_at = office.store.changes(Feed::Records, 0, 99).unwrap().last().map(|change| change.seq);
+        (office, said, looked_at)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let (office, said, begun) = seen(&first).await;
+    assert_eq!(said, [text("CEO"), None, text("7@s1.S")]);
+    office.stop().await;
+    let (office, said, again) = seen(&shipping("department", "s1")).await;
+    assert_eq!((said, again), ([text("CEO"), None, text("7@s1.S")], begun), "nothing was looked at again");
+    office.stop().await;
+
+    let (office, said, _) = seen(&shipping("job_title", "s1")).await;
+    assert_eq!(said, [None, text("CEO"), text("7@s1.S")], "by what is shipped now");
+    office
+        .engine
+        .publish_mapping(
+            &con("m1"),
+            spec("leads", "person", &[("email", "record.mail"), ("city", "record.title")]),
+            Expect::Absent,
+        )
+        .await
+        .unwrap();
+    office.settled().await;
+    office.stop().await;
+    let (office, _, published) = seen(&shipping("job_title", "s1")).await;
+    office.stop().await;
+    let (office, said, again) = seen(&shipping("department", "s2")).await;
+    assert_eq!((said, again), ([None, None, None], published), "what was published reads none of it");
+    office.engine.restore_mapping(&con("m1"), "leads", Expect::Anything).await.unwrap();
+    office.settled().await;
+    office.stop().await;
+    let (office, said, _) = seen(&shipping("department", "s2")).await;
+    assert_eq!(said, [text("CEO"), None, text("7@s2.S")]);
+    office.stop().await;
+    let (office, said, _) = seen(&shipping("department", "s1")).await;
+    assert_eq!(said, [text("CEO"), None, text("7@s1.S")], "by what is configured now");
+    office.stop().await;
+}

@@ -182,6 +182,7 @@ async fn who_enters_and_leaves_is_told_before_rules_are_published() {
     let part = office.engine.what_if(rules(false, 10), 1).await.unwrap();
     let [_, chiefs] = part.audiences.changed.as_slice() else { panic!("{:?}", part.audiences) };
     assert_eq!((part.whole, chiefs.members_before, chiefs.members_after), (false, 2, 3));
+    assert_eq!((part.records, part.records_stored, back.records, back.records_stored), (1, 5, 5, 5));
 
     // What cannot be evaluated is said.
     define(&office, &[("typo", AudienceEntity::Person, "person.job_titel == \"CEO\"")]).await;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::id::ProfileId;
 use crate::identity::{Claim, Level, NeverLinks, Node, resolve};
+use proptest::prelude::*;
 use std::convert::Infallible;
 
 fn node(key: &str, email: &str, profile: Option<&ProfileId>) -> Node<ProfileId> {
@@ -118,4 +119,34 @@ fn what_if_names_what_would_merge_and_split() {
     let split = &narrower.split_examples[0];
     assert_eq!((split.profiles.len(), split.parts.len()), (1, 3));
     assert_eq!(split.because, ["email pat@acme.com: more than 1 records of 1.Marketo"]);
+}
+
+proptest! {
+    /// Whatever shares an address with how many: what would be one is counted as that, and what would be too many is held
+    /// apart, to the record.
+    #[test]
+    fn a_collapse_is_counted_as_it_would_be(sizes in proptest::collection::vec(1..25_usize, 1..20)) {
+        const MOST: usize = 10;
+        let node = |group: usize, i: usize| node(&format!("{group:02}{i:02}@1.M"), &format!("{group}@x.com"), None);
+        let nodes = sizes.iter().enumerate().flat_map(|(group, size)| (0..*size).map(move |i| (group, i)));
+        let (whole, resolution) = divided(nodes.map(|(group, i)| node(group, i)).collect(), &Rules::person());
+        let mut report = Collapse::default();
+        report.note(&whole, &resolution, |_| Vec::new(), |_| true);
+        let report = report.finish();
+        let of = |is: fn(usize) -> bool| sizes.iter().copied().filter(move |size| is(*size));
+        let (joined, held) = (of(|size| (2..=MOST).contains(&size)), of(|size| size > MOST));
+        let (all, kept_apart): (usize, usize) = (sizes.iter().sum(), held.clone().sum());
+        let profiles = of(|size| size <= MOST).count() + kept_apart;
+        prop_assert_eq!((report.records, report.profiles), (all as u64, profiles as u64));
+        prop_assert_eq!((report.joined_profiles, report.degraded_profiles), (joined.clone().count() as u64, kept_apart as u64));
+        let email = report.namespaces.get("email").copied().unwrap_or_default();
+        let links: usize = joined.clone().map(|size| size - 1).sum();
+        prop_assert_eq!((email.links, email.refused, email.held_records), (links as u64, 0, kept_apart as u64));
+        prop_assert_eq!(report.shared.len(), held.clone().count().min(EXAMPLES_MAX));
+        prop_assert_eq!(report.suspicious.len(), joined.clone().count().min(EXAMPLES_MAX));
+        // The worst are shown.
+        let worst = |sizes: Vec<usize>| sizes.into_iter().max().map(|most| most as u64);
+        prop_assert_eq!(report.shared.first().map(|shared| shared.records_total), worst(held.collect()));
+        prop_assert_eq!(report.largest.first().map(|entry| entry.records_total), worst(joined.collect()));
+    }
 }
