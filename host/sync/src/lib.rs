@@ -60,7 +60,7 @@ pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
     AskedAudience, AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, EdgeAnswer,
-    EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview,
+    CountedRules, EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview,
     Ranked, SCHEDULE as EVALUATION_SCHEDULE, SegmentStatement, SegmentWish, Unsound,
 };
 pub use tables::{BucketState, TablesState, TablesTaken};
