@@ -23,7 +23,7 @@ pub struct NewWaterfall {
 }
 
 /// How many a step takes, and how many its audience has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepCounts {
     pub audience: Segment,
     pub takes: u64,
@@ -31,7 +31,7 @@ pub struct StepCounts {
 }
 
 /// What an order would come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WaterfallPreview {
     pub steps: Vec<StepCounts>,
     /// Of how many.
