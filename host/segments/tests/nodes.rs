@@ -77,6 +77,11 @@ fn every_function_is_met_true_false_and_unknown() {
             assert_eq!(by_column(&plan, &negated, &world), truth, "column: {text}");
         }
     }
+    for (text, truth) in functions::EXACT {
+        let (plan, negated) = (planned(text, EntityKind::Person), planned(&format!("!({text})"), EntityKind::Person));
+        let found = (by_row(&plan, &world), by_column(&plan, &negated, &world));
+        assert_eq!(found, (Some(*truth), Some(*truth)), "{text}");
+    }
     for (text, _) in functions::REFUSED {
         let (plan, negated) = (planned(text, EntityKind::Person), planned(&format!("!({text})"), EntityKind::Person));
         assert_eq!(by_row(&plan, &world), by_column(&plan, &negated, &world), "{text}");

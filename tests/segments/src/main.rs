@@ -66,6 +66,10 @@ fn of_every_node() -> Result<Value, Box<dyn Error>> {
             all.push(json!({ "segment": text, "sql": statement(&plan, &world)?, "members": expected }));
         }
     }
+    for (text, truth) in functions::EXACT {
+        let sql = statement(&planned(text, EntityKind::Person), &world)?;
+        all.push(json!({ "segment": text, "sql": sql, "members": if *truth { vec![0] } else { Vec::new() } }));
+    }
     Ok(json!({ "of": "nodes", "tables": tables(&world), "cases": all }))
 }
 

@@ -153,6 +153,22 @@ pub const CASES: &[(&str, [&str; 3])] = &[
         ],
     ),
     (
+        "ToInteger",
+        [
+            "int(person.annual_revenue * 9) == 9000000",
+            "int(-person.annual_revenue * 9) == -9000001",
+            "int(decimal(person.matched_account_score) * 9) == 1",
+        ],
+    ),
+    (
+        "ToInteger",
+        [
+            "int(person.rating * 1.1) == 2",
+            "int(-person.rating * 1.1) == -3",
+            "int(double(person.matched_account_score) * 1.1) == 1",
+        ],
+    ),
+    (
         "ToDecimal",
         [
             "decimal(person.person_score) == 50.0",
@@ -453,3 +469,15 @@ pub const REFUSED: &[(&str, &str)] = &[
 
 /// Functions that have no statement whatever they are given.
 pub const OF_MAPPINGS: &[&str] = &["SourceKey"];
+
+/// What only an engine with decimals can tell: true of person 0, or false.
+pub const EXACT: &[(&str, bool)] = &[
+    ("decimal(person.person_score) / 3 == 16.666666666666666667", true),
+    ("decimal(person.person_score) / 3 == 16.666666666666666666", false),
+    ("person.annual_revenue / 7 == 142857.157142857142857143", true),
+    ("person.annual_revenue / 7 == 142857.157142857142857142", false),
+    ("-person.annual_revenue / 7 == -142857.157142857142857143", true),
+    ("person.accounts.average(a, a.annual_revenue / 3) == 37.5", true),
+    ("person.components.average(c, c.person_score) / 3 * 3 == 7", false),
+    ("person.components.average(c, c.person_score) / 3 * 3 == 6.999999999999999999", true),
+];
