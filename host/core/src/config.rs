@@ -5,7 +5,7 @@ use crate::activation::{ActivationSchedule, Export};
 use crate::consent::Use;
 use crate::drift::SchemaPolicy;
 use crate::expansion::Expansion;
-use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId};
+use crate::id::{ActivationId, ConnectionId, EvaluationId, SegmentId, WaterfallId};
 use crate::key::Instance;
 use crate::model::EntityKind;
 use crate::ports::connector::Target;
@@ -54,6 +54,9 @@ pub struct Segment {
     /// How it is to be evaluated; `None`: in streaming where its rule allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationMethod>,
+    /// The waterfall that makes its rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waterfall: Option<WaterfallId>,
     /// Rises with every change of the rule.
     #[serde(default = "first")]
     pub version: u32,
@@ -87,6 +90,7 @@ impl Segment {
             entity: AudienceEntity::Person,
             rank: None,
             evaluation: None,
+            waterfall: None,
             version: first(),
             evaluated: false,
             has_result: false,

@@ -50,6 +50,8 @@ ids! {
     ConnectionId = "con_";
     /// A rule that says who belongs.
     SegmentId = "seg_";
+    /// Audiences in an order.
+    WaterfallId = "wfl_";
     /// An audience joined to a destination.
     ActivationId = "act_";
     /// One execution of a source connection.

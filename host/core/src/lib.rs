@@ -51,6 +51,7 @@ pub mod throttle;
 pub mod time;
 pub mod usage;
 pub mod value;
+pub mod waterfall;
 
 pub use fault::{Fault, FaultKind};
 pub use key::SourceKey;

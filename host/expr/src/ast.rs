@@ -209,10 +209,21 @@ impl TextMatch {
     }
 }
 
-/// A function of its arguments' values. Null in, null out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Function {
+/// Defines [`Function`] and the list of all, which cannot fall apart.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $function:ident,)*) => {
+        /// A function of its arguments' values. Null in, null out.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Function { $($(#[$doc])* $function,)* }
+
+        impl Function {
+            pub const ALL: &[Self] = &[$(Self::$function,)*];
+        }
+    };
+}
+
+functions! {
     /// Characters of a text, bytes, elements of a list.
     Size,
     LowerAscii,

@@ -68,6 +68,7 @@ mod time;
 mod timeline;
 mod upgrades;
 mod usage_policy;
+mod waterfalls;
 
 pub(crate) use body::PACKAGE;
 pub use listing::Page;
@@ -228,6 +229,7 @@ fn documents() -> Routes {
         .merge(segments::routes())
         .merge(accounts::routes())
         .merge(audiences::routes())
+        .merge(waterfalls::routes())
         .merge(evaluations::routes())
         .merge(edge::routes())
         .merge(activations::routes())

@@ -67,6 +67,7 @@ pub mod tenancy;
 mod timeline;
 pub mod upgrades;
 mod usage_policy;
+pub mod waterfalls;
 
 pub(crate) use files::DEVELOPMENT_KEY;
 

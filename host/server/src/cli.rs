@@ -45,6 +45,7 @@ mod serve;
 mod simulate;
 mod table;
 mod usage;
+mod waterfall;
 mod yaml;
 
 pub(crate) use client::Client;
@@ -175,6 +176,9 @@ enum Command {
     /// Segments: rules that say who belongs.
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// Audiences in an order, of which everybody is in the first that fits.
+    #[command(subcommand)]
+    Waterfall(waterfall::Waterfall),
     /// Audiences of a person at a request.
     #[command(subcommand)]
     Edge(edge::Edge),
@@ -259,6 +263,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Mapping(command) => mapping::run(command, &Client::new(global)?, *output)?,
         Command::Profile(profile) => profile::run(profile, &Client::new(global)?, output)?,
         Command::Segment(segment) => return segment::run(segment, &Client::new(global)?, output),
+        Command::Waterfall(waterfall) => waterfall::run(waterfall, &Client::new(global)?, *output)?,
         Command::Privacy(privacy) => return privacy::run(privacy, &Client::new(global)?, output),
         Command::Edge(edge) => edge::run(edge, &Client::new(global)?, *output)?,
         Command::Evaluation(evaluation) => return evaluation::run(evaluation, &Client::new(global)?, output),

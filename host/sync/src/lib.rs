@@ -60,9 +60,9 @@ pub use mappings::{FieldExample, FieldPreview, MappingPreview, MappingState};
 pub use model::{ModelPublished, Unpublished};
 pub use privacy::Standstill;
 pub use segments::{
-    AskedAudience, AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, Definition, EdgeAnswer,
-    EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample, Preview,
-    Ranked, SCHEDULE as EVALUATION_SCHEDULE, SegmentStatement, SegmentWish, Unsound,
+    AskedAudience, AudienceChange, AudienceChanges, Budget, Compared, Cost, Counted, CountedRules, Definition,
+    EdgeAnswer, EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion, LeftOut, MembershipExplanation, Moved, MovedExample,
+    Preview, Ranked, SCHEDULE as EVALUATION_SCHEDULE, SegmentStatement, SegmentWish, Unsound,
 };
 pub use tables::{BucketState, TablesState, TablesTaken};
 pub use what_if::WhatIf;

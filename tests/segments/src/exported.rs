@@ -4,6 +4,7 @@
 use crate::nobody::Nobody;
 use crate::support::bodea;
 use crate::support::cases::{self, CASES};
+use crate::support::functions;
 use crate::support::generate::Writer;
 use crate::support::scalar::generate::NOW;
 use crate::support::world::{World, additions, model, relation};
@@ -282,7 +283,7 @@ pub fn texts(random: u64) -> Vec<(AudienceEntity, String, String)> {
         let entity = if root == "account" { AudienceEntity::Account } else { person };
         texts.push((entity, name.to_lowercase().replace(' ', "-"), text));
     }
-    let nodes = CASES.iter().flat_map(|(_, texts)| texts).filter(|text| !text.is_empty());
+    let nodes = CASES.iter().chain(functions::CASES).flat_map(|(_, texts)| texts).filter(|text| !text.is_empty());
     for text in nodes.flat_map(|text| [(*text).to_owned(), format!("!({text})")]) {
         texts.push((person, format!("node {}", texts.len()), text));
     }

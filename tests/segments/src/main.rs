@@ -5,10 +5,12 @@
 
 use attiva_core::model::EntityKind;
 use attiva_segments::Rank;
-use attiva_segments_judge::statement::{first, members, segment, statement, statement_at, statement_of_first};
+use attiva_segments_judge::statement::{
+    first, members, members_by_columns, segment, statement, statement_at, statement_of_first,
+};
 use attiva_segments_judge::support::world::World;
 use attiva_segments_judge::support::worlds::world;
-use attiva_segments_judge::support::{bodea, cases, checked, clock, planned, ranks, sets};
+use attiva_segments_judge::support::{bodea, cases, checked, clock, functions, planned, ranks, sets};
 use attiva_segments_judge::tables::{Cell, open_tables};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -51,17 +53,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every kind of node true, false and unknown, and the negation of each.
+/// Every kind of node and every function true, false and unknown, and the negation of each.
 fn of_every_node() -> Result<Value, Box<dyn Error>> {
     let world = cases::world();
     let mut all = Vec::new();
-    for text in cases::CASES.iter().flat_map(|(_, texts)| texts).filter(|text| !text.is_empty()) {
+    let texts = cases::CASES.iter().chain(functions::CASES).flat_map(|(_, texts)| texts);
+    for text in texts.filter(|text| !text.is_empty()) {
         for text in [(*text).to_owned(), format!("!({text})")] {
             let checked = checked(&text, EntityKind::Person);
             let plan = attiva_segments::plan(&checked)?;
-            let expected = members(&checked, "person", &world).ok_or("the naive reading can tell")?;
+            let expected = members(&checked, "person", &world).unwrap_or_else(|| members_by_columns(&plan, &world));
             all.push(json!({ "segment": text, "sql": statement(&plan, &world)?, "members": expected }));
         }
+    }
+    for (text, truth) in functions::EXACT {
+        let sql = statement(&planned(text, EntityKind::Person), &world)?;
+        all.push(json!({ "segment": text, "sql": sql, "members": if *truth { vec![0] } else { Vec::new() } }));
     }
     Ok(json!({ "of": "nodes", "tables": tables(&world), "cases": all }))
 }
@@ -118,6 +125,8 @@ fn tables(world: &World) -> Value {
         Cell::Null => Value::Null,
         Cell::Boolean(b) => json!(b),
         Cell::Whole(i) => json!(i),
+        // Text, since JSON has no word for what is infinite or no number.
+        Cell::Float(float) => json!(format!("{float}")),
         // Text, so that no float comes between.
         Cell::Decimal(text) | Cell::Text(text) => json!(text),
     };

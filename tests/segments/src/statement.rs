@@ -84,6 +84,14 @@ pub fn first(dice: &[u8], world: &World) -> Result<First, Problem> {
     Ok(First { text, sql: statement_of_first(&plan, &rank, world)?, members, is_cut: first != met })
 }
 
+/// As the columns have them: for what has more digits than the naive reading.
+#[must_use]
+pub fn members_by_columns(plan: &Plan, world: &World) -> Vec<i64> {
+    let data = world.dataset();
+    let met = SegmentSet::new(&[plan]).evaluate(&Evaluation { data: &data, rates: world, now: NOW }, 1).remove(0);
+    met.rows().map(|row| i64::try_from(row).expect("a small world")).collect()
+}
+
 /// None: the naive reading cannot tell for one of them.
 #[must_use]
 pub fn members(checked: &Checked, root: &str, world: &World) -> Option<Vec<i64>> {

@@ -18,6 +18,7 @@ pub enum Cell {
     Null,
     Boolean(bool),
     Whole(i64),
+    Float(f64),
     /// As written.
     Decimal(String),
     Text(String),
@@ -77,7 +78,8 @@ fn whole(number: usize) -> Cell {
 
 fn cell(value: &Value) -> Cell {
     match value {
-        Value::Null | Value::Bytes(_) | Value::Float(_) => Cell::Null,
+        Value::Null | Value::Bytes(_) => Cell::Null,
+        Value::Float(float) => Cell::Float(*float),
         Value::Boolean(b) => Cell::Boolean(*b),
         Value::Integer(i) | Value::Timestamp(i) => Cell::Whole(*i),
         Value::Date(days) => Cell::Whole(i64::from(*days)),

@@ -5,13 +5,13 @@ use attiva_segments::{NodeKind, Rank};
 use attiva_segments_judge::statement::{first, members, segment, statement, statement_at, statement_of_first};
 use attiva_segments_judge::support::bodea;
 use attiva_segments_judge::support::cases::{CASES, world as world_of_cases};
-use attiva_segments_judge::support::clock;
 use attiva_segments_judge::support::ranks::{self, Case};
 use attiva_segments_judge::support::scalar::check_cases_of;
 use attiva_segments_judge::support::sets;
 use attiva_segments_judge::support::world::World;
 use attiva_segments_judge::support::worlds::world;
 use attiva_segments_judge::support::{checked, planned};
+use attiva_segments_judge::support::{clock, functions};
 use attiva_segments_judge::tables::{Cell, open_tables};
 use proptest::test_runner::TestCaseError;
 use rusqlite::types::Value as SqlValue;
@@ -29,6 +29,7 @@ fn load(world: &World) -> Connection {
                 Cell::Null => SqlValue::Null,
                 Cell::Boolean(b) => SqlValue::Integer(i64::from(*b)),
                 Cell::Whole(i) => SqlValue::Integer(*i),
+                Cell::Float(float) => SqlValue::Real(*float),
                 Cell::Decimal(number) => SqlValue::Real(number.parse().unwrap()),
                 Cell::Text(text) => SqlValue::Text(text.clone()),
             });
@@ -96,6 +97,65 @@ fn every_node_is_met_true_false_and_unknown() {
             assert_eq!(answer, truth, "{text}");
         }
     }
+}
+
+#[test]
+fn every_function_is_met_true_false_and_unknown() {
+    let world = world_of_cases();
+    let connection = load(&world);
+    let is_member = |text: &str| {
+        let statement = statement(&planned(text, EntityKind::Person), &world).unwrap_or_else(|p| panic!("{text}: {p}"));
+        run(&connection, &statement).unwrap_or_else(|e| panic!("{text}\n{statement}\n{e}")).contains(&0)
+    };
+    for (_, texts) in functions::CASES {
+        for (text, truth) in texts.iter().zip([(true, false), (false, true), (false, false)]) {
+            assert_eq!((is_member(text), is_member(&format!("!({text})"))), truth, "{text}");
+        }
+    }
+}
+
+/// What has no statement says why, and what to do instead.
+#[test]
+fn what_has_no_statement_is_refused() {
+    let world = world_of_cases();
+    for (text, says) in functions::REFUSED {
+        let problem = statement(&planned(text, EntityKind::Person), &world).expect_err(text);
+        assert!(problem.message.contains(says), "{text}: {problem}");
+    }
+}
+
+/// What is asked for more than once is not written more than once at each level: a statement is short, or it is refused.
+#[test]
+fn a_statement_does_not_double_with_every_level() {
+    let world = world_of_cases();
+    let connection = load(&world);
+    let of_levels = |inner: &str, wrap: &dyn Fn(&str) -> String, levels: usize| {
+        (0..levels).fold(inner.to_owned(), |text, _| wrap(&text))
+    };
+    let cases: [(&str, &dyn Fn(&str) -> String, &str, usize); 8] = [
+        ("person.department", &|it| format!("{it}.trim()"), "{} == \"HR;People\"", 24),
+        ("person.department", &|it| format!("{it}.split(\";\").join(\"-\")"), "{} != \"\"", 12),
+        ("person.person_score", &|it| format!("({it} / 1)"), "{} == 50", 24),
+        ("person.person_score", &|it| format!("int(string({it}))"), "{} == 50", 12),
+        ("person.annual_revenue", &|it| format!("({it} / 2)"), "{} > 0", 12),
+        ("person.rating", &|it| format!("({it} * 1.0)"), "{} == 2.5", 24),
+        ("person.job_title", &|it| format!("({it}.contains(\"M\") ? \"CMO\" : \"x\")"), "{} == \"CMO\"", 8),
+        ("person.created_date", &|it| format!("timestamp(date({it}))"), "{} < now", 12),
+    ];
+    for (inner, wrap, compared, levels) in cases {
+        let [short, long] = [levels / 4, levels].map(|n| compared.replace("{}", &of_levels(inner, wrap, n)));
+        let made = |text: &str| {
+            statement(&planned(text, EntityKind::Person), &world).unwrap_or_else(|p| panic!("{text}: {p}"))
+        };
+        let (short, statement) = (made(&short), made(&long));
+        assert!(statement.len() < 8 * short.len(), "{long}: {} bytes after {}", statement.len(), short.len());
+        let found = run(&connection, &statement).unwrap_or_else(|e| panic!("{long}\n{statement}\n{e}"));
+        assert!(found.contains(&0), "{long}\n{statement}");
+    }
+    // What may fail is asked for before it is read, so this doubles; it ends soon.
+    let text = of_levels("person.person_score", &|it| format!("coalesce(100 / {it}, 1)"), 14);
+    let problem = statement(&planned(&format!("{text} > 0"), EntityKind::Person), &world).unwrap_err();
+    assert!(problem.message.contains("bytes"), "{problem}");
 }
 
 #[test]

@@ -329,6 +329,11 @@ fn call(function: Function, args: &[Value]) -> Answer {
             other => panic!("double of {other:?}"),
         },
         (Function::ToBoolean, [Value::Boolean(b)]) => Ok(Value::Boolean(*b)),
+        (Function::ToBoolean, [Value::Text(t)]) => match t.as_str() {
+            "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Boolean(true)),
+            "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Boolean(false)),
+            _ => Err(CONVERSION),
+        },
         (Function::ToTimestamp, [value]) => match value {
             Value::Timestamp(ms) => Ok(Value::Timestamp(*ms)),
             Value::Integer(s) => s.checked_mul(1000).map(Value::Timestamp).ok_or(OVERFLOW),

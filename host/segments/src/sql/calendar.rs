@@ -33,6 +33,55 @@ fn whole(of: &str, by: i64) -> String {
     format!("CAST(({of} - {of} % {by}) / {by} AS BIGINT)")
 }
 
+/// The first and the last day that are written with four digits of a year, but for two months of the year 0.
+const WRITTEN: (i64, i64) = (-CYCLE_BEGAN, 2_932_896);
+
+/// `2026-11-23` of the days since 1970 that a derived table has as `x`, and what follows it, made of the `ms` that the table
+/// has then; null for a year of other than four digits.
+pub(super) fn date_text(days: &str, then: Option<&str>, table: &str) -> String {
+    let more = if then.is_some() { ", ms" } else { "" };
+    let mut text = format!(
+        "SELECT x + {CYCLE_BEGAN} AS z{more} FROM ({days}) {table}a WHERE x BETWEEN {} AND {}",
+        WRITTEN.0, WRITTEN.1
+    );
+    let steps = [
+        // In the cycle, and how many cycles are over.
+        format!("z % {CYCLE} AS e, {} AS c", whole("z", CYCLE)),
+        // Of a year that begins with March.
+        format!(
+            "e, c, {} AS y",
+            whole(&format!("(e - {} + {} - {})", whole("e", 1_460), whole("e", 36_524), whole("e", 146_096)), 365)
+        ),
+        format!("c, y, e - (365 * y + {} - {}) AS d", whole("y", 4), whole("y", 100)),
+        format!("c, y, d, {} AS m", whole("(5 * d + 2)", 153)),
+        format!("c, y, d - {} + 1 AS d, CASE WHEN m < 10 THEN m + 3 ELSE m - 9 END AS m", whole("(153 * m + 2)", 5)),
+    ];
+    for (step, select) in steps.iter().enumerate() {
+        text = format!("SELECT {select}{more} FROM ({text}) {table}b{step}");
+    }
+    let year = padded("(y + 400 * c + CASE WHEN m < 3 THEN 1 ELSE 0 END)", 4);
+    let then = then.map_or(String::new(), |then| format!(" || {then}"));
+    format!("(SELECT {year} || '-' || {} || '-' || {}{then} FROM ({text}) {table})", padded("m", 2), padded("d", 2))
+}
+
+/// `T10:00:00Z`, with as much of a second as there is, of the milliseconds of a day.
+pub(super) fn time_text(ms: &str) -> String {
+    let part = |by: i64, of: i64| format!("({} % {of})", whole(ms, by));
+    let fraction = format!(
+        "CASE WHEN {ms} % 1000 = 0 THEN '' WHEN {ms} % 100 = 0 THEN '.' || {} WHEN {ms} % 10 = 0 THEN '.' || {} ELSE '.' || {} END",
+        padded(&part(100, 10), 1),
+        padded(&part(10, 100), 2),
+        padded(&part(1, 1_000), 3)
+    );
+    let [hours, minutes, seconds] = [part(3_600_000, 24), part(60_000, 60), part(1_000, 60)].map(|of| padded(&of, 2));
+    format!("'T' || {hours} || ':' || {minutes} || ':' || {seconds} || {fraction} || 'Z'")
+}
+
+/// With zeros before it.
+fn padded(number: &str, digits: u32) -> String {
+    format!("SUBSTR(CAST({} + {number} AS VARCHAR(20)), 2, {digits})", 10_i64.pow(digits))
+}
+
 /// The days of a year from March on that come up.
 fn ranges(from: Millis, until: Millis) -> Vec<(i64, i64)> {
     let mut ranges: Vec<(i64, i64)> = Vec::new();

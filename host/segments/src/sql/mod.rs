@@ -12,8 +12,12 @@
 //! The text keeps to what every engine reads: CASE, COALESCE, EXISTS, IN, sums and counts, LENGTH, SUBSTR, REPLACE, `%`.
 
 mod calendar;
+mod fault;
+mod lists;
+mod numbers;
 mod scalar;
 mod sets;
+mod texts;
 
 use crate::graph::Rates;
 use crate::plan::Plan;
@@ -21,6 +25,14 @@ use crate::rank::Rank;
 use attiva_core::ranking::RankOrder;
 use attiva_core::time::Millis;
 use attiva_expr::{Expr, Hop, Model, Position, Problem, Step};
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// Most bytes of a statement: what is asked for more than once is written more than once, and engines read so much.
+const BYTES_MAX: usize = 1_024 * 1_024;
+
+/// Up to so long, a text is written as often as it is needed; a longer one gets a name.
+const SHORT: usize = 64;
 
 /// What a statement is made for.
 #[derive(Clone, Copy)]
@@ -43,7 +55,7 @@ impl std::fmt::Debug for SqlOptions<'_> {
 ///
 /// # Errors
 /// What no portable SQL answers exactly, with its place and what to write instead.
-pub fn sql(plan: &Plan, options: &SqlOptions) -> Result<String, Problem> {
+pub fn sql(plan: &Plan, options: &SqlOptions) -> Result<String> {
     statement(plan, None, options)
 }
 
@@ -51,7 +63,7 @@ pub fn sql(plan: &Plan, options: &SqlOptions) -> Result<String, Problem> {
 ///
 /// # Errors
 /// As [`sql`].
-pub fn sql_of_first(plan: &Plan, rank: &Rank, options: &SqlOptions) -> Result<String, Problem> {
+pub fn sql_of_first(plan: &Plan, rank: &Rank, options: &SqlOptions) -> Result<String> {
     let (all, by) = (statement(plan, Some(rank.by()), options)?, "_by");
     let direction = match rank.order() {
         RankOrder::Descending => "DESC",
@@ -63,7 +75,7 @@ pub fn sql_of_first(plan: &Plan, rank: &Rank, options: &SqlOptions) -> Result<St
 }
 
 /// With a value of each member beside its id, where one is wanted.
-fn statement(plan: &Plan, value: Option<&Expr>, options: &SqlOptions) -> Result<String, Problem> {
+fn statement(plan: &Plan, value: Option<&Expr>, options: &SqlOptions) -> Result<String> {
     let entity = plan.entity().unwrap_or_default();
     let mut writer = Writer { options: *options, scopes: Vec::new(), aliases: 0 };
     writer.scopes.push(Scope { alias: "v0".to_owned(), entity, joins: Vec::new() });
@@ -158,16 +170,58 @@ impl Writer<'_> {
         &mut self,
         alias: &str,
         entity: usize,
-        write: impl FnOnce(&mut Self) -> Result<T, Problem>,
-    ) -> Result<(T, String), Problem> {
+        write: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, String)> {
         self.scopes.push(Scope { alias: alias.to_owned(), entity, joins: Vec::new() });
         let written = write(self);
         let joins = self.scopes.pop().map(|scope| scope.joins_text()).unwrap_or_default();
         Ok((written?, joins))
     }
 
+    /// Something made of values that are needed more than once. Those that are long are columns of a table of one row, so
+    /// that a statement does not grow with every level of an expression.
+    fn named(&mut self, values: &[String], write: impl FnOnce(&[String]) -> String) -> String {
+        let (table, mut columns) = (self.alias(), Vec::new());
+        let mut name = |value: &String| {
+            if value.len() <= SHORT {
+                return value.clone();
+            }
+            columns.push(format!("{value} AS x{}", columns.len()));
+            format!("{table}.x{}", columns.len() - 1)
+        };
+        let names: Vec<String> = values.iter().map(&mut name).collect();
+        let written = write(&names);
+        if columns.is_empty() {
+            written
+        } else {
+            format!("(SELECT {written} FROM (SELECT {}) {table})", columns.join(", "))
+        }
+    }
+
+    /// As [`Self::named`], of one value, with what may be refused.
+    fn through(&mut self, value: String, write: impl FnOnce(&mut Self, &str) -> Result<String>) -> Result<String> {
+        if value.len() <= SHORT {
+            return write(self, &value);
+        }
+        let table = self.alias();
+        let written = write(self, &format!("{table}.x0"))?;
+        Ok(format!("(SELECT {written} FROM (SELECT {value} AS x0) {table})"))
+    }
+
+    fn short_enough(&self, text: String, at: Position) -> Result<String> {
+        if text.len() <= BYTES_MAX {
+            return Ok(text);
+        }
+        Err(refused(
+            at,
+            format!(
+                "as SQL this has more than {BYTES_MAX} bytes; make parts of it segments of their own and ask for them"
+            ),
+        ))
+    }
+
     /// The value of what is the same for every record; none where it is not.
-    fn constant(&self, expr: &Expr) -> Option<Result<attiva_core::Value, attiva_expr::EvalFault>> {
+    fn constant(&self, expr: &Expr) -> Option<std::result::Result<attiva_core::Value, attiva_expr::EvalFault>> {
         let is_constant = expr.fields().is_empty() && !expr.is_relational();
         is_constant.then(|| attiva_expr::Program::new(expr).evaluate(&[], self.options.now))
     }

@@ -1,14 +1,15 @@
 //! Conditions and values. Every expression is in brackets of its own, so that no engine's order of operators matters.
 
 use super::calendar::{DAY_MS, anniversary};
-use super::{Writer, refused};
+use super::fault::may_fail;
+use super::{Result, Writer, refused};
 use attiva_core::Value;
-use attiva_expr::{ArithmeticOp, CompareOp, Expr, Field, Function, Kind, Problem, TextMatch, Type};
+use attiva_expr::{CompareOp, Expr, Field, Function, Kind, Problem, Type};
 
 /// A condition of which nobody knows.
 pub(super) const UNKNOWN: &str = "(NULL = 1)";
-const TRUE: &str = "(1 = 1)";
-const FALSE: &str = "(1 = 0)";
+pub(super) const TRUE: &str = "(1 = 1)";
+pub(super) const FALSE: &str = "(1 = 0)";
 
 pub(super) fn operator(op: CompareOp) -> &'static str {
     match op {
@@ -25,23 +26,9 @@ pub(super) fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Whether evaluating it can fail, which SQL reads as null.
-pub(super) fn may_fail(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.walk(&mut |expr| {
-        found |= match &expr.kind {
-            Kind::InBase { .. } => true,
-            Kind::Arithmetic { op: ArithmeticOp::Divide | ArithmeticOp::Remainder, .. } => true,
-            Kind::Aggregated(a) => a.value.as_ref().is_some_and(|value| may_fail(&value.body)),
-            _ => false,
-        };
-    });
-    found
-}
-
 impl Writer<'_> {
     /// A condition, with unknown as null.
-    pub(super) fn truth(&mut self, expr: &Expr) -> Result<String, Problem> {
+    pub(super) fn truth(&mut self, expr: &Expr) -> Result<String> {
         if let Some(constant) = self.constant(expr) {
             return Ok(match constant {
                 Ok(Value::Boolean(true)) => TRUE,
@@ -50,44 +37,50 @@ impl Writer<'_> {
             }
             .to_owned());
         }
-        Ok(match &expr.kind {
+        let text = match &expr.kind {
             Kind::Not(inner) => match &inner.kind {
-                Kind::IsNull(tested) => format!("({} IS NOT NULL)", self.tested(tested)?),
+                Kind::IsNull(tested) => self.null_test(tested, "IS NOT NULL")?,
                 _ => format!("(NOT {})", self.truth(inner)?),
             },
             Kind::And(all) => self.joined(all, " AND ")?,
             Kind::Or(all) => self.joined(all, " OR ")?,
-            Kind::Compare { op, left, right } => self.comparison(*op, left, right, expr)?,
+            Kind::Compare { op, left, right } => self.comparison(*op, left, right)?,
             Kind::In { list, .. } if list.is_empty() => FALSE.to_owned(),
             Kind::In { value, list } => {
-                let list = list.iter().map(|one| self.value(one)).collect::<Result<Vec<_>, _>>()?;
-                format!("({} IN ({}))", self.value(value)?, list.join(", "))
+                let list = list.iter().map(|one| self.number(one)).collect::<Result<Vec<_>>>()?;
+                format!("({} IN ({}))", self.number(value)?, list.join(", "))
             }
             Kind::InList { value, list } => self.in_list(value, list)?,
-            Kind::IsNull(tested) => format!("({} IS NULL)", self.tested(tested)?),
+            Kind::IsNull(tested) => self.null_test(tested, "IS NULL")?,
             Kind::Match { how, text, pattern } => self.matched(*how, text, pattern)?,
             Kind::Quantified(quantified) => format!("({})", self.quantified(quantified)?),
             Kind::Sequence(sequence) => format!("({})", self.sequence(sequence)?),
             Kind::InAudience(membership) => self.in_audience(membership),
             Kind::Call { function: Function::AnniversaryIn, args } => self.anniversary(args)?,
             Kind::Call { function, args } if is_of_lists(*function) => self.lists_compared(*function, args)?,
+            Kind::Call { function: Function::ToBoolean, args } => match args.as_slice() {
+                [arg] if arg.ty == Type::Text => self.read_boolean(arg)?,
+                [arg] => self.truth(arg)?,
+                _ => UNKNOWN.to_owned(),
+            },
             // A boolean column or case is a condition where it is compared.
             _ => format!("({} = {TRUE})", self.value(expr)?),
-        })
+        };
+        self.short_enough(text, expr.at)
     }
 
-    fn joined(&mut self, all: &[Expr], sign: &str) -> Result<String, Problem> {
-        let all = all.iter().map(|one| self.truth(one)).collect::<Result<Vec<_>, _>>()?;
+    fn joined(&mut self, all: &[Expr], sign: &str) -> Result<String> {
+        let all = all.iter().map(|one| self.truth(one)).collect::<Result<Vec<_>>>()?;
         Ok(format!("({})", all.join(sign)))
     }
 
-    fn comparison(&mut self, op: CompareOp, left: &Expr, right: &Expr, whole: &Expr) -> Result<String, Problem> {
+    fn comparison(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Result<String> {
         let average = |expr: &Expr| match &expr.kind {
             Kind::Aggregated(a) if a.how == attiva_expr::Aggregate::Average => Some((**a).clone()),
             _ => None,
         };
         match (average(left), average(right)) {
-            (Some(average), None) => self.average_against(&average, op, right, whole.at),
+            (Some(average), None) => self.average_against(&average, op, (left, right)),
             (None, Some(average)) => {
                 let turned = match op {
                     CompareOp::Lt => CompareOp::Gt,
@@ -96,98 +89,33 @@ impl Writer<'_> {
                     CompareOp::Ge => CompareOp::Le,
                     same => same,
                 };
-                self.average_against(&average, turned, left, whole.at)
+                self.average_against(&average, turned, (right, left))
             }
-            _ => Ok(format!("({} {} {})", self.value(left)?, operator(op), self.value(right)?)),
+            _ => self.compared(op, left, right),
         }
     }
 
-    /// What may fail is unknown in SQL too where it is compared; where null is asked for, it would be taken for null.
-    fn absorbing(&mut self, expr: &Expr) -> Result<String, Problem> {
-        if may_fail(expr) {
-            let why = "a division, or an amount that may have no rate, inside of `has`, `coalesce` or the condition of a \
-                       choice has no exact SQL: what fails there would be taken for null";
-            return Err(refused(expr.at, why));
-        }
-        self.value(expr)
+    pub(super) fn compared(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Result<String> {
+        Ok(format!("({} {} {})", self.number(left)?, operator(op), self.number(right)?))
     }
 
-    fn tested(&mut self, expr: &Expr) -> Result<String, Problem> {
-        if expr.ty == Type::TextList {
-            return self.list_size(expr);
-        }
-        self.absorbing(expr)
-    }
-
-    fn matched(&mut self, how: TextMatch, text: &Expr, pattern: &Expr) -> Result<String, Problem> {
-        let (text, pattern) = (self.value(text)?, self.value(pattern)?);
-        Ok(match how {
-            TextMatch::Contains => format!(
-                "(CASE WHEN {pattern} = '' THEN {text} = {text} ELSE REPLACE({text}, {pattern}, '') <> {text} END)"
-            ),
-            TextMatch::StartsWith => format!("(SUBSTR({text}, 1, LENGTH({pattern})) = {pattern})"),
-            TextMatch::EndsWith => format!(
-                "(CASE WHEN LENGTH({text}) < LENGTH({pattern}) THEN {FALSE} ELSE SUBSTR({text}, LENGTH({text}) - \
-                 LENGTH({pattern}) + 1, LENGTH({pattern})) = {pattern} END)"
-            ),
+    /// Whether a value is missing. What fails is not missing, and nobody knows.
+    fn null_test(&mut self, expr: &Expr, is: &str) -> Result<String> {
+        let test = format!("({} {is})", self.nullable(expr)?);
+        Ok(match self.fault(expr)? {
+            Some(fails) => format!("(CASE WHEN {fails} THEN NULL ELSE {test} END)"),
+            None => test,
         })
     }
 
-    fn in_list(&mut self, value: &Expr, list: &Expr) -> Result<String, Problem> {
-        let Kind::Field(field) = &list.kind else {
-            return Err(refused(list.at, "a list that is made here has no portable SQL; compare with `in [..]`"));
-        };
-        let (size, value) = (self.list_size(list)?, self.value(value)?);
-        let is_element = self.some_item(field, |item| format!("{item} = {value}"));
-        Ok(format!(
-            "(CASE WHEN {size} IS NULL THEN NULL WHEN {size} = 0 THEN {FALSE} WHEN {value} IS NULL THEN NULL ELSE \
-             {is_element} END)"
-        ))
+    /// That a value is neither missing nor failed; never unknown.
+    pub(super) fn presence(&mut self, expr: &Expr) -> Result<String> {
+        Ok(format!("({} IS NOT NULL)", self.nullable(expr)?))
     }
 
-    /// That a list has an element of which this holds.
-    fn some_item(&mut self, list: &Field, holds: impl FnOnce(&str) -> String) -> String {
-        let (owner, entity) = self.reached(list.var, &list.hops);
-        let items = format!("{}_{}", self.options.model.entities[entity].name, list.name);
-        let item = self.alias();
-        let holds = holds(&format!("{item}.item"));
-        format!("EXISTS (SELECT 1 FROM {items} {item} WHERE {item}.id = {owner}._id AND {holds})")
-    }
-
-    fn lists_compared(&mut self, how: Function, args: &[Expr]) -> Result<String, Problem> {
-        let [list, of] = args else { return Ok(UNKNOWN.to_owned()) };
-        let Kind::Field(field) = &list.kind else {
-            return Err(refused(list.at, "a list that is made here has no portable SQL; ask a field"));
-        };
-        let of = match self.constant(of) {
-            Some(Ok(Value::TextList(of))) => of,
-            Some(Ok(Value::Null)) => return Ok(UNKNOWN.to_owned()),
-            _ => return Err(refused(of.at, "a list that is made here has no portable SQL; write its texts out")),
-        };
-        let size = self.list_size(list)?;
-        let all = of.iter().map(|one| text(one)).collect::<Vec<_>>().join(", ");
-        let answer = match how {
-            Function::SupersetOf => {
-                let each = of.iter().map(|one| self.some_item(field, |item| format!("{item} = {}", text(one))));
-                let each: Vec<String> = std::iter::once(TRUE.to_owned()).chain(each).collect();
-                format!("({})", each.join(" AND "))
-            }
-            Function::Intersects if of.is_empty() => FALSE.to_owned(),
-            Function::Intersects => self.some_item(field, |item| format!("{item} IN ({all})")),
-            _ if of.is_empty() => format!("({size} = 0)"),
-            _ => format!("(NOT {})", self.some_item(field, |item| format!("{item} NOT IN ({all})"))),
-        };
-        Ok(format!("(CASE WHEN {size} IS NULL THEN NULL ELSE {answer} END)"))
-    }
-
-    fn list_size(&mut self, list: &Expr) -> Result<String, Problem> {
-        match &list.kind {
-            Kind::Field(field) => {
-                let (alias, _) = self.reached(field.var, &field.hops);
-                Ok(format!("{alias}._{}_size", field.name))
-            }
-            _ => Err(refused(list.at, "a list that is made here has no portable SQL")),
-        }
+    /// What is null where a value is.
+    fn nullable(&mut self, expr: &Expr) -> Result<String> {
+        if expr.ty == Type::TextList { self.list_size(expr) } else { self.value(expr) }
     }
 
     fn field(&mut self, field: &Field) -> String {
@@ -195,7 +123,7 @@ impl Writer<'_> {
         format!("{alias}.{}", field.name)
     }
 
-    fn anniversary(&mut self, args: &[Expr]) -> Result<String, Problem> {
+    fn anniversary(&mut self, args: &[Expr]) -> Result<String> {
         let [date, from, until] = args else { return Ok(UNKNOWN.to_owned()) };
         let bound = |expr: &Expr| match self.constant(expr) {
             Some(Ok(Value::Timestamp(at))) => Some(at),
@@ -203,127 +131,96 @@ impl Writer<'_> {
         };
         let (Some(from), Some(until)) = (bound(from), bound(until)) else { return Ok(UNKNOWN.to_owned()) };
         let date = self.value(date)?;
-        Ok(anniversary(&date, from, until))
+        Ok(self.named(&[date], |names| anniversary(&names[0], from, until)))
     }
 
-    pub(super) fn value(&mut self, expr: &Expr) -> Result<String, Problem> {
+    pub(super) fn value(&mut self, expr: &Expr) -> Result<String> {
         if let Some(constant) = self.constant(expr) {
             return match constant {
                 Ok(value) => literal(&value, expr),
                 Err(_) => Ok("NULL".to_owned()),
             };
         }
-        Ok(match &expr.kind {
-            Kind::Field(field) => match expr.ty {
-                Type::TextList | Type::Json | Type::Bytes => {
-                    return Err(refused(expr.at, format!("{} has no portable SQL as a value", field.path())));
-                }
-                _ => self.field(field),
-            },
+        let text = match &expr.kind {
+            Kind::Field(field) if expr.ty != Type::TextList => self.field(field),
             Kind::Choose { cases, otherwise } => {
                 let mut text = String::from("(CASE");
                 for case in cases {
-                    if may_fail(&case.when) {
-                        self.absorbing(&case.when)?;
+                    if let Some(fails) = self.fault(&case.when)? {
+                        text += &format!(" WHEN {fails} THEN NULL");
                     }
                     text += &format!(" WHEN {} THEN {}", self.truth(&case.when)?, self.result(&case.then)?);
                 }
                 text + &format!(" ELSE {} END)", self.result(otherwise)?)
             }
-            Kind::Coalesce(all) => {
-                let last = all.len().saturating_sub(1);
-                let mut texts = Vec::new();
-                for (i, one) in all.iter().enumerate() {
-                    texts.push(if i < last { self.absorbing(one)? } else { self.value(one)? });
-                }
-                format!("COALESCE({})", texts.join(", "))
-            }
+            Kind::Coalesce(all) => self.first_known(all)?,
             Kind::Negate(inner) => format!("(-{})", self.value(inner)?),
             Kind::Arithmetic { op, left, right } => self.arithmetic(*op, left, right, expr)?,
             Kind::Concat(all) => {
-                let all = all.iter().map(|one| self.value(one)).collect::<Result<Vec<_>, _>>()?;
+                let all = all.iter().map(|one| self.value(one)).collect::<Result<Vec<_>>>()?;
                 format!("({})", all.join(" || "))
             }
-            Kind::Call { function: Function::AnniversaryIn, .. } => self.truth(expr)?,
-            Kind::Call { function, .. } if is_of_lists(*function) => self.truth(expr)?,
-            Kind::Call { function, args } => self.call(*function, args, expr)?,
+            Kind::Call { function, args } if expr.ty != Type::Boolean => self.call(*function, args, expr)?,
             Kind::Aggregated(aggregated) => self.aggregated(aggregated, expr.at)?,
             Kind::InBase { amount, currency } => self.in_base(amount, currency)?,
-            Kind::List(_) => return Err(refused(expr.at, "a list that is made here has no portable SQL")),
+            _ if expr.ty == Type::TextList => return Err(refused(expr.at, NO_LIST)),
             _ => self.truth(expr)?,
-        })
+        };
+        self.short_enough(text, expr.at)
     }
 
     /// What a case comes to; a condition as a condition.
-    fn result(&mut self, expr: &Expr) -> Result<String, Problem> {
+    fn result(&mut self, expr: &Expr) -> Result<String> {
         if expr.ty == Type::Boolean { self.truth(expr) } else { self.value(expr) }
     }
 
-    fn arithmetic(&mut self, op: ArithmeticOp, left: &Expr, right: &Expr, whole: &Expr) -> Result<String, Problem> {
-        if matches!(op, ArithmeticOp::Divide) && whole.ty != Type::Integer {
-            let why = "how far a quotient goes is each engine's own; multiply instead: `a > b * 2` for `a / b > 2`";
-            return Err(refused(whole.at, why));
+    fn first_known(&mut self, all: &[Expr]) -> Result<String> {
+        let Some((last, before)) = all.split_last() else { return Ok("NULL".to_owned()) };
+        if !before.iter().any(may_fail) {
+            let all = all.iter().map(|one| self.value(one)).collect::<Result<Vec<_>>>()?;
+            return Ok(format!("COALESCE({})", all.join(", ")));
         }
-        let (left, right) = (self.value(left)?, self.value(right)?);
-        Ok(match op {
-            ArithmeticOp::Add => format!("({left} + {right})"),
-            ArithmeticOp::Subtract => format!("({left} - {right})"),
-            ArithmeticOp::Multiply => format!("({left} * {right})"),
-            // Engines disagree on `/` of integers, not on exact quotients.
-            ArithmeticOp::Divide => {
-                format!("CAST(({left} - {left} % NULLIF({right}, 0)) / NULLIF({right}, 0) AS BIGINT)")
+        let mut text = String::from("(CASE");
+        for one in before {
+            if let Some(fails) = self.fault(one)? {
+                text += &format!(" WHEN {fails} THEN NULL");
             }
-            ArithmeticOp::Remainder => format!("({left} % NULLIF({right}, 0))"),
-        })
+            text += &format!(" WHEN {} THEN {}", self.presence(one)?, self.value(one)?);
+        }
+        Ok(text + &format!(" ELSE {} END)", self.value(last)?))
     }
 
-    fn call(&mut self, function: Function, args: &[Expr], whole: &Expr) -> Result<String, Problem> {
-        let lengths = |unit: i64| unit.to_string();
-        let [arg] = args else { return Err(no_function(whole)) };
-        Ok(match (function, arg.ty) {
-            (Function::Size, Type::TextList) => self.list_size(arg)?,
-            (Function::Size, Type::Text) => format!("LENGTH({})", self.value(arg)?),
-            (Function::LowerAscii, _) => self.in_case(arg, 'A'..='Z', 'a'..='z')?,
-            (Function::UpperAscii, _) => self.in_case(arg, 'a'..='z', 'A'..='Z')?,
-            (Function::ToDecimal, Type::Integer | Type::Decimal) | (Function::ToInteger, Type::Integer) => {
-                self.value(arg)?
-            }
-            (Function::ToTimestamp, Type::Date) => format!("(CAST({} AS BIGINT) * {DAY_MS})", self.value(arg)?),
-            (Function::ToTimestamp, Type::Timestamp) | (Function::ToDate, Type::Date) => self.value(arg)?,
+    fn call(&mut self, function: Function, args: &[Expr], whole: &Expr) -> Result<String> {
+        let [arg, more @ ..] = args else { return Err(no_function(whole)) };
+        if let (Function::Join, [separator]) = (function, more) {
+            return self.joined_list(arg, separator);
+        }
+        if let Some(text) = self.of_text(function, arg)? {
+            return Ok(text);
+        }
+        if let Some(number) = self.to_number(function, arg)? {
+            return Ok(number);
+        }
+        let times = |writer: &mut Self, unit: i64| Ok(format!("({} * {unit})", writer.value(arg)?));
+        match (function, arg.ty) {
+            (Function::Size, Type::TextList) => self.list_size(arg),
+            (Function::ToTimestamp, Type::Date) => Ok(format!("(CAST({} AS BIGINT) * {DAY_MS})", self.value(arg)?)),
+            (Function::ToTimestamp, Type::Timestamp) | (Function::ToDate, Type::Date) => self.value(arg),
+            (Function::ToTimestamp, Type::Integer) => times(self, 1_000),
             (Function::ToDate, Type::Timestamp) => {
                 let at = self.value(arg)?;
-                format!("CAST(({at} - ({at} % {DAY_MS} + {DAY_MS}) % {DAY_MS}) / {DAY_MS} AS BIGINT)")
+                Ok(self.named(&[at], |names| {
+                    let at = &names[0];
+                    format!("CAST(({at} - ({at} % {DAY_MS} + {DAY_MS}) % {DAY_MS}) / {DAY_MS} AS BIGINT)")
+                }))
             }
-            (Function::Days, _) => format!("({} * {})", self.value(arg)?, lengths(DAY_MS)),
-            (Function::Hours, _) => format!("({} * {})", self.value(arg)?, lengths(3_600_000)),
-            (Function::Minutes, _) => format!("({} * {})", self.value(arg)?, lengths(60_000)),
-            (Function::Seconds, _) => format!("({} * {})", self.value(arg)?, lengths(1_000)),
-            (Function::Milliseconds, _) => self.value(arg)?,
-            _ => return Err(no_function(whole)),
-        })
-    }
-
-    /// Engines disagree on letters that are not English; each English one is replaced by name.
-    fn in_case(
-        &mut self,
-        arg: &Expr,
-        from: std::ops::RangeInclusive<char>,
-        to: std::ops::RangeInclusive<char>,
-    ) -> Result<String, Problem> {
-        let text = self.value(arg)?;
-        Ok(from.zip(to).fold(text, |text, (from, to)| format!("REPLACE({text}, '{from}', '{to}')")))
-    }
-
-    /// No currency is the one that amounts are compared in.
-    fn in_base(&mut self, amount: &Expr, currency: &Expr) -> Result<String, Problem> {
-        let (amount, currency) = (self.value(amount)?, self.value(currency)?);
-        let mut text = format!("(CASE WHEN {currency} IS NULL THEN {amount}");
-        for code in self.options.rates.currencies() {
-            let Some(rate) = self.options.rates.rate(&code) else { continue };
-            let product = if rate == "1" { amount.clone() } else { format!("{amount} * {rate}") };
-            text += &format!(" WHEN {currency} = {} THEN {product}", self::text(&code));
+            (Function::Days, _) => times(self, DAY_MS),
+            (Function::Hours, _) => times(self, 3_600_000),
+            (Function::Minutes, _) => times(self, 60_000),
+            (Function::Seconds, _) => times(self, 1_000),
+            (Function::Milliseconds, _) => self.value(arg),
+            _ => Err(no_function(whole)),
         }
-        Ok(text + " ELSE NULL END)")
     }
 }
 
@@ -331,11 +228,18 @@ fn is_of_lists(function: Function) -> bool {
     matches!(function, Function::Intersects | Function::SupersetOf | Function::SubsetOf)
 }
 
+/// A list has a table of its own, or none.
+pub(super) const NO_LIST: &str =
+    "a list is no value in SQL; ask `x in list`, its size, or compare it with another list";
+
 fn no_function(whole: &Expr) -> Problem {
-    refused(whole.at, format!("`{whole}` has no portable SQL; engines disagree on it"))
+    let why = format!("`{whole}` has no portable SQL: what its argument may look like is read nowhere as here; {READ}");
+    refused(whole.at, why)
 }
 
-fn literal(value: &Value, of: &Expr) -> Result<String, Problem> {
+const READ: &str = "have the mapping read it, into a field of that type";
+
+fn literal(value: &Value, of: &Expr) -> Result<String> {
     Ok(match value {
         Value::Null => "NULL".to_owned(),
         Value::Boolean(true) => TRUE.to_owned(),
@@ -345,8 +249,12 @@ fn literal(value: &Value, of: &Expr) -> Result<String, Problem> {
         Value::Date(days) => format!("({days})"),
         Value::Decimal(number) => format!("({number})"),
         Value::Text(one) => text(one),
-        Value::Float(_) | Value::Bytes(_) | Value::TextList(_) | Value::Json(_) => {
-            return Err(refused(of.at, format!("`{of}` has no portable SQL")));
+        // With an exponent, or it would be a decimal.
+        Value::Float(float) if float.is_finite() => format!("({float:e})"),
+        Value::Float(_) => "NULL".to_owned(),
+        Value::TextList(_) => return Err(refused(of.at, NO_LIST)),
+        Value::Bytes(_) | Value::Json(_) => {
+            return Err(refused(of.at, format!("`{of}` is written otherwise in every engine; compare two fields")));
         }
     })
 }

@@ -1,9 +1,9 @@
 //! Sets of records: quantifiers, aggregates, sequences, audiences.
 
-use super::{Writer, refused};
+use super::{Result, Writer, refused};
+use attiva_core::tables::DECIMAL_SCALE;
 use attiva_expr::{
-    Aggregate, Aggregated, CompareOp, Expr, Kind, Lambda, Membership, Position, Problem, Quantified, Quantifier,
-    Sequence, Set, Step,
+    Aggregate, Aggregated, CompareOp, Expr, Lambda, Membership, Position, Quantified, Quantifier, Sequence, Set, Step,
 };
 
 /// The elements of a set in a FROM clause.
@@ -79,16 +79,12 @@ impl Writer<'_> {
     }
 
     /// Conditions about the element, which is the innermost variable.
-    fn all_of(&mut self, lambdas: &[&Lambda]) -> Result<Vec<String>, Problem> {
+    fn all_of(&mut self, lambdas: &[&Lambda]) -> Result<Vec<String>> {
         lambdas.iter().map(|lambda| self.truth(&lambda.body)).collect()
     }
 
     /// `EXISTS (..)` of the elements that pass the filters and of which `more` holds.
-    fn exists(
-        &mut self,
-        set: &Set,
-        more: impl FnOnce(&mut Self) -> Result<Vec<String>, Problem>,
-    ) -> Result<String, Problem> {
+    fn exists(&mut self, set: &Set, more: impl FnOnce(&mut Self) -> Result<Vec<String>>) -> Result<String> {
         let elements = self.elements(set);
         let filters: Vec<&Lambda> = set.filters.iter().collect();
         let (conditions, joins) = self.inside(&elements.alias, set.entity, |writer| {
@@ -101,11 +97,7 @@ impl Writer<'_> {
     }
 
     /// `(SELECT .. FROM the elements)`, where `select` is made of an expression about an element.
-    fn select(
-        &mut self,
-        set: &Set,
-        select: impl FnOnce(&mut Self) -> Result<String, Problem>,
-    ) -> Result<String, Problem> {
+    fn select(&mut self, set: &Set, select: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
         let elements = self.elements(set);
         let filters: Vec<&Lambda> = set.filters.iter().collect();
         let ((conditions, select), joins) = self.inside(&elements.alias, set.entity, |writer| {
@@ -118,16 +110,16 @@ impl Writer<'_> {
 
     /// How many elements pass the filters and meet a condition. The condition stands beside the filters and not in a sum:
     /// of what an aggregate is, SQL tells by the columns inside, and there may be none of the element's.
-    fn count(&mut self, set: &Set, condition: Option<&Expr>) -> Result<String, Problem> {
+    fn count(&mut self, set: &Set, condition: Option<&Expr>) -> Result<String> {
         let elements = self.elements(set);
         let filters = set.filters.iter().map(|filter| &filter.body).chain(condition);
         let (conditions, joins) = self.inside(&elements.alias, set.entity, |writer| {
-            filters.map(|condition| writer.truth(condition).map(|c| format!(" AND {c}"))).collect::<Result<String, _>>()
+            filters.map(|condition| writer.truth(condition).map(|c| format!(" AND {c}"))).collect::<Result<String>>()
         })?;
         Ok(format!("(SELECT COUNT(*) FROM {}{joins} WHERE {}{conditions})", elements.from, elements.link))
     }
 
-    pub(super) fn quantified(&mut self, quantified: &Quantified) -> Result<String, Problem> {
+    pub(super) fn quantified(&mut self, quantified: &Quantified) -> Result<String> {
         let (set, condition) = (&quantified.set, &quantified.condition.body);
         match &quantified.how {
             Quantifier::Exists => self.exists(set, |writer| Ok(vec![writer.truth(condition)?])),
@@ -153,17 +145,13 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn aggregated(&mut self, aggregated: &Aggregated, at: Position) -> Result<String, Problem> {
+    pub(super) fn aggregated(&mut self, aggregated: &Aggregated, at: Position) -> Result<String> {
         let function = match aggregated.how {
             Aggregate::Count => return self.count(&aggregated.set, None),
             Aggregate::Sum => "SUM",
             Aggregate::Min => "MIN",
             Aggregate::Max => "MAX",
-            Aggregate::Average => {
-                let why =
-                    "an average beside other arithmetic has no exact SQL; write it alone on one side of a comparison";
-                return Err(refused(at, why));
-            }
+            Aggregate::Average => return self.average(aggregated, at),
         };
         self.select(&aggregated.set, |writer| {
             let (text, fails) = writer.summed(aggregated, at)?;
@@ -176,40 +164,52 @@ impl Writer<'_> {
         })
     }
 
-    /// The value of an element, and 1 where it fails, which SQL reads as null: only of an amount without a rate.
-    fn summed(&mut self, aggregated: &Aggregated, at: Position) -> Result<(String, Option<String>), Problem> {
+    /// The value of an element, and 1 where it fails, which SQL reads as null.
+    fn summed(&mut self, aggregated: &Aggregated, at: Position) -> Result<(String, Option<String>)> {
         let none = || refused(at, "an aggregate without a value");
         let value = aggregated.value.as_ref().map(|lambda| &lambda.body).ok_or_else(none)?;
-        let mut text = self.value(value)?;
-        let fails = match &value.kind {
-            Kind::InBase { amount, .. } => {
-                Some(format!("CASE WHEN {} IS NOT NULL AND {text} IS NULL THEN 1 ELSE 0 END", self.value(amount)?))
-            }
-            _ if super::scalar::may_fail(value) => {
-                return Err(refused(value.at, "a division in what is summed has no exact SQL; sum its parts"));
-            }
-            _ => None,
-        };
+        let (mut text, mut fails) = (self.value(value)?, self.fault(value)?);
         // An aggregate of nothing of the element's would be one of the query around.
         let own = self.scopes.last().map(|scope| scope.alias.clone()).unwrap_or_default();
         let level = self.scopes.len() - 1;
-        if !value.fields().iter().any(|field| field.var == level) {
+        if text.contains("SELECT") || !value.fields().iter().any(|field| field.var == level) {
             text = format!("CASE WHEN {own}._id IS NULL THEN NULL ELSE {text} END");
+        }
+        if let Some(fails) = &mut fails {
+            *fails = format!("CASE WHEN {own}._id IS NOT NULL AND {fails} THEN 1 ELSE 0 END");
         }
         Ok((text, fails))
     }
 
-    /// `average op other`, without a division: the sum against so many times the other.
+    fn average(&mut self, aggregated: &Aggregated, at: Position) -> Result<String> {
+        let scale = aggregated.value.as_ref().map_or(0, |value| self.scale(&value.body));
+        let source = self.select(&aggregated.set, |writer| {
+            let (text, fails) = writer.summed(aggregated, at)?;
+            let sum = match fails {
+                Some(fails) => format!("CASE WHEN SUM({fails}) > 0 THEN NULL ELSE SUM({text}) END"),
+                None => format!("SUM({text})"),
+            };
+            Ok(format!("{sum} AS x, NULLIF(COUNT({text}), 0) AS y"))
+        })?;
+        let source = source.strip_prefix('(').and_then(|source| source.strip_suffix(')')).unwrap_or(&source);
+        self.quotient(source, scale, at)
+    }
+
+    /// `average op other`. Where a number with few places stands on the other side, it needs no division: the sum against so
+    /// many times that number, which is the same as long as the average of less than 10^9 values is not rounded past it.
     pub(super) fn average_against(
         &mut self,
         aggregated: &Aggregated,
         op: CompareOp,
-        other: &Expr,
-        at: Position,
-    ) -> Result<String, Problem> {
+        (average, other): (&Expr, &Expr),
+    ) -> Result<String> {
+        let of_value = aggregated.value.as_ref().map_or(0, |value| self.scale(&value.body));
+        if self.constant(other).is_none() || of_value.max(self.scale(other)) > DECIMAL_SCALE {
+            return self.compared(op, average, other);
+        }
         let other = self.value(other)?;
         let answer = self.select(&aggregated.set, |writer| {
-            let (text, fails) = writer.summed(aggregated, at)?;
+            let (text, fails) = writer.summed(aggregated, average.at)?;
             let fails = fails.map_or(String::new(), |fails| format!("SUM({fails}) > 0 OR "));
             let op = super::scalar::operator(op);
             Ok(format!(
@@ -220,7 +220,15 @@ impl Writer<'_> {
         Ok(format!("({answer} = 1)"))
     }
 
-    pub(super) fn sequence(&mut self, sequence: &Sequence) -> Result<String, Problem> {
+    /// That the value of some element of a set fails.
+    pub(super) fn some_element_fails(&mut self, set: &Set, value: &Expr) -> Result<Option<String>> {
+        if !super::fault::may_fail(value) {
+            return Ok(None);
+        }
+        self.exists(set, |writer| Ok(writer.fault(value)?.into_iter().collect())).map(Some)
+    }
+
+    pub(super) fn sequence(&mut self, sequence: &Sequence) -> Result<String> {
         let set = &sequence.set;
         let field = self.options.model.entities[set.entity].fields[sequence.time].name.clone();
         let (mut from, mut wheres): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());

@@ -4,7 +4,8 @@ use super::scalar::generate::NOW;
 use super::world::{World, decimal, text};
 use attiva_core::Value;
 
-/// Person 0 has a value in a field of every type, and a field of every type that is null; person 1 has nothing.
+/// Person 0 has a value in a field of every type, and a field of every type that is null; person 1 has nothing, person 2 a
+/// float that is no number.
 pub fn world() -> World {
     let mut world = World::default();
     let fields = [
@@ -16,9 +17,12 @@ pub fn world() -> World {
         ("is_converted", Value::Boolean(false)),
         ("departments", Value::TextList(vec!["vip".into()])),
         ("birthday", Value::Date(20_780)),
+        ("department", text("\u{a0} HR;People\t\u{2003}")),
+        ("rating", Value::Float(2.5)),
     ];
     let person = world.add("person", &fields, &[]);
     world.add("person", &[], &[]);
+    world.add("person", &[("rating", Value::Float(f64::NAN))], &[]);
     let account = |world: &mut World, name: &str, revenue: &str, currency: &str| {
         let fields =
             [("name", text(name)), ("annual_revenue", decimal(revenue)), ("annual_revenue_currency", text(currency))];

@@ -11,7 +11,7 @@ struct Sayable {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Sort {
+pub(super) enum Sort {
     Text,
     Number,
     Amount,
@@ -19,11 +19,12 @@ enum Sort {
     Flag,
     Instant,
     Date,
+    Float,
     List,
 }
 
 fn sayable(entity: &str) -> Sayable {
-    use Sort::{Amount, Date, Flag, Instant, List, Money, Number, Text};
+    use Sort::{Amount, Date, Flag, Float, Instant, List, Money, Number, Text};
     match entity {
         "person" => Sayable {
             fields: &[
@@ -35,6 +36,7 @@ fn sayable(entity: &str) -> Sayable {
                 ("birthday", Date),
                 ("department", Text),
                 ("departments", List),
+                ("rating", Float),
             ],
             one: &[],
             many: &[
@@ -160,7 +162,7 @@ impl<'d> Writer<'d> {
         }
     }
 
-    fn operator(&mut self) -> &'static str {
+    pub(super) fn operator(&mut self) -> &'static str {
         self.dice.pick::<&str>(&["==", "!=", "<", "<=", ">", ">="])
     }
 
@@ -184,7 +186,7 @@ impl<'d> Writer<'d> {
         (name, entity)
     }
 
-    fn field(&mut self) -> (String, Sort) {
+    pub(super) fn field(&mut self) -> (String, Sort) {
         let (record, entity) = self.record();
         let (field, sort) = *self.dice.pick(sayable(entity).fields);
         (format!("{record}.{field}"), sort)
@@ -195,8 +197,11 @@ impl<'d> Writer<'d> {
         if self.dice.roll(8) == 7 {
             return format!("{field} {} null", self.dice.pick(&["==", "!="]));
         }
+        if sort == Sort::Float || self.dice.roll(4) == 3 {
+            return self.made(&field, sort);
+        }
         match sort {
-            Sort::Flag => field,
+            Sort::Flag | Sort::Float => field,
             Sort::Text => match self.dice.roll(5) {
                 0 => format!("{field} in [{:?}, {:?}]", self.dice.pick(&TEXTS), self.dice.pick(&TYPES)),
                 1 => format!(
@@ -353,7 +358,15 @@ impl<'d> Writer<'d> {
         let (field, _) = **self.dice.pick(&numbers);
         let how = *self.dice.pick(&["sum", "min", "max", "average", "sum"]);
         let with = *self.dice.pick(&["0", "50", "100", "1000000", "33"]);
-        format!("{set}.{how}({name}, {name}.{field}) {op} {with}")
+        let one = format!("{name}.{field}");
+        match self.dice.roll(8) {
+            0 => format!("{set}.{how}({name}, {one}) * 2 {op} {with}"),
+            1 => format!("{set}.{how}({name}, {one} / 4) {op} {with}"),
+            2 => format!("{set}.average({name}, {one}) + {set}.size() {op} {with}"),
+            3 => format!("{set}.{how}({name}, 100 / {one}) {op} 2"),
+            4 => format!("coalesce({set}.{how}({name}, {one}), 7) {op} 7"),
+            _ => format!("{set}.{how}({name}, {one}) {op} {with}"),
+        }
     }
 
     fn sequence(&mut self, depth: u8) -> String {

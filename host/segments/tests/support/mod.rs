@@ -13,10 +13,12 @@ pub mod scalar;
 pub mod bodea;
 pub mod cases;
 pub mod clock;
+pub mod functions;
 pub mod generate;
 pub mod naive;
 pub mod ranks;
 pub mod sets;
+pub mod values;
 pub mod world;
 pub mod worlds;
 

@@ -11,6 +11,9 @@ const DAY: i64 = 86_400_000;
 pub const AMOUNTS: [&str; 6] = ["0", "0.5", "100", "1000000", "250000.25", "-3.5"];
 pub const CURRENCIES: [&str; 3] = ["USD", "EUR", "GBP"];
 pub const TEXTS: [&str; 5] = ["HR", "Sales", "CMO", "hr", ""];
+/// Texts that are cut, split and read: white space, separators, numbers.
+const ODD_TEXTS: [&str; 8] =
+    [" HR", "hr\t\u{a0}", "HR;Sales", ";CMO;;hr", "a--b---c", "12", "-7", "\u{2003}!\"#$%&\u{3000}"];
 pub const TYPES: [&str; 3] = ["view", "click", "form"];
 pub const PAGES: [&str; 3] = ["/pricing", "/docs", "/"];
 
@@ -45,6 +48,15 @@ fn some_text(dice: &mut Dice, from: &[&str]) -> Value {
     maybe(dice, |dice| text(dice.pick::<&str>(from)))
 }
 
+/// One of the usual, and sometimes one that is odd.
+fn any_text(dice: &mut Dice) -> Value {
+    if dice.roll(3) == 2 { some_text(dice, &ODD_TEXTS) } else { some_text(dice, &TEXTS) }
+}
+
+fn float(dice: &mut Dice) -> Value {
+    maybe(dice, |dice| Value::Float(*dice.pick(&[0.0, 2.5, -0.75, 1e300, f64::INFINITY])))
+}
+
 fn instant(dice: &mut Dice) -> Value {
     maybe(dice, |dice| Value::Timestamp(*dice.pick(&instants())))
 }
@@ -76,8 +88,9 @@ pub fn world(dice: &[u8]) -> World {
     let mut world = World::default();
     for _ in 0..1 + dice.roll(5) {
         let fields = [
-            ("job_title", some_text(dice, &TEXTS)),
-            ("department", some_text(dice, &TEXTS)),
+            ("job_title", any_text(dice)),
+            ("department", any_text(dice)),
+            ("rating", float(dice)),
             ("departments", texts(dice)),
             ("person_score", number(dice)),
             ("annual_revenue", amount(dice)),
@@ -89,7 +102,7 @@ pub fn world(dice: &[u8]) -> World {
     }
     for _ in 0..dice.roll(5) {
         let fields = [
-            ("name", some_text(dice, &TEXTS)),
+            ("name", any_text(dice)),
             ("industry", some_text(dice, &TEXTS)),
             ("number_of_employees", number(dice)),
             ("annual_revenue", amount(dice)),

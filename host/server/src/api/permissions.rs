@@ -188,6 +188,9 @@ const OF_A_SANDBOX: &[Row] = &[
     ("tables/bucket", &[read(ConfigurationRead), put(ConfigurationWrite), delete(ConfigurationWrite)]),
     ("usage-policy", &[read(ConfigurationRead), put(ConfigurationWrite)]),
     ("usage-policy/violations", &[read(ActivationsRead)]),
+    ("waterfalls", &[read(SegmentsRead), post(SegmentsWrite)]),
+    ("waterfalls/preview", &[post(SegmentsRead)]),
+    ("waterfalls/{waterfall}", &[read(SegmentsRead), put(SegmentsWrite), delete(SegmentsWrite)]),
 ];
 
 /// Every request that takes a key: method, path and the scope it asks for.

@@ -155,6 +155,9 @@ struct View {
     expression: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     rank: Option<Ranking>,
+    /// The waterfall that makes its rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waterfall: Option<String>,
     /// Rises with every change of the rule.
     version: u32,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -185,6 +188,7 @@ impl View {
             name: segment.name,
             expression: segment.expression,
             rank: segment.rank,
+            waterfall: segment.waterfall.map(|id| id.to_string()),
             version: segment.version,
             meaning,
             evaluated: segment.evaluated,

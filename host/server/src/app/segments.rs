@@ -112,6 +112,7 @@ impl Sandbox {
         if let Expect::Version(seen) = expect {
             connections::same_version(seen, version)?;
         }
+        is_of_no_waterfall(&before)?;
         if before.entity != new.entity {
             let message = format!("{id} is a segment of the entity {}, and stays one", before.entity.name());
             let fault = Fault::new(FaultKind::Config, "segment.entity-fixed", message).field("/entity");
@@ -149,12 +150,8 @@ impl Sandbox {
     pub async fn remove_segment(&self, caller: &Caller, id: &str) -> Result<()> {
         let _alone = self.connections_change.lock().await;
         let segment = self.segment(id)?.value;
-        self.nobody_asks_for(&segment.id, "removed")?;
-        let activations = self.list(Kind::Activation, None, usize::MAX, |a: &Activation| a.segment == segment.id)?;
-        if !activations.is_empty() {
-            let used: Vec<String> = activations.iter().map(|a| format!("{} ({})", a.id, a.name)).collect();
-            return Err(in_use(&segment.id, "removed", &used));
-        }
+        is_of_no_waterfall(&segment)?;
+        self.nothing_hangs_on(&segment.id)?;
         self.store.delete_document(Kind::Segment, id, Expect::Anything).await?;
         self.engine.segments_changed();
         self.tell(caller, "segment.removed", id, serde_json::json!({ "name": segment.name })).await
@@ -173,7 +170,18 @@ impl Sandbox {
         Ok(self.engine.segment_definition(segment)?)
     }
 
-    fn name_is_free(&self, name: &str, id: &SegmentId) -> Result<()> {
+    /// That a segment may go.
+    pub(super) fn nothing_hangs_on(&self, id: &SegmentId) -> Result<()> {
+        self.nobody_asks_for(id, "removed")?;
+        let activations = self.list(Kind::Activation, None, usize::MAX, |a: &Activation| a.segment == *id)?;
+        if activations.is_empty() {
+            return Ok(());
+        }
+        let used: Vec<String> = activations.iter().map(|a| format!("{} ({})", a.id, a.name)).collect();
+        Err(in_use(id, "removed", &used))
+    }
+
+    pub(super) fn name_is_free(&self, name: &str, id: &SegmentId) -> Result<()> {
         let same = self.list(Kind::Segment, None, usize::MAX, |s: &Segment| s.name == name && s.id != *id)?;
         for other in same {
             if !self.engine.segments_that_ask_for(&other.id)?.is_empty() {
@@ -185,7 +193,7 @@ impl Sandbox {
         Ok(())
     }
 
-    fn nobody_asks_for(&self, id: &SegmentId, what: &str) -> Result<()> {
+    pub(super) fn nobody_asks_for(&self, id: &SegmentId, what: &str) -> Result<()> {
         let who = self.engine.segments_that_ask_for(id)?;
         if who.is_empty() {
             return Ok(());
@@ -304,6 +312,14 @@ impl Sandbox {
         let of = HistoryOf::Profile(self.profile(id)?.profile.number);
         Ok(self.store.membership_history(&of, before, limit)?)
     }
+}
+
+/// What a waterfall makes is changed with it.
+fn is_of_no_waterfall(segment: &Segment) -> Result<()> {
+    let Some(waterfall) = &segment.waterfall else { return Ok(()) };
+    let message = format!("{} is a step of {waterfall}, whose order makes its rule", segment.id);
+    let fault = Fault::new(FaultKind::Config, "segment.of-waterfall", message);
+    Err(fault.action("Change the waterfall, or make a segment of your own that asks for the audience.").into())
 }
 
 fn in_use(id: &SegmentId, what: &str, used: &[String]) -> Refusal {

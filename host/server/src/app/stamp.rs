@@ -17,8 +17,16 @@ impl Stamp {
         Self { at: clock.now(), chance: chance.bytes() }
     }
 
-    /// The id of what the request makes; one request makes one thing of a kind.
+    /// The id of what the request makes.
     pub fn id<T>(self, new: impl Fn(Millis, [u8; 6]) -> T) -> T {
         new(self.at, self.chance)
+    }
+
+    /// The id of one of several things of a kind that the request makes.
+    pub fn nth_id<T>(self, n: usize, new: impl Fn(Millis, [u8; 6]) -> T) -> T {
+        let mut chance = self.chance;
+        let last = u16::from_be_bytes([chance[4], chance[5]]) ^ u16::try_from(n).unwrap_or(u16::MAX);
+        [chance[4], chance[5]] = last.to_be_bytes();
+        new(self.at, chance)
     }
 }

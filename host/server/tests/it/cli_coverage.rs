@@ -180,6 +180,12 @@ segment overlap seg_1 seg_2
 segment sql seg_1
 segment counts seg_1
 segment history seg_1
+waterfall create --name a seg_1 seg_2
+waterfall change wfl_1 --name a seg_2 seg_1
+waterfall preview seg_1 seg_2
+waterfall list
+waterfall show wfl_1
+waterfall remove wfl_1
 table show
 table list
 table take

@@ -10,6 +10,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::Connection => "connection",
         Kind::Catalog => "catalog",
         Kind::Segment => "segment",
+        Kind::Waterfall => "waterfall",
         Kind::Activation => "activation",
         Kind::Run => "run",
         Kind::Delivery => "delivery",
@@ -49,6 +50,7 @@ pub(super) fn forget_with(connection: &Connection, kind: Kind, id: &str) -> Outc
         }
         Kind::Connection
         | Kind::Catalog
+        | Kind::Waterfall
         | Kind::IdentityRules
         | Kind::MergePolicy
         | Kind::MatchRules

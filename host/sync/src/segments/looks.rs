@@ -72,6 +72,15 @@ pub struct Preview {
     pub read: Read,
 }
 
+/// How many would belong by each of several rules over one entity, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedRules {
+    pub counts: Vec<u64>,
+    /// Of how many.
+    pub of: u64,
+    pub as_of: Millis,
+}
+
 /// What another rule would change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
@@ -149,6 +158,12 @@ impl Engine {
         blocking(move || preview(&inner, &definition, samples)).await
     }
 
+    /// How many would belong by each of several rules over one entity. Nothing is stored.
+    pub async fn count_each(&self, definitions: Vec<Definition>) -> Result<CountedRules, Fault> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || count_each(&inner, &definitions)).await
+    }
+
     /// Who would enter and leave if a segment had another rule.
     pub async fn compare(&self, before: Definition, after: Definition, samples: usize) -> Result<Compared, Fault> {
         let inner = Arc::clone(&self.inner);
@@ -215,6 +230,19 @@ fn preview(inner: &Inner, definition: &Definition, samples: usize) -> Result<Pre
     .and_then(|(count, of, numbers, as_of, read)| {
         let samples = inner.store.profiles_by_number(&numbers)?;
         Ok(Preview { members: Counted { count, samples }, of, as_of, read })
+    })
+}
+
+fn count_each(inner: &Inner, definitions: &[Definition]) -> Result<CountedRules, Fault> {
+    let all: Vec<&Definition> = definitions.iter().collect();
+    with_members(inner, &all, |audiences, loaded, members, as_of| {
+        let count = |members: &Option<Bits>| match members {
+            Some(members) => Ok(members.count() as u64),
+            None => Err(overrun("one of the rules")),
+        };
+        let entity = definitions.first().map(|it| audiences.links.entity(it.entity.kind()));
+        let of = entity.map_or(0, |entity| loaded.numbers[entity].len() as u64);
+        Ok(CountedRules { counts: members.iter().map(count).collect::<Result<_, _>>()?, of, as_of })
     })
 }
 

@@ -32,7 +32,7 @@ pub use edge::{EdgeAnswer, EdgeAudience, EdgeBasis, EdgeEvent, EdgeQuestion};
 pub use effect::{AudienceChange, AudienceChanges, LeftOut, Moved, MovedExample};
 pub(crate) use effect::{cut, effect};
 pub(crate) use looks::who;
-pub use looks::{AskedAudience, Compared, Cost, Counted, MembershipExplanation, Preview, Ranked};
+pub use looks::{AskedAudience, Compared, Cost, Counted, CountedRules, MembershipExplanation, Preview, Ranked};
 pub use meter::Budget;
 pub use statement::SegmentStatement;
 pub(crate) use streaming::{EVENTS, SEGMENTS, step};

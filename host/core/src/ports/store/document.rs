@@ -10,6 +10,8 @@ pub enum Kind {
     /// A connection's streams as they were last discovered; the id is the connection's.
     Catalog,
     Segment,
+    /// Segments in an order, each with a segment of those whom none before has.
+    Waterfall,
     Activation,
     Run,
     Delivery,
