@@ -12,6 +12,12 @@ pub fn parse_timestamp(text: &str) -> Option<Millis> {
     text.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond())
 }
 
+/// Reads the date of an HTTP header (RFC 9110 5.6.7), as servers write it; `None` if it is none.
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<Millis> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|t| t.timestamp().as_millisecond())
+}
+
 /// `2026-11-23T10:00:00Z`, with milliseconds only where there are some. Out of jiff's range: the number itself.
 #[must_use]
 pub fn format_timestamp(at: Millis) -> String {
@@ -57,6 +63,8 @@ mod tests {
         assert_eq!(parse_timestamp("1970-01-01T00:00:01Z"), Some(1000));
         assert_eq!(parse_timestamp("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(parse_timestamp("1970-01-01"), None);
+        assert_eq!(parse_http_date("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1000));
+        assert_eq!(parse_http_date("1970-01-01T00:00:01Z"), None);
         assert_eq!(format_timestamp(1500), "1970-01-01T00:00:01.5Z");
         assert_eq!(format_timestamp(i64::MAX), i64::MAX.to_string());
     }

@@ -5,6 +5,7 @@ use crate::egress::policy::denied;
 use crate::usage::{Denial, Exchanged, HostTraffic};
 use async_trait::async_trait;
 use attiva_core::Fault;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// A request as a guest asks for it.
@@ -14,7 +15,7 @@ pub(crate) struct GuestRequest {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) body: Option<Bytes>,
     pub(crate) credential: Option<String>,
     pub(crate) timeout_ms: Option<u32>,
 }

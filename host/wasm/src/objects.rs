@@ -103,7 +103,7 @@ impl Bucket {
             method: method.to_owned(),
             path,
             headers: headers.collect(),
-            body: content.map(|(_, bytes)| bytes),
+            body: content.map(|(_, bytes)| bytes.into()),
             credential: Some(self.place.credential.clone()),
             timeout_ms: None,
         };

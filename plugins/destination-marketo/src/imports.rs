@@ -15,7 +15,7 @@ use attiva_connector::{
 use marketo_api::{Api, read_one};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Marketo takes less than 10 MB; the rest of the request and the last batch have to fit in as well.
 const FILE_BYTES_MAX: u64 = 9_000_000;
@@ -170,6 +170,8 @@ struct Import {
     status: String,
     #[serde(default, rename = "numOfRowsFailed")]
     failed: u64,
+    #[serde(default, rename = "numOfRowsWithWarning")]
+    warned: u64,
     #[serde(default)]
     message: String,
 }
@@ -208,7 +210,7 @@ pub(crate) fn finish(api: &Api<'_>, options: &Options, state: &mut State) -> Res
     let Some(batch) = files.batches.get(number).copied() else { return Ok(None) };
     let import: Import = read_one(&api.send(&request::import_status(batch))?)?;
     let exceptions = match import.status.as_str() {
-        "Complete" | "Completed" => failures(api, number, &import)?,
+        "Complete" | "Completed" => failures(api, options, number, &import)?,
         "Failed" => {
             let what = format!("Marketo could not import file {number} (batch {batch}): {}", import.message);
             return Err(Fault::data("marketo.import-failed", what).action("Look at the import in Marketo."));
@@ -240,7 +242,12 @@ fn waiting(state: &mut State, files: Files, exceptions: Vec<(String, Outcome)>, 
 }
 
 /// The rows of a file that were refused, by the host's key. The file of failures has our columns and a reason behind.
-fn failures(api: &Api<'_>, number: usize, import: &Import) -> Result<Vec<(String, Outcome)>> {
+fn failures(api: &Api<'_>, options: &Options, number: usize, import: &Import) -> Result<Vec<(String, Outcome)>> {
+    if import.warned > 0 {
+        // They are in, and on the list: which value was not taken, Marketo's own file of warnings says.
+        let (batch, rows) = (import.batch.to_string(), import.warned.to_string());
+        api.host.warn("Marketo imported rows with warnings", &[("batch", &batch), ("rows", &rows)]);
+    }
     if import.failed == 0 {
         return Ok(Vec::new());
     }
@@ -249,11 +256,13 @@ fn failures(api: &Api<'_>, number: usize, import: &Import) -> Result<Vec<(String
         return Err(response.status_fault());
     }
     let text = response.text()?.to_owned();
-    let reasons: BTreeMap<String, String> = parse_csv(&text)
-        .into_iter()
-        .skip(1)
-        .filter_map(|row| Some((email_key(row.first()?), row.last()?.clone())))
-        .collect();
+    let mut rows = parse_csv(&text).into_iter();
+    let header = rows.next().unwrap_or_default();
+    let identity = header.iter().position(|name| name == key_column(options)).unwrap_or(0);
+    let told: Vec<(String, String)> =
+        rows.filter_map(|row| Some((email_key(row.get(identity)?), row.last()?.clone()))).collect();
+    let reasons: BTreeMap<&str, &str> =
+        told.iter().map(|(identity, reason)| (identity.as_str(), reason.as_str())).collect();
     let name = spool("keys", number);
     let keys = api.host.spool(&name);
     let size = keys.stat()?.size;
@@ -261,11 +270,14 @@ fn failures(api: &Api<'_>, number: usize, import: &Import) -> Result<Vec<(String
     let of_line = |line: &str| {
         let (identity, key) = line.split_once('\t')?;
         let reason = reasons.get(identity)?;
-        Some((key.to_owned(), Outcome::rejected("marketo.import-row", reason.clone())))
+        Some((key.to_owned(), Outcome::rejected("marketo.import-row", *reason)))
     };
     let found: Vec<(String, Outcome)> = keys.lines().filter_map(of_line).collect();
-    if found.is_empty() {
-        let what = format!("Marketo refused {} rows of file {number} and did not say which", import.failed);
+    let ours: BTreeSet<&str> = keys.lines().filter_map(|line| Some(line.split_once('\t')?.0)).collect();
+    let known = told.iter().filter(|(identity, _)| ours.contains(identity.as_str())).count() as u64;
+    // The rest would be taken for done.
+    if known < import.failed {
+        let what = format!("Marketo refused {} rows of file {number}, and says of {known} which", import.failed);
         return Err(Fault::transient("marketo.import-failures", what));
     }
     Ok(found)

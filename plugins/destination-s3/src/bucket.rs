@@ -46,13 +46,19 @@ impl<'h> Bucket<'h> {
         Self { host, config }
     }
 
-    pub(crate) fn head_bucket(&self) -> Result<()> {
+    /// Finds the bucket. Answers its region, where it is another than the configured one: the host has found that out and
+    /// signs for it.
+    pub(crate) fn head_bucket(&self) -> Result<Option<String>> {
         let response = self.send(self.request("HEAD", bucket_path(self.config)))?;
         match response.status {
             404 => Err(Fault::config("s3.NoSuchBucket", format!("there is no bucket {}", self.config.bucket))
                 .field("bucket")
                 .action("Correct the bucket's name, or create it.")),
-            _ => expect_success(&response, "find the bucket"),
+            _ => {
+                expect_success(&response, "find the bucket")?;
+                let named = response.header(response::REGION).filter(|named| *named != self.config.region);
+                Ok(named.map(str::to_owned))
+            }
         }
     }
 

@@ -136,6 +136,10 @@ fn check(bucket: &Bucket<'_>) -> Vec<CheckResult> {
             let reason = "S3 does not say without s3:ListBucket; the next test tells";
             results.push(CheckResult::skipped(REACH.0, REACH.1, reason));
         }
+        Ok(Some(region)) => {
+            let title = format!("{}. It is in {region}: set the region to that", REACH.1);
+            results.push(CheckResult::passed(REACH.0, &title));
+        }
         other => results.push(CheckResult::of(REACH.0, REACH.1, other)),
     }
     let key = key::probe_key(bucket);

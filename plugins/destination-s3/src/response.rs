@@ -5,6 +5,9 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
+/// The header in which a bucket says where it is.
+pub(crate) const REGION: &str = "x-amz-bucket-region";
+
 /// The texts of a document. Prefixes of namespaces are dropped; nothing here needs them.
 #[derive(Debug)]
 pub(crate) struct Xml {
@@ -139,7 +142,7 @@ pub(crate) fn fault(response: &Response, what: &str) -> Fault {
     let mut fault = Fault::new(kind, format!("s3.{code}"), message).action(action);
     fault.field = field.map(str::to_owned);
     fault.retry_after_ms = response.retry_after_ms();
-    match response.header("x-amz-bucket-region").or(get("Region")) {
+    match response.header(REGION).or(get("Region")) {
         Some(region) if fault.field.as_deref() == Some("region") => {
             fault.action(format!("Set the region to {region}."))
         }

@@ -10,6 +10,7 @@
 
 mod checks;
 mod evidence;
+mod links;
 pub mod report;
 mod run;
 mod subject;

@@ -40,6 +40,8 @@ pub struct Options {
     /// The version before, where there is one.
     pub previous: Option<Vec<u8>>,
     pub documents: Documents,
+    /// Ask whether the links in the documents lead somewhere: it takes a network.
+    pub follows_links: bool,
     /// Keep what the vendor answers.
     pub is_recording: bool,
     /// Lets time pass at a vendor that is there, in milliseconds; it sleeps if nothing else is said.
@@ -63,6 +65,7 @@ impl Options {
             authorities: None,
             previous: None,
             documents,
+            follows_links: false,
             is_recording: false,
             wait: None,
             time: None,
@@ -97,6 +100,7 @@ pub(crate) struct Subject {
     pub(crate) component: Vec<u8>,
     pub(crate) suite: Suite,
     pub(crate) documents: Documents,
+    pub(crate) follows_links: bool,
     pub(crate) stand: Stand,
     pub(crate) evidence: Arc<Evidence>,
     pub(crate) staged: Arc<Staged>,
@@ -156,6 +160,7 @@ impl Subject {
             component: options.component,
             suite: options.suite,
             documents: options.documents,
+            follows_links: options.follows_links,
             stand,
             evidence: Arc::default(),
             staged,

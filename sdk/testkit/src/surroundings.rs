@@ -22,24 +22,38 @@ pub enum Time {
 pub(crate) struct Staged {
     time: Time,
     passed_ms: AtomicU64,
+    /// How far the clock is wrong, whoever's it is.
+    ahead_ms: AtomicU64,
     seed: AtomicU64,
     drawn: AtomicU64,
 }
 
 impl Staged {
     pub(crate) fn new(time: Time) -> Self {
-        Self { time, passed_ms: AtomicU64::new(0), seed: AtomicU64::new(0), drawn: AtomicU64::new(0) }
+        Self {
+            time,
+            passed_ms: AtomicU64::new(0),
+            ahead_ms: AtomicU64::new(0),
+            seed: AtomicU64::new(0),
+            drawn: AtomicU64::new(0),
+        }
     }
 
     /// Begins again, with other random bytes for another seed.
     pub(crate) fn reset(&self, seed: u64) {
         self.passed_ms.store(0, Ordering::Relaxed);
+        self.ahead_ms.store(0, Ordering::Relaxed);
         self.seed.store(seed, Ordering::Relaxed);
         self.drawn.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&self, ms: u64) {
         self.passed_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// From now on the clock is wrong by so much.
+    pub(crate) fn be_ahead(&self, ms: u64) {
+        self.ahead_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Whether waiting takes time here.
@@ -50,11 +64,12 @@ impl Staged {
 
 impl Surroundings for Staged {
     fn now_ms(&self) -> u64 {
-        match &self.time {
+        let now = match &self.time {
             Time::Staged(start) => start.saturating_add(self.passed_ms.load(Ordering::Relaxed)),
             Time::Machine => machine_ms(),
             Time::Vendor(now) => now(),
-        }
+        };
+        now.saturating_add(self.ahead_ms.load(Ordering::Relaxed))
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ use attiva_testkit::suite::Suite;
 use attiva_testkit::wire::stand::Upstream;
 use attiva_testkit::{Documents, Options, prove};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -182,6 +183,40 @@ fn mistakes_in_the_specification_are_found() {
 #[test]
 fn an_import_that_failed_and_is_taken_for_done_is_found() {
     found("jobs", &report("failed-import", "", |_, _| {}));
+}
+
+/// What one check looks for beside what its own defect is.
+#[test]
+fn other_mistakes_of_a_check_are_found() {
+    found("vendor-faults", &report("no-tls", "", |_, _| {}));
+    found("vendor-faults", &report("no-tls-told", "", |_, _| {}));
+    found("caught-up", &report("future", "", |_, _| {}));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found_where_links_are_followed() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().map_while(Result::ok) {
+            let mut asked = [0; 1_024];
+            let read = stream.read(&mut asked).unwrap_or(0);
+            let is_there = asked[..read].starts_with(b"GET /there ");
+            let status = if is_there { "200 OK" } else { "404 Not Found" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let with = |paths: &[&str], follows: bool| {
+        let links: Vec<String> = paths.iter().map(|path| format!("[it]({url}/{path})")).collect();
+        report("", "", move |options, _| {
+            options.follows_links = follows;
+            let readme = options.documents.readme.as_mut().unwrap();
+            readme.push_str(&links.join(" "));
+        })
+    };
+    found("documents", &with(&["there", "gone"], true));
+    assert!(with(&["there"], true).is_good());
+    assert!(with(&["gone"], false).is_good(), "nobody asked");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const README: &str = include_str!("../../../../README.md");
 
 /// Pages whose blocks a test runs, all of them, and which one.
-const RUN: [(&str, &str); 20] = [
+const RUN: [(&str, &str); 21] = [
     ("docs/operators.md", "operators: the_transcripts_are_true"),
     ("docs/troubleshooting.md", "operators: what_the_page_of_problems_shows_is_true"),
     ("docs/configuration-files.md", "declared: the_page_on_configuration_files_is_true"),
@@ -34,6 +34,7 @@ const RUN: [(&str, &str); 20] = [
     ("plugins/destination-linkedin/README.md", "here"),
     ("plugins/destination-marketo/README.md", "here"),
     ("plugins/destination-s3/README.md", "here"),
+    ("plugins/source-marketo/README.md", "here"),
     ("plugins/source-salesforce/README.md", "here"),
     ("sdk/templates/rust/README.md", "tests/e2e: by the same commands of docs/partners.md"),
     ("tests/simulation/README.md", "the first command, by this very run; the others in the deep tier"),
@@ -266,7 +267,14 @@ fn pages_that_show_commands_without_what_they_say_are_true() {
     let config = vendors.config();
     let open =
         vec![left_open(id, &config.client_id), left_open(secret, &vendors.secret()), ("$MARKETO_URL", vendors.url())];
-    simulated(&mut shell, "plugins/destination-marketo/README.md", open);
+    simulated(&mut shell, "plugins/destination-marketo/README.md", open.clone());
+    simulated(&mut shell, "plugins/source-marketo/README.md", open);
+    let read_to_its_end = |shell: &Shell| {
+        shell.idle();
+        let runs = api.get(&format!("runs?connection={}", shell.newest("connections"))).body["items"].clone();
+        assert_eq!(runs[0]["status"], "succeeded", "{runs}");
+    };
+    read_to_its_end(&shell);
     let ads = Harness::shared().runtime.block_on(LinkedIn::start(LinkedInConfig::default())).unwrap();
     let config = ads.config();
     let open = vec![
@@ -292,6 +300,7 @@ fn pages_that_show_commands_without_what_they_say_are_true() {
         ("$CLIENT_SECRET", org.config().client_secret.clone()),
     ];
     simulated(&mut shell, "plugins/source-salesforce/README.md", open);
+    read_to_its_end(&shell);
 }
 
 fn pages(folder: &Path, all: &mut Vec<PathBuf>) {

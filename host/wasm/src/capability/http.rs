@@ -1,6 +1,8 @@
 //! HTTP to the vendor: the egress gate. In this order: is the request well formed, does a rule allow it, is there
 //! budget; then the credential is added, and only then does anything leave the host.
 
+mod heal;
+
 use crate::bindings::http::{Host, Request as WitRequest, Response as WitResponse};
 use crate::bindings::types::Fault as WitFault;
 use crate::broker::{GuestRequest, GuestResponse, Traffic};
@@ -22,7 +24,7 @@ use crate::surroundings::wall_clock_ms;
 use crate::usage::{Body, Denial, Exchanged, HostTraffic};
 use attiva_core::quota::{Priority, User};
 use attiva_core::spec::Learnt;
-use attiva_core::{Fault, FaultKind};
+use attiva_core::{Fault, FaultKind, Millis};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
@@ -81,6 +83,10 @@ pub(crate) struct Gate {
     /// The token last sent, by credential: what a refusal is about.
     sent_tokens: HashMap<String, SecretString>,
     renewed: HashSet<String>,
+    /// The configuration as it was, whatever was corrected since.
+    asked_with: Arc<serde_json::Value>,
+    /// What signatures add to our clock's time.
+    clock_ms: Millis,
     traffic: Traffic,
     /// The host that was asked last: whose answer is read.
     asked: Option<String>,
@@ -121,6 +127,8 @@ impl Gate {
             redactor: Redactor::default(),
             sent_tokens: HashMap::new(),
             renewed: HashSet::new(),
+            asked_with: context.configuration.clone(),
+            clock_ms: 0,
             traffic: Traffic::default(),
             asked: None,
         }
@@ -158,7 +166,7 @@ impl Gate {
     ///
     /// # Errors
     /// `egress.*`, `auth.*`, `credential.*`, `rate.*`, `network.*`, `limit.*`.
-    pub(crate) async fn send(&mut self, request: GuestRequest) -> Result<GuestResponse, Fault> {
+    async fn exchange(&mut self, request: GuestRequest) -> Result<GuestResponse, Fault> {
         let encodings = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))];
         let mut sent = self.begin(request, &encodings).await?;
         let left = self.limits.egress_in_bytes.saturating_sub(self.traffic.bytes_in);
@@ -248,7 +256,7 @@ impl Gate {
         self.load_secrets().await?;
         let endpoint = self.endpoint(&ask.origin).await?;
         self.note_request(&ask, &endpoint);
-        let body = Bytes::from(ask.body.unwrap_or_default());
+        let body = ask.body.unwrap_or_default();
         self.count_out(&endpoint, &ask.path, &headers, &body)?;
         headers.extend(more.iter().cloned());
         frame(&mut headers, &endpoint, &method, &body)?;
@@ -311,7 +319,7 @@ impl Gate {
         let base = format!("{}://{}", endpoint.scheme.as_str(), endpoint.authority());
         let mut signable = Signable { method, base: &base, path, headers, body };
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time it is sent")]
-        let now = SystemTime::now();
+        let now = shifted(SystemTime::now(), self.clock_ms);
         obtained.apply(&mut signable, now)?;
         Ok(permit)
     }
@@ -433,13 +441,19 @@ fn frame(headers: &mut HeaderMap, endpoint: &Endpoint, method: &Method, body: &B
     Ok(())
 }
 
+/// A time so much later, or earlier.
+fn shifted(at: SystemTime, ms: Millis) -> SystemTime {
+    let by = Duration::from_millis(ms.unsigned_abs());
+    if ms < 0 { at - by } else { at + by }
+}
+
 fn timed_out() -> Fault {
     network("network.timeout", "the exchange took too long")
 }
 
 pub(crate) fn guest_request(request: WitRequest) -> GuestRequest {
     let WitRequest { origin, method, path, headers, body, credential, timeout_ms } = request;
-    GuestRequest { origin, method, path, headers, body, credential, timeout_ms }
+    GuestRequest { origin, method, path, headers, body: body.map(Bytes::from), credential, timeout_ms }
 }
 
 pub(crate) fn wit_response(response: GuestResponse) -> WitResponse {

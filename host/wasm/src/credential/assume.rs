@@ -177,7 +177,7 @@ impl Role {
 
 /// The texts of an XML document by the name of the element right around each; the first of a name counts. What is no
 /// XML has none.
-fn texts(xml: &[u8]) -> HashMap<String, String> {
+pub(super) fn texts(xml: &[u8]) -> HashMap<String, String> {
     let mut reader = Reader::from_reader(xml);
     let (mut found, mut name) = (HashMap::<String, String>::new(), String::new());
     loop {

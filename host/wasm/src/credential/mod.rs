@@ -2,6 +2,7 @@
 
 mod assume;
 mod authorize;
+mod correction;
 mod jwt;
 mod learnt;
 mod oauth2;
@@ -9,6 +10,7 @@ mod refresh;
 mod sigv4;
 
 pub use authorize::{Authorization, Consent};
+pub(crate) use correction::{Correction, Kept, Signed};
 pub use oauth2::TokenCache;
 
 use crate::configuration::Secrets;

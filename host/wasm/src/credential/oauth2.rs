@@ -70,6 +70,7 @@ pub struct TokenCache {
     slots: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<Slot>>>>,
     pub(super) refreshed: super::refresh::Refreshed,
     pub(super) assumed: super::assume::Assumed,
+    pub(crate) corrections: super::correction::Corrections,
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod credentials;
 mod destination;
 mod egress;
 mod exchanges;
+mod heal;
 mod learnt;
 mod limits;
 mod objects;

@@ -28,7 +28,7 @@ pub(crate) fn spec() -> Json {
             "access_key": {"type": "string", "writeOnly": true},
             "secret_key": {"type": "string", "writeOnly": true},
             "refresh_token": {"type": "string", "writeOnly": true},
-            "role": {"type": "string"}
+            "role": {"type": "string"}, "region": {"type": "string", "default": "us-east-1"}
         }},
         "credentials": [
             {"name": "token", "method": "oauth2-client-credentials", "origin": "identity", "path": "/oauth/token",
@@ -43,7 +43,7 @@ pub(crate) fn spec() -> Json {
             {"name": "query-key", "method": "api-key", "query": "key", "value": "{secret_key}"},
             {"name": "role", "method": "aws-sigv4", "service": "s3", "region": "us-east-1", "access_key_id": "{access_key}",
              "secret_access_key": "{secret_key}", "role": {"origin": "identity", "arn": "{role}", "external_id": "{id}"}},
-            {"name": "key", "method": "aws-sigv4", "service": "s3", "region": "us-east-1",
+            {"name": "key", "method": "aws-sigv4", "service": "s3", "region": "{region}",
              "access_key_id": "{access_key}", "secret_access_key": "{secret_key}", "session_token": "{session}"}
         ],
         "origins": [

@@ -116,3 +116,30 @@ fn an_import_that_fails_or_is_gone_is_told_and_no_row_is_taken_for_done() {
         assert_eq!((finished.pending_become, h.store.borrow().imports.len()), (OutcomeStatus::Updated, 1));
     }
 }
+
+/// What Marketo says of fewer rows than it refused may be whole the next time; until then nobody is taken for done.
+#[test]
+fn a_file_of_failures_that_lacks_rows_is_asked_for_again() {
+    let mut h = creating();
+    h.deliver(&[
+        (ADD, "", &[("email", "new@x.example")]),
+        (ADD, "", &[("email", "bad@x.example")]),
+        (ADD, "", &[("email", "worse@x.example")]),
+    ]);
+    h.step();
+    let two = json!({"success": true, "result": [{"batchId": 1, "status": "Complete", "numOfRowsFailed": 2, "numOfRowsWithWarning": 1}]});
+    h.store.borrow_mut().imports[0].failures =
+        "email,city,Import Failure Reason\nbad@x.example,,Invalid email\nstranger@x.example,,Who\n".into();
+    h.intervene("GET /bulk/v1/leads/batch/1", Intervention::Instead(two));
+    let fault = Marketo::finish(&h.host, &h.config, &h.target, &h.run, h.state.clone()).unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transient, "marketo.import-failures"));
+    assert!(fault.message.contains("refused 2 rows") && fault.message.contains("of 1 which"), "{fault:?}");
+    assert_eq!(h.host.logs(), ["warn Marketo imported rows with warnings batch=1 rows=1"]);
+    // Now it is whole; its columns stand in another order.
+    h.store.borrow_mut().imports[0].failures =
+        "city,email,Import Failure Reason\n,bad@x.example,Invalid email\n,WORSE@x.example,\"No, never\"\n".into();
+    let (finished, exceptions) = h.finish();
+    assert_eq!(finished.pending_become, OutcomeStatus::Updated);
+    let told: Vec<(&str, &str)> = exceptions.iter().map(|(key, o)| (key.as_str(), o.message.as_str())).collect();
+    assert_eq!(told, [("key-1", "Invalid email"), ("key-2", "No, never")]);
+}

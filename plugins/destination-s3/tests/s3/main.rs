@@ -1,5 +1,6 @@
 //! The connector against a bucket in memory.
 
+mod checks;
 mod formats;
 mod parts;
 mod rendering;

@@ -113,6 +113,14 @@ fn every_option_of_the_dialect_is_in_the_file() {
     // What stands for null stays without quotes even then: that is how it is told from a text.
     assert_eq!(file(json!({"quoting": "always"})), "\"a\",\"b\",\"c\",\"d\"\n\"é\"\"\",\"7\",\"\",\n");
     assert_eq!(file(json!({"escape": "backslash"})), "a,b,c,d\n\"é\\\"\",7,\"\",\n");
+    // Outside of quotes, too, a backslash would be read as one that escapes; where quotes are doubled it is a letter.
+    let path = vec![("a", json!("C:\\new")), ("b", json!(7)), ("c", json!("x")), ("d", json!("y"))];
+    let of_path = |escape: &str| {
+        let csv = json!({"csv": {"escape": escape, "header": false}});
+        String::from_utf8(bytes_of(csv, &columns, std::slice::from_ref(&path))).unwrap()
+    };
+    assert_eq!(of_path("backslash"), "\"C:\\\\new\",7,x,y\n");
+    assert_eq!(of_path("double"), "C:\\new,7,x,y\n");
     assert_eq!(file(json!({"empty_text": "as-null", "null_text": "NULL"})), "a,b,c,d\n\"é\"\"\",7,NULL,NULL\n");
     assert_eq!(file(json!({"encoding": "utf-8-bom"})), "\u{feff}a,b,c,d\n\"é\"\"\",7,\"\",\n");
     let utf16: Vec<u16> =

@@ -23,6 +23,8 @@ pub(crate) struct Store {
     pub(crate) forgets_metadata: bool,
     /// Calls an upload that is gone somebody else's and cannot list uploads, as some stores do.
     pub(crate) is_peculiar: bool,
+    /// Where it says that it is.
+    pub(crate) region: Option<String>,
 }
 
 pub(crate) struct Object {
@@ -79,7 +81,13 @@ impl Store {
         let run = header("x-amz-meta-attiva-run").filter(|_| !self.forgets_metadata);
         let body = request.body.clone().unwrap_or_default();
         match (request.method.as_str(), parameter("uploadId"), parameter("uploads")) {
-            ("HEAD", None, None) if key.is_empty() => answer(200, ""),
+            ("HEAD", None, None) if key.is_empty() => {
+                let mut response = answer(200, "");
+                response
+                    .headers
+                    .extend(self.region.iter().map(|region| ("x-amz-bucket-region".into(), region.clone())));
+                response
+            }
             ("HEAD", None, None) => self.head(&key),
             ("GET", None, Some(_)) => self.list(&parameter("prefix").unwrap()),
             ("PUT", None, None) => {

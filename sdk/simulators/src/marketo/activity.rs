@@ -8,6 +8,10 @@ use super::schema::Field;
 use super::seeded::business::SUCCESS;
 use super::words;
 
+/// The e-mail that is clicked in, and the smart campaign that sends it.
+const EMAIL: u64 = 501;
+const SENDING: u64 = 5_011;
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Activity {
     /// Unique and rising; the place among those of one second.
@@ -20,6 +24,7 @@ pub(crate) struct Activity {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Deed {
     VisitWebpage { page: String },
+    ClickEmail { link: String },
     NewLead { source: String },
     ChangeDataValue { field: Field, old: Option<String>, new: Option<String>, source: &'static str },
     MergeLeads { name: String, losers: Vec<u64> },
@@ -33,6 +38,7 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
+    pub(crate) const CLICK_EMAIL: u32 = 11;
     pub(crate) const NEW_LEAD: u32 = 12;
     pub(crate) const CHANGE_DATA_VALUE: u32 = 13;
     pub(crate) const ADD_TO_LIST: u32 = 24;
@@ -47,6 +53,7 @@ impl Deed {
     pub(crate) fn type_id(&self) -> u32 {
         match self {
             Self::VisitWebpage { .. } => 1,
+            Self::ClickEmail { .. } => Self::CLICK_EMAIL,
             Self::NewLead { .. } => Self::NEW_LEAD,
             Self::ChangeDataValue { .. } => Self::CHANGE_DATA_VALUE,
             Self::MergeLeads { .. } => Self::MERGE_LEADS,
@@ -57,6 +64,15 @@ impl Deed {
             Self::AddToOpportunity { .. } => Self::ADD_TO_OPPORTUNITY,
             Self::RemoveFromOpportunity { .. } => Self::REMOVE_FROM_OPPORTUNITY,
             Self::UpdateOpportunity { .. } => Self::UPDATE_OPPORTUNITY,
+        }
+    }
+
+    /// The smart campaign whose step it was.
+    fn campaign(&self) -> Option<u64> {
+        match self {
+            Self::ClickEmail { .. } => Some(SENDING),
+            Self::ChangeStatus { program, .. } => Some(program * 10 + 1),
+            _ => None,
         }
     }
 
@@ -117,13 +133,17 @@ impl Activity {
     }
 
     fn head(&self) -> Json {
-        json!({
+        let mut head = json!({
             "id": self.number,
             "marketoGUID": self.number.to_string(),
             "leadId": self.lead,
             "activityDate": clock::datetime(self.at),
             "activityTypeId": self.deed.type_id(),
-        })
+        });
+        if let Some(campaign) = self.deed.campaign() {
+            head["campaignId"] = json!(campaign);
+        }
+        head
     }
 
     /// Primary attribute and the others; those without a value are left out.
@@ -131,15 +151,21 @@ impl Activity {
         match &self.deed {
             Deed::VisitWebpage { page } => {
                 let number = words::PAGES.iter().position(|known| known == page).map_or(0, |index| index + 1);
-                (
-                    Some((json!(number), page.clone())),
-                    vec![
-                        ("Webpage URL", json!(page)),
-                        ("User Agent", json!("Mozilla/5.0")),
-                        ("Client IP Address", json!("192.0.2.1")),
-                    ],
-                )
+                let mut attributes = vec![
+                    ("Webpage URL", json!(page)),
+                    ("User Agent", json!("Mozilla/5.0")),
+                    ("Client IP Address", json!("192.0.2.1")),
+                ];
+                // Who types an address comes from nowhere.
+                if !self.lead.is_multiple_of(3) {
+                    attributes.push(("Referrer URL", json!("https://search.example/")));
+                }
+                (Some((json!(number), page.clone())), attributes)
             }
+            Deed::ClickEmail { link } => (
+                Some((json!(EMAIL), "Newsletter".to_owned())),
+                vec![("Link", json!(link)), ("Is Mobile Device", json!(false)), ("User Agent", json!("Mozilla/5.0"))],
+            ),
             Deed::NewLead { source } => (
                 None,
                 vec![
@@ -210,7 +236,18 @@ pub(crate) fn types() -> Json {
             1,
             "Visit Webpage",
             Some(&("Webpage ID", "integer")),
-            &[("Client IP Address", "string"), ("User Agent", "string"), ("Webpage URL", "string")]
+            &[
+                ("Client IP Address", "string"),
+                ("Referrer URL", "string"),
+                ("User Agent", "string"),
+                ("Webpage URL", "string")
+            ]
+        ),
+        activity_type(
+            Deed::CLICK_EMAIL,
+            "Click Email",
+            Some(&("Mailing ID", "integer")),
+            &[("Is Mobile Device", "boolean"), ("Link", "string"), ("User Agent", "string")]
         ),
         activity_type(Deed::NEW_LEAD, "New Lead", None, &[("Created Date", "date"), ("Source Type", "string")]),
         activity_type(

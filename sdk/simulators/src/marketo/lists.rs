@@ -45,7 +45,8 @@ impl Lists {
             } else {
                 format!("Those who asked, wave {number}")
             },
-            program: number.is_multiple_of(4).then(|| program_name(&seeded, seeded.programs().start + number)),
+            // One in four is a program's own.
+            program: (number % 4 == 3).then(|| program_name(&seeded, seeded.programs().start + number)),
             folder: GROUP_LISTS,
             created_at: now - 400 * DAY,
             updated_at: now - 30 * DAY,

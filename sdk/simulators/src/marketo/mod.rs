@@ -240,6 +240,15 @@ impl Marketo {
         Ok(self.service.visit(lead, page.to_owned(), dated.map(Timestamp::as_second))?)
     }
 
+    /// Logs that a lead followed a link in an e-mail, just now.
+    ///
+    /// # Errors
+    ///
+    /// 1004 for an unknown lead.
+    pub fn click(&self, lead: u64, link: &str) -> Result<(), Refused> {
+        Ok(self.service.click(lead, link.to_owned())?)
+    }
+
     /// Puts a lead on a static list, or takes it off, as a user would in the vendor's own screens.
     ///
     /// # Errors

@@ -244,7 +244,8 @@ impl Objects {
             "marketoGUID": self.seeded.guid("account", number),
             "name": value(Field::Company),
             "domainName": self.seeded.domain(number),
-            "industry": value(Field::Industry),
+            // Who is watched is known.
+            "industry": Some(value(Field::Industry)).filter(|known| !known.is_null()).unwrap_or_else(|| json!("Other")),
             "annualRevenue": value(Field::AnnualRevenue),
             "numberOfEmployees": value(Field::NumberOfEmployees),
             "city": value(Field::City),
@@ -265,7 +266,7 @@ impl Objects {
             "marketoGUID": seeded.guid("opportunity", number),
             "externalOpportunityId": opportunity_id(number),
             "name": seeded.opportunity_name(number),
-            "description": Json::Null,
+            "description": if number.is_multiple_of(2) { Json::Null } else { json!(format!("Asked for an offer, no. {number}")) },
             "type": if number.is_multiple_of(3) { "Existing Business" } else { "New Business" },
             "stage": stage,
             // An amount comes as a text.
@@ -275,7 +276,7 @@ impl Objects {
             "isWon": stage == "Closed Won",
             "closeDate": clock::date(seeded.closes_on(number)),
             "externalCompanyId": seeded.company_field(company, Field::ExternalCompanyId).to_json(),
-            "leadSource": Json::Null,
+            "leadSource": if number.is_multiple_of(4) { Json::Null } else { json!("Web") },
             "createdAt": clock::datetime(created),
             "updatedAt": clock::datetime(created),
         }));

@@ -8,6 +8,7 @@ use super::clock::{self, DAY, Seconds};
 use super::lists::program_name;
 use super::seeded::Seeded;
 use super::seeded::business::{PROGRAM_TYPES, SUCCESS};
+use super::seeded::company::crm_id;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -105,7 +106,7 @@ impl Programs {
 impl Program {
     /// As the list of programs tells of it: without tags and costs.
     pub(crate) fn to_map(&self) -> Map<String, Json> {
-        let program = json!({
+        let mut program = json!({
             "id": self.id,
             "name": self.name,
             "description": "",
@@ -119,6 +120,18 @@ impl Program {
             "workspace": "Default",
             "headStart": false,
         });
+        // An e-mail program runs from day to day; an event is the CRM's campaign as well.
+        match self.kind {
+            "Email" => {
+                program["startDate"] = json!(clock::asset_datetime(self.created_at + DAY));
+                program["endDate"] = json!(clock::asset_datetime(self.created_at + 2 * DAY));
+            }
+            "Event" => {
+                program["sfdcId"] = json!(crm_id("701", self.id));
+                program["sfdcName"] = json!(self.name);
+            }
+            _ => {}
+        }
         match program {
             Json::Object(program) => program,
             _ => Map::new(),
@@ -158,8 +171,8 @@ impl Member {
             "reachedSuccess": success,
             "reachedSuccessDate": if success { json!(clock::datetime(self.updated_at)) } else { Json::Null },
             "statusName": self.status,
-            "statusReason": Json::Null,
-            "trackName": Json::Null,
+            "statusReason": if self.lead.is_multiple_of(2) { json!("Said so at the booth") } else { Json::Null },
+            "trackName": if self.program % 4 == 2 { json!("Getting started") } else { Json::Null },
             "updatedAt": clock::datetime(self.updated_at),
         });
         match member {

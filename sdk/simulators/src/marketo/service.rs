@@ -258,6 +258,13 @@ impl Service {
         self.activities().append(at.unwrap_or_else(|| self.clock.now()), lead, Deed::VisitWebpage { page });
         Ok(())
     }
+
+    pub(crate) fn click(&self, lead: u64, link: String) -> Result<(), Refusal> {
+        let leads = self.leads();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        self.activities().append(self.clock.now(), lead, Deed::ClickEmail { link });
+        Ok(())
+    }
 }
 
 /// Reads a record's members as fields and values. Members the service sets itself are refused unless `read_only` lets them through.

@@ -90,9 +90,11 @@ impl Fill<'_> {
         });
         let (created, stamp) = (self.world.created_at(person), self.world.changed_at(person));
         self.put("Contact", &contact, values, created, stamp);
+        // A term of office.
+        let ends = self.now.div_euclid(DAY) + 365;
         let relation = |account: &str, direct: bool, roles: Option<&str>| {
             json!({"AccountId": account, "ContactId": contact, "Roles": roles, "IsDirect": direct, "IsActive": true,
-                   "StartDate": clock::date(created.div_euclid(DAY))})
+                   "StartDate": clock::date(created.div_euclid(DAY)), "EndDate": roles.map(|_| clock::date(ends))})
         };
         self.put("AccountContactRelation", &record_id("07k", person), relation(&account, true, None), created, stamp);
         let mut dice = self.world.dice(person, PURPOSE_SECOND);
@@ -152,7 +154,7 @@ impl Fill<'_> {
             let values = json!({"Name": format!("Campaign {number}"), "Type": if number % 2 == 0 { "Webinar" } else { "Email" },
                 "Status": "In Progress", "IsActive": number % 3 != 0, "StartDate": clock::date(begins.div_euclid(DAY)),
                 "EndDate": clock::date((begins + 30 * DAY).div_euclid(DAY)), "BudgetedCost": number * 1_000, "ActualCost": number * 900,
-                "ExpectedRevenue": number * 10_000, "ParentId": (number > 1).then(|| record_id("701", 1))});
+                "ExpectedRevenue": number * 10_000, "Description": format!("What campaign {number} is about"), "ParentId": (number > 1).then(|| record_id("701", 1))});
             self.put("Campaign", &record_id("701", number), values, start, start);
         }
     }
@@ -189,6 +191,8 @@ impl Fill<'_> {
         let id = record_id("006", subject);
         let values = json!({"AccountId": account, "Name": format!("Deal {company}-{number}"), "StageName": stage, "Amount": amount,
             "Probability": probability, "ExpectedRevenue": amount * probability / 100, "CloseDate": close, "IsClosed": closed, "IsWon": won,
+            "Type": if number % 2 == 0 { "New Business" } else { "Existing Business" }, "LeadSource": if company % 2 == 0 { "Web" } else { "Partner" },
+            "NextStep": (!closed).then_some("Call them"), "Description": format!("No. {number} of company {company}"),
             "ForecastCategory": forecast, "ForecastCategoryName": forecast, "FiscalYear": 2026, "FiscalQuarter": 1 + number % 4,
             "CampaignId": dice.one_in(3).then(|| record_id("701", 1 + number))});
         self.put("Opportunity", &id, values, at, at);

@@ -78,6 +78,10 @@ pub(super) async fn vendor_faults(s: &Subject) -> Verdict {
                     judge_reading(&mut found, &stream, &plain.records(), &case, place, read);
                 }
             }
+            found.looked();
+            if let Err(problem) = read_without_tls(s, &stream, &plain).await {
+                found.problem(format!("{} with a vendor that makes no TLS: {problem}", stream.name));
+            }
         }
     }
     if s.plugin.is_destination {
@@ -90,9 +94,67 @@ pub(super) async fn vendor_faults(s: &Subject) -> Verdict {
                     found.looked();
                 }
             }
+            found.looked();
+            if let Err(problem) = deliver_without_tls(s, target).await {
+                found.problem(format!("{} with a vendor that makes no TLS: {problem}", target.name()));
+            }
         }
     }
     found.verdict("it asks no vendor while it reads or delivers")
+}
+
+/// No connection comes about, for tokens neither; then it does.
+async fn read_without_tls(s: &Subject, stream: &Stream, plain: &Reading) -> Result<(), String> {
+    let broken = |fault: Fault| fault.to_string();
+    let keys = s.keys(stream).await.map_err(broken)?;
+    s.enter(&scene("read", stream));
+    let mut connection = s.connection().map_err(broken)?;
+    connection.context.grants = s.stand.grants_without_tls().into();
+    // What asks for nothing reads what it read before.
+    let read = s.read(&connection, stream, &keys, &How::default()).await;
+    is_told(read.map(|read| difference(&plain.records(), &read.records())))?;
+    connection.context.grants = s.stand.grants().into();
+    let how = How { patient: true, ..How::default() };
+    let read = s.read(&connection, stream, &keys, &how).await.map_err(broken)?;
+    difference(&plain.records(), &read.records()).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// As `read_without_tls`, from the first batch on.
+async fn deliver_without_tls(s: &Subject, target: &TargetSuite) -> Result<(), String> {
+    let broken = |fault: Fault| fault.to_string();
+    let name = format!("places {}", target.name());
+    s.enter(&name);
+    let mut delivery = s.delivery(target, &s.id(&name), "1").map_err(broken)?;
+    delivery.patient = true;
+    delivery.prepare().await.map_err(broken)?;
+    let rows = target.members(0..target.rows);
+    delivery.connection.context.grants = s.stand.grants_without_tls().into();
+    delivery.patient = false;
+    let sent = delivery.send_whole(&rows).await;
+    let is_sent = sent.is_ok();
+    // Who sends nothing before the end has to tell it then.
+    let ended = if is_sent { delivery.finish().await.map(|_| ()) } else { sent.map(|_| ()) };
+    is_told(ended.map(|()| vec!["it is said to be done".to_owned()]))?;
+    delivery.connection.context.grants = s.stand.grants().into();
+    delivery.patient = true;
+    if !is_sent {
+        delivery.send_whole(&rows).await.map_err(broken)?;
+    }
+    delivery.finish().await.map_err(broken)?;
+    let members = delivery.members().await.map_err(broken)?;
+    match members.filter(|members| members.len() != rows.len()) {
+        Some(members) => Err(format!("{} members are there, and {} were delivered", members.len(), rows.len())),
+        None => Ok(()),
+    }
+}
+
+/// A network that makes no connection passes, and is told in the host's words or the connector's own.
+fn is_told(answer: Result<Vec<String>, Fault>) -> Result<(), String> {
+    match answer {
+        Err(fault) if fault.kind == FaultKind::Transient && !is_ours(&fault) => Ok(()),
+        Err(fault) => Err(fault.to_string()),
+        Ok(different) => different.into_iter().next().map_or(Ok(()), Err),
+    }
 }
 
 async fn reading_places(s: &Subject, stream: &Stream) -> Vec<usize> {

@@ -79,7 +79,7 @@ pub(crate) const TABLE: &[Check] = table! {
         20 "paging" "the size of pages, a page that comes twice or moves change nothing" => paging::paging;
         21 "repeatable" "two readings are equal" => paging::repeatable;
         22 "resume" "every cursor is a place to go on from, with nothing kept beside it" => paging::resume;
-        23 "caught-up" "after the end nothing old comes again; a cursor that is none is refused" => paging::caught_up;
+        23 "caught-up" "after the end, and after a place in the future, nothing old comes again; a cursor that is none is refused" => paging::caught_up;
         24 "killed" "killed at every call to the host and repeated, nothing is lost" => recovery::killed;
         25 "changes" "what changed arrives, late and at equal times as well" => changes::changes, LATE;
         26 "deletions" "what was deleted, merged or brought back arrives" => changes::deletions, LATE;
@@ -117,7 +117,7 @@ pub(crate) const TABLE: &[Check] = table! {
         50 "clean-up" "what it made can be taken back, also twice" => operations::clean_up;
         51 "cost" "CPU time for a record stays in its budget" => operations::cost, LATE;
         52 "log-volume" "logs little enough to be read" => operations::log_volume, LATE;
-        53 "documents" "every key, stream and target is described" => operations::documents;
+        53 "documents" "every key, stream and target is described, and links lead somewhere" => operations::documents;
     }
 };
 

@@ -2,6 +2,7 @@
 
 use super::paging::is_ours;
 use super::{or_end, plains};
+use crate::links;
 use crate::report::{Findings, Verdict, not_applicable};
 use crate::subject::Subject;
 use attiva_core::{Fault, FaultKind};
@@ -196,11 +197,25 @@ pub(super) async fn documents(s: &Subject) -> Verdict {
             });
         }
     }
+    follow_links(s, readme, &mut found).await;
     if let Some(changelog) = &s.documents.changelog {
         let version = spec.version.to_string();
         found.hold(changelog.contains(&version), || format!("CHANGELOG.md does not speak of {version}"));
     }
     found.verdict("")
+}
+
+/// Where that is wanted: a replay needs no network.
+async fn follow_links(s: &Subject, document: &str, found: &mut Findings) {
+    let links = links::of(document);
+    if !s.follows_links {
+        return found.note(format!("{} links of README.md were not followed (--links)", links.len()));
+    }
+    for link in links {
+        let asked = link.clone();
+        let death = tokio::task::spawn_blocking(move || links::death(&asked)).await.unwrap_or(None);
+        found.hold(death.is_none(), || format!("README.md leads to {link}, which {}", death.unwrap_or_default()));
+    }
 }
 
 impl Subject {

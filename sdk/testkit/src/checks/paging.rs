@@ -4,14 +4,18 @@ use super::{or_end, plains};
 use crate::report::{Findings, Verdict};
 use crate::run::source::{How, Reading, Records, apply, difference, scene};
 use crate::subject::Subject;
-use crate::wire::fault::{Fault as Made, Injection};
+use crate::wire::fault::{Fault as Made, Injection, is_page_like, moved};
+use crate::wire::stand::Seen;
 use attiva_core::page::Cursor;
 use attiva_core::ports::connector::Stream;
 use attiva_core::{Fault, FaultKind};
 use attiva_wasm::ReadRequest;
+use std::collections::BTreeSet;
 
 /// Faults are made at so many places of a reading at most.
 const PLACES_MAX: usize = 3;
+/// How far a clock was ahead that made a place in the future.
+const AHEAD_MS: u64 = 3_600_000;
 
 /// A reading in a scene of its own.
 async fn read_in(
@@ -53,25 +57,46 @@ pub(super) async fn paging(s: &Subject) -> Verdict {
             compare(&mut found, &format!("{} in pages of {rows}", stream.name), &records, read);
         }
         for (fault, what) in [(Made::Again, "a page that came twice"), (Made::Moved, "a page that had moved")] {
-            for place in again_places(s, &stream).await {
-                let how = How { patient: true, ..How::default() };
-                let inject = |s: &Subject| s.stand.inject(Injection::once(fault.clone(), place));
-                let read = read_in(s, &stream, &scene("read", &stream), &how, inject).await;
-                compare(&mut found, &format!("{} with {what} (request {place})", stream.name), &records, read);
+            let mut met = 0;
+            // One record a page, and a last page with room: what was recorded above.
+            for rows in BTreeSet::from([few, most.saturating_sub(1).max(1)]) {
+                let how = How { patient: true, rows: Some(rows), ..How::default() };
+                let scene = format!("pages-of-{rows} {}", stream.name);
+                for place in page_places(s, &stream, &scene, &how, &fault).await {
+                    let inject = |s: &Subject| s.stand.inject(Injection::once(fault.clone(), place));
+                    let read = read_in(s, &stream, &scene, &how, inject).await;
+                    met += usize::from(s.stand.seen().iter().any(|seen| seen.is_faulty));
+                    compare(&mut found, &format!("{} with {what} (request {place})", stream.name), &records, read);
+                }
             }
+            // What has no pages cannot meet it.
+            found.note(format!("{}: met {what} {met} times", stream.name));
         }
     }
     found.verdict("nothing was read")
 }
 
-/// Requests whose path was asked for before, so that an answer of the same kind is there.
-async fn again_places(s: &Subject, stream: &Stream) -> Vec<usize> {
-    if read_in(s, stream, &scene("read", stream), &How::default(), |_| {}).await.is_err() {
+/// Requests for a page that could be another one: a page of the same kind came before.
+async fn page_places(s: &Subject, stream: &Stream, scene: &str, how: &How, fault: &Made) -> Vec<usize> {
+    // Answers about other keys are no pages of one list.
+    if stream.keyed_by.is_some() {
         return Vec::new();
     }
-    let requests = s.stand.requests();
-    let is_again = |at: &usize| requests.iter().take(*at).any(|earlier| earlier.path() == requests[*at].path());
-    (1..requests.len()).filter(is_again).take(PLACES_MAX).collect()
+    if read_in(s, stream, scene, how, |_| {}).await.is_err() {
+        return Vec::new();
+    }
+    let seen: Vec<Seen> = s.stand.seen().into_iter().filter(|seen| !seen.is_token).collect();
+    let could_be = |at: &usize| {
+        let page = seen.get(*at)?;
+        let is_of_path = |earlier: &&Seen| {
+            earlier.request.method == page.request.method && earlier.request.path() == page.request.path()
+        };
+        let before = seen.iter().take(*at).rev().find(is_of_path)?;
+        let (answer, earlier) = (page.answer.as_ref()?, before.answer.as_ref()?);
+        let is_another = before.request.target != page.request.target && is_page_like(answer, earlier);
+        (is_another && (*fault != Made::Moved || moved(answer, earlier).is_some())).then_some(())
+    };
+    (1..seen.len()).filter(|at| could_be(at).is_some()).take(PLACES_MAX).collect()
 }
 
 pub(super) async fn repeatable(s: &Subject) -> Verdict {
@@ -118,27 +143,17 @@ pub(super) async fn caught_up(s: &Subject) -> Verdict {
     for (stream, plain) in or_end!(plains(s).await) {
         let name = &stream.name;
         let Some(end) = plain.end().cloned() else { continue };
+        nothing_old(s, &stream, &plain, end, "its end", &mut found).await;
+        match place_ahead(s, &stream).await {
+            Ok(Some(ahead)) => nothing_old(s, &stream, &plain, ahead, "a place in the future", &mut found).await,
+            Ok(None) => {}
+            Err(fault) => found.problem(format!("{name} with a clock that is ahead: {fault}")),
+        }
         s.enter(&scene("caught-up", &stream));
         let connection = match s.connection() {
             Ok(connection) => connection,
             Err(fault) => return crate::report::not_applicable(fault.to_string()),
         };
-        let how = How { from: Some(end), ..How::default() };
-        found.looked();
-        match s.read(&connection, &stream, &[], &how).await {
-            Ok(after) => {
-                let mut all = plain.records();
-                after.pages.iter().for_each(|page| apply(&mut all, page));
-                for what in difference(&plain.records(), &all) {
-                    found.problem(format!("{name} after its end: {what}"));
-                }
-                let starts_over = stream.cursor_column.is_some() && plain.rows() > 2 && after.rows() >= plain.rows();
-                found.hold(!starts_over, || {
-                    format!("{name} has a cursor column, and reads all {} rows again after its end", after.rows())
-                });
-            }
-            Err(fault) => found.problem(format!("{name} after its end: {fault}")),
-        }
         let garbage = Cursor { state_version: s.spec().state_version, bytes: b"\xff\x00 no cursor".to_vec() };
         let request = ReadRequest {
             stream: name.clone(),
@@ -158,6 +173,39 @@ pub(super) async fn caught_up(s: &Subject) -> Verdict {
         }
     }
     found.verdict("nothing was read")
+}
+
+/// Where a reading ended whose clock was ahead, as a machine's is that is set right afterwards.
+async fn place_ahead(s: &Subject, stream: &Stream) -> Result<Option<Cursor>, Fault> {
+    let how = How { patient: true, ..How::default() };
+    let read = read_in(s, stream, &scene("read", stream), &how, |s| s.staged.be_ahead(AHEAD_MS)).await?;
+    Ok(read.end().cloned())
+}
+
+/// Reads on from a place behind everything there is.
+async fn nothing_old(s: &Subject, stream: &Stream, plain: &Reading, from: Cursor, place: &str, found: &mut Findings) {
+    let name = &stream.name;
+    s.enter(&scene("caught-up", stream));
+    let how = How { from: Some(from), ..How::default() };
+    let read = match s.connection() {
+        Ok(connection) => s.read(&connection, stream, &[], &how).await,
+        Err(fault) => Err(fault),
+    };
+    found.looked();
+    match read {
+        Ok(after) => {
+            let mut all = plain.records();
+            after.pages.iter().for_each(|page| apply(&mut all, page));
+            for what in difference(&plain.records(), &all) {
+                found.problem(format!("{name} after {place}: {what}"));
+            }
+            let starts_over = stream.cursor_column.is_some() && plain.rows() > 2 && after.rows() >= plain.rows();
+            found.hold(!starts_over, || {
+                format!("{name} has a cursor column, and reads all {} rows again after {place}", after.rows())
+            });
+        }
+        Err(fault) => found.problem(format!("{name} after {place}: {fault}")),
+    }
 }
 
 /// Whether the host had to stop the call.

@@ -120,6 +120,10 @@ pub(super) async fn coverage(s: &Subject) -> Verdict {
                 stream.name
             ));
         }
+        let seen: Vec<&str> = listed.iter().map(String::as_str).filter(|name| !unseen.contains(name)).collect();
+        if !seen.is_empty() {
+            found.note(format!("{}: the suite lists {} as unseen, in vain", stream.name, seen.join(", ")));
+        }
         found.looked();
         found.note(format!(
             "{}: {} of {} columns seen",

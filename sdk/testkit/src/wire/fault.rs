@@ -81,14 +81,17 @@ impl Injection {
 pub(crate) const PIECES: usize = 8;
 pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
-/// Whether two answers are pages of one kind: lists of records that have the same fields.
+/// Whether an answer is a page that follows another: lists of records that have the same fields, and none in common. Who
+/// asks again from the middle of an answer has it answered in part once more, which is no page.
 pub(crate) fn is_page_like(answer: &Answer, before: &Answer) -> bool {
-    let fields = |answer: &Answer| -> Option<Vec<String>> {
+    let read = |answer: &Answer| -> Option<Vec<Value>> {
         let mut page: Value = serde_json::from_slice(&answer.body).ok()?;
-        let first = records(&mut page)?.first()?.as_object()?;
-        Some(first.keys().cloned().collect())
+        records(&mut page).cloned()
     };
-    fields(before).is_some_and(|before| fields(answer) == Some(before))
+    let fields = |records: &[Value]| Some(records.first()?.as_object()?.keys().cloned().collect::<Vec<_>>());
+    let (Some(answer), Some(before)) = (read(answer), read(before)) else { return false };
+    fields(&answer).is_some_and(|of_answer| fields(&before) == Some(of_answer))
+        && !answer.iter().any(|record| before.contains(record))
 }
 
 /// The page with the last record of the page before in front of it; `None` where no list of records is found, or the
@@ -210,6 +213,8 @@ mod tests {
     fn pages_move_and_records_change() {
         let (first, second) = (page(&json!([{"id": 1}, {"id": 2}, {"id": 3}])), page(&json!([{"id": 4}, {"id": 5}])));
         assert!(is_page_like(&second, &first) && moved(&first, &first).is_none());
+        let again = page(&json!([{"id": 2}, {"id": 3}]));
+        assert!(!is_page_like(&again, &first) && !is_page_like(&page(&json!([{"no": 4}])), &first));
         let moved = body(moved(&second, &first));
         assert!(moved.contains(r#"[{"id":3},{"id":4},{"id":5}]"#), "{moved}");
         let keys: BTreeSet<String> = ["7".to_owned()].into_iter().collect();

@@ -9,6 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+/// How a connection begins that wants to be TLS, and what a server says that makes none: a fatal alert, `handshake_failure`.
+const TLS_HANDSHAKE: u8 = 22;
+const TLS_REFUSAL: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 const HEADERS_MAX: usize = 128;
 const HEAD_BYTES_MAX: usize = 256 << 10;
 
@@ -62,6 +65,13 @@ async fn connection<F: Future<Output = Reply>>(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
+    if stream.read_buf(&mut buffer).await? == 0 {
+        return Ok(());
+    }
+    if buffer.first() == Some(&TLS_HANDSHAKE) {
+        stream.write_all(&TLS_REFUSAL).await?;
+        return stream.shutdown().await;
+    }
     while let Some(request) = receive(&mut stream, &mut buffer, origin).await? {
         let has_body = request.method != "HEAD";
         match answer(request).await {

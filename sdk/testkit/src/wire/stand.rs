@@ -117,10 +117,20 @@ impl Stand {
     /// What lets the connector's requests come here.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
+        self.grants_by(Scheme::Http)
+    }
+
+    /// What leads the connector's requests here by TLS, which the stand-in refuses to everybody.
+    #[must_use]
+    pub fn grants_without_tls(&self) -> Vec<Grant> {
+        self.grants_by(Scheme::Https)
+    }
+
+    fn grants_by(&self, scheme: Scheme) -> Vec<Grant> {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let grant = |(origin, port): (&String, &u16)| Grant {
             origin: origin.clone(),
-            scheme: Scheme::Http,
+            scheme,
             host: address.to_string(),
             port: *port,
             addresses: vec![address],
@@ -325,7 +335,6 @@ impl Inner {
             Some(answer) if is_token => Some(Self::with_stand_in_token(&mut state, answer)),
             answer => answer,
         };
-        let is_faulty = fault.is_some();
         let path = format!("{} {}", request.method, request.path());
         let is_before = |before: &&Answer| answer.as_ref().is_some_and(|answer| fault::is_page_like(answer, before));
         // Another query of the same path is another page; the same one is the same question.
@@ -334,6 +343,13 @@ impl Inner {
         if let Some(answer) = answer.as_ref().filter(|_| !is_token) {
             state.before.insert(path, (request.target.clone(), answer.clone()));
         }
+        // What is no page cannot be another one.
+        let moved = || fault::moved(answer.as_ref()?, before.as_ref()?);
+        let is_faulty = match &fault {
+            Some(Fault::Again) => before.is_some(),
+            Some(Fault::Moved) => moved().is_some(),
+            fault => fault.is_some(),
+        };
         let reply = match (fault, answer) {
             (Some(Fault::Answered(answer)), _) => Reply::Whole(answer),
             (Some(Fault::Silent), _) => Reply::Silent,

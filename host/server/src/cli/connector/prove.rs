@@ -33,6 +33,9 @@ pub(crate) struct Test {
     /// Keep what the vendor answers, as the recording. Secrets are taken out.
     #[arg(long, requires = "live")]
     record: bool,
+    /// Ask whether the links in README.md lead somewhere.
+    #[arg(long)]
+    links: bool,
     /// A component of the version before.
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
@@ -90,6 +93,7 @@ pub(super) fn prove_built(test: &Test, component: Vec<u8>, is_release: bool) -> 
             readme: std::fs::read_to_string(home.join("README.md")).ok(),
             changelog: std::fs::read_to_string(home.join("CHANGELOG.md")).ok().filter(|_| is_release),
         },
+        follows_links: test.links,
         is_recording: test.record,
         authorities: test.live_ca_file.as_deref().map(text).transpose()?,
         change: if is_live { changing(test.change_with.clone()) } else { None },
