@@ -119,7 +119,12 @@ impl Standing {
     #[must_use]
     pub fn has_somebody_of_before(&self) -> bool {
         let is_unmatched = self.refusal.as_ref().is_some_and(|it| it.why.status == RefusalStatus::Unmatched);
-        is_unmatched && self.held.is_some() && self.unsure.is_none()
+        let may_be_there = match self.unsure {
+            None => self.held.is_some(),
+            // It was being taken out, and nobody knows whether it is.
+            Some(operation) => operation == Operation::Remove,
+        };
+        is_unmatched && may_be_there
     }
 
     /// The standing after the destination's answer to a row that was sent. `None`: nothing is left to remember.

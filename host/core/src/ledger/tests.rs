@@ -159,6 +159,8 @@ fn somebody_of_before_is_taken_out_where_the_new_row_matches_nobody() {
     let wanted = Desired::Row(row("new"));
     assert_eq!(decide(&wanted, &unmatched(None), 0), Decision::Kept(why(RefusalStatus::Unmatched)));
     assert_eq!(decide(&wanted, &unmatched(Some(Row::new())), 0), Decision::Send(Operation::Remove));
+    let leaving = Standing { unsure: Some(Operation::Remove), ..unmatched(Some(row("old"))) };
+    assert_eq!(decide(&wanted, &leaving, 0), Decision::Send(Operation::Remove), "nobody knows whether it is gone");
     // A row that was refused for itself says nothing of who is there.
     let failed =
         Standing { held: Some(row("old")), refusal: refused(Operation::Upsert, Some(row("new")), None), unsure: None };
