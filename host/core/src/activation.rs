@@ -3,6 +3,7 @@
 use crate::Millis;
 use crate::config::EvaluationMethod;
 use crate::cron::{Cron, EVERY_SECONDS_MIN};
+use crate::delivery::Delivery;
 use crate::id::EvaluationId;
 use crate::spec::DeliveryMode;
 use schemars::JsonSchema;
@@ -81,6 +82,31 @@ pub struct LastDelivery {
     pub failures: u32,
     /// When the newest one began that succeeded: the destination has acknowledged the audience as it was then.
     pub acknowledged_as_of: Option<Millis>,
+    /// When deliveries that followed changes have taken members out, and how many: those of the last hour, since somebody
+    /// last let one.
+    pub removed: Vec<(Millis, u64)>,
+}
+
+/// So long, deliveries that follow changes are as one where it counts how many members go.
+const LATELY_MS: i64 = 60 * 60_000;
+
+impl LastDelivery {
+    /// Takes what a delivery that has ended has taken out.
+    pub fn note_removed(&mut self, delivery: &Delivery) {
+        let Delivery { ended_at: Some(ended), books: Some(books), .. } = delivery else { return };
+        if delivery.approved {
+            self.removed.clear();
+        }
+        let follows = delivery.cause == DeliveryCause::Change && !delivery.approved && books.removed > 0;
+        self.removed.extend(follows.then_some((*ended, books.removed)));
+        self.removed.retain(|(at, _)| ended.saturating_sub(*at) < LATELY_MS);
+    }
+
+    /// How many members deliveries that follow changes have taken out lately.
+    #[must_use]
+    pub fn removed_lately(&self, now: Millis) -> u64 {
+        self.removed.iter().filter(|(at, _)| now.saturating_sub(*at) < LATELY_MS).map(|(_, members)| members).sum()
+    }
 }
 
 /// What is known of an activation when its schedule is asked.
@@ -257,6 +283,32 @@ mod tests {
         let failed = LastDelivery { failures: 3, ..last };
         assert!(!asked(&failed, true, DAY + 5 * MINUTE - 1) && asked(&failed, true, DAY + 5 * MINUTE));
         assert_eq!(rest_ms(200), HOUR);
+    }
+
+    #[test]
+    fn what_small_deliveries_take_out_within_an_hour_counts_together_until_somebody_lets_one() {
+        use crate::delivery::Plan;
+        use crate::id::{ActivationId, DeliveryId, SegmentId};
+        use crate::ports::store::Books;
+        let (a, s) = (ActivationId::new(0, [0; 6]), SegmentId::new(0, [0; 6]));
+        let delivery = |cause, at, removed| Delivery {
+            cause,
+            ended_at: Some(at),
+            books: Some(Books { removed, ..Books::default() }),
+            ..Delivery::new(DeliveryId::new(0, [0; 6]), a.clone(), s.clone(), "p@1".into(), at)
+        };
+        let mut last = LastDelivery::default();
+        for minute in 0..3 {
+            last.note_removed(&delivery(DeliveryCause::Change, DAY + minute * MINUTE, 8));
+        }
+        last.note_removed(&delivery(DeliveryCause::Requested, DAY + 3 * MINUTE, 50));
+        assert_eq!((last.removed_lately(DAY + 4 * MINUTE), last.removed_lately(DAY + HOUR)), (24, 16));
+        let plan = |removed_lately| Plan { held: 76, removals: 8, removed_lately, ..Plan::default() };
+        assert_eq!([plan(0), plan(24)].map(|plan| plan.needs_approval(20)), [false, true]);
+        assert!(!Plan { removals: 0, ..plan(24) }.needs_approval(20), "nobody goes");
+        let allowed = Delivery { approved: true, ..delivery(DeliveryCause::Change, DAY + 5 * MINUTE, 8) };
+        last.note_removed(&allowed);
+        assert_eq!(last.removed_lately(DAY + 5 * MINUTE), 0);
     }
 
     #[test]

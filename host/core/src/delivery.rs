@@ -11,7 +11,6 @@
 
 use crate::activation::DeliveryCause;
 use crate::id::{ActivationId, DeliveryId, EvaluationId, SegmentId};
-use crate::ledger;
 use crate::page::OutcomeStatus;
 use crate::ports::connector::Artifact;
 use crate::ports::store::Books;
@@ -343,7 +342,7 @@ impl Delivery {
         self.attempts = 0;
         // A whole is made of nobody as well: an empty file says that there is nobody.
         self.quiet = plan.sends() == 0 && self.mode == DeliveryMode::Records;
-        self.needs_approval = ledger::needs_approval(plan.removals, plan.held, removals_percent);
+        self.needs_approval = plan.needs_approval(removals_percent);
         self.phase = match (self.quiet, self.dry_run) {
             (true, true) => Phase::Done,
             (true, false) => Phase::Delivering,

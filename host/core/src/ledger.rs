@@ -97,9 +97,7 @@ pub fn decide(desired: &Desired, standing: &Standing, now: Millis) -> Decision {
     };
     match &standing.refusal {
         Some(refusal) if refusal.holds(operation, row, now) => {
-            // The vendor knows nobody by what is wanted, and has been found to hold somebody of before, whom others put back.
-            let is_of_before = refusal.why.status == RefusalStatus::Unmatched && standing.is_surely_there();
-            if is_of_before && operation == Operation::Upsert {
+            if standing.has_somebody_of_before() && operation == Operation::Upsert {
                 Decision::Send(Operation::Remove)
             } else {
                 Decision::Kept(refusal.why.clone())
@@ -116,8 +114,17 @@ impl Standing {
         self.held.is_none() && self.unsure.is_none()
     }
 
-    fn is_surely_there(&self) -> bool {
-        self.held.is_some() && self.unsure.is_none()
+    /// The vendor knows nobody by what is wanted, and holds somebody as the member was before: it is taken out, whatever
+    /// becomes of the member.
+    #[must_use]
+    pub fn has_somebody_of_before(&self) -> bool {
+        let is_unmatched = self.refusal.as_ref().is_some_and(|it| it.why.status == RefusalStatus::Unmatched);
+        let may_be_there = match self.unsure {
+            None => self.held.is_some(),
+            // It was being taken out, and nobody knows whether it is.
+            Some(operation) => operation == Operation::Remove,
+        };
+        is_unmatched && may_be_there
     }
 
     /// The standing after the destination's answer to a row that was sent. `None`: nothing is left to remember.
@@ -142,7 +149,8 @@ impl Standing {
                 let refusal = self.refusal.filter(|it| it.why.status == RefusalStatus::Unmatched)?;
                 return Some(Self { held: None, unsure: None, refusal: Some(refusal) });
             }
-            (Operation::Upsert, S::Unmatched) => (None, RefusalStatus::Unmatched),
+            // Nobody is known by what is wanted; who was put in as somebody else may be there still.
+            (Operation::Upsert, S::Unmatched) => (self.held, RefusalStatus::Unmatched),
             // A removal that was answered as an addition is not done.
             (_, S::Rejected) | (Operation::Remove, S::Created | S::Updated) => (self.held, RefusalStatus::Failed),
         };

@@ -402,6 +402,10 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| deliveries::queued(connection, delivery, first, limit))
     }
 
+    fn holders(&self, delivery: &DeliveryId, names: &[String]) -> Result<Vec<(String, ProfileId)>> {
+        self.database.read(|connection| ledger::holders(connection, delivery, names))
+    }
+
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()> {
         let delivery = delivery.clone();
         self.database.write(move |connection| deliveries::open_batch(connection, &delivery, &batch, &settled)).await

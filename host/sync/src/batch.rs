@@ -3,6 +3,7 @@
 use crate::delivery_run::Work;
 use crate::engine::Inner;
 use crate::export::{Beside, ExportMapping};
+use crate::namesakes::Namesakes;
 use attiva_core::delivery::Delivery;
 use attiva_core::ledger::{self, Decision, Desired, Row, Why};
 use attiva_core::page::Operation;
@@ -31,8 +32,8 @@ pub(crate) fn next(
         Decision::Send(operation) => {
             let row = match (operation, desired) {
                 (Operation::Upsert, Desired::Row(row)) => row,
-                // What the vendor was last told of it: what it is now may not lead to it.
-                _ => member.standing.held.clone().unwrap_or_default(),
+                // What the vendor was last told of it, heard or not: what it is now may not lead to it.
+                _ => member.sent.clone().or_else(|| member.standing.held.clone()).unwrap_or_default(),
             };
             Next::Send(operation, row)
         }
@@ -81,13 +82,28 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     let now = inner.clock.now();
     let refused = work.gate.ask(inner.store.as_ref(), &members)?;
     let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
+    let decided: Vec<(QueuedMember, Next)> = members
+        .into_iter()
+        .zip(refused)
+        .zip(beside)
+        .map(|((member, refused), beside)| {
+            let next = next(&work.mapping, &member, beside, refused, now);
+            (member, next)
+        })
+        .collect();
+    let mut namesakes = Namesakes::default();
+    let sent = decided.iter().filter(|(_, next)| matches!(next, Next::Send(..)));
+    namesakes.read(inner.store.as_ref(), delivery, sent.map(|(member, _)| member))?;
     let (mut rows, mut settled, mut left) = (Vec::<OpenRow>::new(), Vec::new(), None);
     let mut apart = Apart::new(&work.spec);
-    for ((member, refused), beside) in members.into_iter().zip(refused).zip(beside) {
-        match next(&work.mapping, &member, beside, refused, now) {
-            Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
+    for (member, next) in decided {
+        match next {
             // From the first on that has to wait, all do: what is on its way is a range of positions.
             Next::Send(..) if left.is_some() => {}
+            Next::Send(Operation::Remove, _) if namesakes.leaves_to_another(&member) => {
+                settled.push(ItemOutcome::left_to_another(member.position));
+            }
+            Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
             Next::Send(operation, _) if rows.first().is_some_and(|first| first.operation != operation) => {
                 left = Some(member.position);
             }
@@ -99,7 +115,10 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
                 }
                 let columns = work.mapping.columns();
                 let values = columns.iter().map(|(name, _)| row.remove(name).unwrap_or(Value::Null)).collect();
+                // Without the name of before, nobody is taken out for this one, whoever it is now.
+                let keeps_name = operation == Operation::Remove || !namesakes.leaves_to_another(&member);
                 let QueuedMember { position, profile_id, member_id, .. } = member;
+                let member_id = member_id.filter(|_| keeps_name);
                 rows.push(OpenRow { position, profile: profile_id, operation, values, member_id, part });
             }
             Next::Settle(status, why) => settled.push(outcome(member.position, status, why)),

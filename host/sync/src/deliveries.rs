@@ -70,8 +70,9 @@ fn note(last: &mut HashMap<ActivationId, LastDelivery>, delivery: &Delivery) {
     };
     let Delivery { started_at, ended_at, .. } = *delivery;
     let acknowledged_as_of = known.acknowledged_as_of.max(acknowledged_as_of(delivery));
-    *known =
-        LastDelivery { started_at, evaluation: delivery.evaluation.clone(), ended_at, failures, acknowledged_as_of };
+    let (evaluation, removed) = (delivery.evaluation.clone(), std::mem::take(&mut known.removed));
+    *known = LastDelivery { started_at, evaluation, ended_at, failures, acknowledged_as_of, removed };
+    known.note_removed(delivery);
 }
 
 impl Engine {

@@ -3,13 +3,15 @@
 use crate::batch::{self, Next};
 use crate::delivery_run::{Work, document};
 use crate::engine::Inner;
+use crate::namesakes::Namesakes;
 use crate::{accounts, expansion};
 use attiva_core::Fault;
+use attiva_core::activation::DeliveryCause;
 use attiva_core::config::{Activation, Segment};
 use attiva_core::delivery::{Delivery, Event, Plan, Sample};
 use attiva_core::ledger::REMOVALS_PERCENT;
 use attiva_core::page::Operation;
-use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile, Wanted};
+use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, QueuedMember, Reconcile, Wanted};
 use attiva_core::spec::DeliveryMode;
 use std::sync::Arc;
 
@@ -36,6 +38,11 @@ pub(crate) async fn plan(inner: &Arc<Inner>, delivery: &mut Delivery, work: &Wor
         pause(inner).await;
     };
     let mut plan = Plan { held: begun.held, ..Plan::default() };
+    if delivery.cause == DeliveryCause::Change
+        && let Some(last) = inner.last_deliveries.get(inner, &delivery.activation)?
+    {
+        plan.removed_lately = last.removed_lately(inner.clock.now());
+    }
     if delivery.mode == DeliveryMode::Snapshot {
         plan.upserts = begun.queued;
     } else {
@@ -92,14 +99,27 @@ fn begin(inner: &Inner, delivery: &Delivery, work: &Work, wanted: Wanted) -> Res
 fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan) -> Result<(), Fault> {
     let now = inner.clock.now();
     let mut first = 0;
+    let mut namesakes = Namesakes::default();
     loop {
         let members = inner.store.queued(&delivery.id, first, CHUNK)?;
         let Some(last) = members.last() else { return Ok(()) };
         first = last.position + 1;
         let refused = work.gate.ask(inner.store.as_ref(), &members)?;
         let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
-        for ((member, refused), beside) in members.into_iter().zip(refused).zip(beside) {
-            match batch::next(&work.mapping, &member, beside, refused, now) {
+        let decided: Vec<(QueuedMember, Next)> = members
+            .into_iter()
+            .zip(refused)
+            .zip(beside)
+            .map(|((member, refused), beside)| {
+                let next = batch::next(&work.mapping, &member, beside, refused, now);
+                (member, next)
+            })
+            .collect();
+        let leaving = decided.iter().filter(|(_, next)| matches!(next, Next::Send(Operation::Remove, _)));
+        namesakes.read(inner.store.as_ref(), delivery, leaving.map(|(member, _)| member))?;
+        for (member, next) in decided {
+            match next {
+                Next::Send(Operation::Remove, _) if namesakes.leaves_to_another(&member) => plan.unchanged += 1,
                 Next::Send(operation, row) => {
                     let counted = match operation {
                         Operation::Upsert => &mut plan.upserts,

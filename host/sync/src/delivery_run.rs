@@ -141,7 +141,7 @@ async fn held(inner: &Inner, delivery: &Delivery, cancel: &CancellationToken) ->
 
 /// The end is told with the books closed. The spools go after it is kept: a delivery that a kill makes end once more may
 /// need them, and no other one has them.
-async fn end(inner: &Inner, delivery: Delivery) {
+async fn end(inner: &Inner, mut delivery: Delivery) {
     inner.last_deliveries.acknowledged(&delivery);
     while let Err(fault) = store_end(inner, &delivery).await {
         if !inner.may_store_again(delivery.id.as_str(), &fault).await {
@@ -161,6 +161,7 @@ async fn end(inner: &Inner, delivery: Delivery) {
     {
         tracing::warn!(delivery = %delivery.id, %fault, "the spool was not cleared");
     }
+    delivery.books = Some(books);
     inner.last_deliveries.note(&delivery);
     inner.delivery_is_over(&delivery);
 }

@@ -8,11 +8,12 @@ use crate::engine::Inner;
 use crate::export::ExportMapping;
 use crate::trace;
 use attiva_core::delivery::{Delivery, Event};
-use attiva_core::page::{Outcome, OutcomeStatus};
+use attiva_core::page::{Operation, Outcome, OutcomeStatus};
 use attiva_core::ports::connector::{Delivered, DeliveryRun};
 use attiva_core::ports::store::{ItemOutcome, OpenBatch};
 use attiva_core::spec::{DeliveryMode, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
@@ -24,7 +25,12 @@ pub(crate) async fn deliver(
     run: &DeliveryRun,
 ) -> Result<Event, Fault> {
     let batch = match inner.store.opened_batch(&delivery.id)? {
-        Some(batch) if batch.number == delivery.batch => open_again(inner, delivery, batch).await?,
+        Some(batch) if batch.number == delivery.batch => {
+            if is_outdated(inner, delivery, work, &batch)? {
+                return take_anew(inner, delivery, work, &batch).await;
+            }
+            open_again(inner, delivery, batch).await?
+        }
         _ => match batch::take(inner, delivery, work).await? {
             Taken::Batch(batch) => batch,
             Taken::Nobody => return Ok(Event::Exhausted),
@@ -45,6 +51,27 @@ async fn open_again(inner: &Inner, delivery: &Delivery, mut batch: OpenBatch) ->
         inner.store.open_batch(&delivery.id, batch.clone(), Vec::new()).await?;
     }
     Ok(batch)
+}
+
+/// Whether somebody in a batch of before may not be sent it any more, or is no more: it may have waited for as long as a
+/// pause.
+fn is_outdated(inner: &Inner, delivery: &Delivery, work: &Work, batch: &OpenBatch) -> Result<bool, Fault> {
+    let upserts = batch.rows.iter().filter(|row| row.operation == Operation::Upsert);
+    let going: HashSet<u64> = upserts.map(|row| row.position).collect();
+    let taken = usize::try_from(batch.taken).unwrap_or(usize::MAX);
+    let mut members = inner.store.queued(&delivery.id, batch.first, taken)?;
+    members.retain(|member| going.contains(&member.position));
+    if members.iter().any(|member| member.profile.is_none()) {
+        return Ok(true);
+    }
+    Ok(work.gate.ask(inner.store.as_ref(), &members)?.iter().any(Option::is_some))
+}
+
+/// A repeat has the same rows, so this batch is given up, and its members are decided about once more: who may not be sent
+/// it is taken out, since it may be there.
+async fn take_anew(inner: &Inner, delivery: &Delivery, work: &Work, batch: &OpenBatch) -> Result<Event, Fault> {
+    let rows = usize::try_from(work.spec.batch_rows).unwrap_or(usize::MAX).saturating_mul(2);
+    refused_as_a_whole(inner, delivery, rows, batch.parts).await
 }
 
 /// What is with the vendor, and what it has said so far.
@@ -162,7 +189,7 @@ async fn close(
     close_as(inner, delivery, event, settled).await
 }
 
-/// The row that is to blame is looked for in smaller batches. Nothing of a batch that was refused is at the vendor.
+/// Its members are taken once more, in batches of half as many: the row that is to blame is looked for.
 async fn refused_as_a_whole(inner: &Inner, delivery: &Delivery, rows: usize, batches: u32) -> Result<Event, Fault> {
     close_as(inner, delivery, Event::Refused { rows: rows as u64, batches }, Vec::new()).await
 }

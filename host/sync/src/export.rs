@@ -30,6 +30,17 @@ pub fn mapping_scope(layout: &Layout) -> Scope {
     Scope::new().root(layout.entity().as_str(), fields.chain(beside))
 }
 
+/// The first field of a mapping that says what somebody is to the segment, by its place: of two segments it says two things.
+#[must_use]
+pub fn field_of_membership(mapping: &[ActivationField], layout: &Layout) -> Option<usize> {
+    let scope = mapping_scope(layout);
+    let is_of_membership = |field: &ActivationField| {
+        let checked = attiva_expr::check(&field.expression, &scope);
+        checked.is_ok_and(|checked| checked.slots().iter().any(|slot| *slot > layout.len()))
+    };
+    mapping.iter().position(is_of_membership)
+}
+
 /// The compiled mapping of an activation.
 pub(crate) struct ExportMapping {
     layout: Arc<Layout>,

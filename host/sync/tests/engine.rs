@@ -35,12 +35,16 @@ mod identity;
 mod keyed;
 #[path = "engine/mappings.rs"]
 mod mappings;
+#[path = "engine/members.rs"]
+mod members;
 #[path = "engine/privacy.rs"]
 mod privacy;
 #[path = "engine/readbacks.rs"]
 mod readbacks;
 #[path = "engine/refreshes.rs"]
 mod refreshes;
+#[path = "engine/replays.rs"]
+mod replays;
 #[path = "engine/retention.rs"]
 mod retention;
 #[path = "engine/schedules.rs"]

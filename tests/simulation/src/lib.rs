@@ -5,6 +5,7 @@
 //! Reading order: [`scenario`] (what happens in one seed), [`vendor`], [`oracle`] (what must hold in the end).
 
 mod chance;
+pub mod late;
 mod oracle;
 mod scenario;
 mod vendor;

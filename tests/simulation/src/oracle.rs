@@ -13,8 +13,7 @@ pub(crate) fn judge(world: &World, vendor: &Vendor, people: &[Person]) -> Result
         if list.remove("somebody else's").is_none() {
             return Err(format!("{target}: somebody else's member is gone"));
         }
-        list.retain(|key, _| !in_doubt.contains(key));
-        judge_list(target, list, &held, &in_doubt, people)?;
+        judge_list(target, &list, &held, &in_doubt, people)?;
     }
     judge_books(world)
 }
@@ -48,37 +47,48 @@ fn ledger(world: &World, target: &str) -> Result<(Held, BTreeSet<String>), Strin
 
 fn judge_list(
     target: &str,
-    list: BTreeMap<String, Member>,
+    list: &BTreeMap<String, Member>,
     ledger: &Held,
     in_doubt: &BTreeSet<String>,
     people: &[Person],
 ) -> Result<(), String> {
     // A target nobody delivers to under its own name: its activation shares another's.
     let foreign = ledger.is_empty() && list.is_empty();
+    // Rows that the ledger has of each name, and names of which nobody can know.
+    let (mut rows, mut unknown) = (BTreeMap::<&str, Vec<Member>>::new(), BTreeSet::new());
     for person in people {
         let key = person.id().to_string();
-        let there = list.get(&key);
+        let held = ledger.get(&key).and_then(Option::as_ref).map(member);
         let email = person.email.as_deref().unwrap_or("");
         let wanted = !foreign && !person.gone && wanted(target, person.title) && !email.is_empty();
         let refused = email.starts_with("bad") || email.starts_with("poison");
-        let expected =
-            Member::from([("email".to_owned(), email.to_owned()), ("title".to_owned(), person.title.to_owned())]);
+        let fields = [("email", email), ("title", person.title), ("name", &person.called)];
+        let expected: Member = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let holds = match (wanted, refused) {
             _ if in_doubt.contains(&key) => wanted && refused,
-            // What it had before, if anything: the ledger says what, below.
+            // What it had before, if anything: the list says whether it is so, below.
             (true, true) => true,
-            (true, false) if email.starts_with("nobody") => there.is_none(),
-            (true, false) => there == Some(&expected),
-            (false, _) => there.is_none(),
+            (true, false) if email.starts_with("nobody") => held.is_none(),
+            (true, false) => held.as_ref() == Some(&expected),
+            (false, _) => held.is_none(),
         };
         if !holds {
-            return Err(format!("{target}: of {person:?} it has {there:?}"));
+            return Err(format!("{target}: of {person:?} it has {held:?}"));
         }
+        if in_doubt.contains(&key) {
+            unknown.insert(person.called.as_str());
+        }
+        rows.entry(person.called.as_str()).or_default().extend(held);
     }
-    let held: BTreeMap<String, Member> =
-        ledger.iter().filter_map(|(key, row)| Some((key.clone(), member(row.as_ref()?)))).collect();
-    if held != list {
-        return Err(format!("{target}: the ledger says {held:?}, the vendor has {list:?}"));
+    let names = list.keys().map(String::as_str).chain(rows.keys().copied()).filter(|name| !unknown.contains(name));
+    for name in names.collect::<BTreeSet<_>>() {
+        let (there, rows) = (list.get(name), rows.get(name).map(Vec::as_slice).unwrap_or_default());
+        // Of two persons with one name it has the values of who was written last, who may have left since.
+        let is_one = people.iter().filter(|person| person.called == name).count() == 1;
+        let is_of_others = is_one && there.is_some_and(|there| !rows.contains(there));
+        if is_of_others || there.is_none() != rows.is_empty() {
+            return Err(format!("{target}: of {name} the ledger says {rows:?}, the vendor has {there:?}"));
+        }
     }
     Ok(())
 }

@@ -70,7 +70,9 @@ impl<'a> Scenario<'a> {
         let count = 5 + dice.below(30);
         let mut scenario = Self { directory, dice, clock, vendor, people: Vec::new(), report: Report::default() };
         for n in 0..count {
-            let person = Person { name: format!("p{n}"), title: "A", email: None, gone: false };
+            let of = if n > 0 && scenario.dice.percent(20) { n - 1 } else { n };
+            let (name, called) = (format!("p{n}"), format!("member {of}"));
+            let person = Person { name, called, title: "A", email: None, gone: false };
             let person = scenario.changed(person);
             scenario.people.push(person);
         }
@@ -192,10 +194,19 @@ impl<'a> Scenario<'a> {
         let mut expected = BTreeMap::new();
         for (target, _, _) in ACTIVATIONS {
             let (mut held, mut missing, mut returned) = (0, 0, 0);
-            for member in world.store.known_members(target, 0, 10_000).map_err(|e| e.to_string())? {
+            let known = world.store.known_members(target, 0, 10_000).map_err(|e| e.to_string())?;
+            let mut of_name = BTreeMap::<String, u32>::new();
+            for name in known.iter().filter_map(|member| member.member_id.clone()) {
+                *of_name.entry(name).or_default() += 1;
+            }
+            for member in known {
                 // Where nobody is recognised nothing is repaired: somebody stays.
                 held += u32::from(matches!(member.found, Found::Held { .. }));
-                let Some(key) = member.member_id.filter(|_| held != 1 && self.dice.percent(30)) else { continue };
+                // Of two who are one to the vendor, one is counted, or both.
+                let is_one = member.member_id.as_ref().is_some_and(|name| of_name.get(name) == Some(&1));
+                let Some(key) = member.member_id.filter(|_| is_one && held != 1 && self.dice.percent(30)) else {
+                    continue;
+                };
                 match member.found {
                     Found::Held { .. } => {
                         self.vendor.take_out(target, &key);
@@ -303,6 +314,6 @@ impl<'a> Scenario<'a> {
     }
 }
 
-fn world_id(dice: &Dice, clock: &FakeClock) -> DeliveryId {
+pub(crate) fn world_id(dice: &Dice, clock: &FakeClock) -> DeliveryId {
     DeliveryId::new(clock.now(), dice.bytes())
 }

@@ -1,5 +1,6 @@
 //! A vendor with lists of members. It refuses, is silent, lands requests late, keeps jobs; with each row it does what
-//! the row's e-mail says, so that what must come of it is known.
+//! the row's e-mail says, so that what must come of it is known. Members are told apart by a name of its own, as vendors do,
+//! which it reads from the row or is told again: of the host's keys it knows nothing, and two persons may have one name.
 
 use crate::chance::{Dice, FakeClock};
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ struct Change {
     key: String,
     operation: Operation,
     member: Member,
+    /// As it was answered before.
+    known: Option<String>,
 }
 
 struct Late {
@@ -56,6 +59,17 @@ pub(crate) struct Vendor {
     /// At this call the host is killed.
     pub(crate) kill_at: AtomicU64,
     pub(crate) killed: AtomicBool,
+    /// The next batch lands as late as one can; with it, its call ends so, or never.
+    pub(crate) late_once: Mutex<Option<Ended>>,
+}
+
+/// How a call ends whose request is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The host is killed within it.
+    Killed,
+    /// It is cut off, and is not made again.
+    CutOff,
 }
 
 #[derive(Debug)]
@@ -79,6 +93,7 @@ impl Vendor {
             calls: AtomicU64::new(0),
             kill_at: AtomicU64::new(0),
             killed: AtomicBool::new(false),
+            late_once: Mutex::default(),
         }
     }
 
@@ -180,28 +195,35 @@ impl Books {
     fn apply(&mut self, target: &str, change: &Change, busy: bool) -> Outcome {
         let list = self.lists.entry(target.into()).or_default();
         let email = change.member.get("email").map_or("", String::as_str);
+        let Some(name) = change.known.as_ref().or_else(|| change.member.get("name")) else {
+            return outcome(OutcomeStatus::Rejected, "vendor.nameless");
+        };
         match change.operation {
-            Operation::Remove if list.remove(&change.key).is_some() => outcome(OutcomeStatus::Removed, ""),
+            Operation::Remove if list.remove(name).is_some() => outcome(OutcomeStatus::Removed, ""),
             Operation::Remove => outcome(OutcomeStatus::Unchanged, ""),
             Operation::Upsert if busy => outcome(OutcomeStatus::Rejected, BUSY),
             Operation::Upsert if email.starts_with("bad") => outcome(OutcomeStatus::Rejected, "vendor.bad-email"),
-            Operation::Upsert if email.starts_with("nobody") => {
-                list.remove(&change.key);
-                outcome(OutcomeStatus::Unmatched, "vendor.nobody")
-            }
+            // Who was put in with another address stays there.
+            Operation::Upsert if email.starts_with("nobody") => outcome(OutcomeStatus::Unmatched, "vendor.nobody"),
             Operation::Upsert => {
-                let status = match list.insert(change.key.clone(), change.member.clone()) {
+                let status = match list.insert(name.clone(), change.member.clone()) {
                     None => OutcomeStatus::Created,
                     Some(was) if was == change.member => OutcomeStatus::Unchanged,
                     Some(_) => OutcomeStatus::Updated,
                 };
-                Outcome { member_id: Some(change.key.clone()), ..outcome(status, "") }
+                Outcome { member_id: Some(name.clone()), ..outcome(status, "") }
             }
         }
     }
 }
 
 impl Change {
+    /// Taken by a job that is not done.
+    fn pending(&self) -> Outcome {
+        let member_id = self.known.as_ref().or_else(|| self.member.get("name")).cloned();
+        Outcome { member_id, ..outcome(OutcomeStatus::Pending, "") }
+    }
+
     /// One such row has the whole request refused.
     fn is_poison(&self) -> bool {
         self.operation == Operation::Upsert && self.member.get("email").is_some_and(|email| email.starts_with("poison"))
@@ -216,6 +238,7 @@ fn changes(batch: &Batch) -> Vec<Change> {
     let change = |row: usize| Change {
         key: batch.keys.value(row).to_owned(),
         operation: batch.operations[row],
+        known: batch.member_ids[row].clone(),
         member: batch
             .rows
             .columns
@@ -275,6 +298,15 @@ impl Destination for Vendor {
         let shown: Vec<String> =
             changes.iter().map(|c| format!("{:?} {} {:?}", c.operation, c.key, c.member)).collect();
         self.note(format!("{} {} deliver {mood:?} {job:?}: {}", run.id, target.id, shown.join(", ")));
+        let ended = self.late_once.lock().unwrap().take();
+        if let Some(ended) = ended {
+            let lands_at = self.clock.now() + i64::try_from(TIMEOUT_MS).unwrap() - 1;
+            self.books.lock().unwrap().late.push(Late { lands_at, target: target.id.clone(), changes, job: None });
+            if ended == Ended::Killed {
+                self.die().await;
+            }
+            return Err(Fault::new(FaultKind::Internal, "plugin.trap", "the call was cut off"));
+        }
         if let Mood::Fault(kind) = mood {
             return Err(Fault::new(kind, "vendor.down", "try later"));
         }
@@ -294,7 +326,7 @@ impl Destination for Vendor {
             let mut books = self.books.lock().unwrap();
             match job {
                 Some((id, number)) => {
-                    let pending = changes.iter().map(|_| outcome(OutcomeStatus::Pending, "")).collect();
+                    let pending = changes.iter().map(Change::pending).collect();
                     books.keep(&id, number, changes);
                     pending
                 }
@@ -379,7 +411,7 @@ impl Destination for Vendor {
         let rest: Vec<_> = rest.take(PAGE + 1).collect();
         let told = |(key, member): &(&String, &Member)| {
             let email = member.get("email").map(|email| ("email".to_owned(), email.clone()));
-            std::iter::once(("key".to_owned(), (*key).clone())).chain(email).collect()
+            std::iter::once(("name".to_owned(), (*key).clone())).chain(email).collect()
         };
         let members = rest.iter().take(PAGE).map(told).collect();
         let next = rest.get(PAGE).and_then(|_| rest.get(PAGE - 1)).map(|(key, _)| key.as_bytes().to_vec());

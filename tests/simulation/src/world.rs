@@ -49,7 +49,7 @@ impl Connectors for Wiring {
             members: std::collections::BTreeMap::default(),
             transient_codes: vec![BUSY.into()],
             read_back: None,
-            at_once: Some(AtOnce { batches: 3, keys: vec!["email".into()] }),
+            at_once: Some(AtOnce { batches: 3, keys: vec!["name".into()] }),
             request_timeout_ms: TIMEOUT_MS,
         })
     }
@@ -67,6 +67,8 @@ impl Connectors for Wiring {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Person {
     pub(crate) name: String,
+    /// What the vendor calls them; two may be one to it.
+    pub(crate) called: String,
     pub(crate) title: &'static str,
     pub(crate) email: Option<String>,
     pub(crate) gone: bool,
@@ -140,7 +142,11 @@ impl World {
                 expansion: None,
                 connection: connection.id.clone(),
                 target: TargetSettings { object: "list".into(), name: list.into(), options: serde_json::json!({}) },
-                mapping: vec![field("email", "person.email", true), field("title", "person.job_title", false)],
+                mapping: vec![
+                    field("email", "person.email", true),
+                    field("title", "person.job_title", false),
+                    field("name", "person.last_name", true),
+                ],
                 schedule: None,
                 export: attiva_core::activation::Export::Full,
                 paused: false,
@@ -168,7 +174,10 @@ impl World {
                 commit.removed.push((person.id(), None));
                 continue;
             }
-            let mut attributes = vec![("job_title".to_owned(), Value::Text(person.title.into()))];
+            let mut attributes = vec![
+                ("job_title".to_owned(), Value::Text(person.title.into())),
+                ("last_name".to_owned(), Value::Text(person.called.clone())),
+            ];
             attributes.extend(person.email.clone().map(|email| ("email".to_owned(), Value::Text(email))));
             attributes.sort_by(|a, b| a.0.cmp(&b.0));
             let id = person.id();

@@ -1,7 +1,7 @@
 //! What a delivery would do, and what keeps it from doing it.
 
 use crate::id::ProfileId;
-use crate::ledger::Row;
+use crate::ledger::{self, Row};
 use crate::page::Operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,10 @@ pub struct Plan {
     pub held: u64,
     pub upserts: u64,
     pub removals: u64,
+    /// Of a delivery that follows changes: what those of the hour before it have taken out, which counts as if it were one
+    /// of these.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub removed_lately: u64,
     pub unchanged: u64,
     pub excluded: u64,
     /// Refused before, and nothing of it has changed.
@@ -36,7 +40,19 @@ pub struct Plan {
     pub samples: Vec<Sample>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Plan {
+    /// Whether it would take out more than `percent` of those whom the target holds, or held an hour ago.
+    #[must_use]
+    pub fn needs_approval(&self, percent: u8) -> bool {
+        let Self { held, removals, removed_lately, .. } = *self;
+        removals > 0 && ledger::needs_approval(removals + removed_lately, held + removed_lately, percent)
+    }
+
     #[must_use]
     pub fn sends(&self) -> u64 {
         self.upserts + self.removals

@@ -78,7 +78,9 @@ fn an_answer_moves_the_standing() {
     let refused = after(held("a"), Upsert, S::Rejected).unwrap();
     assert_eq!(refused.held, Some(row("a")), "what was there is there");
     assert_eq!(refused.refusal.unwrap().row, Some(row("b")));
-    assert_eq!(after(held("a"), Upsert, S::Unmatched).unwrap().held, None);
+    let unmatched = after(held("a"), Upsert, S::Unmatched).unwrap();
+    assert!(unmatched.held == Some(row("a")) && unmatched.has_somebody_of_before(), "who was there may be there still");
+    assert!(!after(fresh(), Upsert, S::Unmatched).unwrap().has_somebody_of_before());
     let pending = after(held("a"), Remove, S::Pending).unwrap();
     assert_eq!((pending.held.is_some(), pending.unsure), (true, Some(Remove)));
     let not_done = after(held("a"), Remove, S::Created).unwrap();
@@ -141,9 +143,9 @@ fn a_refusal_does_not_say_what_became_of_what_was_sent_before() {
     assert_eq!(decide(&Desired::Unwanted, &standing, 0), Decision::Send(Operation::Remove));
 }
 
-/// Whom the vendor does not know by what is wanted is left alone, unless a reading back has found them there as they were.
+/// Whom the vendor does not know by what is wanted is left alone, unless it has them as they were.
 #[test]
-fn somebody_of_before_whom_others_put_back_is_taken_out_where_the_new_row_matches_nobody() {
+fn somebody_of_before_is_taken_out_where_the_new_row_matches_nobody() {
     let unmatched = |held| {
         let refusal = Refusal {
             operation: Operation::Upsert,
@@ -157,6 +159,8 @@ fn somebody_of_before_whom_others_put_back_is_taken_out_where_the_new_row_matche
     let wanted = Desired::Row(row("new"));
     assert_eq!(decide(&wanted, &unmatched(None), 0), Decision::Kept(why(RefusalStatus::Unmatched)));
     assert_eq!(decide(&wanted, &unmatched(Some(Row::new())), 0), Decision::Send(Operation::Remove));
+    let leaving = Standing { unsure: Some(Operation::Remove), ..unmatched(Some(row("old"))) };
+    assert_eq!(decide(&wanted, &leaving, 0), Decision::Send(Operation::Remove), "nobody knows whether it is gone");
     // A row that was refused for itself says nothing of who is there.
     let failed =
         Standing { held: Some(row("old")), refusal: refused(Operation::Upsert, Some(row("new")), None), unsure: None };

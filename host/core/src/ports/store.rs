@@ -445,6 +445,8 @@ pub trait SandboxStore:
     fn is_stirred(&self, of: &ActivationId, segment: &SegmentId, looked: Seq, now: Millis) -> Result<(bool, Seq)>;
     /// Queued members from `first` on, with their profiles as they are now.
     fn queued(&self, delivery: &DeliveryId, first: u64, limit: usize) -> Result<Vec<QueuedMember>>;
+    /// Whom a delivery's target holds under one of these names of the vendor's; with the name.
+    fn holders(&self, delivery: &DeliveryId, names: &[String]) -> Result<Vec<(String, ProfileId)>>;
     /// Keeps a batch until it is closed, and settles the members that are not sent at all. What is in it is unsure from
     /// now on.
     async fn open_batch(&self, delivery: &DeliveryId, batch: OpenBatch, settled: Vec<ItemOutcome>) -> Result<()>;

@@ -108,7 +108,8 @@ struct Which {
 
 impl Which {
     fn filter(self) -> RefusalFilter {
-        RefusalFilter { code: self.code, since: self.since.map(|at| at.0), until: self.until.map(|at| at.0) }
+        let (since, until) = (self.since.map(|at| at.0), self.until.map(|at| at.0));
+        RefusalFilter { code: self.code, since, until, wanted_by: None }
     }
 }
 

@@ -73,6 +73,9 @@ impl Sandbox {
 
     async fn make_activation(&self, id: ActivationId, mut new: NewActivation) -> Result<CreatedActivation> {
         let name = name::checked("/name", &new.name)?.to_owned();
+        // One name is one target, whatever white space stands around it.
+        new.target.name = name::checked("/target/name", &new.target.name)?.to_owned();
+        check_removals(new.removals_max_percent)?;
         let segment = self.segment(&new.segment)?.value;
         let connection = self.connection(&new.connection)?.value;
         self.check_expansion(&segment, new.expansion.as_ref())?;
@@ -112,7 +115,7 @@ impl Sandbox {
         // The connection may have been removed while its destination was asked.
         let _alone = self.connections_change.lock().await;
         let connection = self.connection(connection.id.as_str())?.value;
-        self.check_shared_target(&activation, &connection)?;
+        self.check_shared_target(&activation, sent, &connection)?;
         self.check_usage(&activation)?;
         let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
         Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
@@ -150,7 +153,6 @@ impl Sandbox {
         types: &[DataType],
     ) -> Result<Vec<String>> {
         let NewActivation { target, mapping, expansion, .. } = new;
-        name::checked("/target/name", &target.name)?;
         if !self.plugins.resolve(&connection.plugin)?.plugin.is_destination {
             let message = format!("{} is no destination", connection.plugin);
             return Err(Fault::new(FaultKind::Config, "plugin.no-destination", message).field("/connection").into());
@@ -193,6 +195,15 @@ impl Sandbox {
         }
         Err(Refusal::invalid("activation.target", "the destination does not take this", problems))
     }
+}
+
+/// Above a hundred, nothing would ever ask.
+fn check_removals(percent: Option<u8>) -> Result<()> {
+    if percent.is_none_or(|percent| percent <= 100) {
+        return Ok(());
+    }
+    let fields = vec![FieldProblem::new("/removals_max_percent", "must be a share of the members, from 0 to 100")];
+    Err(Refusal::invalid("request.invalid", "the share of removals is no share", fields))
 }
 
 /// What a destination says to a mapping, by the field that it names.

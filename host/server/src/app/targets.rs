@@ -4,8 +4,9 @@ use super::connections::same_version;
 use super::keys::Caller;
 use super::refusal::{Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
-use attiva_core::config::{Activation, Connection};
+use attiva_core::config::{Activation, AudienceEntity, Connection};
 use attiva_core::delivery::Delivery;
+use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Expect, Kind, LedgerEntry, RefusalFilter, Refused};
 use attiva_core::spec::DeliveryMode;
 use attiva_core::{Fault, FaultKind};
@@ -85,9 +86,10 @@ impl Sandbox {
         Ok(self.store.refused(&self.ledger_of(activation)?, filter, after, limit)?)
     }
 
-    /// Has refused members sent again by the next delivery; how many.
+    /// Has refused members sent again by the next delivery, those of this activation's audience; how many.
     pub async fn replay(&self, caller: &Caller, activation: &str, filter: RefusalFilter) -> Result<u64> {
         let target = self.ledger_of(activation)?;
+        let filter = RefusalFilter { wanted_by: Some(self.activation(activation)?.value.id), ..filter };
         let detail = json!({ "code": filter.code, "since": filter.since, "until": filter.until });
         self.tell(caller, "activation.replayed", activation, detail).await?;
         Ok(self.store.replay(&target, filter).await?)
@@ -113,28 +115,44 @@ impl Sandbox {
         Ok(self.store.target(&key)?.unwrap_or_default())
     }
 
-    /// Two activations that fill one target make the same rows, of the same people they may send, or each would undo
-    /// what the other wrote.
-    pub(super) fn check_shared_target(&self, new: &Activation, connection: &Connection) -> Result<()> {
+    /// Two activations that fill one target make the same rows in the same way, of the same people they may send, or each
+    /// would undo what the other wrote.
+    pub(super) fn check_shared_target(
+        &self,
+        new: &Activation,
+        of: AudienceEntity,
+        connection: &Connection,
+    ) -> Result<()> {
         if self.connectors.delivery(&connection.plugin)?.mode == DeliveryMode::Snapshot {
             return Ok(());
         }
         let key = new.target_key(&connection.instance);
+        let layout = attiva_sync::policies::layout(self.store.as_ref(), &EntityName::Model(of.kind()))?;
+        let membership = attiva_sync::field_of_membership(&new.mapping, &layout);
         for other in self.list(Kind::Activation, None, usize::MAX, |_: &Activation| true)? {
             let instance = self.connection(other.connection.as_str())?.value.instance;
             if other.id == new.id || other.target_key(&instance) != key {
                 continue;
             }
-            let (what, field) = match () {
-                () if other.mapping != new.mapping => ("maps other fields", "/mapping"),
-                () if other.consent != new.consent => ("sends for something else", "/consent"),
-                () => continue,
+            let is_of_others = (&other.segment, &other.expansion) != (&new.segment, &new.expansion);
+            let (what, field) = match membership {
+                _ if other.mapping != new.mapping => ("maps other fields", "/mapping".to_owned()),
+                _ if other.consent != new.consent => ("sends for something else", "/consent".to_owned()),
+                _ if other.target.options != new.target.options => {
+                    ("fills it in another way", "/target/options".to_owned())
+                }
+                Some(i) if is_of_others => {
+                    let what = "sends another audience, to which the same person is something else";
+                    (what, format!("/mapping/{i}/expression"))
+                }
+                _ => continue,
             };
             let message = format!("{} fills this target too, and {what}", other.id);
             let fault = Fault::new(FaultKind::Config, "activation.target", message).field(field);
-            return Err(Refusal::from(
-                fault.action("Map the same fields in the same way for the same use, or name another target."),
-            ));
+            return Err(Refusal::from(fault.action(
+                "Map the same fields in the same way for the same use with the same options, without \
+                     `member_status` and `member_since`, or name another target.",
+            )));
         }
         Ok(())
     }

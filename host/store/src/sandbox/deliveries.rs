@@ -87,7 +87,7 @@ pub(super) fn queued(
     let sql = format!(
         "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, v.body, v.degraded,
            a.profile IS NULL,
-           t.member_id, i.wanted, {}
+           t.member_id, i.wanted, {}, l.sent
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
            JOIN entity e ON e.number = p.entity
            LEFT JOIN attributes a ON a.profile = p.number LEFT JOIN derived v ON v.profile = p.number
@@ -113,6 +113,7 @@ pub(super) fn queued(
             member_id: row.get(11)?,
             wanted: row.get(12)?,
             standing: ledger::standing(row, 13)?,
+            sent: row.get::<_, Option<String>>(23)?.as_deref().map(ledger::read_row).transpose()?,
         });
     }
     Ok(members)

@@ -4,7 +4,7 @@ use super::deliveries::status;
 use super::readback;
 use crate::failure::{Failure, Outcome, corrupt, known, limited};
 use attiva_core::Millis;
-use attiva_core::id::{ActivationId, ProfileId};
+use attiva_core::id::{ActivationId, DeliveryId, ProfileId};
 use attiva_core::ledger::{Answer, Doubt, Refusal, RefusalStatus, Row, Sent, Standing, Why};
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{ItemOutcome, ItemStatus, LedgerEntry, RefusalFilter, Refused, StoreError, TargetKey};
@@ -96,6 +96,9 @@ pub(super) fn settle(
     outcome: &ItemOutcome,
     now: Millis,
 ) -> Outcome<()> {
+    if outcome.is_left_to_another() {
+        return store(connection, target, profile, None, now);
+    }
     let (standing, sent) = load(connection, target, profile)?;
     let was_held = standing.held.is_some();
     let after = match (sent, outcome.answer) {
@@ -181,6 +184,7 @@ fn store(connection: &Connection, target: i64, profile: i64, standing: Option<&S
     };
     let held = standing.held.as_ref().map(serde_json::to_string).transpose()?;
     let due = match refusal {
+        Some(_) if standing.has_somebody_of_before() => Some(0),
         Some(refusal) => refusal.retry_at,
         None => standing.unsure.map(|_| 0),
     };
@@ -221,6 +225,28 @@ fn put_refusal(connection: &Connection, target: i64, profile: i64, refusal: &Ref
             refusal.attempts
         ])?;
     Ok(())
+}
+
+/// Goes through the names of the target once, however many are asked for.
+pub(super) fn holders(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    names: &[String],
+) -> Outcome<Vec<(String, ProfileId)>> {
+    let mut list = connection.prepare_cached(
+        "SELECT t.member_id, p.id
+         FROM delivery d CROSS JOIN target_member t ON t.target = d.target
+           CROSS JOIN ledger l ON l.target = d.ledger AND l.profile = t.profile
+           CROSS JOIN profile p ON p.number = t.profile
+         WHERE d.id = ?1 AND t.member_id IN (SELECT value FROM json_each(?2)) AND l.held IS NOT NULL",
+    )?;
+    let mut rows = list.query(params![delivery.as_str(), serde_json::to_string(names)?])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(1)?;
+        found.push((row.get(0)?, known(ProfileId::parse(&id), "a profile's id")?));
+    }
+    Ok(found)
 }
 
 /// The next delivery to each target that knows the profile looks at it again.
@@ -317,9 +343,14 @@ pub(super) fn refused(
 /// Has refused rows sent again with the next delivery, as they then are. Returns how many.
 pub(super) fn replay(connection: &Connection, target: &str, filter: &RefusalFilter) -> Outcome<u64> {
     const CHOSEN: &str = "target = (SELECT number FROM target WHERE id = ?1) AND (?2 IS NULL OR code = ?2)
-        AND at >= ?3 AND at < ?4";
+        AND at >= ?3 AND at < ?4
+        AND (?5 IS NULL OR EXISTS (SELECT 1 FROM claimant c JOIN want w ON w.claimant = c.number
+                WHERE c.activation = ?5 AND w.profile = refusal.profile)
+          OR NOT EXISTS (SELECT 1 FROM claimant c JOIN want w ON w.claimant = c.number
+                WHERE c.target = refusal.target AND w.profile = refusal.profile))";
     let (since, until) = filter.range();
-    let chosen = params![target, filter.code, since, until];
+    let wanted_by = filter.wanted_by.as_ref().map(ActivationId::as_str);
+    let chosen = params![target, filter.code, since, until, wanted_by];
     connection
         .prepare_cached(&format!(
             "UPDATE ledger SET due = 0 WHERE target = (SELECT number FROM target WHERE id = ?1)

@@ -2,10 +2,13 @@
 
 use crate::support::*;
 use crate::{three_pages, vendor};
+use attiva_core::FaultKind;
 use attiva_core::consent::{ANY, Consent, ConsentRules, Needs, OptOut, Rule, Suppression, Unnamed, Use};
+use attiva_core::delivery::{Delivery, DeliveryStatus};
 use attiva_core::id::ActivationId;
 use attiva_core::identity::Identity;
 use attiva_core::ports::store::{Books, Expect, ItemStatus, Kind};
+use attiva_core::spec::AtOnce;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -183,5 +186,42 @@ async fn a_word_about_any_of_the_persons_identities_counts() {
     assert_eq!(
         delivered(&world, &activation).await,
         Books { received: 3, removed: 1, unchanged: 1, excluded: 1, ..Books::default() }
+    );
+}
+
+/// A batch that is open may have waited for as long as a pause.
+#[tokio::test]
+async fn who_withdraws_while_a_delivery_is_paused_is_not_sent_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, activation) = listed(dir.path(), true, Some(news())).await;
+    *world.vendor.at_once.lock().unwrap() = Some(AtOnce { batches: 2, keys: vec!["mail".into()] });
+    for address in ["ann@x.com", "cat@x.com", "dan@x.com"] {
+        say(&world, address, true, 10).await;
+    }
+    world.vendor.stuck.store(true, Ordering::SeqCst);
+    let delivery = world.start_delivery(&activation).await.unwrap().id;
+    let open = world.until("a batch is open", || world.store.opened_batch(&delivery).unwrap()).await;
+    assert_eq!(open.rows.len(), 2);
+    world.change_activation(&activation, |a| a.paused = true).await;
+    world.vendor.deliver_faults.lock().unwrap().push_back(fault(FaultKind::Transient, "vendor.down"));
+    world.vendor.stuck.store(false, Ordering::SeqCst);
+    let stored = || -> Delivery { world.get(Kind::Delivery, delivery.as_str()) };
+    world.until("it holds", || (stored().status == DeliveryStatus::Held).then_some(())).await;
+    assert!(world.store.opened_batch(&delivery).unwrap().is_some(), "what was sent has no answer yet");
+
+    let withdrawn = open.rows[0].values[0].as_text().unwrap().to_owned();
+    say(&world, &withdrawn, false, 20).await;
+    world.change_activation(&activation, |a| a.paused = false).await;
+    let books = world.ended_delivery(&delivery).await.books.unwrap();
+    assert_eq!(books, Books { received: 3, created: 2, removed: 1, ..Books::default() });
+    let batches = world.vendor.batches.lock().unwrap().clone();
+    let of_them = batches
+        .values()
+        .flatten()
+        .filter(|(_, values)| values[0].as_ref().and_then(attiva_core::Value::as_text) == Some(withdrawn.as_str()));
+    assert_eq!(of_them.count(), 1, "the row that takes them out: {batches:?}");
+    assert_eq!(
+        delivered(&world, &activation).await,
+        Books { received: 3, unchanged: 2, excluded: 1, ..Books::default() }
     );
 }

@@ -6,7 +6,7 @@ use crate::three_pages;
 use attiva_core::FaultKind;
 use attiva_core::activation::{ActivationSchedule, After, DeliveryCause};
 use attiva_core::config::{Activation, Connection};
-use attiva_core::delivery::Delivery;
+use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
 use attiva_core::id::ActivationId;
 use attiva_core::ports::store::{DocumentWrite, Expect, Kind};
 use attiva_core::run::{Run, RunStatus};
@@ -90,6 +90,42 @@ async fn what_has_failed_rests_and_a_change_does_not_hurry_it() {
     world.change_activation(&often, |it| it.schedule = schedule(Some(1), None)).await;
     world.until("the other was delivered twice", || (deliveries(&world, &often).len() >= 2).then_some(())).await;
     assert_eq!(deliveries(&world, &follows).len(), 1);
+}
+
+/// Leavers come a few at a time, and nobody is asked of any few.
+#[tokio::test]
+async fn many_small_removals_within_an_hour_wait_for_a_word_as_one_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let leads = |from: u8, at, title| -> Vec<Lead> {
+        let lead = |n: u8| lead(format!("{n}").leak(), at, format!("{n}@x.com").leak(), title);
+        (from..from + 6).map(lead).collect()
+    };
+    let (world, activation) = listed(dir.path(), vec![leads(0, 10, "CEO"), leads(6, 10, "CEO")]).await;
+    world.change_activation(&activation, |it| it.schedule = schedule(None, Some(After::Change))).await;
+    let ended = |count: usize| {
+        let all = deliveries(&world, &activation);
+        (all.len() >= count && all.iter().all(|it| it.status.has_ended())).then(|| all[count - 1].clone())
+    };
+    assert_eq!(world.until("everybody is there", || ended(1)).await.books.unwrap().created, 12);
+    world.vendor.pages.lock().unwrap().push(leads(0, 20, "CTO"));
+    world.run().await;
+    let mut removed = 0;
+    world
+        .until("six have left", || {
+            let all = deliveries(&world, &activation);
+            removed = all.iter().filter_map(|it| it.books).map(|books| books.removed).sum();
+            (removed == 6).then_some(())
+        })
+        .await;
+    world.vendor.pages.lock().unwrap().push(leads(6, 20, "CTO"));
+    world.run().await;
+    let held = || deliveries(&world, &activation).into_iter().find(|it| it.status == DeliveryStatus::Held);
+    let held = world.until("it asks", held).await;
+    let plan = held.plan.as_ref().unwrap();
+    assert_eq!((held.hold(), plan.removals + plan.removed_lately), (Some(Hold::Removals), 12), "{plan:?}");
+    world.engine.approve_delivery(&held.id).await.unwrap();
+    let last = world.ended_delivery(&held.id).await;
+    assert_eq!((last.status, last.books.unwrap().removed > 0), (DeliveryStatus::Succeeded, true));
 }
 
 fn runs(world: &World) -> Vec<Run> {

@@ -43,15 +43,32 @@ impl Destination for Vendor {
             (batch.keys.value(row).to_owned(), values)
         });
         self.batches.lock().unwrap().insert(batch.number, rows.collect());
+        let known = (0..batch.rows.len).map(|row| (batch.keys.value(row).to_owned(), batch.member_ids[row].clone()));
+        self.known_as.lock().unwrap().extend(known);
         let names = self.names_members.load(Ordering::SeqCst);
-        let pending = |row| Outcome {
-            status: OutcomeStatus::Pending,
-            code: String::new(),
-            field: None,
-            message: String::new(),
-            member_id: names.then(|| format!("m-{}", batch.keys.value(row))),
+        let (names_by, nobody) = (*self.names_by.lock().unwrap(), self.knows_nobody_by.lock().unwrap().clone());
+        let refuses = self.refuses.lock().unwrap().clone();
+        let text = |row: usize, of: &str| {
+            let column = batch.rows.columns.iter().find(|column| column.name == of)?;
+            column.get(row)?.as_text().map(ToOwned::to_owned)
         };
-        let outcomes = (0..batch.rows.len).map(pending).collect();
+        let outcome = |row: usize| {
+            let mail = text(row, "mail").filter(|_| batch.operations[row] == Operation::Upsert).unwrap_or_default();
+            let own = names.then(|| format!("m-{}", batch.keys.value(row)));
+            let refused = refuses.get(mail.as_str()).copied();
+            Outcome {
+                status: match refused {
+                    Some(_) => OutcomeStatus::Rejected,
+                    None if nobody.contains(&mail.as_str()) => OutcomeStatus::Unmatched,
+                    None => OutcomeStatus::Pending,
+                },
+                code: refused.unwrap_or_default().to_owned(),
+                field: None,
+                message: String::new(),
+                member_id: names_by.map_or(own, |of| text(row, of)),
+            }
+        };
+        let outcomes = (0..batch.rows.len).map(outcome).collect();
         let next = (batch.number + 1).to_string().into_bytes();
         Ok(Delivered { state: if keeps_state { state.to_vec() } else { next }, outcomes })
     }

@@ -73,6 +73,14 @@ pub struct Vendor {
     pub stuck_telling: AtomicBool,
     /// It names its members: `m-` and the profile's id.
     pub names_members: AtomicBool,
+    /// Or: by what stands in this field of theirs, so that two may have one name.
+    pub names_by: Mutex<Option<&'static str>>,
+    /// What it was told again that it had called each row, by key; the newest last.
+    pub known_as: Mutex<Vec<(String, Option<String>)>>,
+    /// It refuses these addresses, for good, with these codes.
+    pub refuses: Mutex<std::collections::BTreeMap<&'static str, &'static str>>,
+    /// It knows nobody by these addresses.
+    pub knows_nobody_by: Mutex<Vec<&'static str>>,
     pub read_back: Mutex<Option<bool>>,
     /// It takes batches at once, and leaves the state as it is, but for the batches whose numbers these are.
     pub at_once: Mutex<Option<AtOnce>>,

@@ -41,6 +41,8 @@ pub struct RefusalFilter {
     pub since: Option<Millis>,
     /// Refused before this.
     pub until: Option<Millis>,
+    /// Of those whom this activation wants, and those whom nobody wants: others may fill the same target.
+    pub wanted_by: Option<ActivationId>,
 }
 
 impl RefusalFilter {
@@ -202,6 +204,8 @@ pub struct QueuedMember {
     /// False for one that has left.
     pub wanted: bool,
     pub standing: Standing,
+    /// The row that was sent last, where that is not settled.
+    pub sent: Option<Row>,
 }
 
 /// What became of a member in a delivery; the books are kept in these words.
@@ -280,6 +284,20 @@ impl ItemOutcome {
             message,
             member_id: None,
         }
+    }
+
+    /// Of a member who is to be taken out and is another member as well, by the vendor's name: nothing is sent, and what
+    /// the target has is the other one's alone.
+    #[must_use]
+    pub fn left_to_another(position: u64) -> Self {
+        let message = "another member is this one to the destination, and stays".into();
+        let unsent = Self::unsent(position, ItemStatus::Unchanged, "member.shared".into(), None, message);
+        Self { operation: Some(Operation::Remove), ..unsent }
+    }
+
+    #[must_use]
+    pub fn is_left_to_another(&self) -> bool {
+        self.answer.is_none() && self.operation == Some(Operation::Remove)
     }
 }
 
