@@ -146,7 +146,7 @@ impl<'w> Writer<'w> {
             }
             None => {
                 let texts = writer.written_out(list)?.ok_or_else(|| refused(list.at, NO_ORDER))?;
-                Ok(writer.named(&[separator_text.clone()], |names| {
+                Ok(writer.named(std::slice::from_ref(&separator_text), |names| {
                     let joined =
                         if texts.is_empty() { "''".to_owned() } else { texts.join(&format!(" || {} || ", names[0])) };
                     format!("(CASE WHEN {} IS NULL THEN NULL ELSE {joined} END)", names[0])

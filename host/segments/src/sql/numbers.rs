@@ -119,7 +119,7 @@ impl Writer<'_> {
     }
 
     /// Cut towards zero. Engines cut or round where they make an integer of a number.
-    pub(super) fn to_integer(&mut self, number: String) -> String {
+    pub(super) fn integer_of(&mut self, number: String) -> String {
         self.named(&[number], |names| {
             let (it, cast) = (&names[0], format!("CAST({} AS BIGINT)", names[0]));
             format!(
@@ -176,14 +176,14 @@ impl Writer<'_> {
     }
 
     /// Conversions to numbers; none where it is none.
-    pub(super) fn to_number(&mut self, function: Function, arg: &Expr) -> Result<Option<String>> {
+    pub(super) fn number_of(&mut self, function: Function, arg: &Expr) -> Result<Option<String>> {
         Ok(Some(match (function, arg.ty) {
             (Function::ToDecimal, Type::Integer | Type::Decimal) | (Function::ToInteger, Type::Integer) => {
                 self.value(arg)?
             }
             (Function::ToInteger, Type::Decimal | Type::Float) => {
                 let number = self.value(arg)?;
-                self.to_integer(number)
+                self.integer_of(number)
             }
             (Function::ToInteger, Type::Timestamp) => {
                 let at = self.value(arg)?;

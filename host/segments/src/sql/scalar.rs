@@ -198,7 +198,7 @@ impl Writer<'_> {
         if let Some(text) = self.of_text(function, arg)? {
             return Ok(text);
         }
-        if let Some(number) = self.to_number(function, arg)? {
+        if let Some(number) = self.number_of(function, arg)? {
             return Ok(number);
         }
         let times = |writer: &mut Self, unit: i64| Ok(format!("({} * {unit})", writer.value(arg)?));

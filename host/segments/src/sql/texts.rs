@@ -35,7 +35,7 @@ impl Writer<'_> {
             (Function::LowerAscii, _) => self.in_case(arg, 'A'..='Z', 'a'..='z')?,
             (Function::UpperAscii, _) => self.in_case(arg, 'a'..='z', 'A'..='Z')?,
             (Function::Trim, _) => self.trimmed(arg)?,
-            (Function::ToText, _) => self.to_text(arg)?,
+            (Function::ToText, _) => self.text_of(arg)?,
             _ => return Ok(None),
         }))
     }
@@ -63,7 +63,7 @@ impl Writer<'_> {
         ))
     }
 
-    fn to_text(&mut self, arg: &Expr) -> Result<String> {
+    fn text_of(&mut self, arg: &Expr) -> Result<String> {
         Ok(match arg.ty {
             Type::Text | Type::Json => self.value(arg)?,
             Type::Integer => format!("CAST({} AS VARCHAR(20))", self.value(arg)?),
