@@ -63,7 +63,7 @@ impl Writer<'_> {
     fn made_of_text(&mut self, field: &str) -> String {
         let part = *self.dice.pick(&["HR", "hr", "", "CMO", "Sales", "b", "-c", "!\"#$%&"]);
         let separator = *self.dice.pick(&[";", "--", ";;", ""]);
-        let visible = separator.is_empty().then_some("--").unwrap_or(separator);
+        let visible = if separator.is_empty() { "--" } else { separator };
         let op = self.operator();
         match self.dice.roll(9) {
             0 => format!("{field}.trim() == {part:?}"),

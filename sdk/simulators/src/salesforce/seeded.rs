@@ -191,7 +191,7 @@ impl Fill<'_> {
         let id = record_id("006", subject);
         let values = json!({"AccountId": account, "Name": format!("Deal {company}-{number}"), "StageName": stage, "Amount": amount,
             "Probability": probability, "ExpectedRevenue": amount * probability / 100, "CloseDate": close, "IsClosed": closed, "IsWon": won,
-            "Type": if number % 2 == 0 { "New Business" } else { "Existing Business" }, "LeadSource": if company % 2 == 0 { "Web" } else { "Partner" },
+            "Type": if number.is_multiple_of(2) { "New Business" } else { "Existing Business" }, "LeadSource": if company.is_multiple_of(2) { "Web" } else { "Partner" },
             "NextStep": (!closed).then_some("Call them"), "Description": format!("No. {number} of company {company}"),
             "ForecastCategory": forecast, "ForecastCategoryName": forecast, "FiscalYear": 2026, "FiscalQuarter": 1 + number % 4,
             "CampaignId": dice.one_in(3).then(|| record_id("701", 1 + number))});
