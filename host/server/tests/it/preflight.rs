@@ -42,6 +42,46 @@ fn keys_kinds_and_modes_are_looked_at_by_the_vendors_own_rules() {
     made("create", &[email, title]).is(201);
 }
 
+/// What two activations of one target must have in common.
+#[test]
+fn a_second_activation_of_a_target_that_would_undo_the_first_is_refused() {
+    let api = Harness::sandbox();
+    let vendors = vendors_of(MarketoConfig { leads: 1, ..MarketoConfig::default() });
+    let marketo = connect(&api, &vendors);
+    let segment =
+        |name: &str| make(&api, &json!({"name": name, "expression": format!("person.department == \"{name}\"")}));
+    let (hr, sales) = (segment("HR"), segment("Sales"));
+    let made = |segment: &str, list: &str, mode: &str, title: &str| {
+        let mut body = activation(segment, &marketo, "static-list", &[("email", "person.email"), ("title", title)]);
+        body["target"] = json!({"object": "static-list", "name": list, "options": {"mode": mode}});
+        api.post("activations", &body)
+    };
+    made(&hr, "one", "create", "person.job_title").is(201);
+    made(&sales, "one", "create", "person.job_title").is(201);
+    let mut typo = activation(&hr, &marketo, "static-list", &[("email", "person.email")]);
+    typo["removals_max_percent"] = json!(200);
+    assert_eq!(
+        api.post("activations", &typo).refused(422, "request.invalid").text("/errors/0/field"),
+        "/removals_max_percent"
+    );
+    let refused = |segment: &str, list: &str, mode: &str, title: &str| {
+        let answer = made(segment, list, mode, title);
+        answer.refused(422, "activation.target").text("/errors/0/field").to_owned()
+    };
+    assert_eq!(refused(&sales, "one", "create", "person.department"), "/mapping");
+    assert_eq!(refused(&sales, " one ", "create", "person.department"), "/mapping", "it is the same list");
+    let mut other =
+        activation(&sales, &marketo, "static-list", &[("email", "person.email"), ("title", "person.job_title")]);
+    other["target"] =
+        json!({"object": "static-list", "name": "one", "options": {"mode": "create", "folder": "Group Lists"}});
+    let answer = api.post("activations", &other);
+    assert_eq!(answer.refused(422, "activation.target").text("/errors/0/field"), "/target/options");
+    // What somebody is to the segment is another thing to another one.
+    made(&hr, "two", "create", "person.member_status").is(201);
+    made(&hr, "two", "create", "person.member_status").is(201);
+    assert_eq!(refused(&sales, "two", "create", "person.member_status"), "/mapping/1/expression");
+}
+
 #[test]
 fn a_destination_that_cannot_be_asked_yet_leaves_it_to_the_first_delivery() {
     let api = Harness::sandbox();

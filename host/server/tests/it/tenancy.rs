@@ -1,7 +1,8 @@
 //! Organisations and sandboxes: made and removed, apart from each other, and how many may share a vendor's instance.
 
+use crate::audiences::{make, send};
 use crate::harness::{Answer, Api, Harness};
-use crate::journey::{connect_marketo, run, vendors_of};
+use crate::journey::{caught_up, connect_marketo, run, vendors_of, work};
 use attiva_simulators::marketo::MarketoConfig;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -108,6 +109,63 @@ fn m5_many_organisations_write_to_one_instance() {
     }
     // Each sees its own alone.
     assert_eq!(second.get("connections").body["items"].as_array().unwrap().len(), 1);
+}
+
+/// One audience to two instances, and two organisations to one: each list is somebody's own, whoever else is on another.
+#[test]
+fn m4_and_m5_what_one_takes_out_nobody_else_loses() {
+    let vendors = [0, 1].map(|_| vendors_of(MarketoConfig { leads: 1, ..MarketoConfig::default() }));
+    let lists = vendors.each_ref().map(|vendors| {
+        for name in ["ann", "bob"] {
+            vendors.marketo().create_lead(json!({ "email": format!("{name}@m5.example") })).unwrap();
+        }
+        ["ours", "theirs"].map(|name| vendors.marketo().create_list(name).unwrap())
+    });
+    let (_, theirs) = organisation(Harness::shared(), "fills lists too");
+    let ours = Harness::sandbox();
+    let people = |of_ann: &str| {
+        json!([{ "id": "a", "fields": { "email": "ann@m5.example", "department": of_ann } },
+               { "id": "b", "fields": { "email": "bob@m5.example", "department": "HR" } }])
+    };
+    let activation = |api: &Api, at: usize, list: &str| -> String {
+        let config = vendors[at].config();
+        let configuration = json!({ "munchkin_id": munchkin(900 + u32::try_from(at).unwrap()),
+            "client_id": config.client_id, "client_secret": vendors[at].secret() });
+        let body = json!({ "name": "m", "plugin": "destination-marketo", "grants": { "api": vendors[at].url() },
+            "configuration": configuration });
+        let connection = api.post("connections", &body).is(201).text("/id").to_owned();
+        let segments = api.get("segments");
+        let segment = segments.is(200).text("/items/0/id");
+        let body = json!({ "name": list, "segment": segment, "connection": connection,
+            "target": { "object": "static-list", "name": list },
+            "mapping": [{ "field": "email", "expression": "person.email" }] });
+        api.post("activations", &body).is(201).text("/id").to_owned()
+    };
+    for api in [&ours, &theirs] {
+        send(api, "person", &people("HR"));
+        make(api, &json!({ "name": "HR", "expression": "person.department == \"HR\"" }));
+        caught_up(api);
+    }
+    let all = [(&ours, 0, "ours"), (&ours, 1, "ours"), (&theirs, 0, "theirs")];
+    let made = all.map(|(api, at, list)| (api, activation(api, at, list)));
+    let deliver = |of: usize| {
+        let (api, id) = &made[of];
+        let delivery = work(api, &format!("activations/{id}/deliveries"));
+        assert_eq!(delivery.text("/status"), "succeeded", "{delivery:?}");
+    };
+    (0..3).for_each(deliver);
+    let counts = || {
+        let [first, second] = [0, 1].map(|at| lists[at].map(|list| vendors[at].marketo().listed(list).len()));
+        [first[0], first[1], second[0], second[1]]
+    };
+    assert_eq!(counts(), [2, 2, 2, 0]);
+    send(&ours, "person", &people("Sales"));
+    caught_up(&ours);
+    deliver(0);
+    deliver(2);
+    assert_eq!(counts(), [1, 2, 2, 0], "of one list alone");
+    deliver(1);
+    assert_eq!(counts(), [1, 2, 1, 0]);
 }
 
 #[test]
