@@ -148,7 +148,7 @@ fn rules_and_look_ups_go_along_what_ties_accounts() {
         items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!((related(&acme, "related").len(), related(&shop, "related_from").len()), (1, 2));
-    assert_eq!(related(&related(&acme, "related")[0], "related_account"), [shop.clone()]);
+    assert_eq!(related(&related(&acme, "related")[0], "related_account"), std::slice::from_ref(&shop));
     assert_eq!(
         (related(&shop, "listed_accounts"), related(&acme, "listed_by")),
         (vec![acme.clone()], vec![shop.clone()])
