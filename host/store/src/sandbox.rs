@@ -83,6 +83,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-14.sql"),
         include_str!("schema/sandbox-15.sql"),
         include_str!("schema/sandbox-16.sql"),
+        include_str!("schema/sandbox-17.sql"),
     ],
 };
 
