@@ -39,7 +39,7 @@ pub(super) fn routes() -> Routes {
             "Remove a segment that nothing asks for",
             remove,
         )
-        .refuses(&[409])
+        .refuses(&[409, 422])
         .get("/v1/sandboxes/{sandbox}/segments/{segment}/members", "members", "List who belongs", members)
 }
 
