@@ -157,6 +157,9 @@ fn furnished() -> Full {
         "region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": MARK}});
     let passing = id(api.post("connections", &passing).is(201));
     let removal = id(&work(&api, &format!("connections/{passing}/removal")));
+    let another = make(&api, &json!({"name": "another", "expression": "person.department == \"IT\""}));
+    let order = json!({"name": "order", "audiences": [&segment, another]});
+    let waterfall = id(api.post("waterfalls", &order).is(201));
     caught_up(&api);
     let names = [
         ("sandbox", "default".to_owned()),
@@ -174,6 +177,7 @@ fn furnished() -> Full {
         ("link", link),
         ("erasure", erasure),
         ("removal", removal),
+        ("waterfall", waterfall),
     ];
     let everybodys = [
         ("amount", "1"),

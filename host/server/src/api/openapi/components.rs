@@ -55,6 +55,7 @@ fn parameter(name: &str) -> &'static str {
         "segment" => "Its id: `seg_…`.",
         "stream" => "A stream of the connection's connector.",
         "system" => "What the vendor's system is called in specifications.",
+        "waterfall" => "Its id: `wfl_…`.",
         _ => "",
     }
 }
