@@ -131,13 +131,13 @@ mod tests {
         for rule in [
             "events.size() > 3",
             "events.all(e, e.page == \"/a\")",
-            "events.shareOf(\"0.5\", e, e.page == \"/a\")",
+            "events.shareOf(0.5, e, e.page == \"/a\")",
             "events.exists(e, e.page == person.department)",
             "events.exists(e, e.time.within(last(days(1))))",
             "events.filter(e, e.page == \"/a\").size() > 3 || events.size() > 9",
             "events.exists(e, e.page == \"/a\" && events.all(o, o.page == \"/a\"))",
-            "sequence(events, step(e, e.page == \"/a\"), step(e, e.time < now()))",
-            "sequence(events, step(e, e.page == \"/a\"), step(e, e.page == \"/b\").notBetween(o, o.form_name == null))",
+            "sequence(events, step(e, e.page == \"/a\"), step(e, e.time < now))",
+            "sequence(events, step(e, e.page == \"/a\"), notBetween(e, e.form_name == null), step(e, e.page == \"/b\"))",
         ] {
             assert!(met(rule, "/other"), "{rule}");
         }

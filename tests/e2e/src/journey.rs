@@ -213,13 +213,7 @@ impl<'a> Journey<'a> {
     }
 
     /// Sends a request until it is answered; a host that is dead meanwhile is started again.
-    pub(crate) fn request(
-        &mut self,
-        host: &mut HostProcess,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    fn request(&mut self, host: &mut HostProcess, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let since = Instant::now();
         loop {
             if host.tend()? {
