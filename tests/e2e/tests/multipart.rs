@@ -26,7 +26,7 @@ fn a_file_of_several_parts_is_whole_wherever_the_host_is_killed() {
     // Cargo builds the program under test for this test, because it is named here.
     let _ = env!("CARGO_BIN_EXE_attiva-under-test");
     // More than one batch has, so that parts go up while the run goes on.
-    let vendors = Vendors::start(5_600, 7).unwrap();
+    let vendors = Vendors::start(6_000, 7).unwrap();
     let mut exports = Exports::prepare(&vendors).unwrap();
     let everybody = exports.everybody();
     let large = exports.activation("large", &everybody, true, &json!({ "part_size_mb": 5 })).unwrap();

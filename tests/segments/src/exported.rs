@@ -138,7 +138,7 @@ impl Exported {
         for (number, entity) in model.entities.iter().enumerate().filter(|(number, _)| *number != component) {
             let mut changes = Vec::new();
             for (row, values) in world.rows[number].iter().enumerate() {
-                let named = entity.fields.iter().zip(values).filter(|(_, value)| !value.is_null());
+                let named = entity.fields.iter().zip(values).filter(|(_, value)| is_kept(value));
                 let mut fields: Vec<(&str, Value)> = named.map(|(f, v)| (f.name.as_str(), v.clone())).collect();
                 for (relation, names) in model.relations.iter().zip(&world.names).filter(|(r, _)| r.from == number) {
                     let field = match (entity.name.as_str(), relation.name.as_str()) {
@@ -298,6 +298,15 @@ pub fn texts(random: u64) -> Vec<(AudienceEntity, String, String)> {
         }
     }
     texts
+}
+
+/// Whether a record can say it: JSON, in which records are kept, has no word for what is infinite or no number.
+fn is_kept(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Float(float) => float.is_finite(),
+        _ => true,
+    }
 }
 
 /// The guide's world, that of the nodes, and random ones; the second half is sent by the second call.
