@@ -149,6 +149,8 @@ def furnish(api, vendor):
         entity = "account" if rule.startswith("account") else "person"
         add("segment", api.post("segments", {"name": f"segment {n}", "expression": rule, "entity": entity})["id"])
     add("spare_segment", *(api.post("segments", {"name": f"spare {n}", "expression": "false"})["id"] for n in range(3)))
+    for kind, name in [("waterfall", "order 1"), ("waterfall", "order 2"), ("spare_waterfall", "order 3")]:
+        add(kind, api.post("waterfalls", {"name": name, "audiences": names["segment"][:2]})["id"])
     api.caught_up()
     target = connect("destination", "destination-marketo")
     add("connection", target)
