@@ -93,6 +93,15 @@ impl Quantifier {
             Self::ShareOf(_) => "shareOf",
         }
     }
+
+    /// Whether elements that do not meet the condition make no difference to the answer.
+    #[must_use]
+    pub fn ignores_unmet(&self) -> bool {
+        match self {
+            Self::Exists | Self::None | Self::ExistsOne | Self::AtLeast(_) => true,
+            Self::All | Self::ShareOf(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 
 use crate::plan::Plan;
 use attiva_core::Value;
-use attiva_expr::{Expr, Kind, Program, Quantified, Quantifier, Sequence, Set};
+use attiva_expr::{Expr, Kind, Program, Quantified, Sequence, Set};
 
 /// Of a plan that is evaluated in streaming, whose sets are the events of the person and no others.
 #[derive(Debug)]
@@ -40,14 +40,10 @@ impl Concern {
     }
 }
 
-/// Elements that do not meet the condition make no difference to some quantifiers.
 fn of_quantified(quantified: &Quantified) -> Vec<Program> {
     let mut all = filters(&quantified.set);
-    match quantified.how {
-        Quantifier::Exists | Quantifier::None | Quantifier::ExistsOne | Quantifier::AtLeast(_) => {
-            own(&quantified.condition.body, quantified.set.level, &mut all);
-        }
-        Quantifier::All | Quantifier::ShareOf(_) => {}
+    if quantified.how.ignores_unmet() {
+        own(&quantified.condition.body, quantified.set.level, &mut all);
     }
     all
 }

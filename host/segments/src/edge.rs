@@ -5,7 +5,7 @@ use crate::classify::{Classification, Reason, classify};
 use crate::plan::Plan;
 use attiva_core::Value;
 use attiva_core::time::Millis;
-use attiva_expr::{ArithmeticOp, CompareOp, Expr, Function, Kind, Model, Position, Quantified, Quantifier, Set};
+use attiva_expr::{ArithmeticOp, CompareOp, Expr, Function, Kind, Model, Position, Quantified, Set};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,14 +98,10 @@ fn old(condition: &Expr, model: Option<&Model>, needs: &mut EdgeNeeds) -> Option
     found
 }
 
-/// Elements that do not meet the condition make no difference to some quantifiers: there it bounds, too.
+/// Where elements that do not meet the condition make no difference, it bounds, too.
 fn of_quantified(quantified: &Quantified, model: Option<&Model>) -> bool {
-    let by_condition = match quantified.how {
-        Quantifier::Exists | Quantifier::None | Quantifier::ExistsOne | Quantifier::AtLeast(_) => true,
-        Quantifier::All | Quantifier::ShareOf(_) => false,
-    };
     is_filtered(&quantified.set, model)
-        || (by_condition && is_bound(&quantified.condition.body, &quantified.set, model))
+        || (quantified.how.ignores_unmet() && is_bound(&quantified.condition.body, &quantified.set, model))
 }
 
 fn is_filtered(set: &Set, model: Option<&Model>) -> bool {
