@@ -227,7 +227,7 @@ fn put_refusal(connection: &Connection, target: i64, profile: i64, refusal: &Ref
     Ok(())
 }
 
-/// Goes through the names of the target once, however many are asked for.
+/// Whom the target of a delivery holds under one of these names, with the name.
 pub(super) fn holders(
     connection: &Connection,
     delivery: &DeliveryId,

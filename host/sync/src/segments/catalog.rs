@@ -133,7 +133,6 @@ impl Audiences {
                 (Arc::new(RowEvaluator::new(&definition.plan)), Arc::new(Concern::of(&definition.plan)))
             });
             let depends_on_now = definition.plan.depends_on_now();
-            let feeds_streaming = false;
             ordered.push(Compiled {
                 segment,
                 version,
@@ -141,7 +140,7 @@ impl Audiences {
                 evaluator,
                 concern,
                 depends_on_now,
-                feeds_streaming,
+                feeds_streaming: false,
             });
         }
         // Circles are refused when a segment is made; who is in one all the same is evaluated by nobody.

@@ -229,9 +229,9 @@ impl<'a> World<'a> {
         let kept = profile.map_or_else(|| of_identities(&question.identities), |profile| profile.attributes.clone());
         let attributes: Vec<(String, Value)> = kept.into_iter().chain(question.attributes.iter().cloned()).collect();
         let mut rows: Vec<(Id, Vec<Value>)> =
-            stored.into_iter().map(|event| (number(event.number), event_row(links, of_stored(event)))).collect();
+            stored.into_iter().map(|event| (number(event.number), links.stored_event_row(event))).collect();
         if let Some(EdgeEvent { event, .. }) = &question.event {
-            rows.push((OF_REQUEST, event_row(links, event.clone())));
+            rows.push((OF_REQUEST, links.event_row(event.time, event.event_type.clone(), event.attributes.clone())));
         }
         Self {
             audiences,
@@ -272,18 +272,6 @@ fn of_identities(identities: &[Identity]) -> Vec<(String, Value)> {
     let email = of(Identity::EMAIL).into_iter().next().map(|email| ("email".to_owned(), Value::Text(email)));
     let ecids = Some(of(Identity::ECID)).filter(|ecids| !ecids.is_empty());
     email.into_iter().chain(ecids.map(|ecids| ("ecids".to_owned(), Value::TextList(ecids)))).collect()
-}
-
-fn of_stored(event: StoredEvent) -> Event {
-    let StoredEvent { time, event_type, attributes, native, .. } = event;
-    Event { time, event_type, subjects: Vec::new(), attributes, native }
-}
-
-fn event_row(links: &Links, event: Event) -> Vec<Value> {
-    let Event { time, event_type, mut attributes, .. } = event;
-    attributes.push(("time".to_owned(), Value::Timestamp(time)));
-    attributes.push(("type".to_owned(), Value::Text(event_type)));
-    links.row(links.entity(EntityKind::Activity), &attributes)
 }
 
 /// The store's numbers are over 0.

@@ -10,6 +10,7 @@ use attiva_core::config::Segment;
 use attiva_core::id::SegmentId;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Feed, MembershipCommit, MembershipDue, Seq};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tracing::field::Empty;
 
@@ -73,10 +74,10 @@ fn chunk(
         profiles.retain(|profile| u64::try_from(profile.number).is_ok_and(|number| number <= upto));
         look(inner, audiences, segments, profiles, None, &mut commit)?;
     }
-    let feeds = |id: &SegmentId| segments.iter().any(|it| it.feeds_streaming && it.segment.id == *id);
-    let moved = commit.changes.iter().filter(|change| feeds(&change.segment));
-    let again: Vec<MembershipDue> = moved.map(|change| MembershipDue::of_all(change.profile, commit.now)).collect();
-    commit.due.extend(again);
+    let feeding: BTreeSet<&SegmentId> =
+        segments.iter().filter(|it| it.feeds_streaming).map(|it| &it.segment.id).collect();
+    let moved = commit.changes.iter().filter(|change| feeding.contains(&change.segment));
+    commit.due.extend(moved.map(|change| MembershipDue::of_all(change.profile, commit.now)));
     commit.cursors = segments.iter().map(|it| (cursor(&it.segment), upto)).collect();
     tracing::debug!(segments = segments.len(), upto, "first evaluation");
     Ok(commit)

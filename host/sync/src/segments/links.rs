@@ -1,8 +1,8 @@
 //! Relations of the segments' model as they stand in the store: which field says it, and where the field is kept.
 
-use attiva_core::Value;
 use attiva_core::model::{EntityKind, EntityName, Schema};
 use attiva_core::ports::store::StoredEvent;
+use attiva_core::{Millis, Value};
 use attiva_expr::Model;
 use std::collections::HashMap;
 
@@ -72,8 +72,16 @@ impl Links {
         row
     }
 
-    pub(super) fn event_row(&self, event: StoredEvent) -> Vec<Value> {
-        let StoredEvent { time, event_type, mut attributes, .. } = event;
+    pub(super) fn stored_event_row(&self, event: StoredEvent) -> Vec<Value> {
+        self.event_row(event.time, event.event_type, event.attributes)
+    }
+
+    pub(super) fn event_row(
+        &self,
+        time: Millis,
+        event_type: String,
+        mut attributes: Vec<(String, Value)>,
+    ) -> Vec<Value> {
         attributes.push(("time".to_owned(), Value::Timestamp(time)));
         attributes.push(("type".to_owned(), Value::Text(event_type)));
         self.row(self.entity(EntityKind::Activity), &attributes)

@@ -83,7 +83,7 @@ fn concerned(inner: &Inner, audiences: &Audiences, events: BTreeSet<i64>) -> Res
     }
     for event in inner.store.events_by_number(&events.into_iter().collect::<Vec<_>>())? {
         let Some(profile) = event.profile else { continue };
-        let row = audiences.links.event_row(event);
+        let row = audiences.links.stored_event_row(event);
         let segments = audiences.streaming().enumerate().filter(|(_, it)| it.concern.is_met_by(&row));
         let mut segments = segments.map(|(place, _)| place).peekable();
         if segments.peek().is_some() {

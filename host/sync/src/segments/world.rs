@@ -113,7 +113,7 @@ impl<'a> World<'a> {
             let found = self.inner.store.events_of(number(self.root.id), None, Order::OldestFirst, usize::MAX);
             let events: Vec<StoredEvent> = self.known(found);
             let ids = events.iter().map(|event| id(event.number)).collect();
-            let rows = events.into_iter().map(|event| (id(event.number), self.links.event_row(event))).collect();
+            let rows = events.into_iter().map(|event| (id(event.number), self.links.stored_event_row(event))).collect();
             (ids, rows)
         })
     }
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
                 entity,
                 id: of,
                 of: Of::Event(event.profile),
-                values: self.links.event_row(event),
+                values: self.links.stored_event_row(event),
             }),
         })
     }
@@ -264,7 +264,7 @@ impl<'a> World<'a> {
             .into_iter()
             .map(|event| {
                 let (event_id, of) = (id(event.number), Of::Event(event.profile));
-                let values = self.links.event_row(event);
+                let values = self.links.stored_event_row(event);
                 others.insert((entity, event_id), Arc::new(Row { entity, id: event_id, values, of }));
                 event_id
             })
