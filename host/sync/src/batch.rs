@@ -20,13 +20,7 @@ pub(crate) enum Next {
 }
 
 /// Decides about a member; `beside`: what is known of it; `refused`: why it must not be sent.
-pub(crate) fn next(
-    mapping: &ExportMapping,
-    member: &QueuedMember,
-    beside: Beside,
-    refused: Option<Why>,
-    now: Millis,
-) -> Next {
+fn next(mapping: &ExportMapping, member: &QueuedMember, beside: Beside, refused: Option<Why>, now: Millis) -> Next {
     let desired = desired(mapping, member, beside, refused, now);
     match ledger::decide(&desired, &member.standing, now) {
         Decision::Send(operation) => {
@@ -64,6 +58,22 @@ fn desired(
     }
 }
 
+/// What is to become of each of several members.
+pub(crate) fn decided(
+    inner: &Inner,
+    work: &Work,
+    members: Vec<QueuedMember>,
+    now: Millis,
+) -> Result<Vec<(QueuedMember, Next)>, Fault> {
+    let refused = work.gate.ask(inner.store.as_ref(), &members)?;
+    let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
+    let decide = |((member, refused), beside)| {
+        let next = next(&work.mapping, &member, beside, refused, now);
+        (member, next)
+    };
+    Ok(members.into_iter().zip(refused).zip(beside).map(decide).collect())
+}
+
 /// What is next in a delivery.
 pub(crate) enum Taken {
     Batch(OpenBatch),
@@ -80,17 +90,7 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
     let members = inner.store.queued(&delivery.id, delivery.position, usize::try_from(most).unwrap_or(usize::MAX))?;
     let Some(last) = members.last().map(|member| member.position) else { return Ok(Taken::Nobody) };
     let now = inner.clock.now();
-    let refused = work.gate.ask(inner.store.as_ref(), &members)?;
-    let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
-    let decided: Vec<(QueuedMember, Next)> = members
-        .into_iter()
-        .zip(refused)
-        .zip(beside)
-        .map(|((member, refused), beside)| {
-            let next = next(&work.mapping, &member, beside, refused, now);
-            (member, next)
-        })
-        .collect();
+    let decided = decided(inner, work, members, now)?;
     let mut namesakes = Namesakes::default();
     let sent = decided.iter().filter(|(_, next)| matches!(next, Next::Send(..)));
     namesakes.read(inner.store.as_ref(), delivery, sent.map(|(member, _)| member))?;

@@ -11,7 +11,7 @@ use attiva_core::config::{Activation, Segment};
 use attiva_core::delivery::{Delivery, Event, Plan, Sample};
 use attiva_core::ledger::REMOVALS_PERCENT;
 use attiva_core::page::Operation;
-use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, QueuedMember, Reconcile, Wanted};
+use attiva_core::ports::store::{Begin, Feed, ItemStatus, Kind, Reconcile, Wanted};
 use attiva_core::spec::DeliveryMode;
 use std::sync::Arc;
 
@@ -104,17 +104,7 @@ fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan
         let members = inner.store.queued(&delivery.id, first, CHUNK)?;
         let Some(last) = members.last() else { return Ok(()) };
         first = last.position + 1;
-        let refused = work.gate.ask(inner.store.as_ref(), &members)?;
-        let beside = work.mapping.beside(inner.store.as_ref(), &work.segment, &members, now)?;
-        let decided: Vec<(QueuedMember, Next)> = members
-            .into_iter()
-            .zip(refused)
-            .zip(beside)
-            .map(|((member, refused), beside)| {
-                let next = batch::next(&work.mapping, &member, beside, refused, now);
-                (member, next)
-            })
-            .collect();
+        let decided = batch::decided(inner, work, members, now)?;
         let leaving = decided.iter().filter(|(_, next)| matches!(next, Next::Send(Operation::Remove, _)));
         namesakes.read(inner.store.as_ref(), delivery, leaving.map(|(member, _)| member))?;
         for (member, next) in decided {
