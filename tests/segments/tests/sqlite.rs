@@ -76,14 +76,17 @@ fn random_statements_name_the_members_of_the_naive_reading() {
     assert!(ran.get() > 10 * refused.get(), "{} ran, {} were refused", ran.get(), refused.get());
 }
 
+/// Whether the first person of a world belongs.
+fn is_member(connection: &Connection, world: &World, text: &str) -> bool {
+    let statement = statement(&planned(text, EntityKind::Person), world).unwrap_or_else(|p| panic!("{text}: {p}"));
+    run(connection, &statement).unwrap_or_else(|e| panic!("{text}\n{statement}\n{e}")).contains(&0)
+}
+
 #[test]
 fn every_node_is_met_true_false_and_unknown() {
     let world = world_of_cases();
     let connection = load(&world);
-    let is_member = |text: &str| {
-        let statement = statement(&planned(text, EntityKind::Person), &world).unwrap_or_else(|p| panic!("{text}: {p}"));
-        run(&connection, &statement).unwrap_or_else(|e| panic!("{text}\n{statement}\n{e}")).contains(&0)
-    };
+    let is_member = |text: &str| is_member(&connection, &world, text);
     for kind in NodeKind::ALL {
         let name = format!("{kind:?}");
         let cases = CASES.iter().find(|(of, _)| *of == name).unwrap_or_else(|| panic!("{name} has no cases"));
@@ -103,10 +106,7 @@ fn every_node_is_met_true_false_and_unknown() {
 fn every_function_is_met_true_false_and_unknown() {
     let world = world_of_cases();
     let connection = load(&world);
-    let is_member = |text: &str| {
-        let statement = statement(&planned(text, EntityKind::Person), &world).unwrap_or_else(|p| panic!("{text}: {p}"));
-        run(&connection, &statement).unwrap_or_else(|e| panic!("{text}\n{statement}\n{e}")).contains(&0)
-    };
+    let is_member = |text: &str| is_member(&connection, &world, text);
     for (_, texts) in functions::CASES {
         for (text, truth) in texts.iter().zip([(true, false), (false, true), (false, false)]) {
             assert_eq!((is_member(text), is_member(&format!("!({text})"))), truth, "{text}");

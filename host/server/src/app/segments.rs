@@ -131,10 +131,7 @@ impl Sandbox {
             expression: new.expression.clone(),
             rank: new.rank.clone(),
             evaluation: new.evaluation,
-            version: if same_rule { before.version } else { before.version.saturating_add(1) },
-            evaluated: same_rule && before.evaluated,
-            has_result: before.is_known(),
-            ..before
+            ..revised(before, same_rule)
         };
         let version = self.put(Kind::Segment, id, &segment, Expect::Version(version)).await?;
         self.engine.segments_changed();
@@ -315,6 +312,16 @@ impl Sandbox {
 }
 
 /// What a waterfall makes is changed with it.
+/// A segment whose rule may be another by now: that is evaluated anew, and until then the result of the one before counts.
+pub(super) fn revised(before: Segment, same_rule: bool) -> Segment {
+    Segment {
+        version: if same_rule { before.version } else { before.version.saturating_add(1) },
+        evaluated: same_rule && before.evaluated,
+        has_result: before.is_known(),
+        ..before
+    }
+}
+
 fn is_of_no_waterfall(segment: &Segment) -> Result<()> {
     let Some(waterfall) = &segment.waterfall else { return Ok(()) };
     let message = format!("{} is a step of {waterfall}, whose order makes its rule", segment.id);

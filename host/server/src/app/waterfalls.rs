@@ -6,6 +6,7 @@ use super::keys::Caller;
 use super::name;
 use super::refusal::{FieldProblem, Refusal, Result};
 use super::sandbox::{Sandbox, Versioned};
+use super::segments::revised;
 use super::stamp::Stamp;
 use attiva_core::Millis;
 use attiva_core::config::{AudienceEntity, Segment};
@@ -206,14 +207,7 @@ impl Sandbox {
                     self.nobody_asks_for(id, "renamed")?;
                 }
                 let same_rule = before.expression == rule;
-                let segment = Segment {
-                    name: name.to_owned(),
-                    expression: rule,
-                    version: if same_rule { before.version } else { before.version.saturating_add(1) },
-                    evaluated: same_rule && before.evaluated,
-                    has_result: before.is_known(),
-                    ..before
-                };
+                let segment = Segment { name: name.to_owned(), expression: rule, ..revised(before, same_rule) };
                 (segment, Expect::Version(version))
             }
         };

@@ -10,17 +10,7 @@ use ureq::http::Method;
 #[test]
 fn a_waterfall_has_everybody_in_the_first_that_fits() {
     let api = Harness::sandbox();
-    let company = |id: &str, employees: u32, industry: &str| json!({"id": id, "fields": {"name": id, "number_of_employees": employees, "industry": industry}});
-    send(
-        &api,
-        "account",
-        &json!([
-            company("a", 900, "Technology"),
-            company("b", 600, "Technology"),
-            company("c", 5, "Technology"),
-            company("d", 5, "Retail")
-        ]),
-    );
+    send_companies(&api);
     let deal = |id: &str, stage: &str| json!([{"id": "o", "fields": {"account_key": format!("{id}@shop.Web"), "stage": stage, "is_closed": false}}]);
     send(&api, "opportunity", &deal("a", "Negotiation"));
     let steps = [
@@ -43,8 +33,8 @@ fn a_waterfall_has_everybody_in_the_first_that_fits() {
     assert_eq!(all(), ["c", "a b", ""]);
 }
 
-/// Four companies, and three audiences of them: one of `a`, one of `a` and `b`, one of `a`, `b` and `c`.
-fn companies(api: &Api) -> [String; 3] {
+/// `a` and `b` are large, `a` more so; all but `d` are of one industry.
+fn send_companies(api: &Api) {
     let company = |id: &str, employees: u32, industry: &str| json!({"id": id, "fields": {"name": id, "number_of_employees": employees, "industry": industry}});
     send(
         api,
@@ -56,6 +46,11 @@ fn companies(api: &Api) -> [String; 3] {
             company("d", 5, "Retail")
         ]),
     );
+}
+
+/// Four companies, and three audiences of them: one of `a`, one of `a` and `b`, one of `a`, `b` and `c`.
+fn companies(api: &Api) -> [String; 3] {
+    send_companies(api);
     let rules = [
         ("huge", "account.number_of_employees > 800"),
         ("large", "account.number_of_employees > 500"),
