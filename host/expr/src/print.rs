@@ -3,6 +3,7 @@
 //! What is printed reads back as the same expression. It need not be the text the author wrote.
 
 use crate::ast::{ArithmeticOp, Expr, Field, Function, Kind, Type};
+use crate::check::compare_money;
 use crate::convert::DAY_MS;
 use crate::relational::{Lambda, Quantifier, Sequence, Set};
 use attiva_core::{Value, time};
@@ -25,6 +26,13 @@ impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         print(self, Binding::Choice, false, f)
     }
+}
+
+/// Two amounts that are compared, where they became a choice between their currencies.
+fn as_written(expr: &Expr) -> &Expr {
+    let Kind::Choose { otherwise, .. } = &expr.kind else { return expr };
+    let Kind::Compare { op, left, right } = &otherwise.kind else { return expr };
+    if compare_money(*op, left, right, expr.at).is_some_and(|choice| choice == *expr) { otherwise } else { expr }
 }
 
 fn binding(expr: &Expr) -> Binding {
@@ -57,6 +65,7 @@ fn negated_null_test(expr: &Expr) -> Option<&Expr> {
 
 /// `beside_decimal`: an operand to the side is a decimal and no literal, so that a bare number will be read as one.
 fn print(expr: &Expr, least: Binding, beside_decimal: bool, f: &mut Formatter<'_>) -> fmt::Result {
+    let expr = as_written(expr);
     if binding(expr) < least {
         f.write_char('(')?;
         print_bare(expr, beside_decimal, f)?;

@@ -4,7 +4,7 @@
 //! it, each once; the rest is compiled as it always was.
 
 use attiva_core::Value;
-use attiva_expr::{EvalFault, Expr, Field, Kind, Program, Type};
+use attiva_expr::{EvalFault, Expr, Field, Function, Kind, Program, Type};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Scalar {
@@ -34,6 +34,7 @@ impl Scalar {
 }
 
 fn cut(expr: Expr, inputs: &mut Vec<Expr>) -> Expr {
+    let expr = without_currency(expr);
     let is_input = matches!(
         expr.kind,
         Kind::Field(_)
@@ -54,6 +55,16 @@ fn cut(expr: Expr, inputs: &mut Vec<Expr>) -> Expr {
         inputs.push(expr);
     }
     Expr::new(Kind::Field(field), ty, at)
+}
+
+/// An amount as a number is read as it is: a column of them is compared in a loop.
+fn without_currency(expr: Expr) -> Expr {
+    match expr.kind {
+        Kind::Call { function: Function::ToDecimal, mut args } if args.iter().all(|arg| arg.ty == Type::Decimal) => {
+            args.swap_remove(0)
+        }
+        kind => Expr { kind, ..expr },
+    }
 }
 
 /// What stands in a slot whose input has no value for a fault: of another type than the slot's, so that whoever reads it

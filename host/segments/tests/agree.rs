@@ -2,8 +2,9 @@
 
 mod support;
 
+use attiva_core::Value;
 use attiva_core::model::EntityKind;
-use attiva_expr::check;
+use attiva_expr::{Expr, check};
 use attiva_segments::column::{Evaluation, SegmentSet};
 use attiva_segments::{Plan, RowEvaluator, Surroundings, Truth, plan, segment_scope};
 use proptest::prelude::*;
@@ -88,6 +89,69 @@ fn many_segments_together_answer_as_each_alone() {
         }
         Ok(())
     });
+}
+
+/// Steps and leaves are known by what is printed of them, so that what prints alike has to be alike.
+#[test]
+fn a_printed_rule_is_read_as_the_same_rule() {
+    check_cases_of(3_000, 400, 1, |dice, _| {
+        let Some((checked, _)) = segment(dice, "person") else { return Ok(()) };
+        let printed = checked.root().to_string();
+        let again = check(&printed, &segment_scope(&model(), EntityKind::Person).unwrap());
+        let again = again.map_err(|problems| {
+            TestCaseError::fail(format!("{}\nprinted as {printed}\nis refused: {problems:?}", checked.text()))
+        })?;
+        let (before, after) = (without_places(checked.root()), without_places(again.root()));
+        prop_assert!(before == after, "{}\nprinted as {printed}\n{before}\n{after}", checked.text());
+        Ok(())
+    });
+}
+
+fn without_places(expr: &Expr) -> serde_json::Value {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.remove("at");
+                fields.values_mut().for_each(strip);
+                // What a constant was folded to is printed as a list of literals.
+                let literals = fields.get("list").and_then(serde_json::Value::as_array).and_then(|list| {
+                    list.iter().map(|one| one["kind"].get("literal").cloned()).collect::<Option<Vec<_>>>()
+                });
+                if let Some(literals) = literals {
+                    *fields = serde_json::Map::from_iter([("literal".to_owned(), literals.into())]);
+                }
+            }
+            serde_json::Value::Array(all) => all.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(expr).unwrap();
+    strip(&mut value);
+    value
+}
+
+#[test]
+fn an_amount_and_its_number_are_two_conditions_in_one_evaluation() {
+    let texts = [
+        "person.accounts.exists(a, a.annual_revenue > 100)",
+        "person.accounts.exists(a, decimal(a.annual_revenue) > 100)",
+        "person.accounts.sum(a, a.annual_revenue / 4) > 25",
+        "person.accounts.sum(a, decimal(a.annual_revenue) / 4) > 25",
+    ];
+    let plans = texts.map(|text| planned(text, EntityKind::Person));
+    // A hundred and one of a currency that nobody has a rate for.
+    let mut world = World::default();
+    let account = world.add(
+        "account",
+        &[("annual_revenue", Value::Decimal("101".into())), ("annual_revenue_currency", Value::Text("GBP".into()))],
+        &[],
+    );
+    let person = world.add("person", &[], &[]);
+    world.add("person_component", &[], &[("person", person), ("account", account)]);
+    let data = world.dataset();
+    let evaluation = Evaluation { data: &data, rates: &world, now: NOW };
+    let met = SegmentSet::new(&plans.iter().collect::<Vec<_>>()).evaluate(&evaluation, 1);
+    assert_eq!(met.iter().map(|bits| bits.get(0)).collect::<Vec<_>>(), [false, true, false, true]);
 }
 
 #[test]

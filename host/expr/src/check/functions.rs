@@ -1,7 +1,7 @@
 //! Functions and methods.
 
 use super::Checker;
-use super::names::{Place, bare, closest};
+use super::names::{Place, closest, number_of};
 use crate::ast::{Expr, Function, Kind, TextMatch, Type};
 use crate::problem::{Position, Problem};
 use crate::program::Program;
@@ -183,7 +183,7 @@ impl Checker<'_> {
             "money" => return self.money(args, at),
             // An amount without its currency.
             "decimal" if args.len() == 1 && matches!(args[0].kind, Kind::InBase { .. }) => {
-                return args.into_iter().next().map(bare);
+                return args.into_iter().next().map(number_of);
             }
             "coalesce" => return self.coalesce(args, at),
             "contains" => return self.text_match(TextMatch::Contains, name, args, at),

@@ -14,6 +14,7 @@ mod time;
 mod unify;
 
 pub use names::closest;
+pub(crate) use operators::compare_money;
 
 use crate::ast::Expr;
 use crate::limits;

@@ -1,7 +1,7 @@
 //! Names with points: what they lead to, and what the author may have meant.
 
 use super::Checker;
-use crate::ast::{Expr, Field, Kind, Type};
+use crate::ast::{Expr, Field, Function, Kind, Type};
 use crate::problem::{Position, Problem};
 use crate::relational::{Hop, Set};
 use cel::IdedExpr;
@@ -253,7 +253,18 @@ impl Checker<'_> {
     }
 }
 
-/// An amount as it stands, whatever its currency.
+/// An amount as a number, whatever its currency: said by a call, so that it is told from the amount in what is printed of
+/// a rule, and by everything that knows conditions by that. A literal amount is one.
+pub(super) fn number_of(amount: Expr) -> Expr {
+    let at = amount.at;
+    let number = bare(amount);
+    if let Kind::Literal(_) = number.kind {
+        return number;
+    }
+    Expr::new(Kind::Call { function: Function::ToDecimal, args: vec![number] }, Type::Decimal, at)
+}
+
+/// An amount as it stands, for what is asked of it whatever its currency.
 pub(super) fn bare(expr: Expr) -> Expr {
     match expr.kind {
         Kind::InBase { amount, .. } => *amount,

@@ -1,7 +1,7 @@
 //! Operators: comparison, connectives, arithmetic, membership, choice.
 
 use super::Checker;
-use super::names::{Place, bare};
+use super::names::{Place, bare, number_of};
 use crate::ast::{ArithmeticOp, Case, CompareOp, Expr, Kind, Type};
 use crate::problem::{Position, Problem};
 use attiva_core::Value;
@@ -94,7 +94,7 @@ impl Checker<'_> {
             };
             return self.fail(Problem::TYPE, at, message);
         }
-        Some(money(op, &left, &right, at).unwrap_or_else(|| compare(op, left, right, at)))
+        Some(compare_money(op, &left, &right, at).unwrap_or_else(|| compare(op, left, right, at)))
     }
 
     fn membership(&mut self, value: &IdedExpr, list: &IdedExpr, at: Position) -> Option<Expr> {
@@ -218,10 +218,8 @@ fn compare(op: CompareOp, left: Expr, right: Expr, at: Position) -> Expr {
 }
 
 /// Two amounts of one currency compare as they are; others in the currency that amounts are compared in.
-fn money(op: CompareOp, left: &Expr, right: &Expr, at: Position) -> Option<Expr> {
-    let (Kind::InBase { amount: l, currency: of_l }, Kind::InBase { amount: r, currency: of_r }) =
-        (&left.kind, &right.kind)
-    else {
+pub(crate) fn compare_money(op: CompareOp, left: &Expr, right: &Expr, at: Position) -> Option<Expr> {
+    let (Kind::InBase { currency: of_l, .. }, Kind::InBase { currency: of_r, .. }) = (&left.kind, &right.kind) else {
         return None;
     };
     let known = |currency: &Expr| {
@@ -229,7 +227,7 @@ fn money(op: CompareOp, left: &Expr, right: &Expr, at: Position) -> Option<Expr>
         Expr::new(Kind::Coalesce(vec![currency.clone(), none]), Type::Text, at)
     };
     let when = compare(CompareOp::Eq, known(of_l), known(of_r), at);
-    let then = compare(op, (**l).clone(), (**r).clone(), at);
+    let then = compare(op, number_of(left.clone()), number_of(right.clone()), at);
     let otherwise = Box::new(compare(op, left.clone(), right.clone(), at));
     Some(Expr::new(Kind::Choose { cases: vec![Case { when, then }], otherwise }, Type::Boolean, at))
 }

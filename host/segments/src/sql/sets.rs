@@ -3,8 +3,7 @@
 use super::{Result, Writer, refused};
 use attiva_core::tables::DECIMAL_SCALE;
 use attiva_expr::{
-    Aggregate, Aggregated, ArithmeticOp, CompareOp, Expr, Kind, Lambda, Membership, Position, Quantified, Quantifier,
-    Sequence, Set, Step, Type,
+    Aggregate, Aggregated, CompareOp, Expr, Lambda, Membership, Position, Quantified, Quantifier, Sequence, Set, Step,
 };
 
 /// The elements of a set in a FROM clause.
@@ -169,12 +168,6 @@ impl Writer<'_> {
     fn summed(&mut self, aggregated: &Aggregated, at: Position) -> Result<(String, Option<String>)> {
         let none = || refused(at, "an aggregate without a value");
         let value = aggregated.value.as_ref().map(|lambda| &lambda.body).ok_or_else(none)?;
-        if has_decimal_quotient(value) {
-            return Err(refused(
-                at,
-                "an aggregate of quotients of decimals, which engines come to different ends with",
-            ));
-        }
         let (mut text, mut fails) = (self.value(value)?, self.fault(value)?);
         // An aggregate of nothing of the element's would be one of the query around.
         let own = self.scopes.last().map(|scope| scope.alias.clone()).unwrap_or_default();
@@ -293,13 +286,4 @@ impl Writer<'_> {
 fn leads_to_each_once(steps: &[Step]) -> bool {
     let to_many = steps.iter().position(|step| !matches!(step, Step::One(_))).unwrap_or(steps.len());
     steps[to_many..].iter().skip(1).all(|step| matches!(step, Step::Many(_)))
-}
-
-fn has_decimal_quotient(value: &Expr) -> bool {
-    let mut found = false;
-    value.walk(&mut |expr| {
-        let is_quotient = matches!(expr.kind, Kind::Arithmetic { op: ArithmeticOp::Divide, .. });
-        found |= is_quotient && expr.ty == Type::Decimal;
-    });
-    found
 }

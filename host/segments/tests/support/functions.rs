@@ -384,6 +384,22 @@ pub const CASES: &[(&str, [&str; 3])] = &[
             "person.accounts.average(a, a.number_of_employees) + 1 > 0",
         ],
     ),
+    (
+        "a sum of quotients",
+        [
+            "person.accounts.sum(a, decimal(a.annual_revenue) / 4) == 50",
+            "person.accounts.sum(a, decimal(a.annual_revenue) / 4) > 50",
+            "person.components.sum(c, 100 / (c.person_score - 7)) > 0",
+        ],
+    ),
+    (
+        "an average of quotients",
+        [
+            "person.accounts.average(a, decimal(a.annual_revenue) / 4) / 2 == 12.5",
+            "person.accounts.average(a, decimal(a.annual_revenue) / 4) > 25",
+            "person.components.average(c, 100 / (c.person_score - 7)) / 2 > 0",
+        ],
+    ),
     ("a float", ["person.rating == 2.5", "person.rating > 2.5", "person.rating / (person.rating - 2.5) > 0.0"]),
     (
         "a float too large",

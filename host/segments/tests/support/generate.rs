@@ -226,7 +226,7 @@ impl<'d> Writer<'d> {
             }
             Sort::Amount | Sort::Money => {
                 let op = self.operator();
-                match (self.dice.roll(5), sort) {
+                match (self.dice.roll(6), sort) {
                     (0, Sort::Money) => format!(
                         "{field} {op} money({}, {:?})",
                         self.dice.pick(&AMOUNTS[..5]),
@@ -241,6 +241,7 @@ impl<'d> Writer<'d> {
                         }
                     }
                     (2, _) => format!("decimal({field}) * 2 {op} 200.5"),
+                    (3, _) => format!("decimal({field}) {op} 100"),
                     _ => format!("{field} {op} {}", self.dice.pick(&["0", "0.4999", "100", "999999.99", "125"])),
                 }
             }
@@ -362,6 +363,7 @@ impl<'d> Writer<'d> {
         match self.dice.roll(8) {
             0 => format!("{set}.{how}({name}, {one}) * 2 {op} {with}"),
             1 => format!("{set}.{how}({name}, {one} / 4) {op} {with}"),
+            5 => format!("{set}.{how}({name}, decimal({one}) / 4) {op} {with}"),
             2 => format!("{set}.average({name}, {one}) + {set}.size() {op} {with}"),
             3 => format!("{set}.{how}({name}, 100 / {one}) {op} 2"),
             4 => format!("coalesce({set}.{how}({name}, {one}), 7) {op} 7"),
