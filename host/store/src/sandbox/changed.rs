@@ -59,6 +59,7 @@ pub(super) fn read(
         event_attributes(connection, names, sink)?;
     }
     keys(connection, sink)?;
+    records(connection, sink)?;
     for (number, segment) in wanted.audiences.iter().enumerate() {
         memberships::each_member(connection, segment, |profile| sink.member(number, profile))?;
     }
@@ -185,16 +186,24 @@ fn components(connection: &Connection, since: Cut, profiles: &Profiles, sink: &m
 }
 
 fn keys(connection: &Connection, sink: &mut dyn ChangeSink) -> Outcome<()> {
+    for (list, wanted) in sink.keys().into_iter().enumerate() {
+        let Some(entity) = entities::find(connection, &wanted.entity)? else { continue };
+        for (key, text) in wanted.keys.iter().enumerate() {
+            sink.key(list, key, links::carrier_of_key(connection, entity, text)?);
+        }
+    }
+    Ok(())
+}
+
+fn records(connection: &Connection, sink: &mut dyn ChangeSink) -> Outcome<()> {
+    let Some(wanted) = sink.records() else { return Ok(()) };
+    let Some(entity) = entities::find(connection, &wanted.entity)? else { return Ok(()) };
     let mut own = connection.prepare_cached(
         "SELECT r.number FROM record r JOIN link l ON l.record = r.number
          WHERE r.entity = ?1 AND r.source_key = ?2 AND l.profile IS NOT NULL",
     )?;
-    for (list, wanted) in sink.keys().into_iter().enumerate() {
-        let Some(entity) = entities::find(connection, &wanted.entity)? else { continue };
-        for (key, text) in wanted.keys.iter().enumerate() {
-            let own = own.query_row(params![entity, text], |row| row.get(0)).optional()?;
-            sink.key(list, key, links::carrier_of_key(connection, entity, text)?, own);
-        }
+    for (key, text) in wanted.keys.iter().enumerate() {
+        sink.record(key, own.query_row(params![entity, text], |row| row.get(0)).optional()?);
     }
     Ok(())
 }

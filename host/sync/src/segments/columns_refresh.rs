@@ -175,7 +175,7 @@ impl ChangeSink for Refresher<'_> {
                 Between::Components(components) => components.forget(self.before, number),
             }
             if let Some(events) = &mut self.changes.events {
-                events.person(self.before, number, Vec::new());
+                events.person(self.before, number, Vec::new(), false);
             }
         }
     }
@@ -247,8 +247,12 @@ impl ChangeSink for Refresher<'_> {
     }
 
     fn person(&mut self, profile: i64, told: Vec<PersonsEvent>) {
+        let is_steady = match &self.changes.between {
+            Between::Components(components) => components.is_steady(profile),
+            Between::Nothing | Between::Pairs(_) => false,
+        };
         if let Some(events) = &mut self.changes.events {
-            events.person(self.before, profile, told);
+            events.person(self.before, profile, told, is_steady);
         }
     }
 
@@ -274,19 +278,25 @@ impl ChangeSink for Refresher<'_> {
     }
 
     fn keys(&mut self) -> Vec<KeysWanted> {
-        let of_accounts = match &mut self.changes.between {
-            Between::Components(components) => components.keys(),
-            Between::Nothing | Between::Pairs(_) => return Vec::new(),
-        };
-        let of_records = self.changes.events.as_mut().and_then(EventChanges::keys);
-        std::iter::once(of_accounts).chain(of_records).collect()
+        match &mut self.changes.between {
+            Between::Components(components) => vec![components.keys()],
+            Between::Nothing | Between::Pairs(_) => Vec::new(),
+        }
     }
 
-    fn key(&mut self, list: usize, key: usize, named: Option<Carrier>, own: Option<i64>) {
-        match (list, &mut self.changes.between, &mut self.changes.events) {
-            (0, Between::Components(components), _) => components.key(key, named.map(|named| named.profile)),
-            (1, _, Some(events)) => events.key(key, own),
-            _ => {}
+    fn key(&mut self, _: usize, key: usize, named: Option<Carrier>) {
+        if let Between::Components(components) = &mut self.changes.between {
+            components.key(key, named.map(|named| named.profile));
+        }
+    }
+
+    fn records(&mut self) -> Option<KeysWanted> {
+        self.changes.events.as_mut().and_then(EventChanges::keys)
+    }
+
+    fn record(&mut self, key: usize, own: Option<i64>) {
+        if let Some(events) = &mut self.changes.events {
+            events.key(key, own);
         }
     }
 

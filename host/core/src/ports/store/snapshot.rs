@@ -172,9 +172,14 @@ pub trait ChangeSink {
     /// Keys that what was told names things by.
     fn keys(&mut self) -> Vec<KeysWanted>;
 
-    /// What a key names: `list` and `key` are places in what `keys` answered. `own`: the record whose key it is, if that
-    /// belongs to somebody.
-    fn key(&mut self, list: usize, key: usize, named: Option<Carrier>, own: Option<i64>);
+    /// What a key names: `list` and `key` are places in what `keys` answered.
+    fn key(&mut self, list: usize, key: usize, named: Option<Carrier>);
+
+    /// Keys of records that what was told belongs to.
+    fn records(&mut self) -> Option<KeysWanted>;
+
+    /// The record whose own key it is, if that belongs to somebody: `key` is a place in what `records` answered.
+    fn record(&mut self, key: usize, own: Option<i64>);
 
     /// Members, all of them, in the order of numbers, by audience.
     fn member(&mut self, audience: usize, profile: i64);
