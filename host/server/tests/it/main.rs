@@ -35,6 +35,7 @@ mod forgotten;
 mod freshness;
 mod guardrails;
 mod harness;
+mod holdings;
 mod idempotency;
 mod identity;
 mod journey;
