@@ -11,9 +11,14 @@ use crate::host::HostProcess;
 use crate::journey::Journey;
 use crate::vendors::Vendors;
 use anyhow::{Context, Result, ensure};
+use definitions::System;
 use serde_json::{Value, json};
 use sinks::{Sink, Target};
 use tempfile::TempDir;
+
+/// Points of a delivery: either side of what is sent, of the commit that settles it, and of the one that ends the delivery.
+pub const POINTS: [&str; 5] =
+    ["batch.opened", "batch.delivered", "batch.closed", "finish.answered", "delivery.finished"];
 
 /// One audience, and where it goes.
 pub struct Scenario {
@@ -27,6 +32,25 @@ pub struct Scenario {
     books: Expected,
     /// What the plan must warn of.
     warns: &'static str,
+    leaves: Leaving,
+}
+
+/// What makes members leave the target.
+struct Leaving {
+    records: Vec<(System, &'static str, Value)>,
+    who: Vec<String>,
+    /// Without waiting for an evaluation.
+    at_once: bool,
+}
+
+impl Leaving {
+    fn at_once(records: Vec<(System, &'static str, Value)>, who: &[&str]) -> Self {
+        Self { records, who: who.iter().map(|it| (*it).to_owned()).collect(), at_once: true }
+    }
+
+    fn later(records: Vec<(System, &'static str, Value)>, who: &[&str]) -> Self {
+        Self { at_once: false, ..Self::at_once(records, who) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +91,15 @@ impl<'a> Stage<'a> {
         let source = self.journey.connect_marketo(&mut self.host)?;
         let run = self.post(&format!("connections/{source}/runs"), &json!({}))?;
         self.follow(&run)?;
+        self.evaluate()?;
+        Ok(scenarios)
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
         self.journey.caught_up(&mut self.host)?;
         let evaluation = self.post("evaluations", &json!({}))?;
         self.follow(&evaluation)?;
-        self.journey.caught_up(&mut self.host)?;
-        Ok(scenarios)
+        self.journey.caught_up(&mut self.host)
     }
 
     /// Everything that must hold of a scenario whom nobody disturbs. What its first delivery came to.
@@ -95,6 +123,40 @@ impl<'a> Stage<'a> {
         ensure!(self.host.killed_in().is_some(), "{point} was not passed {count} times");
         self.again(scenario, &activation)?;
         Ok(landed)
+    }
+
+    /// Somebody leaves each audience. Of one that is evaluated in batch, nobody goes before its next evaluation. Last, since
+    /// nobody comes back.
+    pub fn leave(&mut self, scenarios: &[Scenario]) -> Result<()> {
+        let mut filled = Vec::new();
+        for scenario in scenarios {
+            let target = scenario.sink.target(self.vendors, format!("{}-left", scenario.name))?;
+            let activation = self.activate(scenario, &target)?;
+            self.first(scenario, &activation, &target)?;
+            filled.push((scenario, activation, target));
+        }
+        for (system, entity, records) in scenarios.iter().flat_map(|it| &it.leaves.records) {
+            definitions::send(self, *system, entity, records)?;
+        }
+        for (scenario, activation, target) in &filled {
+            self.has_left(scenario, activation, target, scenario.leaves.at_once)?;
+        }
+        self.evaluate()?;
+        for (scenario, activation, target) in filled.iter().filter(|(it, ..)| !it.leaves.at_once) {
+            self.has_left(scenario, activation, target, true)?;
+        }
+        Ok(())
+    }
+
+    fn has_left(&mut self, scenario: &Scenario, activation: &str, target: &Target, has_left: bool) -> Result<()> {
+        let delivery = self.deliver(activation)?;
+        let gone: &[String] = if has_left { &scenario.leaves.who } else { &[] };
+        let mut left = scenario.holds.clone();
+        left.retain(|it| !gone.contains(it));
+        let holds = target.look(self.vendors)?;
+        ensure!(holds == left, "{} holds {holds:?} instead of {left:?}: {delivery}", target.name);
+        ensure!(of(&delivery["books"], "removed")? == gone.len() as u64, "{delivery}");
+        Ok(())
     }
 
     /// Ends the host as an operator does.
@@ -213,6 +275,16 @@ impl<'a> Stage<'a> {
 }
 
 impl Scenario {
+    /// Whose vendor it goes to.
+    #[must_use]
+    pub fn vendor(&self) -> &'static str {
+        match self.sink {
+            Sink::Marketo => "Marketo",
+            Sink::LinkedIn => "LinkedIn",
+            Sink::Files => "S3",
+        }
+    }
+
     /// Whether nothing has to be waited out after a kill, wherever it comes.
     #[must_use]
     pub fn repeats_at_once(&self) -> bool {

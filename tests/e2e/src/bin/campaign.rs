@@ -88,15 +88,15 @@ fn readings(random: &mut u64) -> Result<u64> {
     Ok(POINTS_OF_READBACK.len() as u64)
 }
 
-/// Deliveries to Marketo and LinkedIn, killed with a batch on its way: what may still land is waited out, a minute and more
-/// each. How many kills.
+/// Deliveries to Marketo and LinkedIn, killed at each of their points: what may still land is waited out, a minute and more.
+/// How many kills.
 fn deliveries() -> Result<u64> {
     let vendors = Vendors::start(3, 7)?;
     let mut stage = Stage::prepare(&vendors)?;
     let mut kills = 0;
     for scenario in stage.scenarios()?.iter().filter(|it| ["win-back", "buying-group"].contains(&it.name)) {
         let calm = stage.undisturbed(scenario)?;
-        for point in ["batch.opened", "batch.delivered"] {
+        for point in scenarios::POINTS {
             let told =
                 stage.killed(scenario, point, 1).with_context(|| format!("{} killed at {point}", scenario.name))?;
             scenarios::same(&calm, &told).with_context(|| format!("{} killed at {point}", scenario.name))?;
