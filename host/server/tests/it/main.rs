@@ -4,6 +4,7 @@
 mod account_activations;
 mod accounts;
 mod activation_schedules;
+mod attributes_max;
 mod audiences;
 mod audited;
 mod auth;
