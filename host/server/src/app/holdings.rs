@@ -93,7 +93,7 @@ impl Sandbox {
     /// # Errors
     /// `activation.target-taken`.
     pub(super) async fn take_target(&self, activation: &Activation, connection: &Connection) -> Result<()> {
-        if !keeps_members(&*self.connectors, activation, connection)? {
+        if !keeps_members(&self.connectors, activation, connection)? {
             return Ok(());
         }
         self.connectors.holdings.take(&self.entry, &activation.target_key(&connection.instance)).await

@@ -80,8 +80,9 @@ fn a_list_is_one_sandboxs_until_nobody_of_it_is_there_and_no_activation_names_it
     let second = id(&fill(&one, &of_one, "shared"));
 
     // It is let go with the last activation, and not before: that wants nobody, which has to be told.
-    assert_eq!(deliver(&one, &first)["updated"], 1);
     delete(&one, &format!("activations/{second}"));
+    fill(&two, &of_two, "shared").refused(409, "activation.target-taken");
+    assert_eq!(deliver(&one, &first)["updated"], 1);
     one.post(&format!("activations/{first}/retire"), &json!({})).is(200);
     fill(&two, &of_two, "shared").refused(409, "activation.target-taken");
     assert_eq!(deliver(&one, &first)["removed"], 1);
