@@ -22,6 +22,7 @@ pub mod expansion;
 pub mod fault;
 pub mod freshness;
 pub mod guardrail;
+pub mod holding;
 pub mod id;
 pub mod identity;
 pub mod ingest;

@@ -29,6 +29,7 @@ mod files;
 pub mod freshness;
 pub mod grants;
 pub mod guardrails;
+pub mod holdings;
 mod identity;
 pub mod ingestion;
 pub mod instances;
@@ -86,6 +87,7 @@ use chance::{SystemChance, SystemClock};
 use connectors::{SandboxConnectors, Shared};
 use disk::Disk;
 use files::{PluginFiles, SandboxFiles, Spools};
+use holdings::Holdings;
 use instances::Instances;
 use keys::{Caller, Keys, NewKey, NewKeyOf};
 use oversight::Oversight;
@@ -125,6 +127,7 @@ struct Inner {
     sealer: Arc<Sealer>,
     tombstone_key: TombstoneKey,
     instances: Instances,
+    holdings: Holdings,
     shared: Shared,
     oversight: Arc<Oversight>,
     /// Held while a sandbox or an organisation is made or removed, the key of secrets is changed, or a backup is made.
@@ -172,6 +175,7 @@ impl App {
             sealer,
             tombstone_key,
             instances: Instances::new(Arc::clone(&control)),
+            holdings: Holdings::new(Arc::clone(&control)),
             oversight: Oversight::start(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&plugins)),
             tenancy_change: tokio::sync::Mutex::default(),
             removals: TaskTracker::new(),
@@ -242,6 +246,7 @@ impl App {
             clock: Arc::clone(&inner.clock),
             vault: inner.vault.clone(),
             instances: inner.instances.clone(),
+            holdings: inner.holdings.clone(),
             spools: Spools::new(inner.data.spool(), &id)?,
             tombstones: Arc::new(Tombstones::new(inner.tombstone_key.clone(), id.clone(), hashes)),
             disk: Disk::new(Arc::clone(&inner.data), id, inner.settings.disk_free_bytes_min),
@@ -325,6 +330,12 @@ impl App {
     #[must_use]
     pub fn plugins(&self) -> &Plugins {
         &self.inner.plugins
+    }
+
+    /// Which sandboxes fill which targets.
+    #[must_use]
+    pub fn holdings(&self) -> &Holdings {
+        &self.inner.holdings
     }
 
     /// Which connections use which instances.

@@ -231,6 +231,7 @@ fn name(kind: ControlKind) -> &'static str {
         ControlKind::Secret => "secret",
         ControlKind::Grant => "grant",
         ControlKind::Instance => "instance",
+        ControlKind::Holding => "holding",
         ControlKind::Erasure => "erasure",
         ControlKind::Quota => "quota",
         ControlKind::QuotaLimits => "quota-limits",

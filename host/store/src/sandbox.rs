@@ -378,6 +378,10 @@ impl SandboxStore for Sandbox {
         self.database.read(|connection| ledger::find_target(connection, key))
     }
 
+    fn has_members(&self, target: &str) -> Result<bool> {
+        self.database.read(|connection| ledger::has_members(connection, target))
+    }
+
     fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>> {
         self.database.read(|connection| ledger::list(connection, target, after, limit))
     }

@@ -213,7 +213,13 @@ impl<'a> Journey<'a> {
     }
 
     /// Sends a request until it is answered; a host that is dead meanwhile is started again.
-    fn request(&mut self, host: &mut HostProcess, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) fn request(
+        &mut self,
+        host: &mut HostProcess,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let since = Instant::now();
         loop {
             if host.tend()? {

@@ -5,6 +5,7 @@ pub mod exports;
 pub mod host;
 pub mod journey;
 pub mod readings;
+pub mod scenarios;
 pub mod vendors;
 
 use anyhow::{Result, ensure};

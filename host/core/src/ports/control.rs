@@ -28,6 +28,8 @@ pub enum ControlKind {
     Grant,
     /// Which connections use an instance of a vendor's system, in one role.
     Instance,
+    /// Which sandbox fills a target that keeps its members.
+    Holding,
     /// An erasure, with its receipts; the id is `<sandbox>/<its own>`.
     Erasure,
     /// What is spent of an instance's budget.

@@ -425,6 +425,8 @@ pub trait SandboxStore:
     async fn make_target(&self, key: TargetKey, id: String) -> Result<String>;
     /// As `make_target`, of a target there is.
     fn target(&self, key: &TargetKey) -> Result<Option<String>>;
+    /// Whether anybody is in a target, or may be, for all that the destination has answered.
+    fn has_members(&self, target: &str) -> Result<bool>;
     /// Members of a target, in the order of profile numbers, after `after`; with each profile's number.
     fn ledger(&self, target: &str, after: i64, limit: usize) -> Result<Vec<(i64, LedgerEntry)>>;
     /// Members of a target that are not as they should be; as `ledger`.

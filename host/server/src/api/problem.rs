@@ -75,6 +75,7 @@ fn status_of_code(code: &str) -> Option<StatusCode> {
         | "delivery.in-progress"
         | "idempotency.in-progress"
         | "activation.in-use"
+        | "activation.target-taken"
         | "connection.in-use"
         | "organisation.in-use"
         | "organisation.own"

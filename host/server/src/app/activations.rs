@@ -51,7 +51,7 @@ impl Sandbox {
     /// left to the first delivery, with a warning.
     ///
     /// # Errors
-    /// `activation.mapping`, `activation.target`, `activation.consent`, `activation.expansion`, `activation.schedule`,
+    /// `activation.mapping`, `activation.target`, `activation.target-taken`, `activation.consent`, `activation.expansion`, `activation.schedule`,
     /// `activation.export`, `activation.readback`, `activation.usage` with each field at fault;
     /// `activation.entity`, `segment.missing`, `connection.missing`, `plugin.no-destination`.
     pub async fn create_activation(
@@ -117,8 +117,15 @@ impl Sandbox {
         let connection = self.connection(connection.id.as_str())?.value;
         self.check_shared_target(&activation, sent, &connection)?;
         self.check_usage(&activation)?;
-        let version = self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await?;
-        Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings })
+        self.take_target(&activation, &connection).await?;
+        match self.put(Kind::Activation, id.as_str(), &activation, Expect::Absent).await {
+            Ok(version) => Ok(CreatedActivation { activation: Versioned { value: activation, version }, warnings }),
+            Err(refusal) => {
+                // Else no other sandbox could fill the target until the next start.
+                self.let_target_go(&activation.target_key(&connection.instance)).await?;
+                Err(refusal)
+            }
+        }
     }
 
     /// Asks a destination whose targets keep their members whether it would take this one: it looks at more than can be

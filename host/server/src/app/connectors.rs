@@ -7,6 +7,7 @@ use super::disk::Disk;
 use super::exchanges::Exchanges;
 use super::files::Spools;
 use super::grants;
+use super::holdings::Holdings;
 use super::instances::Instances;
 use super::oversight::Oversight;
 use super::plugins::{Plugins, Ready};
@@ -71,6 +72,7 @@ pub struct SandboxConnectors {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) vault: Vault,
     pub(super) instances: Instances,
+    pub(super) holdings: Holdings,
     pub(super) spools: Spools,
     pub(super) tombstones: Arc<Tombstones>,
     pub(super) disk: Disk,

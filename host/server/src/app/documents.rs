@@ -1,7 +1,7 @@
 //! Documents of the stores as types, and listings that pass over some of them.
 
 use super::refusal::{Refusal, Result};
-use attiva_core::ports::store::{ControlKind, ControlStore, Document};
+use attiva_core::ports::store::{ControlKind, ControlStore, Document, Kind, SandboxStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,6 +45,12 @@ pub(super) fn filtered<T: DeserializeOwned>(
         }
         after = last;
     }
+}
+
+/// All documents of a kind in a sandbox.
+pub(super) fn all<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind) -> Result<Vec<T>> {
+    let next = |after: Option<&str>, limit| -> Result<Vec<Document>> { Ok(store.documents(kind, after, limit)?) };
+    filtered(next, None, usize::MAX, |_: &T| true)
 }
 
 /// Ids of control documents that begin with a prefix.

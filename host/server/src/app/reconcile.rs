@@ -1,22 +1,23 @@
 //! What a kill has left over, removed when a sandbox is opened, before anything is at work in it: secrets and grants of
-//! no connection, uses of instances by no connection, spools that nobody will read again. And what a connection from
-//! before there was a registry of instances lacks.
+//! no connection, uses of instances by no connection, targets that nobody fills, spools that nobody will read again. And
+//! what a connection or an activation from before there was a registry lacks.
 
 use super::connectors::SandboxConnectors;
 use super::documents;
 use super::files::Spools;
+use super::holdings;
 use super::refusal::Result;
 use attiva_core::config::Connection;
 use attiva_core::delivery::Delivery;
-use attiva_core::ports::store::{ControlKind, Document, Kind, SandboxStore};
+use attiva_core::ports::store::{ControlKind, Kind, SandboxStore};
 use attiva_core::run::Run;
-use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
 /// Removes it. Later would be too late: a connection that is being made has its secrets before it has its document.
 pub(super) async fn reconcile(store: &dyn SandboxStore, connectors: &SandboxConnectors) -> Result<()> {
     connections(store, connectors).await?;
     instances(store, connectors).await?;
+    holdings::reconcile(store, connectors).await?;
     spools(store, &connectors.spools)
 }
 
@@ -38,7 +39,7 @@ async fn connections(store: &dyn SandboxStore, connectors: &SandboxConnectors) -
 
 /// A connection joins its instance before its document is written, and leaves after that is removed.
 async fn instances(store: &dyn SandboxStore, connectors: &SandboxConnectors) -> Result<()> {
-    let connections = all::<Connection>(store, Kind::Connection)?;
+    let connections = documents::all::<Connection>(store, Kind::Connection)?;
     let is_there = |id: &str| connections.iter().any(|connection| connection.id.as_str() == id);
     connectors.instances.leave(&connectors.entry, |id| !is_there(id)).await?;
     for Connection { id, plugin, instance, .. } in &connections {
@@ -66,7 +67,7 @@ fn spools(store: &dyn SandboxStore, spools: &Spools) -> Result<()> {
 fn needed(store: &dyn SandboxStore) -> Result<HashMap<String, bool>> {
     let mut needed = HashMap::new();
     // In the order of ids, which is the order in which they began: the last word is the last run's.
-    for run in all::<Run>(store, Kind::Run)? {
+    for run in documents::all::<Run>(store, Kind::Run)? {
         let has_connection = store.document(Kind::Connection, run.connection.as_str())?.is_some();
         for stream in &run.streams {
             let goes_on = !(run.status.has_ended() && stream.caught_up);
@@ -80,15 +81,10 @@ fn needed(store: &dyn SandboxStore) -> Result<HashMap<String, bool>> {
             needed.insert(name, has_connection && is_needed);
         }
     }
-    for delivery in all::<Delivery>(store, Kind::Delivery)? {
+    for delivery in documents::all::<Delivery>(store, Kind::Delivery)? {
         needed.insert(Spools::of_delivery(&delivery.id), !delivery.status.has_ended());
     }
     Ok(needed)
-}
-
-fn all<T: DeserializeOwned>(store: &dyn SandboxStore, kind: Kind) -> Result<Vec<T>> {
-    let next = |after: Option<&str>, limit| -> Result<Vec<Document>> { Ok(store.documents(kind, after, limit)?) };
-    documents::filtered(next, None, usize::MAX, |_: &T| true)
 }
 
 #[cfg(test)]

@@ -207,6 +207,7 @@ impl App {
             }
         }
         control.forget_tombstones(&entry.id()).await?;
+        self.inner.holdings.let_go(entry, |_| Ok(true)).await?;
         self.inner.instances.leave(entry, |_| true).await
     }
 

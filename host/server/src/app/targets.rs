@@ -45,7 +45,8 @@ impl Sandbox {
         Ok(Versioned { value, version })
     }
 
-    /// Whom it alone wanted stays at the destination, unless it was retired and delivered before.
+    /// Whom it alone wanted stays at the destination, unless it was retired and delivered before; while somebody does, no
+    /// other sandbox may fill the target.
     ///
     /// A reading of its target is cancelled.
     ///
@@ -66,8 +67,12 @@ impl Sandbox {
         self.engine.end_readback_of(&activation.id).await?;
         self.tell(caller, "activation.deleted", id, json!({})).await?;
         self.forget_freshness_targets(|target| target.activation.as_deref() == Some(id)).await?;
+        // No other activation may come to the target while it is looked whether one does.
+        let _alone = self.connections_change.lock().await;
+        let target = activation.target_key(&self.connection(activation.connection.as_str())?.value.instance);
         self.store.delete_document(Kind::Activation, id, expect).await?;
-        self.forget_readbacks(&activation.id).await
+        self.forget_readbacks(&activation.id).await?;
+        self.let_target_go(&target).await
     }
 
     /// Members of an activation's target as the ledger has them, whichever activation wants them.

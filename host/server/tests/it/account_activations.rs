@@ -7,10 +7,14 @@ use crate::journey::{caught_up, connect_s3, vendors_of, work};
 use attiva_simulators::linkedin::{LinkedIn, LinkedInConfig};
 use attiva_simulators::marketo::MarketoConfig;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 use ureq::http::Method;
 
+/// An account that no other test uses.
 pub(crate) fn linkedin(api: &Api) -> (LinkedIn, String) {
-    let vendor = Harness::shared().runtime.block_on(LinkedIn::start(LinkedInConfig::default())).unwrap();
+    static NEXT: AtomicU64 = AtomicU64::new(700_000_000);
+    let config = LinkedInConfig { account: NEXT.fetch_add(1, Ordering::Relaxed), ..LinkedInConfig::default() };
+    let vendor = Harness::shared().runtime.block_on(LinkedIn::start(config)).unwrap();
     let config = vendor.config();
     let body = json!({"name": "Ads", "plugin": "destination-linkedin",
         "grants": {"api": vendor.base_url(), "login": vendor.base_url()},
@@ -25,11 +29,12 @@ fn big(api: &Api) -> String {
     make(api, &json!({"name": "Big", "entity": "account", "expression": rule}))
 }
 
+/// Of a target that no other test fills.
 pub(crate) fn activation(segment: &str, connection: &str, object: &str, mapping: &[(&str, &str)]) -> Value {
     let mapping: Vec<Value> =
         mapping.iter().map(|(f, e)| json!({"field": f, "expression": e, "required": true})).collect();
-    json!({"name": "a", "segment": segment, "connection": connection, "target": {"object": object, "name": object},
-           "mapping": mapping})
+    let target = json!({"object": object, "name": format!("{object} of {connection}")});
+    json!({"name": "a", "segment": segment, "connection": connection, "target": target, "mapping": mapping})
 }
 
 pub(crate) fn with(mut activation: Value, key: &str, value: Value) -> Value {

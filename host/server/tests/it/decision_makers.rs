@@ -61,7 +61,7 @@ fn decision_makers_are_on_the_list_by_address_or_by_id_and_leave_with_their_role
     let deciders = make(&api, &json!({ "name": "deciders", "expression": rule }));
     evaluate(&api);
     let marketo = connect(&api, &vendors);
-    let list = simulator.create_list("HR").unwrap();
+    let list = simulator.create_list("Deciders").unwrap();
     let listed = |api: &Api| {
         let id = api.get("activations").body["items"][0]["id"].as_str().unwrap().to_owned();
         let done = work(api, &format!("activations/{id}/deliveries"));
@@ -73,7 +73,7 @@ fn decision_makers_are_on_the_list_by_address_or_by_id_and_leave_with_their_role
     let matched = activation(&deciders, &marketo, "static-list", &[]);
     let mapping = json!([{ "field": "email", "expression": "person.email" }, { "field": "id", "expression": "person.source_keys" }]);
     let matched = with(matched, "mapping", mapping);
-    let target = json!({ "object": "static-list", "name": "HR", "options": { "mode": "match" } });
+    let target = json!({ "object": "static-list", "name": "Deciders", "options": { "mode": "match" } });
     api.post("activations", &with(matched, "target", target)).is(201);
 
     let (books, on_it) = listed(&api);

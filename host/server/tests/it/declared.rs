@@ -118,7 +118,7 @@ pub(crate) fn everything(vendors: &Vendors) -> Api {
     let body =
         with(with(body, "export", json!("incremental")), "consent", json!({"channel": "ads", "purpose": "offers"}));
     let mut body = with(body, "schedule", json!({"cron": "0 6 * * *"}));
-    body["target"]["options"] = json!({"operation_column": "operation"});
+    body["target"] = json!({"object": "file", "name": "hr", "options": {"operation_column": "operation"}});
     let id = api.post("activations", &body).is(201).text("/id").to_owned();
     api.post(&format!("activations/{id}/pause"), &json!({})).is(200);
     put(

@@ -109,11 +109,14 @@ fn whoever_was_sent_as_two_people_leaves_as_both() {
     send(&api, &json!([person("1", ANN_BEFORE), person("2", ANN), person("3", "bob@x.example")]));
     let everybody = make(&api, &json!({ "name": "all", "expression": "person.email != ''" }));
     caught_up(&api);
-    let list = vendors.marketo().create_list("HR").unwrap();
+    let list = vendors.marketo().create_list("Everybody").unwrap();
     let email = [("email", "person.email")];
     let listed = activation(&everybody, &marketo, "static-list", &email);
-    let listed =
-        with(listed, "target", json!({ "object": "static-list", "name": "HR", "options": { "mode": "create" } }));
+    let listed = with(
+        listed,
+        "target",
+        json!({ "object": "static-list", "name": "Everybody", "options": { "mode": "create" } }),
+    );
     assert_eq!(delivered(&api, &listed)["books"]["created"], 3);
     assert_eq!(delivered(&api, &activation(&everybody, &linkedin, "people", &email))["books"]["updated"], 3);
 

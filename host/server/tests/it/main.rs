@@ -4,6 +4,7 @@
 mod account_activations;
 mod accounts;
 mod activation_schedules;
+mod attributes_max;
 mod audiences;
 mod audited;
 mod auth;
@@ -35,6 +36,7 @@ mod forgotten;
 mod freshness;
 mod guardrails;
 mod harness;
+mod holdings;
 mod idempotency;
 mod identity;
 mod journey;

@@ -32,11 +32,11 @@ fn listed() -> Listed {
     let marketo = vendors.marketo();
     let email = |name: &str| json!({"email": format!("{name}@x.example")});
     let leads = NAMES.iter().map(|name| marketo.create_lead(email(name)).unwrap()).collect();
-    let list = marketo.create_list("static-list").unwrap();
     send(&api, "person", &NAMES.iter().map(|name| person(name, "HR")).collect());
     let segment = make(&api, &json!({"name": "HR", "expression": "person.department == \"HR\""}));
     caught_up(&api);
     let connection = connect(&api, &vendors);
+    let list = marketo.create_list(&format!("static-list of {connection}")).unwrap();
     let body = activation(&segment, &connection, "static-list", &[("email", "person.email")]);
     let activation = api.post("activations", &body).is(201).text("/id").to_owned();
     let listed = Listed { api, vendors, activation, list, leads };

@@ -263,6 +263,14 @@ pub(super) fn count_held(connection: &Connection, target: i64) -> Outcome<u64> {
     Ok(held.cast_unsigned())
 }
 
+pub(super) fn has_members(connection: &Connection, target: &str) -> Outcome<bool> {
+    let mut find = connection.prepare_cached(
+        "SELECT 1 FROM target t JOIN ledger l ON l.target = t.number
+         WHERE t.id = ?1 AND (l.held IS NOT NULL OR l.unsure IS NOT NULL) LIMIT 1",
+    )?;
+    Ok(find.exists([target])?)
+}
+
 /// In the order of profile numbers.
 pub(super) fn list(
     connection: &Connection,

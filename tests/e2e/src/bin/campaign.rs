@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use attiva_e2e::readings::Readings;
+use attiva_e2e::scenarios::{self, Stage};
 use attiva_e2e::vendors::Vendors;
 use attiva_e2e::{Kill, same, travel};
 use attiva_sync::crash::{POINTS, POINTS_OF_READBACK};
@@ -52,6 +53,8 @@ fn main() -> Result<()> {
         (kills, journeys) = (kills + 1, journeys + 1);
     }
     kills += readings(&mut random)?;
+    kills += deliveries()?;
+    let at_points = kills;
     let span = u64::try_from(length.as_millis())?.max(1);
     while journeys < POINTS.len() as u64 + arguments.moments || began.elapsed() < Duration::from_secs(arguments.seconds)
     {
@@ -62,7 +65,7 @@ fn main() -> Result<()> {
         kills += u64::from(told.phase.is_some());
         journeys += 1;
     }
-    ensure!(kills > (POINTS.len() + POINTS_OF_READBACK.len()) as u64, "no random moment hit anything");
+    ensure!(kills > at_points, "no random moment hit anything");
     println!("{journeys} journeys, {kills} kills, {:?}", began.elapsed());
     println!("{kills} passed, 0 failed");
     Ok(())
@@ -83,6 +86,26 @@ fn readings(random: &mut u64) -> Result<u64> {
     }
     readings.stop()?;
     Ok(POINTS_OF_READBACK.len() as u64)
+}
+
+/// Deliveries to Marketo and LinkedIn, killed at each of their points: what may still land is waited out, a minute and more.
+/// How many kills.
+fn deliveries() -> Result<u64> {
+    let vendors = Vendors::start(3, 7)?;
+    let mut stage = Stage::prepare(&vendors)?;
+    let mut kills = 0;
+    for scenario in stage.scenarios()?.iter().filter(|it| ["win-back", "buying-group"].contains(&it.name)) {
+        let calm = stage.undisturbed(scenario)?;
+        for point in scenarios::POINTS {
+            let told =
+                stage.killed(scenario, point, 1).with_context(|| format!("{} killed at {point}", scenario.name))?;
+            scenarios::same(&calm, &told).with_context(|| format!("{} killed at {point}", scenario.name))?;
+            println!("{} killed at {point}: same", scenario.name);
+            kills += 1;
+        }
+    }
+    stage.stop()?;
+    Ok(kills)
 }
 
 /// SplitMix64.

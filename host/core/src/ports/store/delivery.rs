@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 // Targets.
 
 /// Which object of which vendor instance a target is. Whoever names the same one shares it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TargetKey {
     pub system: String,
     pub instance: String,
