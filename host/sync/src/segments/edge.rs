@@ -2,7 +2,6 @@
 //! says, and the latest results of what is not answered at a request. Nothing is written.
 
 use super::catalog::{Audiences, Compiled};
-use super::links::Links;
 use super::meter::within;
 use crate::engine::{Engine, Inner};
 use crate::projector::blocking;
