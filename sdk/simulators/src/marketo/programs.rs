@@ -65,6 +65,20 @@ impl Programs {
         self.programs.get(&id)
     }
 
+    /// Makes a program behind all there are, and returns its id.
+    pub(crate) fn create(&mut self, name: &str, now: Seconds) -> u64 {
+        let id = self.programs.keys().next_back().map_or(1, |last| last + 1);
+        let (kind, channel) = PROGRAM_TYPES[0];
+        let name = name.to_owned();
+        self.programs.insert(id, Program { id, name, kind, channel, created_at: now, updated_at: now, cost: None });
+        id
+    }
+
+    /// Removes a program and its members; false if there is none.
+    pub(crate) fn remove(&mut self, id: u64) -> bool {
+        self.programs.remove(&id).is_some()
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Program> {
         self.programs.values()
     }
