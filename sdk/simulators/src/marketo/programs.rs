@@ -172,7 +172,7 @@ impl Member {
     }
 
     pub(crate) fn to_map(&self) -> Map<String, Json> {
-        let success = self.reached_success();
+        let (success, is_event) = (self.reached_success(), self.program % 4 == 1);
         let member = json!({
             "acquiredBy": (self.lead + self.program).is_multiple_of(7),
             "createdAt": clock::datetime(self.joined_at),
@@ -188,6 +188,8 @@ impl Member {
             "statusReason": if self.lead.is_multiple_of(2) { json!("Said so at the booth") } else { Json::Null },
             "trackName": if self.program % 4 == 2 { json!("Getting started") } else { Json::Null },
             "updatedAt": clock::datetime(self.updated_at),
+            "registrationCode": if is_event { json!(format!("{}-{}", self.program, self.lead)) } else { Json::Null },
+            "webinarUrl": if is_event { json!(format!("https://webinar.example/{}", self.program)) } else { Json::Null },
         });
         match member {
             Json::Object(member) => member,
@@ -212,6 +214,9 @@ pub(crate) const MEMBER_FIELDS: &[(&str, &str)] = &[
     ("statusReason", "string"),
     ("trackName", "string"),
     ("updatedAt", "datetime"),
+    // Of who registered for an event.
+    ("registrationCode", "string"),
+    ("webinarUrl", "string"),
 ];
 
 #[cfg(test)]
