@@ -98,7 +98,7 @@ fn plan(kind: Kind, batch: BatchView<'_>) -> Plan {
     plan
 }
 
-/// A removal's columns hold what LinkedIn last acknowledged.
+/// A removal's columns hold what LinkedIn was last told, answered or not.
 fn last_known(columns: &Columns, row: RowView<'_>) -> std::result::Result<Identity, Outcome> {
     columns.read(row).map(|entry| entry.identity)
 }

@@ -10,6 +10,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+mod moving;
+
 const LEADS: u64 = 1_200;
 
 struct World {
@@ -31,9 +33,13 @@ impl World {
     }
 
     fn with(config: MarketoConfig) -> Self {
+        Self::of(LEADS, config)
+    }
+
+    fn of(leads: u64, config: MarketoConfig) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let marketo = runtime.block_on(Marketo::start(MarketoConfig {
-            leads: LEADS,
+            leads,
             now: "2026-01-01T00:00:00Z".parse().ok(),
             limits: Limits::OFF,
             status_interval: Duration::from_millis(2),

@@ -210,6 +210,27 @@ pub(crate) struct MembersState {
     /// To read again: program, person, and when in milliseconds; by program.
     pub(crate) work: Vec<(i64, i64, i64)>,
     pub(crate) more: bool,
+    /// Where history is in the list of programs.
+    #[serde(default, skip_serializing_if = "ProgramsPlace::is_begin")]
+    pub(crate) programs: ProgramsPlace,
+}
+
+/// A place in the list of programs, which moves when one is deleted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProgramsPlace {
+    /// Behind the last program that was taken, as the list was then.
+    pub(crate) offset: i64,
+    /// The last ones that were taken.
+    pub(crate) taken: Vec<i64>,
+    /// The window of the last export, and its programs: what came to nothing is ordered again.
+    pub(crate) ordered: Option<(i64, Vec<i64>)>,
+}
+
+impl ProgramsPlace {
+    fn is_begin(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Who is on the static lists: list by list, then who came and went.
@@ -242,6 +263,61 @@ pub(crate) struct ListWalk {
     /// Lists are being counted: so many so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) counted: Option<u64>,
+    /// The lists that were read, and whether this pass through the pages of lists had several, and one that none before had.
+    #[serde(default)]
+    pub(crate) read: ReadLists,
+    #[serde(default)]
+    pub(crate) several: bool,
+    #[serde(default)]
+    pub(crate) found: bool,
+}
+
+/// Ids of lists, in order. They are kept as the distances between them, which are few digits each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<i64>", into = "Vec<i64>")]
+pub(crate) struct ReadLists(Vec<i64>);
+
+impl ReadLists {
+    /// So many have room in a cursor. Of an instance with more, those beyond are not remembered.
+    const MAX: usize = 8_000;
+
+    pub(crate) fn contains(&self, list: i64) -> bool {
+        self.0.binary_search(&list).is_ok()
+    }
+
+    /// Whether it is remembered.
+    pub(crate) fn add(&mut self, list: i64) -> bool {
+        match self.0.binary_search(&list) {
+            Ok(_) => true,
+            Err(_) if self.0.len() >= Self::MAX => false,
+            Err(at) => {
+                self.0.insert(at, list);
+                true
+            }
+        }
+    }
+}
+
+impl From<Vec<i64>> for ReadLists {
+    fn from(distances: Vec<i64>) -> Self {
+        let mut id = 0_i64;
+        Self(
+            distances
+                .into_iter()
+                .map(|distance| {
+                    id = id.saturating_add(distance);
+                    id
+                })
+                .collect(),
+        )
+    }
+}
+
+impl From<ReadLists> for Vec<i64> {
+    fn from(lists: ReadLists) -> Self {
+        let mut before = 0;
+        lists.0.into_iter().map(|id| id - std::mem::replace(&mut before, id)).collect()
+    }
 }
 
 /// Something that is read anew as a whole, now and then.
@@ -253,6 +329,9 @@ pub(crate) struct RefreshState {
     pub(crate) ended: Option<i64>,
     /// Where the present reading is; absent: none is under way.
     pub(crate) at: Option<Place>,
+    /// What the last whole pass through the list found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<Found>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -262,6 +341,31 @@ pub(crate) struct Place {
     pub(crate) offset: i64,
     /// Only what changed after this, in seconds.
     pub(crate) since: Option<i64>,
+    /// Whether a list had more than one page in this pass, what it found, and how many passes this reading had before.
+    #[serde(default)]
+    pub(crate) several: bool,
+    #[serde(default)]
+    pub(crate) found: Found,
+    #[serde(default)]
+    pub(crate) passes: u32,
+}
+
+/// Which records a pass through a list found, in whatever order: their number, and a sum over their keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Found {
+    count: u64,
+    sum: u64,
+}
+
+impl Found {
+    pub(crate) fn add(&mut self, key: &str) {
+        // FNV-1a, and mixed once more so that sums of like keys are not alike.
+        let hash =
+            key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        self.count += 1;
+        self.sum = self.sum.wrapping_add((hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
 }
 
 /// Opportunities, or their roles: by keys of others, and by activities that name persons.

@@ -2,7 +2,7 @@
 //! which come as JSON and which no mapping could look into.
 
 use crate::activity::Activity;
-use crate::fields::{Field, MADE};
+use crate::fields::{Field, MADE, MADE_JSON};
 use attiva_connector::{PageBuilder, Reject, Row};
 use serde_json::{Map, Value};
 
@@ -47,7 +47,12 @@ const MADE_OF: &[(&str, &[&str])] = &[
     ("linkUrl", &["Link", "Link URL"]),
     ("opportunityRole", &["Role"]),
     ("newStatus", &["New Status"]),
+    // Add to Nurture has the first, Change Nurture Track the second: nurture tracks are what is published as streams.
+    ("streamId", &["Track ID", "New Track ID"]),
+    ("newStageId", &["New Stage ID"]),
 ];
+/// As [`MADE_OF`], of attributes that hold JSON.
+const MADE_OF_JSON: &[(&str, &str)] = &[("dataValueChanges", "Data Value Changes")];
 const EVENT_TYPE: &str = "eventType";
 
 /// The columns of an activity.
@@ -65,7 +70,8 @@ pub(crate) fn fields() -> Vec<Field> {
     ];
     let native = NATIVE.iter().map(|(name, kind)| Field::new(name, kind, name));
     let made = MADE_OF.iter().map(|(name, _)| Field::new(name, MADE, name));
-    native.chain([Field::new(EVENT_TYPE, MADE, EVENT_TYPE)]).chain(made).collect()
+    let json = MADE_OF_JSON.iter().map(|(name, _)| Field::new(name, MADE_JSON, name));
+    native.chain([Field::new(EVENT_TYPE, MADE, EVENT_TYPE)]).chain(made).chain(json).collect()
 }
 
 /// Names and values beside the main ones.
@@ -89,6 +95,15 @@ impl Attributes {
             other => Some(other.to_string()),
         }
     }
+
+    /// JSON comes as the text of it, or as it is. What is none is the text that it is.
+    fn json(&self, name: &str) -> Option<Value> {
+        match self.0.get(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())),
+            other => Some(other.clone()),
+        }
+    }
 }
 
 /// Sets the columns that are made.
@@ -100,6 +115,11 @@ pub(crate) fn make(row: &mut Row<'_>, kind: i64, attributes: &Attributes) {
     for (column, names) in MADE_OF {
         if let Some(text) = attributes.text(names) {
             row.text(*column, &text);
+        }
+    }
+    for (column, name) in MADE_OF_JSON {
+        if let Some(json) = attributes.json(name) {
+            row.json(*column, &json.to_string());
         }
     }
 }

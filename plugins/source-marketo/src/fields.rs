@@ -15,6 +15,8 @@ pub(crate) const UPDATED_AT: &str = "updatedAt";
 pub(crate) const CONTACT_COMPANY: &str = "contactCompany";
 /// The kind of a field that is made here.
 pub(crate) const MADE: &str = "made";
+/// The same, with a value of JSON.
+pub(crate) const MADE_JSON: &str = "made-json";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
@@ -39,14 +41,14 @@ impl Field {
             "float" => DataType::Float,
             "date" => DataType::Date,
             "datetime" => DataType::Timestamp,
-            "array" => DataType::Json,
+            "array" | MADE_JSON => DataType::Json,
             _ => DataType::Text,
         }
     }
 
     /// Whether it is no field of Marketo's, but made of an activity's attributes.
     pub(crate) fn is_made(&self) -> bool {
-        self.kind == MADE
+        [MADE, MADE_JSON].contains(&self.kind.as_str())
     }
 
     pub(crate) fn column(&self) -> ColumnSpec {

@@ -48,6 +48,7 @@ mod mapping;
 mod objects;
 mod outlook;
 mod program_members;
+mod programs;
 mod reader;
 mod record;
 mod refreshed;

@@ -65,8 +65,9 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
             let response = reader.api.send(&request::static_lists(batch(reader), walk.lists_token.as_deref()))?;
             let listed: Listed<Id> = marketo_api::read(&response)?;
             walk.begun = true;
-            walk.lists = listed.result.iter().map(|list| list.id).collect();
+            walk.lists = listed.result.iter().map(|list| list.id).filter(|list| !walk.read.contains(*list)).collect();
             walk.lists_token = listed.next.filter(|next| !next.is_empty());
+            walk.several |= walk.lists_token.is_some();
         }
         Some(list) => {
             let request = request::list_members(list, batch(reader), walk.members_token.as_deref());
@@ -87,10 +88,17 @@ fn walk_on(reader: &Reader, mut state: ListMembersState, mut walk: ListWalk) -> 
             if walk.members_token.is_none() {
                 walk.lists.remove(0);
                 walk.done += 1;
+                walk.found |= walk.read.add(list);
             }
         }
     }
-    let over = walk.begun && walk.lists.is_empty() && walk.lists_token.is_none();
+    let at_end = walk.begun && walk.lists.is_empty() && walk.lists_token.is_none();
+    // When a list is deleted meanwhile, others move on to a page that was read already. So the pages are looked through once
+    // more, until none has a list that was not read.
+    let over = at_end && !(walk.several && walk.found);
+    if at_end {
+        (walk.begun, walk.several, walk.found) = (false, false, false);
+    }
     let (doing, done, total) = walk.told();
     state.walk = (!over).then_some(walk);
     let page = rows.finish(Cursor::encode(VERSION, &state)?)?;

@@ -28,7 +28,9 @@ const PERSON: &[(&str, &str)] = &[
     ("last_name", "record.lastName"),
     ("salutation", "record.salutation"),
     ("job_title", "record.title"),
+    ("full_name", "record.mktoName"),
     ("department", "record.department"),
+    ("departments", "[record.department]"),
     ("company_name", "record.company"),
     ("company_website", "record.website"),
     ("industry", "record.industry"),
@@ -41,7 +43,7 @@ const PERSON: &[(&str, &str)] = &[
     ("state", "record.state"),
     ("postal_code", "record.postalCode"),
     ("country", "record.country"),
-    ("person_type", "record.sfdcType"),
+    ("person_type", CRM_TYPE),
     ("person_status", "record.leadStatus"),
     ("person_source", "record.leadSource"),
     ("person_score", "record.leadScore"),
@@ -58,21 +60,22 @@ const PERSON: &[(&str, &str)] = &[
     ("phone_opt_out_reason", "record.doNotCallReason"),
     ("ecids", r#"record.ecids.split(",")"#),
     // The id that counts is the one of the kind of CRM record this person is now: a converted lead keeps its old one.
-    ("crm_contact_key", r#"record.sfdcType == "Contact" ? record.sfdcContactId : null"#),
-    ("crm_lead_key", r#"record.sfdcType == "Lead" ? record.sfdcLeadId : null"#),
-    (
-        "external_key",
-        r#"source_key(record.sfdcType == "Contact" ? record.sfdcContactId : record.sfdcLeadId, config.crm_instance_id, config.crm_system)"#,
-    ),
+    ("crm_contact_key", CRM_CONTACT),
+    ("crm_lead_key", CRM_LEAD),
+    ("external_key", CRM_PERSON),
     // A lead that was converted has a contact too.
-    (
-        "converted_contact_key",
-        r#"record.sfdcType == "Lead" ? source_key(record.sfdcContactId, config.crm_instance_id, config.crm_system) : null"#,
-    ),
+    ("converted_contact_key", CONVERTED_CONTACT),
     ("account_key", r#"source_key(string(record.contactCompany) + ".mkto_org", instance.id, instance.system)"#),
     ("created_date", "record.createdAt"),
     ("last_updated_date", "record.updatedAt"),
 ];
+
+/// Fields that the sync with Salesforce brings, or that with Dynamics: an instance has one of them.
+const CRM_TYPE: &str = "coalesce(record.sfdcType, record.msftType)";
+const CRM_CONTACT: &str = r#"coalesce(record.sfdcType == "Contact" ? record.sfdcContactId : null, record.msftType == "Contact" ? record.msftContactId : null)"#;
+const CRM_LEAD: &str = r#"coalesce(record.sfdcType == "Lead" ? record.sfdcLeadId : null, record.msftType == "Lead" ? record.msftLeadId : null)"#;
+const CRM_PERSON: &str = r#"source_key(coalesce(record.sfdcType == "Contact" ? record.sfdcContactId : record.sfdcLeadId, record.msftType == "Contact" ? record.msftContactId : record.msftLeadId), config.crm_instance_id, config.crm_system)"#;
+const CONVERTED_CONTACT: &str = r#"source_key(coalesce(record.sfdcType == "Lead" ? record.sfdcContactId : null, record.msftType == "Lead" ? record.msftContactId : null), config.crm_instance_id, config.crm_system)"#;
 
 const COMPANY: &[(&str, &str)] = &[
     ("name", "record.company"),
@@ -108,6 +111,11 @@ const NAMED_ACCOUNT: &[(&str, &str)] = &[
     ("city", "record.city"),
     ("state", "record.state"),
     ("country", "record.country"),
+    // Published as the address of billing; Marketo says of no kind which it is.
+    ("billing_city", "record.city"),
+    ("billing_state", "record.state"),
+    ("billing_country", "record.country"),
+    ("logo_url", "record.logoUrl"),
     ("sic_code", "record.sicCode"),
     ("account_score", "record.score1"),
     ("account_source_type", r#""Marketo named account""#),
@@ -129,6 +137,8 @@ const OPPORTUNITY: &[(&str, &str)] = &[
     ("quantity", "record.quantity"),
     ("probability", "record.probability"),
     ("expected_close_date", "record.closeDate"),
+    // One date stands for both: what is expected while it is open, what was once it is closed.
+    ("actual_close_date", "record.isClosed ? record.closeDate : null"),
     ("forecast_category", "record.forecastCategory"),
     ("forecast_category_name", "record.forecastCategoryName"),
     ("fiscal_year", "string(record.fiscalYear)"),
@@ -167,11 +177,15 @@ const PROGRAM_MEMBER: &[(&str, &str)] = &[
     ("campaign_key", "source_key(string(record.programId), instance.id, instance.system)"),
     ("person_key", "source_key(string(record.leadId), instance.id, instance.system)"),
     ("member_status", "record.statusName"),
+    ("member_status_reason", "record.statusReason"),
     ("has_reached_success", "record.reachedSuccess"),
+    ("reached_success_date", "record.reachedSuccessDate"),
     ("membership_date", "record.membershipDate"),
     ("is_exhausted", "record.isExhausted"),
     ("nurture_track_name", "record.trackName"),
     ("nurture_cadence", "record.nurtureCadence"),
+    ("webinar_registration_id", "record.registrationCode"),
+    ("webinar_confirmation_url", "record.webinarUrl"),
     (
         "acquired_by_campaign_key",
         "record.acquiredBy ? source_key(string(record.programId), instance.id, instance.system) : null",
@@ -220,122 +234,11 @@ const ACTIVITY: &[(&str, &str)] = &[
         "webhook_key",
         "record.activityTypeId == 110 ? source_key(record.primaryAttributeValueId, instance.id, instance.system) : null",
     ),
+    ("stream_key", "source_key(record.streamId, instance.id, instance.system)"),
+    ("revenue_stage_key", "source_key(record.newStageId, instance.id, instance.system)"),
+    ("data_value_changes", "record.dataValueChanges"),
     ("data", "record.attributes"),
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::ALL;
-    use attiva_core::model::{EntityKind, slot};
-    use attiva_core::{DataType, Value};
-    use attiva_expr::Scope;
-
-    #[test]
-    fn targets_are_fields_the_model_has_each_once() {
-        for (stream, entity, fields) in ALL {
-            let kind = EntityKind::ALL.into_iter().find(|kind| kind.name() == *entity).unwrap();
-            let mut targets: Vec<&str> = fields.iter().map(|(target, _)| *target).collect();
-            for target in &targets {
-                assert!(slot(kind, target).is_some(), "{stream}: {entity} has no {target}");
-            }
-            let count = targets.len();
-            targets.sort_unstable();
-            targets.dedup();
-            assert_eq!(targets.len(), count, "{stream}");
-        }
-    }
-
-    /// The type of a field, as its kind makes it; texts are the rest.
-    fn data_type(column: &str) -> DataType {
-        match column {
-            "contactCompany" | "leadScore" | "numberOfEmployees" | "leadId" | "programId" | "listId" | "score1"
-            | "probability" | "fiscalYear" | "fiscalQuarter" | "activityTypeId" => DataType::Integer,
-            "unsubscribed" | "marketingSuspended" | "blackListed" | "doNotCall" | "isPrimary" | "isClosed"
-            | "isWon" | "acquiredBy" | "isExhausted" | "reachedSuccess" => DataType::Boolean,
-            "annualRevenue" | "amount" | "expectedRevenue" | "quantity" => DataType::Decimal,
-            "closeDate" => DataType::Date,
-            "attributes" => DataType::Json,
-            name if name.ends_with("At") || name.ends_with("Date") => DataType::Timestamp,
-            _ => DataType::Text,
-        }
-    }
-
-    fn columns(text: &str) -> Vec<&str> {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_');
-        let mut columns: Vec<&str> = words.filter_map(|w| w.strip_prefix("record.")?.split('.').next()).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        columns
-    }
-
-    fn scope(columns: &[&str]) -> Scope {
-        let text = |name: &str| (name.to_owned(), DataType::Text);
-        Scope::new()
-            .root("record", columns.iter().map(|name| ((*name).to_owned(), data_type(name))))
-            .root("instance", ["id", "system"].map(text))
-            .root("config", ["crm_system", "crm_instance_id"].map(text))
-    }
-
-    #[test]
-    fn every_expression_compiles() {
-        for (stream, _, fields) in ALL {
-            for (target, text) in *fields {
-                let checked = attiva_expr::check(text, &scope(&columns(text)));
-                assert!(checked.is_ok(), "{stream}.{target}: {:?}", checked.err());
-            }
-        }
-    }
-
-    /// What a target becomes of these values; the CRM is named or not.
-    fn value(stream: &str, target: &str, record: &[(&str, Value)], crm: Option<[&str; 2]>) -> Value {
-        let (_, _, fields) = ALL.iter().find(|(name, ..)| *name == stream).unwrap();
-        let (_, text) = fields.iter().find(|(name, _)| *name == target).unwrap();
-        let columns = columns(text);
-        let of = |name: &&str| record.iter().find(|(n, _)| n == name).map_or(Value::Null, |(_, v)| v.clone());
-        let text_of = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
-        let constants = [Some("1"), Some("Marketo"), crm.map(|c| c[0]), crm.map(|c| c[1])].map(text_of);
-        let row: Vec<Value> = columns.iter().map(of).chain(constants).collect();
-        attiva_expr::check(text, &scope(&columns)).unwrap().compile().evaluate(&row, 0).unwrap()
-    }
-
-    #[test]
-    fn references_are_source_keys_of_the_records_they_name() {
-        let text = |text: &str| Value::Text(text.into());
-        let crm = Some(["Salesforce", "00D"]);
-        let person = |kind: &str| {
-            [
-                ("contactCompany", Value::Integer(5)),
-                ("sfdcType", text(kind)),
-                ("sfdcContactId", text("003A")),
-                ("sfdcLeadId", text("00QA")),
-            ]
-        };
-        let of = |target, kind, crm| value("persons", target, &person(kind), crm);
-        assert_eq!(of("account_key", "Lead", None), text("5.mkto_org@1.Marketo"));
-        assert_eq!(of("external_key", "Contact", crm), text("003A@00D.Salesforce"));
-        assert_eq!(of("external_key", "Lead", crm), text("00QA@00D.Salesforce"));
-        assert_eq!(of("converted_contact_key", "Lead", crm), text("003A@00D.Salesforce"));
-        assert_eq!(of("external_key", "Contact", None), Value::Null);
-        assert_eq!(value("persons", "account_key", &[], None), Value::Null);
-        let company = [("externalCompanyId", text("001A"))];
-        for (stream, target) in [("companies", "external_key"), ("opportunities", "account_key")] {
-            assert_eq!(value(stream, target, &company, crm), text("001A@00D.Salesforce"), "{stream}");
-            assert_eq!(value(stream, target, &company, None), text("001A.mkto_external@1.Marketo"), "{stream}");
-            assert_eq!(value(stream, target, &[], crm), Value::Null);
-        }
-        let activity = |kind: i64| [("activityTypeId", Value::Integer(kind)), ("primaryAttributeValueId", text("12"))];
-        assert_eq!(value("activities", "marketing_list_key", &activity(24), None), text("12@1.Marketo"));
-        assert_eq!(value("activities", "campaign_key", &activity(104), None), text("12@1.Marketo"));
-        assert_eq!(value("activities", "campaign_key", &activity(24), None), Value::Null);
-        // By the record that was called, and not by the instance.
-        assert_eq!(value("activities", "webhook_key", &activity(110), None), text("12@1.Marketo"));
-        assert_eq!(value("activities", "mailing_key", &activity(6), None), text("12@1.Marketo"));
-        assert_eq!(value("activities", "mailing_key", &activity(110), None), Value::Null);
-        let call = |not: bool| value("persons", "phone_opt_in_out", &[("doNotCall", Value::Boolean(not))], None);
-        assert_eq!((call(true), call(false)), (text("out"), Value::Null));
-        let member = [("programId", Value::Integer(9)), ("acquiredBy", Value::Boolean(true))];
-        assert_eq!(value("program_memberships", "acquired_by_campaign_key", &member, None), text("9@1.Marketo"));
-        let ecids = value("persons", "ecids", &[("ecids", text("1,2"))], None);
-        assert_eq!(ecids, Value::TextList(vec!["1".into(), "2".into()]));
-    }
-}
+mod tests;

@@ -2,16 +2,14 @@
 //! came in, went out or moved on, read again by program and person.
 
 use crate::chain::{batch, next_page};
-use crate::cursor::{Beside, Chain, History, MembersState, VERSION};
-use crate::extract::Extract;
+use crate::cursor::{Beside, Chain, History, MembersState, ProgramsPlace, VERSION};
 use crate::fields::{Field, UPDATED_AT};
 use crate::history::Fields;
 use crate::keyed::{self, Key, Question};
 use crate::reader::Reader;
-use crate::{history, request};
+use crate::{history, programs, request};
 use attiva_connector::{ColumnSpec, Cursor, Page, PageBuilder, Result, Warning};
-use marketo_api::Listed;
-use serde::Deserialize;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What the lead database calls the object.
@@ -28,7 +26,8 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
         let chain = Chain::begin(reader, now)?;
         // How many programs there are shows at the end of their list.
         let history = Some(History::new(0, i64::MAX));
-        let state = MembersState { chain, beside: Beside::after(reader, now), history, work: Vec::new(), more: false };
+        let (beside, programs) = (Beside::after(reader, now), ProgramsPlace::default());
+        let state = MembersState { chain, beside, history, work: Vec::new(), more: false, programs };
         return Ok(Page::moved(Cursor::encode(VERSION, &state)?).estimate("beginning", None, None));
     };
     let mut state: MembersState = cursor.decode(VERSION)?;
@@ -40,8 +39,9 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
         return changes(reader, state, &fields);
     }
     let Some(mut past) = state.history.take() else { return changes(reader, state, &fields) };
-    let order = |offset, _end| {
-        let programs = programs(reader, offset)?;
+    let place = RefCell::new(std::mem::take(&mut state.programs));
+    let order = |window, _end| {
+        let programs = programs::of_window(reader, &mut place.borrow_mut(), window)?;
         if programs.is_empty() {
             return Ok(None);
         }
@@ -52,22 +52,12 @@ pub(crate) fn page(reader: &Reader, cursor: Option<&Cursor>) -> Result<Page> {
     };
     let done = history::advance(reader, &mut past, &fields, &order)?;
     state.history = (!past.is_over()).then_some(past);
+    if state.history.is_some() {
+        state.programs = place.take();
+    }
     let mut page = done.page(Cursor::encode(VERSION, &state)?)?;
     state.beside.bound(reader, &mut page, now);
     Ok(page)
-}
-
-/// The ids of the programs of an export. That a list by offset may move while it is read does no harm: a program that
-/// slips through is new or just changed, and its members come by their activities.
-fn programs(reader: &Reader, offset: i64) -> Result<Vec<i64>> {
-    #[derive(Deserialize)]
-    struct Program {
-        id: i64,
-    }
-
-    let response = reader.api.send(&request::programs(offset, Extract::Members.window(), None))?;
-    let listed: Listed<Program> = marketo_api::read(&response)?;
-    Ok(listed.result.iter().map(|program| program.id).collect())
 }
 
 /// Reads again what activities named, one program a page.

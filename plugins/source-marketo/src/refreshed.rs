@@ -15,6 +15,8 @@ use serde::Deserialize;
 pub(crate) const ACCOUNTS: &str = "namedaccounts";
 /// Programs in one answer: Marketo gives no more.
 const PROGRAMS_MAX: i64 = 200;
+/// Time before a list that moved twice is read once more.
+const MOVES_WAIT_MS: u64 = 10_000;
 
 /// What is read so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,10 @@ pub(crate) fn page(reader: &Reader, of: Refreshed, cursor: Option<&Cursor>) -> R
             // Programs can be asked for by when they changed. What changes while they are read comes the next time.
             let since = state.began.filter(|_| of == Refreshed::Programs).map(|began| began - OVERLAP_SECONDS);
             state.began = Some(now);
+            if of == Refreshed::Programs {
+                // It was another question that found it.
+                state.found = None;
+            }
             Place { since, ..Place::default() }
         }
     };
@@ -99,19 +105,33 @@ pub(crate) fn page(reader: &Reader, of: Refreshed, cursor: Option<&Cursor>) -> R
         Refreshed::Programs => programs(reader, &fields, &mut place, &mut rows)?,
         Refreshed::NamedAccounts => named_accounts(reader, &fields, &mut place, &mut rows)?,
     };
+    let passes = place.passes;
+    state.at = if over { again(&mut state, &place) } else { Some(place) };
+    let over = state.at.is_none();
     if over {
         state.ended = Some(now);
-    } else {
-        state.at = Some(place);
     }
-    let page = rows.finish(Cursor::encode(VERSION, &state)?)?.estimate("reading", None, None);
+    let begins = state.at.as_ref().is_some_and(|next| next.passes > passes);
+    let doing = if passes > 0 || begins { "reading once more: the list may have moved" } else { "reading" };
+    let mut page = rows.finish(Cursor::encode(VERSION, &state)?)?.estimate(doing, None, None);
+    page.wait_ms = (begins && passes > 0).then_some(MOVES_WAIT_MS);
     Ok(if over { page.caught_up() } else { page })
+}
+
+/// Where another pass begins, if one is needed. When something is deleted while a list is read, what stands behind it moves
+/// on to a page that was read already, and is missed. So a list of several pages is read until two passes found the same:
+/// what was deleted in the first would be missing in the second.
+fn again(state: &mut RefreshState, place: &Place) -> Option<Place> {
+    let same = state.found.replace(place.found) == Some(place.found);
+    let next = Place { since: place.since, passes: place.passes + 1, ..Place::default() };
+    (place.several && !same).then_some(next)
 }
 
 fn static_lists(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut PageBuilder) -> Result<bool> {
     let response = reader.api.send(&request::static_lists(batch(reader), place.token.as_deref()))?;
-    place.token = next(&response.body)?;
-    keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
+    follow(place, &response.body)?;
+    let keys = keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
+    keys.iter().for_each(|key| place.found.add(key));
     Ok(place.token.is_none())
 }
 
@@ -120,7 +140,9 @@ fn programs(reader: &Reader, fields: &[Field], place: &mut Place, rows: &mut Pag
     let count = PROGRAMS_MAX.min(i64::from(reader.limits.max_rows)).max(1);
     let response = reader.api.send(&request::programs(place.offset, count, place.since))?;
     let listed: Listed<serde::de::IgnoredAny> = marketo_api::read(&response)?;
-    keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
+    let keys = keyed::add_rows(reader, &[response.body], fields, Key::of(&["id"]), rows)?;
+    keys.iter().for_each(|key| place.found.add(key));
+    place.several |= place.offset > 0 && !listed.result.is_empty();
     place.offset += i64::try_from(listed.result.len()).unwrap_or(count);
     Ok(listed.result.is_empty())
 }
@@ -148,17 +170,18 @@ fn named_accounts(reader: &Reader, fields: &[Field], place: &mut Place, rows: &m
     let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
     let request = request::account_list_members(&list.guid, &names, batch(reader), place.token.as_deref());
     let response = reader.api.send(&request)?;
-    place.token = next(&response.body)?;
+    follow(place, &response.body)?;
     let key = Key { fields: &[Refreshed::NamedAccounts.key()], suffix: ".mkto_acct" };
-    keyed::add_rows(reader, &[response.body], fields, key, rows)?;
+    let keys = keyed::add_rows(reader, &[response.body], fields, key, rows)?;
+    keys.iter().for_each(|key| place.found.add(key));
     if place.token.is_none() {
         place.offset += 1;
     }
     Ok(place.token.is_none() && index + 1 >= reader.config.named_account_lists.len())
 }
 
-/// The token of the next page, if there is one.
-fn next(body: &[u8]) -> Result<Option<String>> {
+/// Takes the token of the next page, if there is one.
+fn follow(place: &mut Place, body: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct Next {
         #[serde(default, rename = "nextPageToken")]
@@ -166,7 +189,9 @@ fn next(body: &[u8]) -> Result<Option<String>> {
     }
     let next: Next = serde_json::from_slice(body)
         .map_err(|e| Fault::data("marketo.unexpected", format!("Marketo's answer is not as documented: {e}")))?;
-    Ok(next.token.filter(|token| !token.is_empty()))
+    place.token = next.token.filter(|token| !token.is_empty());
+    place.several |= place.token.is_some();
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ const CONTACT: Fields = &[
     ("full_name", "record.Name"),
     ("job_title", "record.Title"),
     ("department", "record.Department"),
+    ("departments", "[record.Department]"),
     ("assistant", "record.AssistantName"),
     ("reports_to_id", "record.ReportsToId"),
     ("phone", "record.Phone"),
@@ -207,6 +208,8 @@ const CAMPAIGN_MEMBER: Fields = &[
     ("has_responded", "record.HasResponded"),
     ("first_responded_date", "record.FirstRespondedDate"),
     ("membership_date", "record.CreatedDate"),
+    // Of a lead that was converted both are there.
+    ("person_type", r#"has(record.ContactId) ? "Contact" : has(record.LeadId) ? "Lead" : null"#),
     ("created_by", "record.CreatedById"),
     ("created_date", "record.CreatedDate"),
     ("last_updated_by", "record.LastModifiedById"),
@@ -218,6 +221,8 @@ const ACCOUNT_CONTACT_RELATION: Fields = &[
     ("person_key", "source_key(record.ContactId, instance.id, instance.system)"),
     ("person_roles", "record.Roles"),
     ("is_direct", "record.IsDirect"),
+    // A contact is in one account directly: that of its own record.
+    ("is_primary", "record.IsDirect"),
     ("is_active", "record.IsActive"),
     ("relation_start_date", "record.StartDate"),
     ("relation_end_date", "record.EndDate"),
@@ -245,6 +250,8 @@ pub(crate) fn columns_of(stream: &str) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use attiva_core::model::EntityKind;
+    use attiva_core::{DataType, Value};
+    use attiva_expr::Scope;
 
     #[test]
     fn every_mapping_names_an_entity_and_fields_of_the_model() {
@@ -258,6 +265,57 @@ mod tests {
             targets.dedup();
             assert_eq!(targets.len(), fields.len(), "{stream} maps a field twice");
         }
+    }
+
+    /// What a field becomes of these values.
+    fn value(stream: &str, target: &str, record: &[(&str, Value)]) -> Value {
+        let (.., fields) = ALL.iter().find(|(name, ..)| *name == stream).unwrap();
+        let (_, text) = fields.iter().find(|(name, _)| *name == target).unwrap();
+        let data_type = |name: &str| if name.starts_with("Is") { DataType::Boolean } else { DataType::Text };
+        let columns: Vec<_> = columns_of(stream).into_iter().filter(|name| text.contains(name)).collect();
+        let scope = Scope::new().root("record", columns.iter().map(|name| ((*name).to_owned(), data_type(name))));
+        let of = |name: &&str| record.iter().find(|(n, _)| n == name).map_or(Value::Null, |(_, v)| v.clone());
+        let row: Vec<Value> = columns.iter().map(of).collect();
+        attiva_expr::check(text, &scope).unwrap().compile().evaluate(&row, 0).unwrap()
+    }
+
+    #[test]
+    fn what_the_record_says_without_a_field_of_its_name() {
+        let text = |text: &str| Value::Text(text.into());
+        let member = |record: &[(&str, Value)]| value("CampaignMember", "person_type", record);
+        assert_eq!(member(&[("LeadId", text("00Q"))]), text("Lead"));
+        assert_eq!(member(&[("ContactId", text("003"))]), text("Contact"));
+        assert_eq!(member(&[("LeadId", text("00Q")), ("ContactId", text("003"))]), text("Contact"));
+        assert_eq!(member(&[]), Value::Null);
+        let departments = |record: &[(&str, Value)]| value("Contact", "departments", record);
+        assert_eq!(departments(&[("Department", text("Sales"))]), Value::TextList(vec!["Sales".into()]));
+        assert_eq!(departments(&[]), Value::Null);
+        let primary = |is| value("AccountContactRelation", "is_primary", &[("IsDirect", Value::Boolean(is))]);
+        assert_eq!((primary(true), primary(false)), (Value::Boolean(true), Value::Boolean(false)));
+    }
+
+    /// What no mapping fills stands in the README with the reason, and nothing else does.
+    #[test]
+    fn fields_that_stay_empty_are_listed() {
+        let readme = include_str!("../README.md");
+        let table = readme.split("### What stays empty").nth(1).unwrap().split("\n##").next().unwrap();
+        let names = |cell: &'static str| cell.split('`').skip(1).step_by(2);
+        let mut said: Vec<(&str, &str)> = Vec::new();
+        for line in table.lines().filter(|line| line.starts_with("| `")) {
+            let mut cells = line.split('|').skip(1);
+            let (streams, fields) = (cells.next().unwrap(), cells.next().unwrap());
+            said.extend(names(streams).flat_map(|stream| names(fields).map(move |field| (stream, field))));
+        }
+        let mut empty: Vec<(&str, &str)> = Vec::new();
+        for (stream, entity, fields) in ALL {
+            let entity = EntityKind::parse(entity).unwrap().entity();
+            let is_empty = |name: &str| !fields.iter().any(|(target, _)| *target == name);
+            let of = entity.fields.iter().filter(|field| !field.derived && is_empty(field.name));
+            empty.extend(of.map(|field| (*stream, field.name)));
+        }
+        said.sort_unstable();
+        empty.sort_unstable();
+        assert_eq!(said, empty);
     }
 
     #[test]

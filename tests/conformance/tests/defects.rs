@@ -188,9 +188,19 @@ fn an_import_that_failed_and_is_taken_for_done_is_found() {
 /// What one check looks for beside what its own defect is.
 #[test]
 fn other_mistakes_of_a_check_are_found() {
-    found("vendor-faults", &report("no-tls", "", |_, _| {}));
-    found("vendor-faults", &report("no-tls-told", "", |_, _| {}));
-    found("caught-up", &report("future", "", |_, _| {}));
+    let mistakes = [
+        ("vendor-faults", "no-tls"),
+        ("vendor-faults", "no-tls-told"),
+        ("caught-up", "future"),
+        ("paging", "moved"),
+        ("paging", "again"),
+    ];
+    let wrong = mistakes.into_iter().filter_map(|(check, defect)| {
+        let what = differently(check, &report(defect, "", |_, _| {}))?;
+        Some(format!("{defect}: {what}"))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -106,6 +106,37 @@ fn an_activity_is_known_by_its_guid_and_what_its_attributes_say_are_columns() {
     assert_eq!(page.source_times, [5000, 6000, 0]);
 }
 
+/// The ids of what a person is moved to are attributes; so are the values of an opportunity that changed, as JSON in a text.
+#[test]
+fn where_somebody_was_moved_to_and_what_changed_are_columns() {
+    let fake = FakeHost::new();
+    let activity = |kind: i64, name: &str, value: Value| {
+        json!({"marketoGUID": format!("g{kind}"), "leadId": 7, "activityTypeId": kind, "primaryAttributeValueId": 40,
+               "attributes": [{"name": name, "value": value}]})
+    };
+    let activities = json!([
+        activity(113, "Track ID", json!(5)),
+        activity(114, "New Track ID", json!("6")),
+        activity(101, "New Stage ID", json!(3)),
+        activity(36, "Data Value Changes", json!("{\"stage\":{\"new\":\"Won\"}}")),
+        activity(36, "Data Value Changes", json!("no JSON")),
+    ]);
+    activity_page(&fake, activities, "A2", false);
+    let page = go(&fake, at(&[(&[36, 101, 113, 114], "A1")], 0, None)).unwrap();
+    let made: Vec<String> =
+        shown(&page).iter().filter_map(|row| Some(row.split_once("eventType=")?.1.into())).collect();
+    assert_eq!(
+        made,
+        [
+            "leadOperation.addToCampaign streamId=5",
+            "leadOperation.changeCampaignStream streamId=6",
+            "leadOperation.revenueStageChanged newStageId=3",
+            "opportunityEvent.opportunityUpdated dataValueChanges={\"stage\":{\"new\":\"Won\"}}",
+            "opportunityEvent.opportunityUpdated dataValueChanges=\"no JSON\"",
+        ]
+    );
+}
+
 #[test]
 fn a_token_that_is_no_longer_known_begins_anew_a_little_earlier() {
     let fake = FakeHost::new();

@@ -28,7 +28,9 @@ fn state(page: &Page) -> MembersState {
 
 fn cursor(history: Option<History>, work: Vec<(i64, i64, i64)>) -> Option<Cursor> {
     let chain = Chain::at("C1".into(), NOW - 7200);
-    Some(Cursor::encode(VERSION, &MembersState { chain, beside: LATER, history, work, more: false }).unwrap())
+    let programs = ProgramsPlace { offset: 10, taken: vec![1001], ordered: None };
+    let state = MembersState { chain, beside: LATER, history, work, more: false, programs };
+    Some(Cursor::encode(VERSION, &state).unwrap())
 }
 
 /// The asset API says that nothing was found in words, and gives no result.
@@ -58,11 +60,12 @@ fn history_is_an_export_for_each_ten_programs_until_there_are_none() {
     assert!(history.job.is_some() && history.window == 0);
 
     let over = History { window: 10, ..History::new(0, i64::MAX) };
+    fake.on("GET", "api", PROGRAMS).json(200, &granted(json!([{"id": 1001}])));
     no_programs(&fake);
     let page = go(&fake, cursor(Some(over), Vec::new()));
     assert!(page.more && state(&page).history.is_none());
     let asked: Vec<String> = fake.request_lines().into_iter().filter(|l| l.contains(PROGRAMS)).collect();
-    assert!(asked[0].contains("offset=0&maxReturn=10") && asked[1].contains("offset=10"), "{asked:?}");
+    assert!(asked[1].contains("offset=0&") && asked[2].contains("offset=1&"), "{asked:?}");
 }
 
 #[test]

@@ -28,14 +28,17 @@ fn programs_end_with_a_warning_whatever_a_page_holds() {
     fake.on("GET", "api", PROGRAMS).json(200, &granted(json!([program(1001), program(1002)])));
     fake.on("GET", "api", PROGRAMS).json(200, &granted(json!([program(1003)])));
     nothing(&fake);
+    // Once more, since the pages may have moved: the same.
+    fake.on("GET", "api", PROGRAMS).json(200, &granted(json!([program(1003), program(1001), program(1002)])));
+    nothing(&fake);
     let (mut cursor, mut rows) = (None, Vec::new());
-    for more in [true, true, false] {
+    for more in [true, true, true, true, false] {
         let page = go(&fake, json!({}), "programs", cursor).unwrap();
         rows.extend(shown(&page));
         assert_eq!(page.more, more);
         cursor = Some(page.next);
     }
-    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.len(), 6);
     assert_eq!(
         rows[0],
         "full 1001 id=1001 name=P1001 channel=Nurture folder={\"type\":\"Folder\",\"value\":28} headStart=false \
@@ -74,8 +77,58 @@ fn static_lists_go_on_while_there_is_a_token() {
     let page = go(&fake, json!({}), "static_lists", None).unwrap();
     assert_eq!((shown(&page), page.more), (vec!["full 5 id=5 name=L5 updatedAt=2000".to_owned()], true));
     let page = go(&fake, json!({}), "static_lists", Some(page.next)).unwrap();
-    assert_eq!((shown(&page).len(), page.rejects.len(), page.more), (1, 1, false));
+    assert_eq!((shown(&page).len(), page.rejects.len(), page.more), (1, 1, true));
     assert!(fake.requests()[1].path.ends_with("nextPageToken=T%2B%2F%3D"));
+}
+
+/// Reads a stream until it says that there is no more; how many calls that took, and how long it waited between them.
+fn to_the_end(fake: &FakeHost, stream: &str, mut cursor: Option<Cursor>) -> (Cursor, usize, Vec<u64>) {
+    let (before, mut waits) = (fake.requests().len(), Vec::new());
+    loop {
+        let page = go(fake, json!({}), stream, cursor).unwrap();
+        waits.extend(page.wait_ms);
+        cursor = Some(page.next);
+        if !page.more {
+            return (cursor.unwrap(), fake.requests().len() - before, waits);
+        }
+    }
+}
+
+#[test]
+fn a_list_of_several_pages_is_read_until_two_passes_found_the_same() {
+    let fake = FakeHost::new();
+    let pages = |of: &[&[i64]]| {
+        for (at, ids) in of.iter().enumerate() {
+            let lists: Vec<Value> = ids.iter().map(|id| json!({"id": id, "name": format!("L{id}")})).collect();
+            let mut page = granted(json!(lists));
+            if at + 1 < of.len() {
+                page["nextPageToken"] = "T".into();
+            }
+            fake.on("GET", "api", LISTS).json(200, &page);
+        }
+    };
+    // 1 is deleted when the first page was read: 3 moves on to it, and is missed.
+    pages(&[&[1, 2], &[4]]);
+    pages(&[&[2, 3], &[4]]);
+    pages(&[&[2, 3], &[4]]);
+    let (cursor, calls, waits) = to_the_end(&fake, "static_lists", None);
+    assert_eq!((calls, waits), (6, vec![MOVES_WAIT_MS]), "it waits where two passes were not enough");
+    // An hour later nothing has changed: one pass is enough.
+    let hour = |n: i64| fake.set_now_ms(u64::try_from(NOW + n * 3600).unwrap() * 1000);
+    hour(1);
+    pages(&[&[2, 3], &[4]]);
+    let (cursor, calls, _) = to_the_end(&fake, "static_lists", Some(cursor));
+    assert_eq!(calls, 2);
+    // Something has: one more.
+    hour(2);
+    pages(&[&[2, 3], &[4, 5]]);
+    pages(&[&[2, 3], &[4, 5]]);
+    let (cursor, calls, _) = to_the_end(&fake, "static_lists", Some(cursor));
+    assert_eq!(calls, 4);
+    // A single page cannot move.
+    hour(3);
+    pages(&[&[6]]);
+    assert_eq!(to_the_end(&fake, "static_lists", Some(cursor)).1, 1);
 }
 
 #[test]

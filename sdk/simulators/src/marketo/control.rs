@@ -12,6 +12,7 @@
 //! | `DELETE leads/{id}` | deletes a lead |
 //! | `POST leads/{id}/merge` | `{"losers": [7, 8]}` merges leads into this one |
 //! | `POST leads/{id}/visits` | `{"page": "/pricing", "dated": "…"}` logs a visit |
+//! | `DELETE lists/{id}`, `DELETE programs/{id}` | deletes it: those behind it move up, on a page that may have been read |
 //! | `POST tokens/expire` | ends the life of the token |
 //! | `POST calls/spend` | `{"calls": 100}` counts calls that somebody else made against the daily limit |
 //! | `GET exports`, `DELETE exports` | lists every bulk job, forgets those that have ended and frees the memory their files take |
@@ -25,7 +26,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use http::StatusCode;
@@ -61,6 +62,8 @@ pub(crate) fn router() -> Router<Arc<Service>> {
         .route("/leads/{id}", get(lead).patch(change_lead).delete(delete_lead))
         .route("/leads/{id}/merge", post(merge_leads))
         .route("/leads/{id}/visits", post(visit))
+        .route("/lists/{id}", delete(delete_list))
+        .route("/programs/{id}", delete(delete_program))
         .route("/tokens/expire", post(expire_tokens))
         .route("/calls/spend", post(spend_calls))
         .route("/exports", get(exports).delete(forget_exports))
@@ -226,6 +229,14 @@ struct Visit {
 async fn visit(State(service): State<Arc<Service>>, Path(id): Path<u64>, Json(visit): Json<Visit>) -> Done<StatusCode> {
     service.visit(id, visit.page, read_dated(visit.dated.as_deref())?)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_list(State(service): State<Arc<Service>>, Path(id): Path<u64>) -> StatusCode {
+    if service.lists().remove_list(id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn delete_program(State(service): State<Arc<Service>>, Path(id): Path<u64>) -> StatusCode {
+    if service.programs().remove(id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
 async fn expire_tokens(State(service): State<Arc<Service>>) -> StatusCode {

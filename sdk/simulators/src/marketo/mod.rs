@@ -278,6 +278,17 @@ impl Marketo {
         self.service.lists().remove_list(id)
     }
 
+    /// Makes a program and returns its id.
+    pub fn create_program(&self, name: &str) -> u64 {
+        let now = self.service.clock.now();
+        self.service.programs().create(name, now)
+    }
+
+    /// Removes a program; false if there is none. The programs behind it move up in their list, and nothing tells of it.
+    pub fn delete_program(&self, id: u64) -> bool {
+        self.service.programs().remove(id)
+    }
+
     /// Ids of the leads on a static list that exist, in order.
     #[must_use]
     pub fn listed(&self, list: u64) -> Vec<u64> {

@@ -65,6 +65,20 @@ impl Programs {
         self.programs.get(&id)
     }
 
+    /// Makes a program behind all there are, and returns its id.
+    pub(crate) fn create(&mut self, name: &str, now: Seconds) -> u64 {
+        let id = self.programs.keys().next_back().map_or(1, |last| last + 1);
+        let (kind, channel) = PROGRAM_TYPES[0];
+        let name = name.to_owned();
+        self.programs.insert(id, Program { id, name, kind, channel, created_at: now, updated_at: now, cost: None });
+        id
+    }
+
+    /// Removes a program and its members; false if there is none.
+    pub(crate) fn remove(&mut self, id: u64) -> bool {
+        self.programs.remove(&id).is_some()
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Program> {
         self.programs.values()
     }
@@ -158,7 +172,7 @@ impl Member {
     }
 
     pub(crate) fn to_map(&self) -> Map<String, Json> {
-        let success = self.reached_success();
+        let (success, is_event) = (self.reached_success(), self.program % 4 == 1);
         let member = json!({
             "acquiredBy": (self.lead + self.program).is_multiple_of(7),
             "createdAt": clock::datetime(self.joined_at),
@@ -174,6 +188,8 @@ impl Member {
             "statusReason": if self.lead.is_multiple_of(2) { json!("Said so at the booth") } else { Json::Null },
             "trackName": if self.program % 4 == 2 { json!("Getting started") } else { Json::Null },
             "updatedAt": clock::datetime(self.updated_at),
+            "registrationCode": if is_event { json!(format!("{}-{}", self.program, self.lead)) } else { Json::Null },
+            "webinarUrl": if is_event { json!(format!("https://webinar.example/{}", self.program)) } else { Json::Null },
         });
         match member {
             Json::Object(member) => member,
@@ -198,6 +214,9 @@ pub(crate) const MEMBER_FIELDS: &[(&str, &str)] = &[
     ("statusReason", "string"),
     ("trackName", "string"),
     ("updatedAt", "datetime"),
+    // Of who registered for an event.
+    ("registrationCode", "string"),
+    ("webinarUrl", "string"),
 ];
 
 #[cfg(test)]

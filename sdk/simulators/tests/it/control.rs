@@ -89,3 +89,30 @@ async fn tokens_are_ended_and_calls_spent() {
     assert_eq!(client.send(Method::DELETE, "/_control/exports", &[], Vec::new()).await.status, StatusCode::NO_CONTENT);
     assert_eq!(marketo.received().count("POST", "/_control/tokens/expire"), 0);
 }
+
+#[tokio::test]
+async fn a_list_moves_where_one_that_was_read_is_deleted() {
+    let (_marketo, client) = start(config(2_000)).await;
+    let programs = |offset: usize| format!("/rest/asset/v1/programs.json?maxReturn=3&offset={offset}");
+    let ids = |page: &Value| -> Vec<u64> {
+        page["result"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_u64()).collect()
+    };
+    let first = ids(&client.ok(&programs(0)).await);
+    let behind = ids(&client.ok(&programs(3)).await);
+    let delete = async |path: String| client.send(Method::DELETE, &path, &[], Vec::new()).await.status;
+    assert_eq!(delete(format!("/_control/programs/{}", first[0])).await, StatusCode::NO_CONTENT);
+    assert_eq!(delete(format!("/_control/programs/{}", first[0])).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        ids(&client.ok(&programs(3)).await)[..2],
+        behind[1..],
+        "the first of the second page is on the first now"
+    );
+
+    let page = client.ok("/rest/v1/lists.json?batchSize=2").await;
+    let next =
+        format!("/rest/v1/lists.json?batchSize=2&nextPageToken={}", page["nextPageToken"].as_str().expect("a token"));
+    let behind = ids(&client.ok(&next).await);
+    assert_eq!(delete(format!("/_control/lists/{}", ids(&page)[0])).await, StatusCode::NO_CONTENT);
+    assert_eq!(delete(format!("/_control/lists/{}", ids(&page)[0])).await, StatusCode::NOT_FOUND);
+    assert_eq!(ids(&client.ok(&next).await)[..1], behind[1..]);
+}

@@ -177,7 +177,12 @@ fn page_of_persons(host: &dyn Host, config: &Config, request: &ReadRequest, plac
     let request_id = response.header("x-request-id").unwrap_or_default().to_owned();
     let mut page = PageBuilder::new(&columns);
     let mut last = place.last;
-    for (n, item) in listed.items.iter().enumerate() {
+    // A page that begins with a record of the one before is taken for that one.
+    let first = listed.items.first().and_then(|item| item["id"].as_str()).unwrap_or_default();
+    let was_read =
+        config.has("moved") && place.after.as_ref().is_some_and(|after| after.ends_with(&format!(":{first}")));
+    let items = if was_read { &[] } else { listed.items.as_slice() };
+    for (n, item) in items.iter().enumerate() {
         let at = item["updated_at"].as_str().and_then(time::parse_timestamp).unwrap_or(0);
         last = last.max(at);
         let forgets = config.has("resume") && place.after.is_some() && n == 0 && host.spool("page").stat()?.size == 0;
@@ -190,7 +195,9 @@ fn page_of_persons(host: &dyn Host, config: &Config, request: &ReadRequest, plac
     }
     let done = place.done + listed.items.len() as u64;
     let told = if config.has("progress") { 10_u64.saturating_sub(done) } else { done };
-    let is_over = listed.next.is_none();
+    // A token that stands still is taken for the last.
+    let stands = config.has("again") && place.after.is_some() && listed.next == place.after;
+    let is_over = listed.next.is_none() || stands;
     let next = match listed.next {
         Some(after) => Place { after: Some(after), last, done, since: place.since, at: 0 },
         None if config.has("caught-up") => Place::default(),
