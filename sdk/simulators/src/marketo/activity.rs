@@ -23,18 +23,70 @@ pub(crate) struct Activity {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Deed {
-    VisitWebpage { page: String },
-    ClickEmail { link: String },
-    NewLead { source: String },
-    ChangeDataValue { field: Field, old: Option<String>, new: Option<String>, source: &'static str },
-    MergeLeads { name: String, losers: Vec<u64> },
-    DeleteLead { name: String },
-    AddToList { list: u64, name: String },
-    RemoveFromList { list: u64, name: String },
-    ChangeStatus { program: u64, name: String, old: String, new: String },
-    AddToOpportunity { opportunity: u64, name: String, role: &'static str, primary: bool },
-    RemoveFromOpportunity { opportunity: u64, name: String, role: &'static str },
-    UpdateOpportunity { opportunity: u64, name: String, attribute: String },
+    VisitWebpage {
+        page: String,
+    },
+    ClickEmail {
+        link: String,
+    },
+    NewLead {
+        source: String,
+    },
+    ChangeDataValue {
+        field: Field,
+        old: Option<String>,
+        new: Option<String>,
+        source: &'static str,
+    },
+    MergeLeads {
+        name: String,
+        losers: Vec<u64>,
+    },
+    DeleteLead {
+        name: String,
+    },
+    AddToList {
+        list: u64,
+        name: String,
+    },
+    RemoveFromList {
+        list: u64,
+        name: String,
+    },
+    ChangeStatus {
+        program: u64,
+        name: String,
+        old: String,
+        new: String,
+    },
+    AddToOpportunity {
+        opportunity: u64,
+        name: String,
+        role: &'static str,
+        primary: bool,
+    },
+    RemoveFromOpportunity {
+        opportunity: u64,
+        name: String,
+        role: &'static str,
+    },
+    UpdateOpportunity {
+        opportunity: u64,
+        name: String,
+        attribute: String,
+        changes: Json,
+    },
+    /// Into a track of a nurture program, from another if there was one.
+    ChangeTrack {
+        program: u64,
+        name: String,
+        track: u64,
+        before: Option<u64>,
+    },
+    /// To a stage of the revenue model.
+    ChangeStage {
+        stage: u64,
+    },
 }
 
 impl Deed {
@@ -48,7 +100,10 @@ impl Deed {
     pub(crate) const REMOVE_FROM_OPPORTUNITY: u32 = 35;
     pub(crate) const UPDATE_OPPORTUNITY: u32 = 36;
     pub(crate) const DELETE_LEAD: u32 = 37;
+    pub(crate) const CHANGE_STAGE: u32 = 101;
     pub(crate) const CHANGE_STATUS: u32 = 104;
+    pub(crate) const ADD_TO_NURTURE: u32 = 113;
+    pub(crate) const CHANGE_TRACK: u32 = 114;
 
     pub(crate) fn type_id(&self) -> u32 {
         match self {
@@ -64,6 +119,9 @@ impl Deed {
             Self::AddToOpportunity { .. } => Self::ADD_TO_OPPORTUNITY,
             Self::RemoveFromOpportunity { .. } => Self::REMOVE_FROM_OPPORTUNITY,
             Self::UpdateOpportunity { .. } => Self::UPDATE_OPPORTUNITY,
+            Self::ChangeStage { .. } => Self::CHANGE_STAGE,
+            Self::ChangeTrack { before: None, .. } => Self::ADD_TO_NURTURE,
+            Self::ChangeTrack { .. } => Self::CHANGE_TRACK,
         }
     }
 
@@ -208,9 +266,21 @@ impl Activity {
             Deed::RemoveFromOpportunity { opportunity, name, role } => {
                 (Some((json!(opportunity), name.clone())), vec![("Role", json!(role))])
             }
-            Deed::UpdateOpportunity { opportunity, name, attribute } => {
-                (Some((json!(opportunity), name.clone())), vec![("Attribute Name", json!(attribute))])
+            Deed::UpdateOpportunity { opportunity, name, attribute, changes } => (
+                Some((json!(opportunity), name.clone())),
+                vec![("Attribute Name", json!(attribute)), ("Data Value Changes", json!(changes.to_string()))],
+            ),
+            Deed::ChangeTrack { program, name, track, before } => {
+                let attributes = match before {
+                    None => vec![("Track ID", json!(track))],
+                    Some(before) => vec![("New Track ID", json!(track)), ("Previous Track ID", json!(before))],
+                };
+                (Some((json!(program), name.clone())), attributes)
             }
+            Deed::ChangeStage { stage } => (
+                Some((json!(1), "Revenue Model".to_owned())),
+                vec![("New Stage ID", json!(stage)), ("Reason", json!("Flow step"))],
+            ),
         }
     }
 }
@@ -286,7 +356,25 @@ pub(crate) fn types() -> Json {
             Deed::UPDATE_OPPORTUNITY,
             "Update Opportunity",
             Some(&("Opportunity ID", "integer")),
-            &[("Attribute Name", "string")],
+            &[("Attribute Name", "string"), ("Data Value Changes", "string")],
+        ),
+        activity_type(
+            Deed::CHANGE_STAGE,
+            "Change Revenue Stage",
+            Some(&("Model ID", "integer")),
+            &[("New Stage ID", "integer"), ("Reason", "string")],
+        ),
+        activity_type(
+            Deed::ADD_TO_NURTURE,
+            "Add to Nurture",
+            Some(&("Program ID", "integer")),
+            &[("Track ID", "integer")],
+        ),
+        activity_type(
+            Deed::CHANGE_TRACK,
+            "Change Nurture Track",
+            Some(&("Program ID", "integer")),
+            &[("New Track ID", "integer"), ("Previous Track ID", "integer")],
         ),
         activity_type(
             Deed::REMOVE_FROM_LIST,

@@ -249,6 +249,24 @@ impl Marketo {
         Ok(self.service.click(lead, link.to_owned())?)
     }
 
+    /// Logs that a lead came into a track of a nurture program, from another or for the first time.
+    ///
+    /// # Errors
+    ///
+    /// 1013 for an unknown program, 1004 for an unknown lead.
+    pub fn change_track(&self, program: u64, lead: u64, track: u64, before: Option<u64>) -> Result<(), Refused> {
+        Ok(self.service.change_track(program, lead, track, before)?)
+    }
+
+    /// Logs that a lead came to a stage of the revenue model.
+    ///
+    /// # Errors
+    ///
+    /// 1004 for an unknown lead.
+    pub fn change_stage(&self, lead: u64, stage: u64) -> Result<(), Refused> {
+        Ok(self.service.change_stage(lead, stage)?)
+    }
+
     /// Puts a lead on a static list, or takes it off, as a user would in the vendor's own screens.
     ///
     /// # Errors

@@ -230,12 +230,14 @@ impl Service {
         let now = self.clock.now();
         let mut objects = self.objects();
         let attribute = values.keys().next().cloned().unwrap_or_default();
+        let changes = Json::Object(values.clone());
         if !objects.change_opportunity(opportunity, values, now) {
             return Err(Refusal::new("1013", format!("Opportunity {opportunity} not found")));
         }
         let name = objects.opportunity_name(opportunity);
         for contact in objects.contacts(opportunity) {
-            let deed = Deed::UpdateOpportunity { opportunity, name: name.clone(), attribute: attribute.clone() };
+            let (name, attribute) = (name.clone(), attribute.clone());
+            let deed = Deed::UpdateOpportunity { opportunity, name, attribute, changes: changes.clone() };
             self.activities().append(now, contact.lead, deed);
         }
         Ok(())
@@ -263,6 +265,22 @@ impl Service {
         let leads = self.leads();
         leads.get(lead).ok_or_else(|| no_lead(lead))?;
         self.activities().append(self.clock.now(), lead, Deed::ClickEmail { link });
+        Ok(())
+    }
+
+    pub(crate) fn change_track(&self, program: u64, lead: u64, track: u64, before: Option<u64>) -> Result<(), Refusal> {
+        let leads = self.leads();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        let name = self.programs().get(program).map(|program| program.name.clone());
+        let name = name.ok_or_else(|| Refusal::new("1013", format!("Program {program} not found")))?;
+        self.activities().append(self.clock.now(), lead, Deed::ChangeTrack { program, name, track, before });
+        Ok(())
+    }
+
+    pub(crate) fn change_stage(&self, lead: u64, stage: u64) -> Result<(), Refusal> {
+        let leads = self.leads();
+        leads.get(lead).ok_or_else(|| no_lead(lead))?;
+        self.activities().append(self.clock.now(), lead, Deed::ChangeStage { stage });
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::{assert_refused, config, start};
+use crate::client::{assert_refused, config, encoded, start};
 
 const DESCRIBE: &str = "/rest/v1/leads/describe.json";
 
@@ -97,20 +97,22 @@ async fn a_list_moves_where_one_that_was_read_is_deleted() {
     let ids = |page: &Value| -> Vec<u64> {
         page["result"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_u64()).collect()
     };
-    let first = ids(&client.ok(&programs(0)).await);
-    let behind = ids(&client.ok(&programs(3)).await);
+    let first = ids(&client.ok_asset(&programs(0)).await);
+    let behind = ids(&client.ok_asset(&programs(3)).await);
     let delete = async |path: String| client.send(Method::DELETE, &path, &[], Vec::new()).await.status;
     assert_eq!(delete(format!("/_control/programs/{}", first[0])).await, StatusCode::NO_CONTENT);
     assert_eq!(delete(format!("/_control/programs/{}", first[0])).await, StatusCode::NOT_FOUND);
     assert_eq!(
-        ids(&client.ok(&programs(3)).await)[..2],
+        ids(&client.ok_asset(&programs(3)).await)[..2],
         behind[1..],
         "the first of the second page is on the first now"
     );
 
     let page = client.ok("/rest/v1/lists.json?batchSize=2").await;
-    let next =
-        format!("/rest/v1/lists.json?batchSize=2&nextPageToken={}", page["nextPageToken"].as_str().expect("a token"));
+    let next = format!(
+        "/rest/v1/lists.json?batchSize=2&nextPageToken={}",
+        encoded(page["nextPageToken"].as_str().expect("a token"))
+    );
     let behind = ids(&client.ok(&next).await);
     assert_eq!(delete(format!("/_control/lists/{}", ids(&page)[0])).await, StatusCode::NO_CONTENT);
     assert_eq!(delete(format!("/_control/lists/{}", ids(&page)[0])).await, StatusCode::NOT_FOUND);

@@ -23,6 +23,9 @@ fn source_marketo() {
     marketo.set_listed(1, 2, true).unwrap();
     marketo.set_member(1_002, 4, Some("Attended")).unwrap();
     marketo.click(4, "https://www.example/offer").unwrap();
+    marketo.change_track(1_002, 4, 6, Some(5)).unwrap();
+    marketo.change_stage(4, 3).unwrap();
+    marketo.change_opportunity(1, json!({"stage": "Negotiation"})).unwrap();
     let email = |id: u64| marketo.lead(id).unwrap()["email"].clone();
     let ended = |status: &str| json!({"status": 200, "body": {"requestId": "kit", "success": true, "result": [{"exportId": "kit", "status": status}]}});
     let gone = json!({"status": 200, "body": {"requestId": "kit", "success": false, "errors": [{"code": "1013", "message": "Export not found"}]}});
