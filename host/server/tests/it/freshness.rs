@@ -117,7 +117,7 @@ fn a_target_goes_over_to_what_replaces_its_activation() {
     let mut known = live();
     assert_eq!((before.len(), &before[2]), (3, &json!({"activation": known, "seconds": 86400})));
     // Another mapping, in the place of what is deleted; another target, in the place of what is retired.
-    for (from, to) in [("field: mail", "field: address"), ("name: file", "name: elsewhere")] {
+    for (from, to) in [("field: mail", "field: address"), ("name: hr", "name: elsewhere")] {
         let file = place.path().join("conf/activation.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains(from), "{text}");
