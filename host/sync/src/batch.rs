@@ -25,7 +25,7 @@ fn next(mapping: &ExportMapping, member: &QueuedMember, beside: Beside, refused:
     match ledger::decide(&desired, &member.standing, now) {
         Decision::Send(operation) => {
             let row = match (operation, desired) {
-                (Operation::Upsert, Desired::Row(row)) => row,
+                (Operation::Upsert, Desired::Row(row)) => unanswered(member).unwrap_or(row),
                 // What the vendor was last told of it, heard or not: what it is now may not lead to it.
                 _ => member.sent.clone().or_else(|| member.standing.held.clone()).unwrap_or_default(),
             };
@@ -34,6 +34,12 @@ fn next(mapping: &ExportMapping, member: &QueuedMember, beside: Beside, refused:
         Decision::Unchanged => Next::Settle(ItemStatus::Unchanged, None),
         Decision::Kept(why) => Next::Settle(why.status.into(), Some(why)),
     }
+}
+
+/// A row that was sent and never answered is sent as it was, whatever the member is by now: it may be there, and by another
+/// address nobody would find it again. What has changed since is a difference to what is acknowledged then.
+fn unanswered(member: &QueuedMember) -> Option<Row> {
+    member.sent.clone().filter(|_| member.standing.unsure == Some(Operation::Upsert))
 }
 
 fn desired(

@@ -101,6 +101,7 @@ pub(super) fn settle(
     }
     let (standing, sent) = load(connection, target, profile)?;
     let was_held = standing.held.is_some();
+    let was_sent_again = sent.as_ref().is_some_and(|sent| sent.doubt != Doubt::None);
     let after = match (sent, outcome.answer) {
         (Some(sent), Some(status)) => {
             let answer = Answer {
@@ -126,7 +127,14 @@ pub(super) fn settle(
         }
         _ => {}
     }
-    store(connection, target, profile, after.as_ref(), now)
+    store(connection, target, profile, after.as_ref(), now)?;
+    // As it was sent before, which need not be as it is wanted by now: the next delivery looks.
+    if was_sent_again {
+        connection
+            .prepare_cached("UPDATE ledger SET due = 0 WHERE target = ?1 AND profile = ?2")?
+            .execute([target, profile])?;
+    }
+    Ok(())
 }
 
 fn unsent(standing: Standing, outcome: &ItemOutcome) -> Standing {

@@ -113,6 +113,27 @@ async fn who_was_put_in_unheard_is_taken_out_by_what_was_sent() {
     assert!(world.store.ledger(&second.target, 0, 10).unwrap().is_empty());
 }
 
+/// By the new address nobody would find them.
+#[tokio::test]
+async fn who_was_put_in_unheard_and_has_another_address_now_is_first_sent_as_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, activation) = listed(dir.path(), three_pages()).await;
+    world.vendor.faults_of.lock().unwrap().insert(0, fault(FaultKind::Internal, "plugin.trap"));
+    let target = delivered(&world, &activation).await.target;
+    *world.vendor.knows_nobody_by.lock().unwrap() = vec!["lost@x.com"];
+    change(&world, vec![lead("1", 20, "lost@x.com", "CEO")]).await;
+    let is_held = || held(&world, &target).contains(&"ann@x.com".to_owned());
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(delivered(&world, &activation).await.status, DeliveryStatus::Succeeded);
+        let of_her = |mail: &String| mail == "ann@x.com" || mail == "lost@x.com";
+        rounds.push((sent(&world).into_iter().filter(of_her).collect::<Vec<_>>().join(" "), is_held()));
+        world.vendor.batches.lock().unwrap().clear();
+    }
+    let expected = [("ann@x.com", true), ("lost@x.com", true), ("ann@x.com", false)];
+    assert_eq!(rounds, expected.map(|(mail, is_held)| (mail.to_owned(), is_held)));
+}
+
 #[tokio::test]
 async fn whom_the_vendor_does_not_know_any_more_is_taken_out_as_who_they_were() {
     let dir = tempfile::tempdir().unwrap();
