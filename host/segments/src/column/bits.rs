@@ -110,6 +110,28 @@ impl Bits {
         }
     }
 
+    /// Nothing happens past the end.
+    pub fn clear(&mut self, row: usize) {
+        if let Some(word) = self.words.get_mut(row / 64) {
+            *word &= !(1 << (row % 64));
+        }
+    }
+
+    /// For a table that now has `len` rows. `moved`: where each row of before is now, past the end if it is no more; none:
+    /// each is where it was.
+    #[must_use]
+    pub fn moved(mut self, moved: Option<&[u32]>, len: usize) -> Self {
+        let Some(moved) = moved else {
+            self.words.resize(len.div_ceil(64), 0);
+            self.len = len;
+            self.trim();
+            return self;
+        };
+        let mut now = Self::none(len);
+        self.rows().filter_map(|row| moved.get(row)).for_each(|row| now.set(*row as usize));
+        now
+    }
+
     #[must_use]
     pub fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
@@ -290,6 +312,18 @@ mod tests {
             let set: Vec<usize> = (0..list.len()).filter(|row| list[*row]).collect();
             prop_assert_eq!(bits.rows().collect::<Vec<_>>(), set.clone());
             prop_assert_eq!(bits.count(), set.len());
+            let gone = from;
+            let one_less: Vec<u32> = (0..300).map(|row: u32| if row as usize == gone { u32::MAX } else { row - u32::from(row as usize > gone) }).collect();
+            let mut expected = list.clone();
+            if gone < expected.len() {
+                expected.remove(gone);
+            }
+            prop_assert_eq!(bits.clone().moved(Some(&one_less), expected.len()).rows().collect::<Vec<_>>(), (0..expected.len()).filter(|row| expected[*row]).collect::<Vec<_>>());
+            let mut longer = bits.clone().moved(None, list.len() + len);
+            prop_assert_eq!((longer.len(), longer.rows().collect::<Vec<_>>()), (list.len() + len, set.clone()));
+            longer.clear(from);
+            longer.clear(list.len() + len + 64);
+            prop_assert_eq!(longer.rows().collect::<Vec<_>>(), set.iter().copied().filter(|row| *row != from).collect::<Vec<_>>());
             let (from, until) = (from.min(list.len()), (from + len).min(list.len()));
             let inside = set.iter().filter(|row| (from..until).contains(row)).count();
             prop_assert_eq!(bits.count_in(from, until) as usize, inside);

@@ -138,8 +138,9 @@ impl Rows {
         places
     }
 
-    /// For each of `rows` of before where it is to be, or nobody. None: each stays where it is.
-    pub(super) fn moved(&self, rows: usize) -> Option<Vec<u32>> {
+    /// For each of `rows` of before where it is to be, or past all of them. None: each stays where it is.
+    #[must_use]
+    pub fn moved(&self, rows: usize) -> Option<Vec<u32>> {
         let (mut now, mut known, mut stay) = (0, 0, true);
         for run in &self.runs {
             let (first, len) = match *run {

@@ -5,16 +5,20 @@
 //! no more is looked up anew, and so is what a record that belongs to nobody lends its name to.
 
 use super::timeline::{self, People};
-use super::{entities, json, links, memberships, profiles, projection, records, references};
+use super::{entities, json, links, memberships, profiles, records, references, snapshot};
 use crate::failure::{Outcome, limited};
 use attiva_core::Value;
+use attiva_core::id::SegmentId;
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{
-    ChangeSink, Changed, Cut, EventSeen, EventsWanted, Feed, Relation, RelationWanted, SnapshotWanted,
+    ChangeSink, Changed, Cut, EventSeen, EventsWanted, Relation, RelationWanted, SnapshotWanted,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// So many moves of an audience are read however few members it has.
+const FEW_MOVES: u64 = 1000;
 
 /// By the entity's number, profiles that have changed, and whether each is there.
 type Profiles = BTreeMap<i64, BTreeMap<i64, bool>>;
@@ -25,11 +29,7 @@ pub(super) fn read(
     wanted: &SnapshotWanted,
     sink: &mut dyn ChangeSink,
 ) -> Outcome<()> {
-    let cut = Cut {
-        records: projection::newest(connection, Feed::Records)?,
-        profiles: projection::newest(connection, Feed::Profiles)?,
-        events: projection::newest(connection, Feed::Events)?,
-    };
+    let cut = snapshot::cut(connection)?;
     let profiles = changed_profiles(connection, since, wanted)?;
     let events = match wanted.events {
         EventsWanted::None => BTreeSet::new(),
@@ -61,9 +61,27 @@ pub(super) fn read(
     keys(connection, sink)?;
     records(connection, sink)?;
     for (number, segment) in wanted.audiences.iter().enumerate() {
-        memberships::each_member(connection, segment, |profile| sink.member(number, profile))?;
+        members(connection, since, number, segment, sink)?;
     }
     Ok(())
+}
+
+/// Who came and went, where that is less to read than all who are there.
+fn members(
+    connection: &Connection,
+    since: Cut,
+    number: usize,
+    segment: &SegmentId,
+    sink: &mut dyn ChangeSink,
+) -> Outcome<()> {
+    if sink.knows_members(number) {
+        let count = memberships::count(connection, segment)?;
+        let moves = memberships::moves_since(connection, segment, since.moves, count / 2 + FEW_MOVES)?;
+        if moves.is_some_and(|moves| sink.moved(number, moves, count)) {
+            return Ok(());
+        }
+    }
+    memberships::each_member(connection, segment, |profile| sink.member(number, profile))
 }
 
 fn changed_profiles(connection: &Connection, since: Cut, wanted: &SnapshotWanted) -> Outcome<Profiles> {
@@ -186,11 +204,10 @@ fn components(connection: &Connection, since: Cut, profiles: &Profiles, sink: &m
 }
 
 fn keys(connection: &Connection, sink: &mut dyn ChangeSink) -> Outcome<()> {
-    for (list, wanted) in sink.keys().into_iter().enumerate() {
-        let Some(entity) = entities::find(connection, &wanted.entity)? else { continue };
-        for (key, text) in wanted.keys.iter().enumerate() {
-            sink.key(list, key, links::carrier_of_key(connection, entity, text)?);
-        }
+    let Some(wanted) = sink.keys() else { return Ok(()) };
+    let Some(entity) = entities::find(connection, &wanted.entity)? else { return Ok(()) };
+    for (key, text) in wanted.keys.iter().enumerate() {
+        sink.key(key, links::carrier_of_key(connection, entity, text)?);
     }
     Ok(())
 }

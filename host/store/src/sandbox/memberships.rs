@@ -5,7 +5,7 @@ use crate::failure::{Outcome, known, limited};
 use attiva_core::Millis;
 use attiva_core::id::{ProfileId, SegmentId};
 use attiva_core::membership::{DayMoves, MembershipCounts};
-use attiva_core::ports::store::{HistoryOf, Member, MembershipCommit, MembershipEvent, MembershipStatus};
+use attiva_core::ports::store::{HistoryOf, Member, MembershipCommit, MembershipEvent, MembershipStatus, Seq};
 use attiva_core::time::DAY_MS;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -257,6 +257,34 @@ pub(super) fn history(
         });
     }
     Ok(events)
+}
+
+/// The number of the newest change; 0: there was none.
+pub(super) fn newest_move(connection: &Connection) -> Outcome<Seq> {
+    let mut newest = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM membership_history")?;
+    Ok(newest.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+}
+
+/// Who came (true) and went after a change, in the order in which they did. `None`: they are more than `most`.
+pub(super) fn moves_since(
+    connection: &Connection,
+    segment: &SegmentId,
+    after: Seq,
+    most: u64,
+) -> Outcome<Option<Vec<(i64, bool)>>> {
+    let mut list = connection.prepare_cached(
+        "SELECT profile, status FROM membership_history
+         WHERE segment = (SELECT number FROM segment WHERE id = ?1) AND number > ?2 ORDER BY number",
+    )?;
+    let mut rows = list.query(params![segment.as_str(), after.cast_signed()])?;
+    let mut moves = Vec::new();
+    while let Some(row) = rows.next()? {
+        if moves.len() as u64 >= most {
+            return Ok(None);
+        }
+        moves.push((row.get(0)?, row.get::<_, i64>(1)? == REALIZED));
+    }
+    Ok(Some(moves))
 }
 
 /// Profiles that are members now, in the order of their numbers.

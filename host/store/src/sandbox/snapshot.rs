@@ -22,11 +22,7 @@ impl SnapshotStore for Sandbox {
 }
 
 fn read(connection: &Connection, wanted: &SnapshotWanted, sink: &mut dyn SnapshotSink) -> Outcome<()> {
-    let cut = Cut {
-        records: projection::newest(connection, Feed::Records)?,
-        profiles: projection::newest(connection, Feed::Profiles)?,
-        events: projection::newest(connection, Feed::Events)?,
-    };
+    let cut = cut(connection)?;
     if !sink.begun(cut) {
         return Ok(());
     }
@@ -50,6 +46,15 @@ fn read(connection: &Connection, wanted: &SnapshotWanted, sink: &mut dyn Snapsho
         memberships::each_member(connection, segment, |profile| sink.member(number, profile))?;
     }
     Ok(())
+}
+
+pub(super) fn cut(connection: &Connection) -> Outcome<Cut> {
+    Ok(Cut {
+        records: projection::newest(connection, Feed::Records)?,
+        profiles: projection::newest(connection, Feed::Profiles)?,
+        events: projection::newest(connection, Feed::Events)?,
+        moves: memberships::newest_move(connection)?,
+    })
 }
 
 fn profiles(connection: &Connection, number: usize, wanted: &EntityWanted, sink: &mut dyn SnapshotSink) -> Outcome<()> {

@@ -11,6 +11,7 @@ mod entities;
 mod events;
 mod kill;
 mod memberships;
+mod moves;
 mod opening;
 mod projection;
 mod properties;

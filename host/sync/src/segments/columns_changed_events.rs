@@ -77,9 +77,8 @@ impl EventChanges {
         }
     }
 
-    /// All that a person has; none for one who is no more. `is_steady`: the records are those of before, and so are the
-    /// records that known events belong to.
-    pub(super) fn person(&mut self, before: &Loaded, profile: i64, events: Vec<PersonsEvent>, is_steady: bool) {
+    /// All that a person has; none for one who is no more.
+    pub(super) fn person(&mut self, before: &Loaded, profile: i64, events: Vec<PersonsEvent>) {
         let now: HashSet<i64> = events.iter().map(|event| event.number).collect();
         let mut known: HashSet<i64> = HashSet::new();
         let row = before.numbers[self.persons].binary_search(&profile).ok();
@@ -89,7 +88,7 @@ impl EventChanges {
             if !now.contains(&number) {
                 self.removed.set(row);
                 self.lost.insert(number);
-            } else if is_steady || self.component.is_none() {
+            } else if self.component.is_none() {
                 known.insert(number);
             }
         }

@@ -8,7 +8,7 @@ use attiva_core::Value;
 use attiva_core::model::{EntityKind, EntityName, matched_component};
 use attiva_core::ports::store::KeysWanted;
 use attiva_segments::column::{ColumnBuilder, Refresh, Rows, Table};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a person was matched to has the person's number after all records.
 pub(super) const MATCHED: i64 = 1 << 62;
@@ -34,8 +34,6 @@ pub(super) struct ComponentChanges {
     to_account: Option<usize>,
     told: BTreeMap<i64, Told>,
     gone: BTreeSet<i64>,
-    /// Persons who have the records that they had.
-    steady: HashSet<i64>,
     /// The keys of accounts that persons are matched to now.
     matched: BTreeMap<i64, Option<String>>,
     /// The key of each person's first record.
@@ -54,7 +52,6 @@ impl ComponentChanges {
             to_account: relation_of_components(links, &EntityName::ACCOUNT),
             told: BTreeMap::new(),
             gone: BTreeSet::new(),
-            steady: HashSet::new(),
             matched: BTreeMap::new(),
             first: HashMap::new(),
             keys: Vec::new(),
@@ -93,20 +90,13 @@ impl ComponentChanges {
         let row = before.numbers[self.persons].binary_search(&person).ok();
         let rows = self.to_person.zip(row).into_iter().flat_map(|(to, row)| before.dataset.named_by(to, row));
         let keys = before.component_keys.as_deref().unwrap_or_default();
-        let had: BTreeSet<i64> = rows.filter_map(|row| keys.get(row).copied()).filter(|key| *key < MATCHED).collect();
-        if had.iter().eq(records.iter().map(|(number, _)| number)) {
-            self.steady.insert(person);
-        }
+        let had = rows.filter_map(|row| keys.get(row).copied()).filter(|key| *key < MATCHED);
         self.gone.extend(had);
         if let Some(key) = records.first().and_then(|(_, values)| values.first()?.as_text()) {
             self.first.insert(person, key.to_owned());
         }
         let told = records.into_iter().map(|(number, values)| (number, Told { person, values }));
         self.told.extend(told);
-    }
-
-    pub(super) fn is_steady(&self, person: i64) -> bool {
-        self.steady.contains(&person)
     }
 
     pub(super) fn forget(&mut self, before: &Loaded, person: i64) {

@@ -25,6 +25,7 @@ pub(super) fn refreshed(
     loaded: Loaded,
     members: &[SegmentId],
 ) -> Result<Option<Loaded>, Fault> {
+    let members = &followed_members(audiences, &loaded, members);
     let wanted = wanted(inner, audiences, &loaded.needs, members);
     let mut refresher = Refresher::new(inner, audiences, &loaded, members, &wanted.events);
     inner.store.changed_since(loaded.cut, &wanted, &mut refresher)?;
@@ -36,6 +37,12 @@ pub(super) fn refreshed(
     }
     let changes = refresher.changes;
     Ok(Some(changes.apply(audiences, loaded, members)))
+}
+
+/// Those that are asked for, and those that are known: it is less to follow them than to read them again.
+fn followed_members(audiences: &Audiences, loaded: &Loaded, members: &[SegmentId]) -> Vec<SegmentId> {
+    let known = loaded.members.keys().filter(|id| audiences.get(id).is_some());
+    members.iter().chain(known).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether all that these need is followed as it changes. What events name beside their person and its record is not.
@@ -71,6 +78,8 @@ struct Refresher<'a> {
     inner: &'a Inner,
     links: &'a Links,
     before: &'a Loaded,
+    audiences: &'a [SegmentId],
+    member_entities: Vec<usize>,
     goes_on: bool,
     reads_attributes: bool,
     /// The place of persons among the entities that are wanted.
@@ -89,7 +98,14 @@ struct Changes {
     named: BTreeMap<usize, BTreeMap<i64, Option<i64>>>,
     between: Between,
     events: Option<EventChanges>,
-    members: Vec<Vec<i64>>,
+    members: Vec<Members>,
+}
+
+/// Members of an audience, by number.
+enum Members {
+    All(Vec<i64>),
+    /// Who came (true) and went.
+    Moved(BTreeMap<i64, bool>),
 }
 
 /// What is between persons and accounts.
@@ -106,7 +122,7 @@ impl<'a> Refresher<'a> {
         inner: &'a Inner,
         audiences: &'a Audiences,
         before: &'a Loaded,
-        members: &[SegmentId],
+        members: &'a [SegmentId],
         events: &EventsWanted,
     ) -> Self {
         let (links, needs) = (&audiences.links, &before.needs);
@@ -125,13 +141,15 @@ impl<'a> Refresher<'a> {
             named: BTreeMap::new(),
             between,
             events: has(EntityKind::Activity).then(|| EventChanges::new(audiences, before)),
-            members: vec![Vec::new(); members.len()],
+            members: members.iter().map(|_| Members::All(Vec::new())).collect(),
             profiles,
         };
         Self {
             inner,
             links,
             before,
+            audiences: members,
+            member_entities: member_entities(audiences, members),
             goes_on: false,
             reads_attributes: matches!(events, EventsWanted::Attributes(_)),
             persons: changes.profiles.iter().position(|(told, _)| told.entity() == person),
@@ -158,7 +176,7 @@ impl<'a> Refresher<'a> {
 impl ChangeSink for Refresher<'_> {
     fn begun(&mut self, cut: Cut, changed: Changed) -> bool {
         let pays = || Refresh::pays(changed.profiles, changed.events, self.before.rows);
-        self.goes_on = cut == self.before.cut || is_followed(self.links, self.before) && pays();
+        self.goes_on = cut.has_data_of(&self.before.cut) || is_followed(self.links, self.before) && pays();
         self.changes.cut = cut;
         self.goes_on
     }
@@ -175,7 +193,7 @@ impl ChangeSink for Refresher<'_> {
                 Between::Components(components) => components.forget(self.before, number),
             }
             if let Some(events) = &mut self.changes.events {
-                events.person(self.before, number, Vec::new(), false);
+                events.person(self.before, number, Vec::new());
             }
         }
     }
@@ -247,12 +265,8 @@ impl ChangeSink for Refresher<'_> {
     }
 
     fn person(&mut self, profile: i64, told: Vec<PersonsEvent>) {
-        let is_steady = match &self.changes.between {
-            Between::Components(components) => components.is_steady(profile),
-            Between::Nothing | Between::Pairs(_) => false,
-        };
         if let Some(events) = &mut self.changes.events {
-            events.person(self.before, profile, told, is_steady);
+            events.person(self.before, profile, told);
         }
     }
 
@@ -277,14 +291,14 @@ impl ChangeSink for Refresher<'_> {
         }
     }
 
-    fn keys(&mut self) -> Vec<KeysWanted> {
+    fn keys(&mut self) -> Option<KeysWanted> {
         match &mut self.changes.between {
-            Between::Components(components) => vec![components.keys()],
-            Between::Nothing | Between::Pairs(_) => Vec::new(),
+            Between::Components(components) => Some(components.keys()),
+            Between::Nothing | Between::Pairs(_) => None,
         }
     }
 
-    fn key(&mut self, _: usize, key: usize, named: Option<Carrier>) {
+    fn key(&mut self, key: usize, named: Option<Carrier>) {
         if let Between::Components(components) = &mut self.changes.between {
             components.key(key, named.map(|named| named.profile));
         }
@@ -300,8 +314,28 @@ impl ChangeSink for Refresher<'_> {
         }
     }
 
+    fn knows_members(&mut self, audience: usize) -> bool {
+        self.before.members.contains_key(&self.audiences[audience])
+    }
+
+    fn moved(&mut self, audience: usize, moves: Vec<(i64, bool)>, members: u64) -> bool {
+        let Some(before) = self.before.members.get(&self.audiences[audience]) else { return false };
+        // Of one who came and went, the last is what counts.
+        let moves: BTreeMap<i64, bool> = moves.into_iter().collect();
+        let entity = self.member_entities[audience];
+        let was_member = |profile| self.row(entity, profile).is_some_and(|row| before.get(row));
+        let more = |(profile, is): (&i64, &bool)| i64::from(*is) - i64::from(was_member(*profile));
+        let adds_up = (before.count() as u64).checked_add_signed(moves.iter().map(more).sum()) == Some(members);
+        if adds_up {
+            self.changes.members[audience] = Members::Moved(moves);
+        }
+        adds_up
+    }
+
     fn member(&mut self, audience: usize, profile: i64) {
-        self.changes.members[audience].push(profile);
+        if let Members::All(profiles) = &mut self.changes.members[audience] {
+            profiles.push(profile);
+        }
     }
 }
 
@@ -310,6 +344,7 @@ impl Changes {
         let links = &audiences.links;
         let Loaded { dataset, mut numbers, mut event_numbers, mut matched, mut component_keys, needs, model, .. } =
             loaded;
+        let (mut members_before, mut moved) = (loaded.members, BTreeMap::new());
         let mut refresh = Refresh::new(dataset);
         let mut refreshed = 0;
         for (told, which) in self.profiles.into_iter().filter(|(_, which)| !which.is_empty()) {
@@ -317,6 +352,7 @@ impl Changes {
             let fields = model.entities[told.entity()].fields.len();
             let (entity, table) = told.finish(fields);
             let (rows, now) = Rows::keyed(&numbers[entity], which);
+            moved.insert(entity, rows.moved(numbers[entity].len()));
             numbers[entity] = now;
             refresh.rows(entity, rows, table);
         }
@@ -350,13 +386,32 @@ impl Changes {
             event_numbers = events.apply(&mut refresh, numbers, person, component);
         }
         let dataset = refresh.finish();
-        let bits = self.members.into_iter().zip(member_entities(audiences, members)).map(|(profiles, entity)| {
-            let mut bits = Bits::none(numbers[entity].len());
-            let rows = profiles.into_iter().filter_map(|profile| numbers[entity].binary_search(&profile).ok());
-            rows.for_each(|row| bits.set(row));
-            bits
-        });
-        let members = members.iter().cloned().zip(bits).collect();
+        let of_audience = |((id, told), entity): ((&SegmentId, Members), usize)| {
+            let place = |profile| numbers[entity].binary_search(&profile).ok();
+            let now = numbers[entity].len();
+            let bits = match told {
+                Members::All(profiles) => {
+                    let mut bits = Bits::none(now);
+                    profiles.into_iter().filter_map(place).for_each(|row| bits.set(row));
+                    bits
+                }
+                Members::Moved(moves) => {
+                    let before = members_before.remove(id).unwrap_or_default();
+                    let mut bits = before.moved(moved.get(&entity).and_then(Option::as_deref), now);
+                    for (profile, is_member) in moves {
+                        match place(profile) {
+                            Some(row) if is_member => bits.set(row),
+                            Some(row) => bits.clear(row),
+                            None => {}
+                        }
+                    }
+                    bits
+                }
+            };
+            (id.clone(), bits)
+        };
+        let entities = member_entities(audiences, members);
+        let members = members.iter().zip(self.members).zip(entities).map(of_audience).collect();
         let rows = needs.fields.keys().map(|entity| dataset.rows(*entity) as u64).sum();
         let mut loaded = Loaded {
             dataset,

@@ -87,10 +87,11 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// How far the store has come, told apart from a snapshot.
+/// How far the store has come, save for members, told apart from a snapshot.
 pub(crate) fn cut(inner: &Inner) -> Result<Cut, Fault> {
     let newest = |feed| inner.store.newest(feed);
-    Ok(Cut { records: newest(Feed::Records)?, profiles: newest(Feed::Profiles)?, events: newest(Feed::Events)? })
+    let (records, profiles, events) = (newest(Feed::Records)?, newest(Feed::Profiles)?, newest(Feed::Events)?);
+    Ok(Cut { records, profiles, events, ..Cut::default() })
 }
 
 /// `began`: how far the store had come before the regrouping was worked out.
@@ -107,7 +108,7 @@ fn evaluate(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<Audien
     let segments: Vec<&Arc<Compiled>> = audiences.all.iter().collect();
     if regrouping.is_empty() || segments.is_empty() {
         effect.evaluated = segments.len() as u64;
-        effect.steady &= cut(inner)? == began;
+        effect.steady &= cut(inner)?.has_data_of(&began);
         return Ok(effect);
     }
     let plans = segments.iter().flat_map(|it| it.definition.plans());
@@ -120,7 +121,7 @@ fn evaluate(inner: &Inner, regrouping: &Regrouping, began: Cut) -> Result<Audien
     let wanted = before.wanted(&members);
     let mut sink = Regrouped::new(&wanted, regrouping, before, after);
     inner.store.snapshot(&wanted, &mut sink)?;
-    effect.steady &= sink.cut == began;
+    effect.steady &= sink.cut.has_data_of(&began);
     let (mut before, mut after) = sink.finish(&audiences, &members)?;
     let now = inner.clock.now();
     let (found_before, _) = bits(inner, &audiences, &segments, &mut before, now);

@@ -138,6 +138,9 @@ impl World {
         self.office.settled().await;
         self.office.engine.shorten_feeds().await.unwrap();
         let after = self.evaluate().await;
+        // Who came and went by it is followed, too.
+        let again = self.evaluate().await;
+        assert!(again.segments.iter().all(|it| it.entered + it.left == 0), "after {what}: {:?}", again.segments);
         // What is remembered is forgotten, so that all is read.
         self.office.engine.records_changed();
         let anew = self.evaluate().await;

@@ -54,6 +54,16 @@ pub struct Cut {
     pub records: Seq,
     pub profiles: Seq,
     pub events: Seq,
+    /// The newest change of a membership.
+    pub moves: Seq,
+}
+
+impl Cut {
+    /// Whether nothing has changed between the two but members.
+    #[must_use]
+    pub fn has_data_of(&self, other: &Self) -> bool {
+        *self == Self { moves: self.moves, ..*other }
+    }
 }
 
 /// A record that carries what somebody names, and the profile that it belongs to. Both by number.
@@ -170,10 +180,10 @@ pub trait ChangeSink {
     fn event_attributes(&mut self, number: i64, attributes: Vec<(String, Value)>);
 
     /// Keys that what was told names things by.
-    fn keys(&mut self) -> Vec<KeysWanted>;
+    fn keys(&mut self) -> Option<KeysWanted>;
 
-    /// What a key names: `list` and `key` are places in what `keys` answered.
-    fn key(&mut self, list: usize, key: usize, named: Option<Carrier>);
+    /// What a key names: `key` is a place in what `keys` answered.
+    fn key(&mut self, key: usize, named: Option<Carrier>);
 
     /// Keys of records that what was told belongs to.
     fn records(&mut self) -> Option<KeysWanted>;
@@ -181,7 +191,14 @@ pub trait ChangeSink {
     /// The record whose own key it is, if that belongs to somebody: `key` is a place in what `records` answered.
     fn record(&mut self, key: usize, own: Option<i64>);
 
-    /// Members, all of them, in the order of numbers, by audience.
+    /// Whether an audience's members at the cut are known: then who came and went since is told first.
+    fn knows_members(&mut self, audience: usize) -> bool;
+
+    /// Profiles that came (true) and went since the cut, in the order in which they did; `members`: how many there are now.
+    /// False: they do not come to as many, and all are told.
+    fn moved(&mut self, audience: usize, moves: Vec<(i64, bool)>, members: u64) -> bool;
+
+    /// All members, in the order of numbers, by audience.
     fn member(&mut self, audience: usize, profile: i64);
 }
 
