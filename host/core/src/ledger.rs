@@ -96,13 +96,11 @@ pub fn decide(desired: &Desired, standing: &Standing, now: Millis) -> Decision {
         Desired::Excluded(_) | Desired::Unwanted => (Operation::Remove, None),
     };
     match &standing.refusal {
-        Some(refusal) if refusal.holds(operation, row, now) => {
-            if standing.has_somebody_of_before() && operation == Operation::Upsert {
-                Decision::Send(Operation::Remove)
-            } else {
-                Decision::Kept(refusal.why.clone())
-            }
+        // Before anything is asked again.
+        Some(refusal) if refusal.is_of(Operation::Upsert, row) && standing.has_somebody_of_before() => {
+            Decision::Send(Operation::Remove)
         }
+        Some(refusal) if refusal.is_of(operation, row) && !refusal.is_due(now) => Decision::Kept(refusal.why.clone()),
         _ => Decision::Send(operation),
     }
 }
@@ -146,8 +144,11 @@ impl Standing {
             (Operation::Upsert, S::Removed) => return None,
             // That the vendor knows nobody by what is wanted is as true as before.
             (Operation::Remove, S::Removed | S::Unchanged | S::Unmatched) => {
-                let refusal = self.refusal.filter(|it| it.why.status == RefusalStatus::Unmatched)?;
-                return Some(Self { held: None, unsure: None, refusal: Some(refusal) });
+                // Two rows of it may be there: the one that was never answered is gone, the one of before is next.
+                let held = self.held.filter(|held| sent.doubt == Doubt::Other && *held != sent.row);
+                let refusal = self.refusal.filter(|it| it.why.status == RefusalStatus::Unmatched);
+                let is_left = held.is_some() || refusal.is_some();
+                return is_left.then_some(Self { held, unsure: None, refusal });
             }
             // Nobody is known by what is wanted; who was put in as somebody else may be there still.
             (Operation::Upsert, S::Unmatched) => (self.held, RefusalStatus::Unmatched),
@@ -159,7 +160,13 @@ impl Standing {
             operation: sent.operation,
             why: why(status),
             row: (sent.operation == Operation::Upsert).then_some(sent.row),
-            retry_at: answer.passes.then(|| now.saturating_add(pause_ms(attempts))),
+            retry_at: match status {
+                // Whom the vendor does not know today it may know tomorrow.
+                RefusalStatus::Unmatched => Some(now.saturating_add(unmatched_pause_ms(attempts))),
+                RefusalStatus::Failed | RefusalStatus::Excluded => {
+                    answer.passes.then(|| now.saturating_add(pause_ms(attempts)))
+                }
+            },
             attempts,
         };
         let in_doubt = match sent.doubt {
@@ -203,10 +210,13 @@ pub struct Answer {
 }
 
 impl Refusal {
-    /// Whether the same would be refused again.
-    fn holds(&self, operation: Operation, row: Option<&Row>, now: Millis) -> bool {
-        let due = self.retry_at.is_some_and(|at| at <= now);
-        !due && self.operation == operation && self.row.as_ref() == row
+    /// Whether the same was refused.
+    fn is_of(&self, operation: Operation, row: Option<&Row>) -> bool {
+        self.operation == operation && self.row.as_ref() == row
+    }
+
+    fn is_due(&self, now: Millis) -> bool {
+        self.retry_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -215,6 +225,13 @@ fn pause_ms(attempts: u32) -> i64 {
     const FIRST_MS: i64 = 60_000;
     const LAST_MS: i64 = 24 * 60 * 60 * 1000;
     (FIRST_MS << attempts.saturating_sub(1).min(11)).min(LAST_MS)
+}
+
+/// Pause before somebody whom the vendor did not know `attempts` times is asked for again, in milliseconds: from a day to
+/// about a month.
+fn unmatched_pause_ms(attempts: u32) -> i64 {
+    const FIRST_MS: i64 = 24 * 60 * 60 * 1000;
+    FIRST_MS << attempts.saturating_sub(1).min(5)
 }
 
 /// Share of a target's members, in percent, that a delivery may remove unless its activation says otherwise.

@@ -106,7 +106,7 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
         match next {
             // From the first on that has to wait, all do: what is on its way is a range of positions.
             Next::Send(..) if left.is_some() => {}
-            Next::Send(Operation::Remove, _) if namesakes.leaves_to_another(&member) => {
+            Next::Send(Operation::Remove, _) if namesakes.keep(&member) => {
                 settled.push(ItemOutcome::left_to_another(member.position));
             }
             Next::Send(..) if delivery.quiet => return Ok(Taken::NotPrepared),
@@ -121,8 +121,12 @@ pub(crate) async fn take(inner: &Inner, delivery: &Delivery, work: &Work) -> Res
                 }
                 let columns = work.mapping.columns();
                 let values = columns.iter().map(|(name, _)| row.remove(name).unwrap_or(Value::Null)).collect();
-                // Without the name of before, nobody is taken out for this one, whoever it is now.
-                let keeps_name = operation == Operation::Remove || !namesakes.leaves_to_another(&member);
+                let keeps_name = match operation {
+                    // Without the name of before, nobody is taken out for this one, whoever it is now.
+                    Operation::Upsert => !namesakes.leaves_to_another(&member),
+                    // What was sent of it last goes first; by its name goes what was there before.
+                    Operation::Remove => !member.may_be_two(),
+                };
                 let QueuedMember { position, profile_id, member_id, .. } = member;
                 let member_id = member_id.filter(|_| keeps_name);
                 rows.push(OpenRow { position, profile: profile_id, operation, values, member_id, part });

@@ -109,7 +109,7 @@ fn count_queued(inner: &Inner, delivery: &Delivery, work: &Work, plan: &mut Plan
         namesakes.read(inner.store.as_ref(), delivery, leaving.map(|(member, _)| member))?;
         for (member, next) in decided {
             match next {
-                Next::Send(Operation::Remove, _) if namesakes.leaves_to_another(&member) => plan.unchanged += 1,
+                Next::Send(Operation::Remove, _) if namesakes.keep(&member) => plan.unchanged += 1,
                 Next::Send(operation, row) => {
                     let counted = match operation {
                         Operation::Upsert => &mut plan.upserts,

@@ -36,6 +36,12 @@ impl Namesakes {
         Ok(())
     }
 
+    /// Whether one who is to be taken out stays, since the target holds somebody else under its name.
+    pub(crate) fn keep(&mut self, leaving: &QueuedMember) -> bool {
+        // As what it was sent last it has no name yet.
+        !leaving.may_be_two() && self.leaves_to_another(leaving)
+    }
+
     /// Whether the target holds somebody else under the name of this one, who then has it no more: of several who go, the
     /// last takes it along.
     pub(crate) fn leaves_to_another(&mut self, member: &QueuedMember) -> bool {

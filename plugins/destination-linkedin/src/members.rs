@@ -25,6 +25,7 @@ enum Want {
     },
     Out {
         element: usize,
+        member_id: Option<String>,
     },
 }
 
@@ -87,10 +88,13 @@ fn plan(kind: Kind, batch: BatchView<'_>) -> Plan {
             }
             None => match known.map_or_else(|| last_known(&columns, row), Ok) {
                 Err(refused) => Want::Settled(refused),
-                Ok(identity) => match remove(identity, &mut plan.elements) {
-                    Some(element) => Want::Out { element },
-                    None => Want::Settled(shared()),
-                },
+                Ok(identity) => {
+                    let member_id = identity.member_id();
+                    match remove(identity, &mut plan.elements) {
+                        Some(element) => Want::Out { element, member_id },
+                        None => Want::Settled(shared()),
+                    }
+                }
             },
         };
         plan.wants.push(want);
@@ -159,7 +163,9 @@ fn outcome(want: Want, results: &[ElementResult]) -> Outcome {
     let rejected = |result: &ElementResult| Outcome::rejected(format!("linkedin.{}", result.status), &result.message);
     match want {
         Want::Settled(outcome) => outcome,
-        Want::Out { element } => failed(element).map_or_else(Outcome::removed, rejected),
+        Want::Out { element, member_id } => {
+            failed(element).map_or_else(|| Outcome { member_id, ..Outcome::removed() }, rejected)
+        }
         Want::In { element, before, member_id, left_out } => match failed(element) {
             Some(result) => rejected(result),
             None => {

@@ -4,7 +4,7 @@ use crate::config::{Config, Mode, Options};
 use crate::fields::{EMAIL, ID};
 use crate::list::{self, Said, records};
 use crate::lookup::{self, Leads};
-use crate::person::{Columns, Person, email_key, unaskable};
+use crate::person::{Columns, Person, unaskable};
 use crate::request;
 use crate::state::State;
 use attiva_connector::{Batch, BatchView, Operation, Outcome, OutcomeStatus, Result, Run};
@@ -97,7 +97,7 @@ fn to_ask(person: &Person) -> Option<&str> {
 
 /// Who was put on the list under an id comes off it by that id, whatever the address is by now.
 fn to_ask_for_removal(person: &Person) -> Option<&str> {
-    if person.known.is_some() || person.id.is_some() { None } else { to_ask(person) }
+    if person.known.is_some() { None } else { to_ask(person) }
 }
 
 /// Who of those Marketo has the row is. The address wins over the id of our own graph, and says so.
@@ -246,10 +246,14 @@ fn refused(refusal: &Refusal) -> Outcome {
     Outcome::rejected(code, &refusal.message)
 }
 
-/// Who comes off. An id that somebody else in the batch is put on by stays.
+/// Who comes off: who Marketo said it was, or whom the row was put on as. An id that somebody else in the batch is put on
+/// by stays.
 fn leaving(person: &Person, leads: &Leads, wanted: &BTreeSet<u64>) -> Place {
-    let by_email = || person.email.as_deref().map(email_key).and_then(|key| leads.get(&key)?.first().copied());
-    let Some(id) = person.known.or(person.id).or_else(by_email) else {
+    let matched = || match matched(person, leads) {
+        Place::In { id, .. } => Some(id),
+        Place::Out { .. } | Place::Settled(_) => None,
+    };
+    let Some(id) = person.known.or_else(matched) else {
         return Place::Settled(Outcome { code: "not-at-marketo".into(), ..Outcome::unchanged() });
     };
     if wanted.contains(&id) {
@@ -278,12 +282,12 @@ fn outcome(place: Place, put_on: &Said, taken_off: &Said) -> Outcome {
         },
         Place::Out { id } => match taken_off.get(&id) {
             Some(None) => Outcome::removed().member_id(id.to_string()),
-            // Not on the list (any more), or no lead at all: as it shall be.
-            Some(Some(refusal)) if matches!(refusal.code.as_str(), "1015" | "1004") => Outcome {
-                code: format!("marketo.{}", refusal.code),
-                message: refusal.message.clone(),
-                ..Outcome::unchanged()
-            },
+            // Not on the list (any more), or no lead at all: as it shall be. Perhaps it came off by a call that was not
+            // answered, so it is named.
+            Some(Some(refusal)) if matches!(refusal.code.as_str(), "1015" | "1004") => {
+                let outcome = Outcome::unchanged().member_id(id.to_string());
+                Outcome { code: format!("marketo.{}", refusal.code), message: refusal.message.clone(), ..outcome }
+            }
             Some(Some(refusal)) => refused(refusal),
             None => Outcome::rejected("marketo.no-result", "Marketo did not say what became of the lead"),
         },

@@ -69,9 +69,7 @@ impl<'a> Scenario<'a> {
         let vendor = Arc::new(Vendor::new(seed, Arc::clone(&clock)));
         let count = 5 + dice.below(30);
         let mut scenario = Self { directory, dice, clock, vendor, people: Vec::new(), report: Report::default() };
-        // In a run of ten. Of two who are one to the vendor, one whose addition was never answered has no name of the vendor's yet,
-        // and takes the other along when it leaves: known, written down in docs/activation.md, and not judged here.
-        let has_twins = scenario.dice.percent(10);
+        let has_twins = scenario.dice.percent(50);
         for n in 0..count {
             let of = if has_twins && n > 0 && scenario.dice.percent(20) { n - 1 } else { n };
             let (name, called) = (format!("p{n}"), format!("member {of}"));

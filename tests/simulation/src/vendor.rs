@@ -199,8 +199,11 @@ impl Books {
             return outcome(OutcomeStatus::Rejected, "vendor.nameless");
         };
         match change.operation {
-            Operation::Remove if list.remove(name).is_some() => outcome(OutcomeStatus::Removed, ""),
-            Operation::Remove => outcome(OutcomeStatus::Unchanged, ""),
+            Operation::Remove => {
+                let is_there = list.remove(name).is_some();
+                let status = if is_there { OutcomeStatus::Removed } else { OutcomeStatus::Unchanged };
+                Outcome { member_id: Some(name.clone()), ..outcome(status, "") }
+            }
             Operation::Upsert if busy => outcome(OutcomeStatus::Rejected, BUSY),
             Operation::Upsert if email.starts_with("bad") => outcome(OutcomeStatus::Rejected, "vendor.bad-email"),
             // Who was put in with another address stays there.

@@ -87,6 +87,30 @@ fn an_answer_moves_the_standing() {
     assert_eq!(not_done.refusal.map(|r| (r.operation, r.row)), Some((Remove, None)));
 }
 
+/// It was sent with another address, nobody answered, and it left: by the one nobody finds who was put in by the other.
+#[test]
+fn who_may_be_there_as_two_is_taken_out_twice() {
+    let removed = |standing: Standing, doubt| {
+        let answer = Answer {
+            status: OutcomeStatus::Removed,
+            code: String::new(),
+            field: None,
+            message: String::new(),
+            passes: false,
+        };
+        standing.after(Sent { operation: Operation::Remove, row: row("b"), doubt }, &answer, 0)
+    };
+    let unsure = Standing { unsure: Some(Operation::Remove), ..held("a") };
+    let left = removed(unsure, Doubt::Other).unwrap();
+    assert_eq!(left, held("a"));
+    assert_eq!(decide(&Desired::Unwanted, &left, 0), Decision::Send(Operation::Remove));
+    assert_eq!(removed(left, Doubt::None), None, "and not for ever");
+    for only in [held("b"), Standing::default()] {
+        let unsure = Standing { unsure: Some(Operation::Remove), ..only };
+        assert_eq!(removed(unsure, Doubt::Other), None);
+    }
+}
+
 #[test]
 fn what_passes_is_tried_less_and_less_often() {
     let mut standing = Standing::default();
@@ -106,6 +130,30 @@ fn what_passes_is_tried_less_and_less_often() {
     }
     assert_eq!(&pauses[..3], [60_000, 120_000, 240_000]);
     assert_eq!(pauses[12], 86_400_000);
+}
+
+/// By the vendor's own hand, and nothing tells us.
+#[test]
+fn whom_a_vendor_does_not_know_is_asked_for_again() {
+    const DAY: i64 = 86_400_000;
+    let answer = Answer {
+        status: OutcomeStatus::Unmatched,
+        code: "nobody".into(),
+        field: None,
+        message: String::new(),
+        passes: false,
+    };
+    let mut standing = Standing::default();
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        let sent = Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None };
+        standing = standing.after(sent, &answer, 1000).unwrap();
+        pauses.push((standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap() - 1000) / DAY);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 32]);
+    let wanted = Desired::Row(row("a"));
+    assert_eq!(decide(&wanted, &standing, 32 * DAY), Decision::Kept(standing.refusal.clone().unwrap().why));
+    assert_eq!(decide(&wanted, &standing, 32 * DAY + 1000), Decision::Send(Operation::Upsert));
 }
 
 #[test]
@@ -159,6 +207,11 @@ fn somebody_of_before_is_taken_out_where_the_new_row_matches_nobody() {
     let wanted = Desired::Row(row("new"));
     assert_eq!(decide(&wanted, &unmatched(None), 0), Decision::Kept(why(RefusalStatus::Unmatched)));
     assert_eq!(decide(&wanted, &unmatched(Some(Row::new())), 0), Decision::Send(Operation::Remove));
+    let mut due = unmatched(Some(Row::new()));
+    due.refusal.as_mut().unwrap().retry_at = Some(0);
+    assert_eq!(decide(&wanted, &due, 0), Decision::Send(Operation::Remove), "before it is asked for again");
+    due.held = None;
+    assert_eq!(decide(&wanted, &due, 0), Decision::Send(Operation::Upsert));
     let leaving = Standing { unsure: Some(Operation::Remove), ..unmatched(Some(row("old"))) };
     assert_eq!(decide(&wanted, &leaving, 0), Decision::Send(Operation::Remove), "nobody knows whether it is gone");
     // A row that was refused for itself says nothing of who is there.

@@ -222,10 +222,11 @@ fn settle(connection: &Connection, delivery: &Found, settled: &[ItemOutcome], no
                 .execute(params![delivery.number, position.cast_signed()])?;
             continue;
         }
-        if let Some(target) = delivery.ledger {
-            ledger::settle(connection, target, profile, outcome, now)?;
-        }
-        if let Some(member_id) = &outcome.member_id {
+        let is_its_name = match delivery.ledger {
+            Some(target) => ledger::settle(connection, target, profile, outcome, now)?,
+            None => true,
+        };
+        if let Some(member_id) = outcome.member_id.as_ref().filter(|_| is_its_name) {
             name_member(connection, delivery.number, *position, member_id)?;
         }
     }

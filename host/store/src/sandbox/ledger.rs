@@ -75,8 +75,16 @@ pub(super) fn read_row(text: &str) -> Outcome<Row> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// What is about to be sent of a member is unsure from now on.
+/// What is about to be sent of a member is unsure from now on. Of one that is not there, the name of an earlier time says
+/// nothing about who it will be.
 pub(super) fn send(connection: &Connection, target: i64, profile: i64, sent: &Sent) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM target_member WHERE target = (SELECT id FROM target WHERE number = ?1) AND profile = ?2
+               AND NOT EXISTS (SELECT 1 FROM ledger WHERE target = ?1 AND profile = ?2
+                 AND (held IS NOT NULL OR unsure IS NOT NULL))",
+        )?
+        .execute([target, profile])?;
     connection
         .prepare_cached(
             "INSERT INTO ledger (target, profile, unsure, sent, due) VALUES (?1, ?2, ?3, ?4, 0)
@@ -88,20 +96,23 @@ pub(super) fn send(connection: &Connection, target: i64, profile: i64, sent: &Se
     Ok(())
 }
 
-/// Takes what became of a member: an answer to what was sent, or that nothing had to be sent.
+/// Takes what became of a member: an answer to what was sent, or that nothing had to be sent. False: what the answer calls it
+/// is not what it is held as.
 pub(super) fn settle(
     connection: &Connection,
     target: i64,
     profile: i64,
     outcome: &ItemOutcome,
     now: Millis,
-) -> Outcome<()> {
+) -> Outcome<bool> {
     if outcome.is_left_to_another() {
-        return store(connection, target, profile, None, now);
+        store(connection, target, profile, None, false, now)?;
+        return Ok(true);
     }
     let (standing, sent) = load(connection, target, profile)?;
     let was_held = standing.held.is_some();
     let was_sent_again = sent.as_ref().is_some_and(|sent| sent.doubt != Doubt::None);
+    let is_removal = sent.as_ref().is_some_and(|sent| sent.operation == Operation::Remove);
     let after = match (sent, outcome.answer) {
         (Some(sent), Some(status)) => {
             let answer = Answer {
@@ -113,7 +124,7 @@ pub(super) fn settle(
             };
             let passing = matches!(status, OutcomeStatus::Pending);
             match standing.after(sent, &answer, now) {
-                Some(_) if passing => return Ok(()),
+                Some(after) if passing => return Ok(!is_removal || after.held.is_none()),
                 after => after,
             }
         }
@@ -127,13 +138,28 @@ pub(super) fn settle(
         }
         _ => {}
     }
-    store(connection, target, profile, after.as_ref(), now)?;
     // As it was sent before, which need not be as it is wanted by now: the next delivery looks.
-    if was_sent_again {
-        connection
-            .prepare_cached("UPDATE ledger SET due = 0 WHERE target = ?1 AND profile = ?2")?
-            .execute([target, profile])?;
+    store(connection, target, profile, after.as_ref(), was_sent_again, now)?;
+    let is_its_name = !is_removal || after.is_none_or(|after| after.held.is_none());
+    let is_done = matches!(outcome.answer, Some(OutcomeStatus::Removed | OutcomeStatus::Unchanged));
+    if is_removal && is_done && (is_its_name || outcome.member_id.is_some()) {
+        take_along(connection, target, profile, outcome.member_id.as_deref())?;
     }
+    Ok(is_its_name)
+}
+
+/// Who had no name of the vendor's when it was taken out may have been another member as well: by the name that the answer
+/// gives, the target does not hold that one any more, and the next delivery puts it in again.
+fn take_along(connection: &Connection, target: i64, profile: i64, name: Option<&str>) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "UPDATE ledger SET held = NULL, held_at = NULL, due = 0
+             WHERE target = ?1 AND unsure IS NULL AND held IS NOT NULL AND profile IN (
+               SELECT other.profile FROM target t CROSS JOIN target_member other ON other.target = t.id
+               WHERE t.number = ?1 AND other.profile <> ?2 AND other.member_id = coalesce(?3,
+                 (SELECT member_id FROM target_member own WHERE own.target = t.id AND own.profile = ?2)))",
+        )?
+        .execute(params![target, profile, name])?;
     Ok(())
 }
 
@@ -174,7 +200,15 @@ fn load(connection: &Connection, target: i64, profile: i64) -> Outcome<(Standing
     Ok((standing, sent))
 }
 
-fn store(connection: &Connection, target: i64, profile: i64, standing: Option<&Standing>, now: Millis) -> Outcome<()> {
+/// `look`: the next delivery looks at it, whatever it is.
+fn store(
+    connection: &Connection,
+    target: i64,
+    profile: i64,
+    standing: Option<&Standing>,
+    look: bool,
+    now: Millis,
+) -> Outcome<()> {
     let refusal = standing.and_then(|s| s.refusal.as_ref());
     match refusal {
         None => {
@@ -192,6 +226,7 @@ fn store(connection: &Connection, target: i64, profile: i64, standing: Option<&S
     };
     let held = standing.held.as_ref().map(serde_json::to_string).transpose()?;
     let due = match refusal {
+        _ if look => Some(0),
         Some(_) if standing.has_somebody_of_before() => Some(0),
         Some(refusal) => refusal.retry_at,
         None => standing.unsure.map(|_| 0),

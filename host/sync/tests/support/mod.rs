@@ -448,6 +448,16 @@ impl World {
         emails
     }
 
+    /// The first field of all rows that came to the vendor since somebody emptied its batches.
+    pub fn sent(&self) -> Vec<String> {
+        let batches = self.vendor.batches.lock().unwrap();
+        let mails = batches.values().flatten().map(|(_, values)| match &values[0] {
+            Some(Value::Text(mail)) => mail.clone(),
+            other => format!("{other:?}"),
+        });
+        mails.collect()
+    }
+
     /// Asks until there is an answer. The bound is for a test that hangs, not for speed.
     pub async fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         for _ in 0..6000 {

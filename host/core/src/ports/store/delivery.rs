@@ -208,6 +208,15 @@ pub struct QueuedMember {
     pub sent: Option<Row>,
 }
 
+impl QueuedMember {
+    /// The vendor may have it twice: as it was acknowledged, and as it was sent since and never answered. Its name is of the
+    /// first.
+    #[must_use]
+    pub fn may_be_two(&self) -> bool {
+        self.standing.unsure.is_some() && self.standing.held.is_some() && self.sent != self.standing.held
+    }
+}
+
 /// What became of a member in a delivery; the books are kept in these words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "DeliveryItemStatus")]
