@@ -84,6 +84,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema/sandbox-15.sql"),
         include_str!("schema/sandbox-16.sql"),
         include_str!("schema/sandbox-17.sql"),
+        include_str!("schema/sandbox-18.sql"),
     ],
 };
 
@@ -463,6 +464,11 @@ impl SandboxStore for Sandbox {
         let delivery = delivery.clone();
         let work = move |connection: &Connection| deliveries::settle_rest(connection, &delivery, &outcome, &document);
         self.database.write(work).await
+    }
+
+    async fn end_whole(&self, delivery: &DeliveryId) -> Result<()> {
+        let delivery = delivery.clone();
+        self.database.write(move |connection| deliveries::end_whole(connection, &delivery)).await
     }
 
     fn books(&self, delivery: &DeliveryId) -> Result<Books> {

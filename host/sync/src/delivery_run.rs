@@ -13,7 +13,7 @@ use attiva_core::model::EntityName;
 use attiva_core::page::Outcome;
 use attiva_core::ports::connector::{DeliveryRun, Destination, Finished, Target};
 use attiva_core::ports::store::{DocumentWrite, ItemOutcome, ItemStatus, Kind};
-use attiva_core::spec::DeliverySpec;
+use attiva_core::spec::{DeliveryMode, DeliverySpec};
 use attiva_core::{Fault, FaultKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -170,6 +170,9 @@ async fn end(inner: &Inner, mut delivery: Delivery) {
 async fn store_end(inner: &Inner, delivery: &Delivery) -> Result<(), Fault> {
     if delivery.status != DeliveryStatus::Succeeded {
         inner.store.settle_rest(&delivery.id, unsettled(delivery), document(delivery)?).await?;
+    }
+    if delivery.mode == DeliveryMode::Snapshot {
+        inner.store.end_whole(&delivery.id).await?;
     }
     let told = Delivery { books: Some(inner.store.books(&delivery.id)?), ..delivery.clone() };
     inner.put(Kind::Delivery, delivery.id.as_str(), &told).await

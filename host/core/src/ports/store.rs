@@ -481,6 +481,8 @@ pub trait SandboxStore:
     /// The delivery has ended before its time: every member that is queued or pending gets this outcome (its position
     /// is not read); forgets the open batch, if any; writes the delivery's document.
     async fn settle_rest(&self, delivery: &DeliveryId, outcome: ItemOutcome, document: DocumentWrite) -> Result<()>;
+    /// A delivery without a ledger reads profiles as they were when it began; from now on it does not.
+    async fn end_whole(&self, delivery: &DeliveryId) -> Result<()>;
     fn books(&self, delivery: &DeliveryId) -> Result<Books>;
     /// The books by reason.
     fn reasons(&self, delivery: &DeliveryId) -> Result<Vec<Reason>>;

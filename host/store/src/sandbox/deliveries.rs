@@ -33,7 +33,9 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Outcome<Begun> {
         None => None,
     };
     let number: i64 = connection
-        .prepare_cached("INSERT INTO delivery (id, target, ledger) VALUES (?1, ?2, ?3) RETURNING number")?
+        .prepare_cached(
+            "INSERT INTO delivery (id, target, ledger, whole) VALUES (?1, ?2, ?3, ?3 IS NULL) RETURNING number",
+        )?
         .query_row(params![delivery.as_str(), target, ledger], |row| row.get(0))?;
     let found = Found { number, ledger };
     let audience = audience::of(connection, wanted)?;
@@ -85,12 +87,14 @@ pub(super) fn queued(
     limit: usize,
 ) -> Outcome<Vec<QueuedMember>> {
     let sql = format!(
-        "SELECT i.position, p.number, p.id, p.records, p.changed_at, a.body, p.degraded, e.name, v.body, v.degraded,
+        "SELECT i.position, p.number, p.id, p.records, p.changed_at, coalesce(f.body, a.body), p.degraded, e.name,
+           iif(f.profile IS NULL, v.body, f.derived), v.degraded,
            a.profile IS NULL,
            t.member_id, i.wanted, {}, l.sent
          FROM delivery d JOIN item i ON i.delivery = d.number JOIN profile p ON p.number = i.profile
            JOIN entity e ON e.number = p.entity
            LEFT JOIN attributes a ON a.profile = p.number LEFT JOIN derived v ON v.profile = p.number
+           LEFT JOIN frozen f ON f.delivery = d.number AND f.profile = p.number
            LEFT JOIN target_member t ON t.target = d.target AND t.profile = p.number
            LEFT JOIN ledger l ON l.target = d.ledger AND l.profile = p.number
            LEFT JOIN refusal r ON r.target = d.ledger AND r.profile = p.number
@@ -341,6 +345,16 @@ pub(super) fn settle_rest(
     Ok(())
 }
 
+pub(super) fn end_whole(connection: &Connection, delivery: &DeliveryId) -> Outcome<()> {
+    if let Some(Found { number, .. }) = find(connection, delivery)? {
+        connection
+            .prepare_cached("UPDATE delivery SET whole = 0 WHERE number = ?1 AND whole = 1")?
+            .execute([number])?;
+        connection.prepare_cached("DELETE FROM frozen WHERE delivery = ?1")?.execute([number])?;
+    }
+    Ok(())
+}
+
 /// The exceptions among the pending members, each with its true position.
 fn exceptional(
     connection: &Connection,
@@ -434,12 +448,13 @@ pub(super) fn find(connection: &Connection, delivery: &DeliveryId) -> Outcome<Op
 }
 
 pub(super) fn forget(connection: &Connection, delivery: &str) -> Outcome<()> {
-    connection
-        .prepare_cached("DELETE FROM item WHERE delivery = (SELECT number FROM delivery WHERE id = ?1)")?
-        .execute([delivery])?;
-    connection
-        .prepare_cached("DELETE FROM carried WHERE delivery = (SELECT number FROM delivery WHERE id = ?1)")?
-        .execute([delivery])?;
+    for table in ["item", "carried", "frozen"] {
+        connection
+            .prepare_cached(&format!(
+                "DELETE FROM {table} WHERE delivery = (SELECT number FROM delivery WHERE id = ?1)"
+            ))?
+            .execute([delivery])?;
+    }
     connection.prepare_cached("DELETE FROM delivery WHERE id = ?1")?.execute([delivery])?;
     Ok(())
 }

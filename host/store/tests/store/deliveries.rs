@@ -3,8 +3,8 @@
 use crate::support::*;
 use attiva_core::page::{Operation, OutcomeStatus};
 use attiva_core::ports::store::{
-    Begin, Books, Expect, ItemOutcome, ItemStatus, Kind, MembershipStatus, OpenBatch, OpenRow, SandboxStore,
-    StoreError, Wanted,
+    AccountStore, AccountsCommit, Begin, Books, Derived, DerivedWrite, Expect, ItemOutcome, ItemStatus, Kind,
+    MembershipStatus, OpenBatch, OpenRow, SandboxStore, StoreError, Wanted,
 };
 use attiva_core::{DataType, Value};
 
@@ -87,8 +87,9 @@ fn members_are_queued_once_in_the_order_of_their_ids() {
 }
 
 #[test]
-fn profiles_are_queued_as_they_are_now_and_who_is_gone_is_none() {
+fn profiles_are_queued_as_they_are_now_where_no_whole_is_made_and_who_is_gone_is_none() {
     let f = begun();
+    wait(f.store.end_whole(&delivery(1))).unwrap();
     wait(f.store.commit_profiles(profiles(2, vec![write("a", &[("name", text("Ann"))])], Vec::new()))).unwrap();
     wait(f.store.commit_profiles(removal(3, "b", Some("a")))).unwrap();
     let queued = f.store.queued(&delivery(1), 0, 10).unwrap();
@@ -216,6 +217,64 @@ fn a_delivery_that_ends_before_its_time_settles_the_rest() {
     // One that never began has a document and nobody to settle.
     wait(f.store.settle_rest(&delivery(2), stopped, document(Kind::Delivery, "del_2", "stopped"))).unwrap();
     assert_eq!(f.store.document(Kind::Delivery, "del_2").unwrap().unwrap().version, 1);
+}
+
+/// Attributes of `NAMES`, in their order, as a delivery reads them now.
+fn rows(f: &Fixture, number: u8) -> Vec<Option<Vec<(String, Value)>>> {
+    let members = f.store.queued(&delivery(number), 0, 9).unwrap();
+    let of = |name: &&str| members.iter().find(|member| member.profile_id == profile_id(name)).unwrap().profile.clone();
+    NAMES.iter().map(|name| of(name).map(|profile| profile.attributes)).collect()
+}
+
+#[test]
+fn what_makes_a_whole_reads_profiles_as_they_were_when_it_began() {
+    let f = begun();
+    let number = |name: &str| f.store.profile(&profile_id(name)).unwrap().unwrap().number;
+    let place = |profile, place: Option<&str>| {
+        let attributes = place.map(|place| ("place".to_owned(), text(place))).into_iter().collect();
+        let derived = Derived { attributes, degraded: false };
+        let derived = vec![DerivedWrite { derived, ..DerivedWrite::nothing(profile) }];
+        wait(f.store.commit_accounts(AccountsCommit { derived, ..AccountsCommit::default() })).unwrap();
+    };
+    let rename = |name: &str, to: &str| {
+        let write = write(name, &[("name", text(to))]);
+        wait(f.store.commit_profiles(profiles(2, vec![write], Vec::new()))).unwrap();
+    };
+    let row = |name: &str, place: Option<&str>| {
+        let place = place.map(|place| ("place".to_owned(), text(place)));
+        Some([("name".to_owned(), text(name))].into_iter().chain(place).collect::<Vec<_>>())
+    };
+    // Two of them have a place, and are in a whole that begins then.
+    for name in ["b", "c"] {
+        place(number(name), Some("Rome"));
+    }
+    begin(&f, 2, "act_2", 1, "queued");
+    let began = [row("a", None), row("b", Some("Rome")), row("c", Some("Rome")), row("d", None), row("e", None)];
+    assert_eq!(rows(&f, 2), began);
+    let with_no_place = NAMES.map(|name| row(name, None));
+    assert_eq!(rows(&f, 1), with_no_place, "the one that began before");
+    rename("a", "aa");
+    rename("a", "aaa");
+    place(number("b"), Some("Oslo"));
+    place(number("c"), None);
+    place(number("d"), Some("Bonn"));
+    rename("d", "dd");
+    let f = f.reopened();
+    assert_eq!((rows(&f, 1), rows(&f, 2)), (with_no_place.to_vec(), began.to_vec()));
+    begin(&f, 3, "act_3", 1, "queued");
+    let now = [row("aaa", None), row("b", Some("Oslo")), row("c", None), row("dd", Some("Bonn")), row("e", None)];
+    assert_eq!(rows(&f, 3), now);
+    // Who is no more is not sent, also as it was.
+    wait(f.store.commit_profiles(removal(9, "a", None))).unwrap();
+    assert_eq!((rows(&f, 2)[0].clone(), rows(&f, 2)[1].clone()), (None, row("b", Some("Rome"))));
+    let frozen = || f.sql().query_row("SELECT count(*) FROM frozen", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(frozen() > 0);
+    for number in 1..=3 {
+        wait(f.store.end_whole(&delivery(number))).unwrap();
+    }
+    assert_eq!((frozen(), rows(&f, 2)[1].clone()), (0, row("b", Some("Oslo"))));
+    wait(f.store.commit_profiles(profiles(3, vec![write("b", &[("name", text("bb"))])], Vec::new()))).unwrap();
+    assert_eq!(frozen(), 0, "nobody needs it");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use crate::support::*;
 use crate::vendor;
-use attiva_core::id::PrivacyId;
+use attiva_core::id::{PrivacyId, ProfileId};
 use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
 use attiva_core::ports::store::{Books, Kind, SandboxStore};
 use attiva_core::privacy::{Mentions, Place, Subject};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -69,16 +70,63 @@ async fn who_is_erased_leaves_every_table_and_every_byte() {
     assert_eq!(books, Books { received: 1, unchanged: 1, ..Books::default() });
     assert!(world.store.document(Kind::Delivery, dry.id.as_str()).unwrap().is_some());
 
-    let of = Mentions::new(["ann@new.com".to_owned(), "ann@x.com".to_owned()]);
+    nothing_is_left(&world, dir.path(), &["ann@new.com", "ann@x.com"]).await;
+}
+
+async fn nothing_is_left(world: &World, dir: &Path, of: &[&str]) {
+    let of = Mentions::new(of.iter().map(|text| (*text).to_owned()));
     world.until("the log is empty", || Some(())).await;
     assert!(world.store.empty_log().await.unwrap());
-    let searched = attiva_store::search(&[dir.path().to_owned()], &of).unwrap();
+    let searched = attiva_store::search(&[dir.to_owned()], &of).unwrap();
     if !searched.found.is_empty() {
         world.store.rewrite().await.unwrap();
         assert!(world.store.empty_log().await.unwrap());
     }
-    let searched = attiva_store::search(&[dir.path().to_owned()], &of).unwrap();
+    let searched = attiva_store::search(&[dir.to_owned()], &of).unwrap();
     assert_eq!((searched.found, searched.bytes > 100_000), (vec![], true));
+}
+
+/// Two rows go at a time; all five change while the first are on their way.
+#[tokio::test]
+async fn a_file_in_the_making_has_who_changed_as_they_were_and_nobody_who_was_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let leads = |at, host: &str| -> Vec<Lead> {
+        ["1", "2", "3", "4", "5"].map(|id| lead(id, at, format!("lead{id}@{host}").leak(), "CEO")).to_vec()
+    };
+    let world = World::start(dir.path(), vendor(vec![leads(10, "old.com")])).await;
+    world.run().await;
+    let segment = world.segment("person.email != ''").await;
+    let activation = world.activation(&segment, &[("mail", "person.email", true)]).await;
+    world.vendor.stuck.store(true, Ordering::SeqCst);
+    let delivery = world.start_delivery(&activation).await.unwrap().id;
+    let open = world.until("a batch is open", || world.store.opened_batch(&delivery).unwrap()).await;
+    world.vendor.pages.lock().unwrap().push(leads(20, "new.com"));
+    world.run().await;
+    world.settled().await;
+
+    let members = world.store.members(&segment, 0, 9).unwrap();
+    let waits = |id: &ProfileId| open.rows.iter().all(|row| row.profile != *id);
+    let erased = members.iter().find(|(_, member)| waits(&member.profile)).unwrap().1.profile.clone();
+    let mail = world.store.profile(&erased).unwrap().unwrap().attributes.into_iter().find(|(name, _)| name == "email");
+    let mail = mail.unwrap().1.as_text().unwrap().to_owned();
+    let standstill = world.engine.standstill().await;
+    assert!(forget(&world.store, &mail).await[&Place::Outcomes] >= 2, "its row, and what was kept of it");
+    drop(standstill);
+    world.vendor.stuck.store(false, Ordering::SeqCst);
+    let ended = world.ended_delivery(&delivery).await;
+    assert_eq!(ended.books.unwrap(), Books { received: 5, created: 4, excluded: 1, ..Books::default() });
+    let old = mail.replace("new.com", "old.com");
+    let mut sent = world.sent();
+    sent.sort();
+    let expected: Vec<String> =
+        (1..=5).map(|id| format!("lead{id}@old.com")).filter(|expected| *expected != old).collect();
+    assert_eq!(sent, expected);
+    nothing_is_left(&world, dir.path(), &[&mail, &old]).await;
+
+    world.vendor.batches.lock().unwrap().clear();
+    let next = world.start_delivery(&activation).await.unwrap();
+    assert_eq!(world.ended_delivery(&next.id).await.books.unwrap().created, 4);
+    assert!(world.sent().iter().all(|mail| mail.ends_with("@new.com")), "{:?}", world.sent());
 }
 
 /// What was sent of a profile that was merged into another one by now is hers as well: to whoever asks, as to an erasure.

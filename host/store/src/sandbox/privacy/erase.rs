@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
 /// Tables with what is said of profiles that are history now.
-const OF_PROFILES: [&str; 9] = [
+const OF_PROFILES: [&str; 10] = [
     "membership_history",
     "membership_due",
     "want",
@@ -24,6 +24,7 @@ const OF_PROFILES: [&str; 9] = [
     "taken_out",
     "drift",
     "filed",
+    "frozen",
 ];
 
 pub(super) fn erase(
@@ -49,7 +50,7 @@ pub(super) fn erase(
         for table in ["want", "refusal", "ledger", "target_member", "taken_out", "drift", "filed"] {
             add(Place::Ledger, forget(connection, table, *number)?);
         }
-        add(Place::Outcomes, outcomes(connection, *number)?);
+        add(Place::Outcomes, outcomes(connection, *number)? + forget(connection, "frozen", *number)?);
         add(Place::Profiles, anonymous(connection, request, *number, id)?);
     }
     writer.finish()?;
