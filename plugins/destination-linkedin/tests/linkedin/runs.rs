@@ -23,8 +23,10 @@ fn people_are_hashed_once_added_and_taken_out_again() {
         json!({"action": "ADD", "userIds": [{"idType": "SHA256_EMAIL", "idValue": KNOWN}], "firstName": "Ada", "country": "DE"})
     );
     assert_eq!(sent[1], json!({"action": "ADD", "firstName": "Ada", "lastName": "Lovelace", "title": "Countess"}));
-    let id = outcomes[0].member_id.clone().unwrap();
-    assert_eq!(shown(&h.deliver(&[(REMOVE, &id, &[]), (REMOVE, "", NAMES)])), ["removed", "removed"]);
+    let (id, names) = (outcomes[0].member_id.clone().unwrap(), outcomes[1].member_id.clone());
+    let removed = h.deliver(&[(REMOVE, &id, &[]), (REMOVE, "", NAMES)]);
+    assert_eq!(shown(&removed), ["removed", "removed"]);
+    assert_eq!((removed[0].member_id.as_ref(), removed[1].member_id.clone()), (Some(&id), names), "who they were");
     // The title was no part of what identified her.
     assert_eq!(h.store.borrow().calls[1][1], json!({"action": "REMOVE", "firstName": "Ada", "lastName": "Lovelace"}));
 }

@@ -127,6 +127,21 @@ fn who_left_comes_off_by_the_id_under_which_they_were_put_on() {
     assert!(h.members().is_empty());
 }
 
+/// A call that was not answered told nobody's id. The answer to the removal does, also to the second one.
+#[test]
+fn who_was_never_named_comes_off_as_whom_the_row_was_put_on() {
+    let mut h = matching();
+    let (of_both, of_id) = ([("id", "1"), ("email", "b@x.example")], [("id", "3"), ("email", "unknown@x.example")]);
+    h.deliver(&[(ADD, "", &of_both), (ADD, "", &of_id)]);
+    assert_eq!(h.members(), [2, 3]);
+    for expected in ["removed", "unchanged marketo.1015"] {
+        let outcomes = h.deliver(&[(REMOVE, "", &of_both), (REMOVE, "", &of_id)]);
+        assert_eq!(shown(&outcomes), [expected, expected]);
+        let names: Vec<_> = outcomes.iter().map(|outcome| outcome.member_id.as_deref()).collect();
+        assert_eq!((names, h.members()), (vec![Some("2"), Some("3")], vec![]));
+    }
+}
+
 #[test]
 fn a_member_that_is_another_lead_now_leaves_the_old_one() {
     let mut h = matching();
