@@ -6,9 +6,11 @@
 
 mod chance;
 pub mod late;
+mod many;
 mod oracle;
 mod scenario;
 mod vendor;
 mod world;
 
+pub use many::{Failed, run_many};
 pub use scenario::{Report, run};

@@ -1,6 +1,6 @@
 //! `simulate-deliveries`: seeds until a time is over, or one that failed again.
 
-use attiva_simulation::Report;
+use attiva_simulation::{Failed, run_many};
 use clap::Parser;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -18,26 +18,15 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { seed, seconds } = Arguments::parse();
     let began = Instant::now();
-    let mut total = Report::default();
-    let mut seeds = 0;
-    for seed in seed.. {
-        match attiva_simulation::run(seed) {
-            Ok(report) => {
-                seeds += 1;
-                total.deliveries += report.deliveries;
-                total.kills += report.kills;
-                total.resent += report.resent;
-                total.calls += report.calls;
-            }
-            Err(problem) => {
-                println!("seed {seed} fails: {problem}\nagain with: simulate-deliveries --seed {seed}");
-                return ExitCode::FAILURE;
-            }
+    let is_time_left = |seconds| began.elapsed() < Duration::from_secs(seconds);
+    match run_many(seed, |_| seconds.is_some_and(is_time_left)) {
+        Ok((seeds, total)) => {
+            println!("{seeds} seeds from {seed} on hold: {total:?}");
+            ExitCode::SUCCESS
         }
-        if seconds.is_none_or(|seconds| began.elapsed() >= Duration::from_secs(seconds)) {
-            break;
+        Err(Failed { seed, problem }) => {
+            println!("seed {seed} fails: {problem}\nagain with: simulate-deliveries --seed {seed}");
+            ExitCode::FAILURE
         }
     }
-    println!("{seeds} seeds from {seed} on hold: {total:?}");
-    ExitCode::SUCCESS
 }

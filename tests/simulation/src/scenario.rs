@@ -26,6 +26,15 @@ pub struct Report {
     pub calls: u64,
 }
 
+impl Report {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.deliveries += other.deliveries;
+        self.kills += other.kills;
+        self.resent += other.resent;
+        self.calls += other.calls;
+    }
+}
+
 /// Runs one seed to its end.
 ///
 /// # Errors
@@ -290,6 +299,8 @@ impl<'a> Scenario<'a> {
         self.deliver_all(&world).await?;
         self.judge_readbacks(&world)?;
         self.meddle(&world).await?;
+        // Who is there and is known by nothing is taken out first, and then asked for again.
+        self.deliver_all(&world).await?;
         self.deliver_all(&world).await?;
         let calls = self.vendor.calls();
         for (activation, _, _) in ACTIVATIONS {
