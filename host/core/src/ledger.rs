@@ -162,7 +162,7 @@ impl Standing {
             row: (sent.operation == Operation::Upsert).then_some(sent.row),
             retry_at: match status {
                 // Whom the vendor does not know today it may know tomorrow.
-                RefusalStatus::Unmatched => Some(now.saturating_add(unmatched_pause_ms(attempts))),
+                RefusalStatus::Unmatched => Some(asked_again_at(now, attempts)),
                 RefusalStatus::Failed | RefusalStatus::Excluded => {
                     answer.passes.then(|| now.saturating_add(pause_ms(attempts)))
                 }
@@ -227,11 +227,13 @@ fn pause_ms(attempts: u32) -> i64 {
     (FIRST_MS << attempts.saturating_sub(1).min(11)).min(LAST_MS)
 }
 
-/// Pause before somebody whom the vendor did not know `attempts` times is asked for again, in milliseconds: from a day to
-/// about a month.
-fn unmatched_pause_ms(attempts: u32) -> i64 {
-    const FIRST_MS: i64 = 24 * 60 * 60 * 1000;
-    FIRST_MS << attempts.saturating_sub(1).min(5)
+/// When somebody whom the vendor did not know `attempts` times is asked for again: after a day, or up to 32, at the next full
+/// hour, so that those who were asked for one after the other go together.
+fn asked_again_at(now: Millis, attempts: u32) -> Millis {
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    let pause = (24 * HOUR_MS) << attempts.saturating_sub(1).min(5);
+    let hour = now.saturating_add(pause).div_euclid(HOUR_MS);
+    hour.saturating_add(1).saturating_mul(HOUR_MS)
 }
 
 /// Share of a target's members, in percent, that a delivery may remove unless its activation says otherwise.

@@ -135,7 +135,7 @@ fn what_passes_is_tried_less_and_less_often() {
 /// By the vendor's own hand, and nothing tells us.
 #[test]
 fn whom_a_vendor_does_not_know_is_asked_for_again() {
-    const DAY: i64 = 86_400_000;
+    const HOUR: i64 = 3_600_000;
     let answer = Answer {
         status: OutcomeStatus::Unmatched,
         code: "nobody".into(),
@@ -148,12 +148,12 @@ fn whom_a_vendor_does_not_know_is_asked_for_again() {
     for _ in 0..7 {
         let sent = Sent { operation: Operation::Upsert, row: row("a"), doubt: Doubt::None };
         standing = standing.after(sent, &answer, 1000).unwrap();
-        pauses.push((standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap() - 1000) / DAY);
+        pauses.push(standing.refusal.as_ref().and_then(|r| r.retry_at).unwrap());
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 32]);
-    let wanted = Desired::Row(row("a"));
-    assert_eq!(decide(&wanted, &standing, 32 * DAY), Decision::Kept(standing.refusal.clone().unwrap().why));
-    assert_eq!(decide(&wanted, &standing, 32 * DAY + 1000), Decision::Send(Operation::Upsert));
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 32].map(|days| (days * 24 + 1) * HOUR), "at a full hour");
+    let (wanted, at) = (Desired::Row(row("a")), pauses[6]);
+    assert_eq!(decide(&wanted, &standing, at - 1), Decision::Kept(standing.refusal.clone().unwrap().why));
+    assert_eq!(decide(&wanted, &standing, at), Decision::Send(Operation::Upsert));
 }
 
 #[test]
