@@ -40,7 +40,8 @@ impl Outcome {
         Self { code: code.into(), message: message.into(), ..Self::new(OutcomeStatus::Rejected) }
     }
 
-    /// The vendor's own name for the member, at most 256 bytes: it comes back with the member's next row.
+    /// The vendor's own name for the member, at most 256 bytes: it comes back with the member's next row. The host goes by it to
+    /// tell who is one to the vendor, so name whom you take out, too, also where the vendor says that it was not there.
     #[must_use]
     pub fn member_id(mut self, id: impl Into<String>) -> Self {
         self.member_id = Some(id.into());
