@@ -6,7 +6,7 @@ use crate::oracle;
 use crate::vendor::{TIMEOUT_MS, Vendor};
 use crate::world::{ACTIVATIONS, Person, World};
 use attiva_core::delivery::{Delivery, DeliveryStatus, Hold};
-use attiva_core::id::{ActivationId, DeliveryId, ReadbackId};
+use attiva_core::id::{ActivationId, DeliveryId, ProfileId, ReadbackId};
 use attiva_core::ports::clock::Chance;
 use attiva_core::ports::store::{Kind, RefusalFilter};
 use attiva_core::readback::{Found, Readback};
@@ -187,15 +187,22 @@ impl<'a> Scenario<'a> {
         }
     }
 
-    /// Nobody but the host has touched anybody of ours yet: whatever failed, there is no drift.
+    /// Nobody but the host has touched anybody of ours yet: whatever failed, there is no drift. Save of who is one with another to
+    /// the vendor: what was done to that one, and not answered by then, is done to both.
     fn judge_readbacks(&self, world: &World) -> Result<(), String> {
         for readback in world.readbacks() {
-            let counts = readback.counts;
-            if counts.missing + counts.returned > 0 {
-                return Err(format!("drift, and nobody meddled: {readback:?}"));
+            let drift = world.store.drift(&readback.id, None, 0, 1_000).map_err(|error| error.to_string())?;
+            if drift.iter().any(|(_, entry)| !self.has_twin(&entry.profile)) {
+                return Err(format!("drift, and nobody meddled: {drift:?} of {readback:?}"));
             }
         }
         Ok(())
+    }
+
+    fn has_twin(&self, profile: &ProfileId) -> bool {
+        let called = |person: &&Person| person.id() == *profile;
+        let of = self.people.iter().find(called).map(|person| &person.called);
+        self.people.iter().filter(|person| Some(&person.called) == of).count() > 1
     }
 
     /// Somebody takes members of ours out by hand and puts others back; what is read back then is put right.
