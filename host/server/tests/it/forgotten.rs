@@ -204,3 +204,28 @@ proptest! {
         api.post("privacy/access", &asked).refused(422, "privacy.nobody");
     }
 }
+
+/// What happened by an address that two had is of who is left, also for an audience that is evaluated in streaming.
+#[test]
+fn what_happened_to_both_counts_for_who_is_left() {
+    let (api, segments) = sandbox();
+    let sent = |entity: &'static str, id: &str, fields: Value| Sent { entity, id: id.into(), fields };
+    let person = |id| sent("person", id, json!({ "email": "p2@c2.com", "job_title": "CEO" }));
+    let visit = |id, second, field: &str, value| {
+        let time = format!("2026-01-01T00:00:0{second}Z");
+        sent("activity", id, json!({ "type": "web.visit", "time": time, field: value }))
+    };
+    let mut records = vec![visit("e0", 0, "person_key", "1@w.Web"), person("0"), person("2"), person("1")];
+    records.push(visit("e1", 1, "email", "p2@c2.com"));
+    for (n, record) in records.iter_mut().enumerate() {
+        record.fields["at"] = json!(format!("2026-02-01T00:00:{n:02}Z"));
+    }
+    send(&api, &records);
+    api.post("identity/never-links", &json!({ "a": "0@w.Web", "b": "1@w.Web", "reason": "two people" })).is(201);
+    caught_up(&api);
+    erase(&api, &json!({ "identity": { "namespace": "source_key", "value": "0@w.Web" } }));
+    let left = outcome(&api, &segments);
+    let (name, left) = left.iter().next().unwrap();
+    assert_eq!((name.as_str(), left["events"].as_array().unwrap().len()), ("person 1@w.Web", 2));
+    assert_eq!(left["segments"], json!(["busy", "chiefs"]));
+}

@@ -53,13 +53,18 @@ pub(super) fn erase(
         add(Place::Outcomes, outcomes(connection, *number)? + forget(connection, "frozen", *number)?);
         add(Place::Profiles, anonymous(connection, request, *number, id)?);
     }
-    writer.finish()?;
-    // Who was kept apart from them, or shared a value with them, may be somebody else now.
+    // Who was kept apart from them, or shared a value with them, may be somebody else now; and what happened to them by
+    // that value may have happened to who is left, who is as before otherwise.
     for record in neighbours {
         connection
             .prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?
             .execute([counter.next_seq(), record])?;
+        let mut of = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1 AND profile IS NOT NULL")?;
+        if let Some(profile) = of.query_row([record], |row| row.get(0)).optional()? {
+            writer.touch(&mut counter, profile)?;
+        }
     }
+    writer.finish()?;
     counter.save(connection)?;
     counts.retain(|_, count| *count > 0);
     connection
