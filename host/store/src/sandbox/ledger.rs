@@ -113,6 +113,7 @@ pub(super) fn settle(
     let was_held = standing.held.is_some();
     let was_sent_again = sent.as_ref().is_some_and(|sent| sent.doubt != Doubt::None);
     let is_removal = sent.as_ref().is_some_and(|sent| sent.operation == Operation::Remove);
+    let is_pending = sent.is_some() && outcome.answer == Some(OutcomeStatus::Pending);
     let after = match (sent, outcome.answer) {
         (Some(sent), Some(status)) => {
             let answer = Answer {
@@ -122,15 +123,15 @@ pub(super) fn settle(
                 message: outcome.message.clone(),
                 passes: outcome.passes,
             };
-            let passing = matches!(status, OutcomeStatus::Pending);
-            match standing.after(sent, &answer, now) {
-                Some(after) if passing => return Ok(!is_removal || after.held.is_none()),
-                after => after,
-            }
+            standing.after(sent, &answer, now)
         }
         // A decision to send nothing is about a member whose standing is sure.
         _ => Some(unsent(standing, outcome)),
     };
+    let is_its_name = !is_removal || after.as_ref().is_none_or(|after| after.held.is_none());
+    if is_pending {
+        return Ok(is_its_name);
+    }
     match (was_held, &after) {
         (true, None) => readback::note_taken_out(connection, target, profile, Some(now))?,
         (false, Some(Standing { held: Some(_), .. })) => {
@@ -140,7 +141,6 @@ pub(super) fn settle(
     }
     // As it was sent before, which need not be as it is wanted by now: the next delivery looks.
     store(connection, target, profile, after.as_ref(), was_sent_again, now)?;
-    let is_its_name = !is_removal || after.is_none_or(|after| after.held.is_none());
     let is_done = matches!(outcome.answer, Some(OutcomeStatus::Removed | OutcomeStatus::Unchanged));
     if is_removal && is_done && (is_its_name || outcome.member_id.is_some()) {
         take_along(connection, target, profile, outcome.member_id.as_deref())?;

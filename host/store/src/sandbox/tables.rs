@@ -2,7 +2,7 @@
 //! touches no other.
 
 use super::events::EventBody;
-use super::{Sandbox, deliveries, entities, json, kinds, ledger, links, projection, records};
+use super::{Sandbox, deliveries, entities, json, kinds, ledger, links, memberships, projection, records};
 use crate::documents;
 use crate::failure::{Failure, Outcome, known};
 use attiva_core::id::{DeliveryId, ProfileId, SegmentId};
@@ -78,7 +78,7 @@ fn cut(connection: &Connection) -> Outcome<TableCut> {
         records: projection::newest(connection, Feed::Records)?,
         profiles: projection::newest(connection, Feed::Profiles)?,
         events: projection::newest(connection, Feed::Events)?,
-        moves: one("SELECT coalesce(max(number), 0) FROM membership_history")?,
+        moves: memberships::newest_move(connection)?.cast_signed(),
         erasures: one("SELECT count(*) FROM erasure")?.cast_unsigned(),
     })
 }

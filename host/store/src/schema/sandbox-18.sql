@@ -11,28 +11,22 @@ CREATE TABLE frozen (
 ) WITHOUT ROWID;
 CREATE INDEX frozen_profile ON frozen (profile);
 
-CREATE TRIGGER attributes_freeze BEFORE UPDATE ON attributes WHEN EXISTS (SELECT 1 FROM delivery WHERE whole = 1) BEGIN
-  INSERT INTO frozen (delivery, profile, body, derived)
-    SELECT d.number, old.profile, old.body, (SELECT v.body FROM derived v WHERE v.profile = old.profile)
-    FROM delivery d WHERE d.whole = 1
-      AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.delivery = d.number AND f.profile = old.profile);
+-- What each of these deliveries would have to keep of a profile that is about to change. Without such a delivery, nothing: the
+-- order of the join makes that one look into an empty index.
+CREATE VIEW unfrozen AS
+  SELECT d.number AS delivery, a.profile, a.body, v.body AS derived
+  FROM delivery d CROSS JOIN attributes a LEFT JOIN derived v ON v.profile = a.profile
+  WHERE d.whole = 1 AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.delivery = d.number AND f.profile = a.profile);
+
+CREATE TRIGGER attributes_update BEFORE UPDATE ON attributes BEGIN
+  INSERT INTO frozen SELECT * FROM unfrozen WHERE profile = old.profile;
 END;
--- Of one that had none, none are what was.
-CREATE TRIGGER derived_freeze_none BEFORE INSERT ON derived WHEN EXISTS (SELECT 1 FROM delivery WHERE whole = 1) BEGIN
-  INSERT INTO frozen (delivery, profile, body, derived)
-    SELECT d.number, a.profile, a.body, (SELECT v.body FROM derived v WHERE v.profile = a.profile)
-    FROM delivery d JOIN attributes a ON a.profile = new.profile WHERE d.whole = 1
-      AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.delivery = d.number AND f.profile = a.profile);
+CREATE TRIGGER derived_insert BEFORE INSERT ON derived BEGIN
+  INSERT INTO frozen SELECT * FROM unfrozen WHERE profile = new.profile;
 END;
-CREATE TRIGGER derived_freeze BEFORE UPDATE ON derived WHEN EXISTS (SELECT 1 FROM delivery WHERE whole = 1) BEGIN
-  INSERT INTO frozen (delivery, profile, body, derived)
-    SELECT d.number, a.profile, a.body, old.body
-    FROM delivery d JOIN attributes a ON a.profile = old.profile WHERE d.whole = 1
-      AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.delivery = d.number AND f.profile = a.profile);
+CREATE TRIGGER derived_update BEFORE UPDATE ON derived BEGIN
+  INSERT INTO frozen SELECT * FROM unfrozen WHERE profile = old.profile;
 END;
-CREATE TRIGGER derived_freeze_gone BEFORE DELETE ON derived WHEN EXISTS (SELECT 1 FROM delivery WHERE whole = 1) BEGIN
-  INSERT INTO frozen (delivery, profile, body, derived)
-    SELECT d.number, a.profile, a.body, old.body
-    FROM delivery d JOIN attributes a ON a.profile = old.profile WHERE d.whole = 1
-      AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.delivery = d.number AND f.profile = a.profile);
+CREATE TRIGGER derived_delete BEFORE DELETE ON derived BEGIN
+  INSERT INTO frozen SELECT * FROM unfrozen WHERE profile = old.profile;
 END;

@@ -7,6 +7,7 @@ use super::number;
 use crate::failure::Outcome;
 use attiva_core::Millis;
 use attiva_core::id::{PrivacyId, ProfileId};
+use attiva_core::identity::Identity;
 use attiva_core::model::EntityName;
 use attiva_core::ports::privacy::{Footprint, Name};
 use attiva_core::privacy::{Counts, Place, Subject};
@@ -37,7 +38,10 @@ pub(super) fn erase(
     connection.pragma_update(None, "secure_delete", true)?;
     let mut counts = earlier(connection, request)?;
     let mut counter = Counter::load(connection)?;
-    let neighbours = neighbours(connection, footprint)?;
+    let mut neighbours = sharing(connection, footprint, links::carriers)?;
+    for own in &footprint.records {
+        neighbours.remove(own);
+    }
     let mut add = |place: Place, more: usize| *counts.entry(place).or_default() += more as u64;
     add(Place::Events, events(connection, &mut counter, footprint)?);
     add(Place::Consents, consents(connection, &footprint.names)?);
@@ -53,16 +57,15 @@ pub(super) fn erase(
         add(Place::Outcomes, outcomes(connection, *number)? + forget(connection, "frozen", *number)?);
         add(Place::Profiles, anonymous(connection, request, *number, id)?);
     }
-    // Who was kept apart from them, or shared a value with them, may be somebody else now; and what happened to them by
-    // that value may have happened to who is left, who is as before otherwise.
+    // Who was kept apart from them, or shared a value with them, may be somebody else now.
     for record in neighbours {
         connection
             .prepare_cached("INSERT INTO record_change (seq, subject) VALUES (?1, ?2)")?
             .execute([counter.next_seq(), record])?;
-        let mut of = connection.prepare_cached("SELECT profile FROM link WHERE record = ?1 AND profile IS NOT NULL")?;
-        if let Some(profile) = of.query_row([record], |row| row.get(0)).optional()? {
-            writer.touch(&mut counter, profile)?;
-        }
+    }
+    // What happened to the erased by such a value may have happened to who is left, who is as before otherwise.
+    for profile in sharing(connection, footprint, links::profiles_carrying)? {
+        writer.touch(&mut counter, profile)?;
     }
     writer.finish()?;
     counter.save(connection)?;
@@ -83,17 +86,20 @@ fn earlier(connection: &Connection, request: &PrivacyId) -> Outcome<Counts> {
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
-/// Records of others that carry one of the names.
-fn neighbours(connection: &Connection, footprint: &Footprint) -> Outcome<BTreeSet<i64>> {
-    let own: BTreeSet<i64> = footprint.records.iter().copied().collect();
+/// What carries one of the names that others have as well.
+fn sharing<Found: IntoIterator<Item = i64>>(
+    connection: &Connection,
+    footprint: &Footprint,
+    carrying: fn(&Connection, i64, &Identity) -> Outcome<Found>,
+) -> Outcome<BTreeSet<i64>> {
     let mut found = BTreeSet::new();
     for name in footprint.names.iter().filter(|name| name.shared) {
         let Subject { entity, identity } = &name.subject;
         if let Some(entity) = number(connection, entity)? {
-            found.extend(links::carriers(connection, entity, identity)?);
+            found.extend(carrying(connection, entity, identity)?);
         }
     }
-    Ok(found.difference(&own).copied().collect())
+    Ok(found)
 }
 
 fn records(connection: &Connection, records: &[i64]) -> Outcome<usize> {
