@@ -1,10 +1,11 @@
 //! Columns that are there, brought up to what has changed since: only that is read.
 
 use super::catalog::Audiences;
-use super::columns::{Loaded, NOBODY, member_entities, put_audiences};
+use super::columns::{Loaded, NOBODY, put_audiences};
 use super::columns_changed_events::EventChanges;
 use super::columns_components::ComponentChanges;
 use super::columns_load::{Rows as Told, as_component, followed, wanted};
+use super::columns_members::MemberChanges;
 use super::columns_pairs::PairChanges;
 use super::links::{Kept, Links};
 use crate::engine::Inner;
@@ -15,7 +16,7 @@ use attiva_core::ports::store::{
 };
 use attiva_core::{Fault, Value};
 use attiva_segments::Needs;
-use attiva_segments::column::{Bits, Refresh, Rows};
+use attiva_segments::column::{Refresh, Rows};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// As it is now; `None`: it has to be loaded, since too much has changed, or such things as are not followed.
@@ -36,7 +37,7 @@ pub(super) fn refreshed(
         return Ok(None);
     }
     let changes = refresher.changes;
-    Ok(Some(changes.apply(audiences, loaded, members)))
+    Ok(Some(changes.apply(audiences, loaded)))
 }
 
 /// Those that are asked for, and those that are known: it is less to follow them than to read them again.
@@ -78,8 +79,6 @@ struct Refresher<'a> {
     inner: &'a Inner,
     links: &'a Links,
     before: &'a Loaded,
-    audiences: &'a [SegmentId],
-    member_entities: Vec<usize>,
     goes_on: bool,
     reads_attributes: bool,
     /// The place of persons among the entities that are wanted.
@@ -98,14 +97,7 @@ struct Changes {
     named: BTreeMap<usize, BTreeMap<i64, Option<i64>>>,
     between: Between,
     events: Option<EventChanges>,
-    members: Vec<Members>,
-}
-
-/// Members of an audience, by number.
-enum Members {
-    All(Vec<i64>),
-    /// Who came (true) and went.
-    Moved(BTreeMap<i64, bool>),
+    members: Vec<MemberChanges>,
 }
 
 /// What is between persons and accounts.
@@ -122,7 +114,7 @@ impl<'a> Refresher<'a> {
         inner: &'a Inner,
         audiences: &'a Audiences,
         before: &'a Loaded,
-        members: &'a [SegmentId],
+        members: &[SegmentId],
         events: &EventsWanted,
     ) -> Self {
         let (links, needs) = (&audiences.links, &before.needs);
@@ -141,15 +133,13 @@ impl<'a> Refresher<'a> {
             named: BTreeMap::new(),
             between,
             events: has(EntityKind::Activity).then(|| EventChanges::new(audiences, before)),
-            members: members.iter().map(|_| Members::All(Vec::new())).collect(),
+            members: MemberChanges::of(audiences, members),
             profiles,
         };
         Self {
             inner,
             links,
             before,
-            audiences: members,
-            member_entities: member_entities(audiences, members),
             goes_on: false,
             reads_attributes: matches!(events, EventsWanted::Attributes(_)),
             persons: changes.profiles.iter().position(|(told, _)| told.entity() == person),
@@ -315,36 +305,24 @@ impl ChangeSink for Refresher<'_> {
     }
 
     fn knows_members(&mut self, audience: usize) -> bool {
-        self.before.members.contains_key(&self.audiences[audience])
+        self.changes.members[audience].are_known(self.before)
     }
 
     fn moved(&mut self, audience: usize, moves: Vec<(i64, bool)>, members: u64) -> bool {
-        let Some(before) = self.before.members.get(&self.audiences[audience]) else { return false };
-        // Of one who came and went, the last is what counts.
-        let moves: BTreeMap<i64, bool> = moves.into_iter().collect();
-        let entity = self.member_entities[audience];
-        let was_member = |profile| self.row(entity, profile).is_some_and(|row| before.get(row));
-        let more = |(profile, is): (&i64, &bool)| i64::from(*is) - i64::from(was_member(*profile));
-        let adds_up = (before.count() as u64).checked_add_signed(moves.iter().map(more).sum()) == Some(members);
-        if adds_up {
-            self.changes.members[audience] = Members::Moved(moves);
-        }
-        adds_up
+        self.changes.members[audience].moved(self.before, moves, members)
     }
 
     fn member(&mut self, audience: usize, profile: i64) {
-        if let Members::All(profiles) = &mut self.changes.members[audience] {
-            profiles.push(profile);
-        }
+        self.changes.members[audience].member(profile);
     }
 }
 
 impl Changes {
-    fn apply(self, audiences: &Audiences, loaded: Loaded, members: &[SegmentId]) -> Loaded {
+    fn apply(self, audiences: &Audiences, loaded: Loaded) -> Loaded {
         let links = &audiences.links;
         let Loaded { dataset, mut numbers, mut event_numbers, mut matched, mut component_keys, needs, model, .. } =
             loaded;
-        let (mut members_before, mut moved) = (loaded.members, BTreeMap::new());
+        let mut members_before = loaded.members;
         let mut refresh = Refresh::new(dataset);
         let mut refreshed = 0;
         for (told, which) in self.profiles.into_iter().filter(|(_, which)| !which.is_empty()) {
@@ -352,7 +330,6 @@ impl Changes {
             let fields = model.entities[told.entity()].fields.len();
             let (entity, table) = told.finish(fields);
             let (rows, now) = Rows::keyed(&numbers[entity], which);
-            moved.insert(entity, rows.moved(numbers[entity].len()));
             numbers[entity] = now;
             refresh.rows(entity, rows, table);
         }
@@ -385,33 +362,15 @@ impl Changes {
             let component = |record: i64| component_keys.as_ref().map_or(NOBODY, |keys| place(keys, record));
             event_numbers = events.apply(&mut refresh, numbers, person, component);
         }
+        let moved = |entity: usize| refresh.rows_of(entity)?.moved(refresh.before().rows(entity));
+        let of_members: BTreeSet<usize> = self.members.iter().map(|it| it.entity).collect();
+        let moved: BTreeMap<_, _> = of_members.into_iter().map(|entity| (entity, moved(entity))).collect();
         let dataset = refresh.finish();
-        let of_audience = |((id, told), entity): ((&SegmentId, Members), usize)| {
-            let place = |profile| numbers[entity].binary_search(&profile).ok();
-            let now = numbers[entity].len();
-            let bits = match told {
-                Members::All(profiles) => {
-                    let mut bits = Bits::none(now);
-                    profiles.into_iter().filter_map(place).for_each(|row| bits.set(row));
-                    bits
-                }
-                Members::Moved(moves) => {
-                    let before = members_before.remove(id).unwrap_or_default();
-                    let mut bits = before.moved(moved.get(&entity).and_then(Option::as_deref), now);
-                    for (profile, is_member) in moves {
-                        match place(profile) {
-                            Some(row) if is_member => bits.set(row),
-                            Some(row) => bits.clear(row),
-                            None => {}
-                        }
-                    }
-                    bits
-                }
-            };
-            (id.clone(), bits)
+        let of_audience = |changes: MemberChanges| {
+            let (known, entity) = (members_before.remove(changes.id()), changes.entity);
+            changes.apply(known, moved.get(&entity).and_then(Option::as_deref), &numbers[entity])
         };
-        let entities = member_entities(audiences, members);
-        let members = members.iter().zip(self.members).zip(entities).map(of_audience).collect();
+        let members = self.members.into_iter().map(of_audience).collect();
         let rows = needs.fields.keys().map(|entity| dataset.rows(*entity) as u64).sum();
         let mut loaded = Loaded {
             dataset,

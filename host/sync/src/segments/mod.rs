@@ -8,6 +8,7 @@ mod columns_changed_events;
 mod columns_components;
 mod columns_events;
 mod columns_load;
+mod columns_members;
 mod columns_pairs;
 mod columns_refresh;
 mod definition;
